@@ -1,0 +1,44 @@
+"""What every dataset is reduced to: cases, and the clients that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image with its label map, as files on disk.
+
+    Attributes:
+        case_id: Unique within the dataset, as the publisher names it.
+        patient_id: The person (or, for dermoscopy, the lesion) the case belongs to. Splits, partitions and the
+            patient privacy unit keep cases of one patient together.
+        images: Image files in channel order; one RGB file for dermoscopy.
+        label: Label map; ``None`` only for cases that are to be predicted.
+        site: Where the case was acquired, if the dataset says so: the natural client.
+        metadata: Whatever else the dataset states about the case, by column name.
+    """
+
+    case_id: str
+    patient_id: str
+    images: tuple[Path, ...]
+    label: Path | None
+    site: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Client:
+    """One hospital of the federation: its name and its cases by split."""
+
+    name: str
+    train: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    test: tuple[Case, ...]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """All cases of the client."""
+        return self.train + self.validation + self.test

@@ -1,0 +1,21 @@
+"""Errors that a user can act on: each message says what was expected, what was found where, and what to do."""
+
+
+class BenchError(Exception):
+    """Base of every error that the command line prints as a sentence instead of a traceback."""
+
+
+class ConfigError(BenchError):
+    """The configuration asks for something impossible, or for something that would silently be wrong."""
+
+
+class DataError(BenchError):
+    """A dataset, partition file or image is missing, malformed or contradictory."""
+
+
+class CheckpointError(BenchError):
+    """A checkpoint does not belong to the run that is asked to continue from it."""
+
+
+class RecordError(BenchError):
+    """A run record cannot be written or read."""
