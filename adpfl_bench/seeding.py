@@ -8,9 +8,12 @@ loads its data in more worker processes makes the same choices.
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -41,4 +44,6 @@ def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
 
 def torch_generator(seed: int, *purpose: str | int, device: torch.device | str = "cpu") -> torch.Generator:
     """Create the torch generator of one purpose on ``device``; see :func:`derive_seed`."""
+    import torch  # deferred: commands that do not train must start without it
+
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
