@@ -1,0 +1,94 @@
+"""CSV files written by other people, read strictly: a bad line is named instead of guessed at."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adpfl_bench.errors import DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record of a CSV file.
+
+    Attributes:
+        line: Line of the file on which the record starts; the header is line 1.
+        values: The record's fields by column name.
+    """
+
+    line: int
+    values: Mapping[str, str]
+
+
+def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
+    """Read a UTF-8 CSV file (commas or, where the header has no comma, tabs).
+
+    Args:
+        path: The file.
+        required: Columns that must exist and be filled in on every line.
+        what: What the file is, to begin error sentences with, e.g. ``"HAM10000 metadata"``.
+
+    Returns:
+        The records in file order; blank lines are skipped.
+
+    Raises:
+        DataError: The file is missing, is not UTF-8 CSV, lacks a required column or value, or has a line with
+            another number of fields than the header.
+    """
+    records = _read_records(path, what)
+    if not records:
+        raise DataError(f"{what} {path} is empty; expected a header with the columns {', '.join(required)}.")
+    _, header = records[0]
+    missing = [column for column in required if column not in header]
+    if missing:
+        raise DataError(
+            f"{what} {path} lacks the column(s) {', '.join(missing)}; its first line has {_shorten(header)}."
+        )
+    rows = []
+    for line, fields in records[1:]:
+        if len(fields) != len(header):
+            raise DataError(
+                f"{what} {path}, line {line}: {len(fields)} fields where the header has {len(header)}; "
+                "correct the line or take the publisher's file again."
+            )
+        values = dict(zip(header, fields, strict=True))
+        for column in required:
+            if not values[column].strip():
+                raise DataError(f"{what} {path}, line {line}: the column {column} is empty; fill it in.")
+        rows.append(Row(line, values))
+    return rows
+
+
+def _read_records(path: Path, what: str) -> list[tuple[int, list[str]]]:
+    """Read (line, fields) of every record that is not blank, the header included."""
+    records: list[tuple[int, list[str]]] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+            file.seek(0)
+            reader = csv.reader(file, delimiter="," if "," in header or "\t" not in header else "\t", strict=True)
+            start = 1
+            for fields in reader:
+                if fields:
+                    records.append((start, fields))
+                start = reader.line_num + 1
+    except FileNotFoundError:
+        raise DataError(f"{what} {path} does not exist; check the path.") from None
+    except OSError as error:
+        raise DataError(f"{what} {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{what} {path} is not UTF-8 text (byte {error.start}: {error.reason}); save it as CSV in UTF-8."
+        ) from error
+    except csv.Error as error:
+        raise DataError(f"{what} {path} is not CSV: {error} near line {start}; save it as CSV in UTF-8.") from error
+    return records
+
+
+def _shorten(header: Sequence[str]) -> str:
+    """Quote the columns of a header, which may be a line of something else entirely."""
+    text = ", ".join(header)
+    return text if len(text) <= 200 else text[:200] + "..."

@@ -1,0 +1,146 @@
+"""Colour images with binary masks, read from files and checked."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.errors import DataError
+
+UInt8Array = npt.NDArray[np.uint8]
+
+# What Pillow raises for files that are damaged in one way or another.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+def read_image(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
+    """Read a colour image.
+
+    Grey images are repeated over the three channels and an alpha channel is dropped. An EXIF orientation is not
+    applied, because masks are drawn on the pixels as they are stored.
+
+    Args:
+        path: A JPEG or PNG file with 8 bits per channel.
+        size: (height, width) to resize to, bilinearly with antialiasing; ``None`` keeps the file's own. A JPEG that
+            is at least four times as large is first decoded at a half, a quarter or an eighth of its size.
+
+    Returns:
+        Array [3, H, W] of 0 to 255.
+
+    Raises:
+        DataError: The file is missing, damaged, or not an 8-bit RGB, RGBA or grey image.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("RGB", "RGBA", "L"):
+                raise DataError(f"{path} is an image of mode {image.mode}; convert it to 8-bit RGB.")
+            if size is not None:
+                image.draft(None, (2 * size[1], 2 * size[0]))
+            rgb = image.convert("RGB")
+        if size is not None:
+            rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
+        pixels: UInt8Array = np.asarray(rgb, dtype=np.uint8)
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def read_mask(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
+    """Read a binary mask.
+
+    Args:
+        path: A file with one channel whose values are 0 and 255, or 0 and 1.
+        size: (height, width) to resize to by nearest neighbour; ``None`` keeps the file's own.
+
+    Returns:
+        Array [1, H, W] of 0 and 1.
+
+    Raises:
+        DataError: The file is missing or damaged, has several channels or a palette, or other values; grey values
+            are refused, because where to cut them is not this program's to choose.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("1", "L"):
+                raise DataError(f"{path} is a mask of mode {image.mode}; expected one 8-bit channel of 0 and 255.")
+            grey = image.convert("L")
+        values = [value for value, pixels in enumerate(grey.histogram()) if pixels]
+        if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
+            found = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+            raise DataError(f"{path} is a mask with the values {found}; expected 0 and 255, or 0 and 1, only.")
+        if size is not None:
+            grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST)
+        foreground: UInt8Array = (np.asarray(grey)[np.newaxis] != 0).astype(np.uint8)
+        return foreground
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def read_native_mask(case: Case) -> UInt8Array:
+    """Read a case's mask at the file's own size, for scoring in native space.
+
+    Returns:
+        Array [1, H, W] of 0 and 1, with H and W those of the case's image.
+
+    Raises:
+        DataError: As :func:`read_pair`.
+    """
+    _, label = _check_pair(case)
+    return read_mask(label)
+
+
+def read_pair(case: Case, size: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
+    """Read a case's image and mask, resized.
+
+    Args:
+        case: A case with one colour image and a mask.
+        size: (height, width) to resize to; the aspect ratio is not kept.
+
+    Returns:
+        Image [3, H, W] of 0 to 255 and mask [1, H, W] of 0 and 1.
+
+    Raises:
+        DataError: As :func:`read_image` and :func:`read_mask`; or the mask is missing or of another size than the
+            image.
+    """
+    image, label = _check_pair(case)
+    return read_image(image, size), read_mask(label, size)
+
+
+def _check_pair(case: Case) -> tuple[Path, Path]:
+    """Check, from the files' headers, that the case is an image with a mask of its size."""
+    if len(case.images) != 1 or case.label is None:
+        mask = "no mask" if case.label is None else "a mask"
+        raise DataError(f"{case.case_id} has {len(case.images)} image file(s) and {mask}; expected one and its mask.")
+    image_size, mask_size = _read_size(case.images[0]), _read_size(case.label)
+    if image_size != mask_size:
+        raise DataError(
+            f"{case.label} is {mask_size[0]}x{mask_size[1]} pixels, but its image {case.images[0]} is "
+            f"{image_size[0]}x{image_size[1]}; width and height must be equal."
+        )
+    return case.images[0], case.label
+
+
+def _read_size(path: Path) -> tuple[int, int]:
+    """Read (width, height) from a file's header."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    if isinstance(error, FileNotFoundError):
+        return DataError(f"{path} does not exist; restore it or scan the folder again.")
+    if path.is_file() and path.stat().st_size == 0:
+        return DataError(f"{path} is empty; take it again from the publisher's archive.")
+    # Pillow's own sentence about an unknown format repeats the path.
+    reason = "it is no image that can be identified" if isinstance(error, UnidentifiedImageError) else str(error)
+    return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive.")

@@ -1,0 +1,171 @@
+"""What readers of dataset folders share: listing files, pairing them, and saying what is wrong with a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from adpfl_bench.errors import DataError
+
+#: Names that give a dataset away when they stand in its root folder, as shell patterns relative to the root.
+TELL_TALES: Mapping[str, tuple[str, ...]] = {
+    "ISIC 2016": ("ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth"),
+    "ISIC 2017": ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),
+    "ISIC 2018": ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"),
+    "HAM10000": ("HAM10000_images*", "HAM10000_segmentations*", "HAM10000_metadata*"),
+    "KiTS": ("case_[0-9]*", "dataset/case_[0-9]*", "data/case_[0-9]*"),
+    "BraTS": ("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*", "FeTS20*_*"),
+    "LGG (kaggle_3m)": ("kaggle_3m", "TCGA_[A-Z][A-Z]_*"),
+    "Medical Segmentation Decathlon": ("imagesTr", "labelsTr"),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a reader names its dataset in errors.
+
+    Attributes:
+        dataset: Name for people, e.g. ``"HAM10000"``.
+        names: The keys of :data:`TELL_TALES` under which its folders are recognised.
+        expected: The files and folders that the root should hold.
+        source: Where the data can be obtained.
+    """
+
+    dataset: str
+    names: tuple[str, ...]
+    expected: str
+    source: str
+
+
+def recognise_datasets(root: Path) -> dict[str, str]:
+    """Recognise datasets by their tell-tale names.
+
+    Returns:
+        For each dataset that ``root`` looks like, the first name found that gives it away; empty when ``root``
+        is not a readable folder or holds nothing known.
+    """
+    try:
+        names = sorted(os.listdir(root))
+        names += [f"{child}/{name}" for child in ("dataset", "data") for name in _names_below(root / child)]
+    except OSError:
+        return {}
+    found = {}
+    for dataset, patterns in TELL_TALES.items():
+        evidence = next((name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)), None)
+        if evidence is not None:
+            found[dataset] = evidence
+    return found
+
+
+def check_root(root: Path, layout: Layout) -> None:
+    """Check that ``root`` is a folder that looks like the dataset.
+
+    Raises:
+        DataError: ``root`` is missing, a file, unreadable or empty, holds another dataset, or holds this one in
+            its parent or in a subfolder; the sentence says which.
+    """
+    wanted = f"give the folder that holds {layout.expected} (from {layout.source})"
+    if not root.exists():
+        raise DataError(f"{layout.dataset}: the folder {root} does not exist; {wanted}.")
+    if not root.is_dir():
+        raise DataError(f"{layout.dataset}: {root} is a file; unpack it if it is an archive, and {wanted}.")
+    try:
+        names = sorted(os.listdir(root))
+    except OSError as error:
+        raise DataError(f"{layout.dataset}: the folder {root} cannot be listed: {error.strerror}.") from error
+    if not names:
+        raise DataError(f"{layout.dataset}: the folder {root} is empty; {wanted}.")
+    found = recognise_datasets(root)
+    if any(name in found for name in layout.names):
+        return
+    nearby = (root.resolve().parent, *(root / name for name in names[:50]))
+    for folder in nearby:
+        if any(name in recognise_datasets(folder) for name in layout.names):
+            raise DataError(f"{layout.dataset}: {root} is not the dataset's folder, but {folder} is; give that one.")
+    if found:
+        looks = " and ".join(f"{name} (it holds {evidence})" for name, evidence in found.items())
+        raise DataError(f"{layout.dataset}: {root} looks like {looks}; choose the task of that dataset, or {wanted}.")
+    raise DataError(f"{layout.dataset}: {root} holds {a_few(names)}, none of which is expected there; {wanted}.")
+
+
+def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = "", skip: str = "") -> dict[str, Path]:
+    """Index the files of folders by case id, without opening or descending into anything.
+
+    Args:
+        folders: Folders to list; names that begin with a dot are ignored.
+        suffixes: File name extensions to take, in lower case, e.g. ``(".jpg", ".png")``.
+        ending: What stands between the id and the extension, e.g. ``"_segmentation"``; others are ignored.
+        skip: Pattern of stems that are not cases, e.g. ``"*_superpixels"``.
+
+    Returns:
+        File by case id, sorted by id.
+
+    Raises:
+        DataError: Two files have the same id, or a folder cannot be listed.
+    """
+    files: dict[str, Path] = {}
+    for folder in folders:
+        for name in _list_files(folder):
+            stem, suffix = os.path.splitext(name)
+            if suffix.lower() not in suffixes or not stem.endswith(ending) or fnmatchcase(stem, skip):
+                continue
+            case_id = stem.removesuffix(ending)
+            if case_id in files:
+                raise DataError(
+                    f"The case {case_id} is there twice, as {files[case_id]} and {folder / name}; remove one."
+                )
+            files[case_id] = folder / name
+    return dict(sorted(files.items()))
+
+
+def check_pairs(
+    layout: Layout, root: Path, images: Mapping[str, Path], masks: Mapping[str, Path], mask_name: str
+) -> None:
+    """Check that every image has its mask and every mask its image.
+
+    Args:
+        layout: The dataset, to begin and end the sentence with.
+        root: Its folder.
+        images: Image files by case id.
+        masks: Mask files by case id.
+        mask_name: How a mask is named, e.g. ``"Masks/<id>_segmentation.png"``.
+
+    Raises:
+        DataError: Something has no partner; both kinds are told at once, with the first ids and the count.
+    """
+    problems = []
+    if lonely := sorted(images.keys() - masks.keys()):
+        problems.append(f"{count(lonely, 'image')} without a mask {mask_name}: {a_few(lonely)}")
+    if lonely := sorted(masks.keys() - images.keys()):
+        problems.append(f"{count(lonely, 'mask')} without an image: {a_few(lonely)}")
+    if problems:
+        raise DataError(
+            f"{layout.dataset} in {root} has {'; and '.join(problems)}. "
+            f"Unpack all archives again (from {layout.source}), or remove the files without a partner."
+        )
+
+
+def count(items: Sequence[object], noun: str) -> str:
+    """Count items in words, e.g. ``"1 image"`` or ``"5,012 images"``."""
+    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def a_few(names: Sequence[str], shown: int = 3) -> str:
+    """Name the first few, e.g. ``"a, b, c"`` or ``"a, b, c and 5,012 more"``."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _names_below(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder)) if folder.is_dir() else []
+
+
+def _list_files(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
