@@ -1,0 +1,8 @@
+"""Anatomically inspired synthetic cohorts, written to disk in each dataset's own file layout."""
+
+from adpfl_bench.data.phantoms.cohort import WRITERS, write_phantom
+from adpfl_bench.data.phantoms.command import phantom
+from adpfl_bench.data.phantoms.contact_sheet import contact_sheet
+from adpfl_bench.data.phantoms.marker import MARKER_FILE, Marker, read_marker
+
+__all__ = ["MARKER_FILE", "WRITERS", "Marker", "contact_sheet", "phantom", "read_marker", "write_phantom"]

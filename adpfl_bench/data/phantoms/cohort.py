@@ -1,0 +1,142 @@
+"""Writing a whole phantom: all cases or nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from adpfl_bench.data.phantoms.ham10000 import Ham10000Writer
+from adpfl_bench.data.phantoms.isic import IsicWriter
+from adpfl_bench.data.phantoms.marker import Marker, read_marker
+from adpfl_bench.data.phantoms.writer import PhantomWriter
+from adpfl_bench.errors import ConfigError, DataError
+
+WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType(
+    {writer.name: writer for writer in (Ham10000Writer, IsicWriter)}
+)
+"""The datasets there are phantoms of, by name."""
+
+
+def make_writer(dataset: str, cases: int, seed: int, size: tuple[int, ...] | None = None) -> PhantomWriter:
+    """Check what is asked for and create its writer.
+
+    Raises:
+        ConfigError: The dataset is unknown, or a number is out of range.
+    """
+    if dataset not in WRITERS:
+        raise ConfigError(f"There is no phantom of {dataset!r}; there are phantoms of {', '.join(sorted(WRITERS))}.")
+    writer = WRITERS[dataset]
+    size = writer.default_size if size is None else tuple(size)
+    if cases < 1:
+        raise ConfigError(f"A phantom needs at least 1 case, but {cases} were asked for; raise the number of cases.")
+    if seed < 0:
+        raise ConfigError(f"The seed of a phantom must be 0 or more, but it is {seed}; choose another one.")
+    if len(size) != len(writer.default_size) or min(size) < writer.smallest:
+        raise ConfigError(
+            f"Images of the {dataset} phantom need {len(writer.default_size)} sides of at least {writer.smallest} "
+            f"pixels, but the image size is {list(size)}; choose for example {list(writer.default_size)}."
+        )
+    return writer(cases, seed, size)
+
+
+def write_phantom(
+    dataset: str,
+    output: Path,
+    cases: int = 240,
+    seed: int = 0,
+    size: tuple[int, ...] | None = None,
+    progress: bool = False,
+    workers: int = 1,
+) -> bool:
+    """Write a synthetic cohort in a dataset's own file layout.
+
+    The same arguments give the same bytes, whatever the number of workers. The cohort appears under its name only
+    when it is complete: it is written to a hidden folder beside it, which is removed if anything goes wrong.
+
+    Args:
+        dataset: One of :data:`WRITERS`.
+        output: Folder to create; an empty one may exist.
+        cases: Number of cases; for dermoscopy, of images.
+        seed: Seed of the cohort.
+        size: Shape of one image, for dermoscopy height and width; ``None`` for the dataset's default.
+        progress: Show a progress bar, if standard error is a terminal.
+        workers: Number of processes.
+
+    Returns:
+        Whether the cohort was written; ``False`` if exactly this one was there already, which is then kept.
+
+    Raises:
+        ConfigError: An argument is impossible.
+        DataError: The output folder holds something else.
+    """
+    writer = make_writer(dataset, cases, seed, size)
+    if workers < 1:
+        raise ConfigError(f"A phantom is written by at least 1 worker, but {workers} were asked for.")
+    marker = Marker(dataset, cases, seed, writer.size)
+    if _is_there(output, marker):
+        return False
+    partial_output = output.with_name(f".{output.name}-partial-{os.getpid()}-{secrets.token_hex(4)}")
+    partial_output.mkdir(parents=True)
+    try:
+        writer.prepare(partial_output)
+        _write_cases(writer, partial_output, progress, workers)
+        marker.write(partial_output)
+        if _is_there(output, marker):  # another process was faster
+            return False
+        if output.exists():
+            output.rmdir()
+        partial_output.rename(output)
+    finally:
+        shutil.rmtree(partial_output, ignore_errors=True)
+    return True
+
+
+def _is_there(output: Path, marker: Marker) -> bool:
+    """Tell whether the folder is this very phantom already; refuse it if it holds anything else."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    found = read_marker(output)
+    if found is None:
+        raise DataError(
+            f"{output} exists and is not a phantom, so nothing was written. Choose another output folder, or move "
+            "this one away."
+        )
+    if found != marker:
+        raise DataError(
+            f"{output} is a phantom with {found.differences(marker)}, so nothing was written. Choose another output "
+            "folder, or delete this one."
+        )
+    return True
+
+
+def _write_cases(writer: PhantomWriter, root: Path, progress: bool, workers: int) -> None:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    done = _write_alone(writer, root) if workers == 1 else _write_together(writer, root, workers)
+    for _ in track(
+        done,
+        description=f"{writer.name} phantom",
+        total=writer.cases,
+        console=console,
+        disable=not (progress and console.is_terminal),
+    ):
+        pass
+
+
+def _write_alone(writer: PhantomWriter, root: Path) -> Iterator[None]:
+    for index in range(writer.cases):
+        yield writer.write_case(root, index)
+
+
+def _write_together(writer: PhantomWriter, root: Path, workers: int) -> Iterator[None]:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(partial(writer.write_case, root), range(writer.cases), chunksize=8)

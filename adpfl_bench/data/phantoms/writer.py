@@ -1,0 +1,47 @@
+"""What every phantom writer provides, so that a new dataset is one more file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class PhantomWriter(ABC):
+    """Writes a synthetic cohort in the file layout of one dataset.
+
+    A case depends on the seed and on its own index only, so cases can be written in any order and by any number of
+    processes. Writers are pickled to those processes.
+
+    Attributes:
+        cases: Number of cases in the cohort.
+        seed: Seed of the cohort.
+        size: Shape of one image.
+    """
+
+    name: ClassVar[str]
+    """Name of the dataset whose layout is written."""
+    default_size: ClassVar[tuple[int, ...]]
+    """Shape of an image if none is asked for."""
+    smallest: ClassVar[int] = 32
+    """Shortest side of an image that still shows anything."""
+
+    cases: int
+    seed: int
+    size: tuple[int, ...]
+
+    @property
+    def site_sizes(self) -> Mapping[str, int]:
+        """Number of cases by acquisition site; empty if the layout does not say where a case comes from."""
+        return {}
+
+    @abstractmethod
+    def prepare(self, root: Path) -> None:
+        """Make the folders, and write the files that concern the cohort as a whole."""
+
+    @abstractmethod
+    def write_case(self, root: Path, index: int) -> None:
+        """Write the files of one case, 0 <= ``index`` < ``cases``."""
