@@ -1,0 +1,1 @@
+"""Everything that hooks the Trainer: the federated loop, differential privacy, records and progress."""

@@ -1,0 +1,5 @@
+"""The command ``adpfl-bench``."""
+
+from adpfl_bench.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""Cases, clients, partitions and the loaders that feed a federated round."""

@@ -1,0 +1,1 @@
+"""LightningModules: a segmentation base and one small file per modality."""

@@ -1,0 +1,104 @@
+"""Checkpoints that a crash cannot spoil, and the refusal of those that belong to another run."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from adpfl_bench.errors import CheckpointError
+from adpfl_bench.files import replace_file
+from adpfl_bench.results.run_directory import RunDirectory
+
+LAST = "last"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it, so that a kill leaves the earlier one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Save a checkpoint.
+
+        Raises:
+            CheckpointError: It could not be written; the earlier one is whole.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        target = Path(path)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(target, buffer.getvalue())
+        except OSError as error:
+            raise CheckpointError(
+                f"The checkpoint {target} could not be written: {error.strerror}. The one of the round before is"
+                " unchanged; make room, then continue with --ckpt_path last."
+            ) from error
+
+
+class RoundCheckpoint(ModelCheckpoint):
+    """Keeps the last round's checkpoint as ``checkpoints/last.ckpt`` in the run's folder.
+
+    Args:
+        run_directory: The run's folder.
+        every_n_rounds: How often it is written.
+    """
+
+    def __init__(self, run_directory: Path, every_n_rounds: int = 1) -> None:
+        super().__init__(
+            dirpath=RunDirectory(run_directory).checkpoints,
+            filename=LAST,
+            every_n_epochs=every_n_rounds,
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+
+
+def last_checkpoint(run_directory: Path) -> Path:
+    """Where a run's last checkpoint is kept."""
+    return RunDirectory(run_directory).checkpoints / f"{LAST}.ckpt"
+
+
+def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ...]) -> None:
+    """Refuse a checkpoint that was made with another model or method.
+
+    Args:
+        path: The checkpoint.
+        config: The resolved configuration of this run.
+        sections: Blocks of the configuration that must agree, e.g. ``("model", "federated", "privacy")``.
+
+    Raises:
+        CheckpointError: The file is missing or is no checkpoint of this suite, or a block differs.
+    """
+    try:
+        callbacks = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
+        saved = callbacks["RunRecorder"]["config"]
+    except FileNotFoundError:
+        raise CheckpointError(f"There is no checkpoint {path}; give --ckpt_path the file, or 'last'.") from None
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of a run of this suite ({type(error).__name__}: {error})."
+        ) from error
+    for section in sections:
+        key = _first_difference(section, saved.get(section), config.get(section))
+        if key is not None:
+            name, theirs, ours = key
+            raise CheckpointError(
+                f"The checkpoint {path} belongs to another run: it was made with {name} = {theirs}, and this"
+                f" configuration has {ours}. Use the --config files that it was made with, or start a new run without"
+                " --ckpt_path."
+            )
+
+
+def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in sorted({*theirs, *ours}):
+            found = _first_difference(f"{name}.{key}", theirs.get(key), ours.get(key))
+            if found is not None:
+                return found
+        return None
+    return None if theirs == ours else (name, theirs, ours)

@@ -1,0 +1,52 @@
+"""What hangs on a Trainer, found by its type."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from lightning.pytorch import Callback, Trainer
+
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.errors import ConfigError
+
+CallbackT = TypeVar("CallbackT", bound=Callback)
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """The Trainer's callbacks, in the order in which they are called."""
+    untyped: Any = trainer
+    return list(untyped.callbacks)
+
+
+def find_callback(trainer: Trainer, kind: type[CallbackT]) -> CallbackT | None:
+    """The Trainer's first callback of a type, or ``None``."""
+    return next((callback for callback in callbacks_of(trainer) if isinstance(callback, kind)), None)
+
+
+def need_callback(trainer: Trainer, kind: type[CallbackT]) -> CallbackT:
+    """The Trainer's first callback of a type.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    callback = find_callback(trainer, kind)
+    if callback is None:
+        raise ConfigError(
+            f"A {kind.__name__} was expected among the Trainer's callbacks, but there is none; add one to the list."
+        )
+    return callback
+
+
+def federated_data(trainer: Trainer) -> FederatedDataModule:
+    """The Trainer's datamodule.
+
+    Raises:
+        ConfigError: It knows no clients.
+    """
+    untyped: Any = trainer
+    if not isinstance(untyped.datamodule, FederatedDataModule):
+        raise ConfigError(
+            "A FederatedDataModule (clients with their cases) was expected, but the Trainer was given"
+            f" {type(untyped.datamodule).__name__}."
+        )
+    return untyped.datamodule

@@ -1,0 +1,76 @@
+"""Progress by rounds: a bar in a terminal, a line per round in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.lookup import find_callback, need_callback
+
+
+def epsilon_text(trainer: Trainer) -> str | None:
+    """Accounted epsilon so far, ``none`` where nothing is proved, or ``None`` without any privacy."""
+    privacy = find_callback(trainer, DifferentialPrivacy)
+    if privacy is None or privacy.unit == "none":
+        return None
+    epsilon = privacy.accounted.epsilon
+    return "none" if epsilon is None else f"{epsilon:.4g}"
+
+
+class RoundProgressBar(RichProgressBar):
+    """Lightning's rich progress bar, counting rounds and saying whose turn it is."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Round {current_epoch + 1}/{self.trainer.max_epochs}"
+
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Client, loss, validation Dice and accounted epsilon."""
+        loop = need_callback(trainer, FederatedLoop)
+        metrics: dict[str, Any] = {"client": loop.client or "-"}
+        if loop.loss is not None:
+            metrics["loss"] = f"{loop.loss:.3f}"
+        if "val_dice" in trainer.callback_metrics:
+            metrics["dice"] = f"{float(trainer.callback_metrics['val_dice']):.3f}"
+        epsilon = epsilon_text(trainer)
+        if epsilon is not None:
+            metrics["epsilon"] = epsilon
+        return metrics
+
+
+class RoundLines(Callback):
+    """Prints one line per round, for logs and pipes."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the round that has just been validated."""
+        loop = need_callback(trainer, FederatedLoop)
+        values = {(m.client, m.name): m.value for m in loop.round_metrics(trainer)}
+        parts = [
+            f"round {loop.rounds_completed}/{loop.schedule.rounds}",
+            f"loss {values['all', 'train_loss']:.3f}",
+        ]
+        if "val_dice" in trainer.callback_metrics:
+            parts.append(f"dice {float(trainer.callback_metrics['val_dice']):.3f}")
+        epsilon = epsilon_text(trainer)
+        if epsilon is not None:
+            parts.append(f"epsilon {epsilon}")
+        now = time.monotonic()
+        parts.append(f"{now - self._started:.1f} s")
+        self._started = now
+        print("  ".join(parts), flush=True)
+
+
+def progress_callback() -> Callback:
+    """A bar where someone can watch it, lines elsewhere."""
+    return RoundProgressBar() if sys.stdout.isatty() else RoundLines()

@@ -1,0 +1,192 @@
+"""Writes down what a run was and did."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback
+from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.results.environment import (
+    config_sha256,
+    git_revision,
+    package_versions,
+    peak_gpu_memory_mb,
+    peak_memory_mb,
+)
+from adpfl_bench.results.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
+from adpfl_bench.results.run_directory import RoundRow, RunDirectory
+from adpfl_bench.tasks.segmentation import SegmentationTask
+
+
+class RunRecorder(Callback):
+    """Keeps run.json, rounds.csv and cases.csv in the Trainer's ``default_root_dir``.
+
+    run.json and rounds.csv are brought up to date at the end of every round, before the round's checkpoint is written,
+    so a run that is resumed from a checkpoint finds at least the rounds of that checkpoint; those after it are dropped
+    and written again.
+
+    Args:
+        task: Name of the task in records and tables.
+        method: Name of the method in records and tables.
+        overwrite: Start anew in a folder that already holds a run, replacing its records.
+
+    Attributes:
+        config: The resolved configuration, which goes into the record; the command line fills it in.
+
+    Raises:
+        RecordError: The folder already holds a run and neither resuming nor overwriting was asked for, or a file
+            cannot be written.
+    """
+
+    def __init__(self, task: str = "task", method: str = "method", overwrite: bool = False) -> None:
+        self.task = task
+        self.method = method
+        self.overwrite = overwrite
+        self.config: dict[str, Any] = {}
+        self._record: dict[str, Any] = {}
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+
+    def claim(self, folder: Path, resuming: bool) -> None:
+        """Refuse a folder whose run would be overwritten unasked.
+
+        Raises:
+            RecordError: As above.
+        """
+        directory = RunDirectory(folder)
+        if resuming or self.overwrite or not directory.record_file.exists():
+            return
+        record = directory.read_record()
+        raise RecordError(
+            f"{folder} already holds a run ({record.get('status')}, {record.get('rounds_completed')} rounds). Continue"
+            " it with --ckpt_path last, choose another --trainer.default_root_dir, or replace it with"
+            " --record.overwrite true."
+        )
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Open the record."""
+        self._directory = RunDirectory(Path(trainer.default_root_dir))
+        resuming = trainer.ckpt_path is not None
+        if stage == "fit":
+            self.claim(self._directory.path, resuming)
+            self._record = self._describe(trainer, pl_module)
+            self._directory.cases_file.unlink(missing_ok=True)
+            self._directory.examples_file.unlink(missing_ok=True)
+            self._save("running")
+        elif not self._record and self._directory.record_file.exists():
+            self._record = self._directory.read_record()
+
+    def _describe(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        loop = need_callback(trainer, FederatedLoop)
+        return {
+            "task": self.task,
+            "method": self.method,
+            "seed": loop.schedule.seed,
+            "status": "running",
+            "data": federated_data(trainer).describe(),
+            "federated": loop.describe(),
+            "privacy": _privacy(trainer).describe(),
+            "rounds_completed": 0,
+            "model": {
+                "class": type(pl_module).__name__,
+                "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
+                "scored_round": None,
+                "selection": "last round",
+            },
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "wall_seconds": 0.0,
+            "peak_memory_mb": 0.0,
+            "peak_gpu_memory_mb": None,
+            "versions": package_versions(),
+            "git_revision": git_revision(),
+            "config_sha256": config_sha256(self.config),
+            "config": self.config,
+        }
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Drop the rounds that the checkpoint does not know of."""
+        self._directory.keep_rounds(need_callback(trainer, FederatedLoop).rounds_completed)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the round that has just been validated."""
+        loop = need_callback(trainer, FederatedLoop)
+        metrics = round_metrics(trainer, pl_module)
+        self._directory.append_rounds(RoundRow(loop.rounds_completed, *metric) for metric in metrics)
+        names = {m: m.name if m.client == ALL_CLIENTS else f"{m.name}/{m.client}" for m in metrics}
+        for logger in trainer.loggers:
+            logger.log_metrics({names[m]: m.value for m in metrics}, step=loop.rounds_completed)
+        self._record["rounds_completed"] = loop.rounds_completed
+        self._record["privacy"] = _privacy(trainer).describe()
+        self._save("running")
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The weights are final; scores may follow."""
+        loop = need_callback(trainer, FederatedLoop)
+        self._record["rounds_completed"] = loop.rounds_completed
+        self._record["privacy"] = _privacy(trainer).describe()
+        self._save("trained")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the validation cases, unless a round is being validated."""
+        if trainer.state.fn == "validate":
+            self._write_cases(trainer, pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the test cases; a run whose rounds are complete is finished with that."""
+        self._write_cases(trainer, pl_module)
+        loop = need_callback(trainer, FederatedLoop)
+        if self._record and self._record["rounds_completed"] == loop.schedule.rounds:
+            self._save("finished")
+
+    def _write_cases(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not isinstance(pl_module, SegmentationTask):
+            raise ConfigError(f"Cases are scored by a SegmentationTask, but the model is {type(pl_module).__name__}.")
+        self._directory.write_cases(pl_module.rows)
+        if self._record:
+            self._record["model"]["scored_round"] = need_callback(trainer, FederatedLoop).rounds_completed
+            self._save(self._record["status"])
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say how the run ended; Ctrl-C leaves the last round's checkpoint to continue from."""
+        if not self._record or isinstance(exception, RecordError):
+            return
+        if isinstance(exception, KeyboardInterrupt):
+            self._save("interrupted")
+        else:
+            self._record["error"] = f"{type(exception).__name__}: {exception}"
+            self._save("failed")
+
+    def _save(self, status: str) -> None:
+        self._record["status"] = status
+        self._record["wall_seconds"] = round(self._wall_seconds(), 3)
+        self._record["peak_memory_mb"] = round(peak_memory_mb(), 1)
+        self._record["peak_gpu_memory_mb"] = peak_gpu_memory_mb()
+        self._directory.write_record(self._record)
+
+    def _wall_seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """Time spent so far, and what the checkpoint belongs to."""
+        return {"wall_seconds": self._wall_seconds(), "task": self.task, "method": self.method, "config": self.config}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting from the time spent before."""
+        self._seconds_before = state_dict["wall_seconds"]
+
+
+def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMetric]:
+    """Ask every callback, and the module, for the numbers of the round that has just ended."""
+    sources = [*callbacks_of(trainer), pl_module]
+    return [m for source in sources if isinstance(source, ReportsRounds) for m in source.round_metrics(trainer)]
+
+
+def _privacy(trainer: Trainer) -> DifferentialPrivacy:
+    return find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy(unit="none")

@@ -1,0 +1,86 @@
+"""What a federated run refuses at start, a sentence each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+
+from adpfl_bench.errors import ConfigError
+
+
+def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> None:
+    """Refuse Trainer settings under which an epoch would not be one whole federated round.
+
+    Raises:
+        ConfigError: The first setting found that would silently be wrong.
+    """
+    settings: Any = trainer
+    if settings.max_epochs != rounds:
+        raise ConfigError(
+            f"The Trainer's max_epochs is {settings.max_epochs} and federated.rounds is {rounds}; one epoch is one"
+            " round, so give both the same value (the command line does this by itself)."
+        )
+    if not pl_module.automatic_optimization:
+        raise ConfigError("FederatedLoop needs automatic optimization, but the model optimizes by hand.")
+    if settings.accumulate_grad_batches != 1:
+        raise ConfigError(
+            f"trainer.accumulate_grad_batches is {settings.accumulate_grad_batches}, but gradients must not be"
+            " accumulated across clients: set it to 1 and raise data.batch_size instead."
+        )
+    if settings.world_size != 1:
+        raise ConfigError(
+            f"The Trainer runs {settings.world_size} processes, but a federation is simulated in one: set"
+            " trainer.devices and trainer.num_nodes to 1, and start one run for each GPU."
+        )
+    _check_whole_rounds(settings)
+
+
+def _check_whole_rounds(settings: Any) -> None:
+    limits = {
+        "limit_train_batches": (settings.limit_train_batches, 1.0),
+        "overfit_batches": (settings.overfit_batches, 0.0),
+        "max_steps": (settings.max_steps, -1),
+        "val_check_interval": (settings.val_check_interval, 1.0),
+    }
+    if settings.fast_dev_run:
+        raise ConfigError(
+            "trainer.fast_dev_run would cut the round short; for a run of seconds add --config configs/smoke.yaml."
+        )
+    for name, (value, whole) in limits.items():
+        if value != whole:
+            raise ConfigError(
+                f"trainer.{name} is {value}, which would cut a round short or look into its middle: leave it at"
+                f" {whole}; use federated.local_steps for shorter rounds and federated.rounds for fewer."
+            )
+
+
+def check_optimizers(trainer: Trainer) -> None:
+    """Refuse several optimizers: clients share one, and its state is reset or swapped between them.
+
+    Raises:
+        ConfigError: There is not exactly one.
+    """
+    if len(trainer.optimizers) != 1:
+        raise ConfigError(
+            f"FederatedLoop needs exactly one optimizer, but the model configures {len(trainer.optimizers)}."
+        )
+
+
+def check_private_trainer(trainer: Trainer) -> None:
+    """Refuse Trainer settings that would change what a privacy mechanism releases.
+
+    Raises:
+        ConfigError: Gradient clipping by the Trainer, or a precision that scales gradients.
+    """
+    settings: Any = trainer
+    if settings.gradient_clip_val is not None:
+        raise ConfigError(
+            f"trainer.gradient_clip_val is {settings.gradient_clip_val} and privacy.unit is not none; the Trainer would"
+            " clip again after the noise. Remove it: privacy.threshold does the clipping."
+        )
+    if settings.precision not in ("32-true", "64-true", "bf16-mixed"):
+        raise ConfigError(
+            f"trainer.precision is {settings.precision}, but private gradients need 32-true, 64-true or bf16-mixed: the"
+            " loss scaling of fp16 skips steps and scales what is clipped."
+        )

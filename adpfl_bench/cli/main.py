@@ -1,0 +1,79 @@
+"""Entry point: training goes to LightningCLI, everything else starts without torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import adpfl_bench
+from adpfl_bench.errors import BenchError
+
+_TRAINING = {
+    "fit": "Train a federation, then score it on validation and test cases.",
+    "validate": "Score a trained run's model on its validation cases.",
+    "test": "Score a trained run's model on its test cases.",
+    "predict": "Write a trained run's masks of its test cases as files.",
+}
+_COMMANDS = {
+    "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
+    "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; by default the process's own.
+
+    Returns:
+        The exit status: 0, or 1 after an error that was printed as a sentence.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if words[0] == "--version":
+        print(f"adpfl-bench {adpfl_bench.__version__}")
+        return 0
+    try:
+        return _dispatch(words)
+    except BenchError as error:
+        print(f"adpfl-bench: {error}", file=sys.stderr)
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    command, rest = words[0], words[1:]
+    if command in _TRAINING:
+        from adpfl_bench.cli.training import run  # deferred: importing torch and Lightning takes seconds
+
+        run(words)
+    elif command in _COMMANDS:
+        from jsonargparse import auto_cli  # deferred likewise
+
+        module, name, _ = _COMMANDS[command]
+        auto_cli(getattr(import_module(module), name), args=rest, as_positional=True, prog=f"adpfl-bench {command}")
+    else:
+        known = ", ".join([*_TRAINING, *_COMMANDS])
+        print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _help() -> str:
+    commands = {**_TRAINING, **{name: text for name, (_, _, text) in _COMMANDS.items()}}
+    lines = "\n".join(f"  {name:<12} {text}" for name, text in commands.items())
+    return f"""usage: adpfl-bench COMMAND [options]
+
+Federated medical image segmentation under (adaptive) differential privacy.
+
+commands:
+{lines}
+
+A run is read as task + method + place:
+  adpfl-bench fit --config tasks/isic.yaml --config callbacks/adp_fl.yaml --data.root PATH
+  adpfl-bench fit --config tasks/isic.yaml --config callbacks/adp_fl.yaml --config configs/phantom.yaml
+
+adpfl-bench COMMAND --help lists a command's options; --version prints the version."""

@@ -1,0 +1,56 @@
+"""Random transforms of training records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from monai.data.meta_obj import get_track_meta, set_track_meta
+from monai.transforms import Compose, RandFlipd, RandRotate90d, RandScaleIntensityd, RandShiftIntensityd
+from torch import Tensor
+
+
+def dermoscopy_augmentation() -> Compose:
+    """Flips and quarter turns of image and mask; brightness and contrast of the image.
+
+    Works on dictionaries with ``image`` [3, H, W] (float, about [-2, 2]) and ``label`` [1, H, W].
+    """
+    both = ["image", "label"]
+    return Compose(
+        [
+            RandFlipd(both, prob=0.5, spatial_axis=0),
+            RandFlipd(both, prob=0.5, spatial_axis=1),
+            RandRotate90d(both, prob=0.5),
+            RandScaleIntensityd("image", factors=0.1, prob=0.5),
+            RandShiftIntensityd("image", offsets=0.2, prob=0.5),
+        ]
+    )
+
+
+def augment(transform: Compose, image: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Apply a MONAI transform with random choices that depend on ``seed`` alone.
+
+    MONAI's random transforms keep a state of their own which no global seed reaches, so it is set for each record.
+
+    Args:
+        transform: Dictionary transform with the keys ``image`` and ``label``.
+        image: Image [C, *spatial].
+        label: Label [R, *spatial].
+        seed: Any non-negative integer.
+    """
+    transform.set_random_state(seed=seed % 2**32)
+    with _plain_tensors():
+        changed = transform({"image": image, "label": label})
+    return torch.as_tensor(changed["image"]), torch.as_tensor(changed["label"])
+
+
+@contextmanager
+def _plain_tensors() -> Iterator[None]:
+    # Tracking affine matrices doubles the time of a transform, and nothing here reads them.
+    tracked = get_track_meta()
+    set_track_meta(False)
+    try:
+        yield
+    finally:
+        set_track_meta(tracked)

@@ -1,0 +1,267 @@
+"""The clients of a federation and the loaders that feed it, whatever the dataset."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
+from adpfl_bench.data.partition import Partition
+from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
+from adpfl_bench.data.split import Split, make_clients
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.round_schedule import RoundSchedule
+
+_log = logging.getLogger(__name__)
+
+SplitName = Literal["train", "validation", "test"]
+
+PHANTOM_ROOT = "phantom"
+"""Given as the root, it asks for the dataset's phantom cohort."""
+
+
+class FederatedDataModule(LightningDataModule, ABC):
+    """Scans a dataset, divides it among clients, and brings rounds of training batches and cases to score.
+
+    A subclass says how its dataset is scanned, how phantoms of it are made, and how cases become tensors.
+
+    Args:
+        root: Folder of the dataset as its publisher ships it, or ``phantom`` for its phantom cohort, which is made
+            on first use and kept in ``phantom_directory``.
+        partition: Who holds which patients.
+        validation_fraction: Share of each client's patients that validates.
+        test_fraction: Share of each client's patients that is scored at the end.
+        split_seed: Seed of partition and split. It is not the run's seed: runs with other seeds are scored on the same
+            test cases.
+        batch_size: Training records per local step.
+        evaluation_batch_size: Cases per validation or test step.
+        num_workers: Worker processes for loading; 0 loads in the training process, which is fastest for images that
+            fit in memory.
+        phantom_cases: Size of the phantom cohort.
+        phantom_seed: Seed of the phantom cohort.
+        phantom_directory: Where phantom cohorts are kept.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition,
+        validation_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        batch_size: int = 8,
+        evaluation_batch_size: int = 16,
+        num_workers: int = 0,
+        phantom_cases: int = 240,
+        phantom_seed: int = 0,
+        phantom_directory: Path = Path("phantoms"),
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or evaluation_batch_size < 1:
+            raise ConfigError(
+                f"data.batch_size and data.evaluation_batch_size must be at least 1, but they are {batch_size} and"
+                f" {evaluation_batch_size}."
+            )
+        self.root = Path(root)
+        self.partition = partition
+        self.split = Split(validation_fraction, test_fraction)
+        self.split_seed = split_seed
+        self.batch_size = batch_size
+        self.evaluation_batch_size = evaluation_batch_size
+        self.num_workers = num_workers
+        self.phantom_cases = phantom_cases
+        self.phantom_seed = phantom_seed
+        self.phantom_directory = Path(phantom_directory)
+        self.clients: tuple[Client, ...] = ()
+        self._fingerprint = ""
+        self._schedule: RoundSchedule | None = None
+        self._workers: PersistentWorkers | None = None
+        self._evaluation_loaders: dict[tuple[SplitName, bool], DataLoader[dict[str, Any]]] = {}
+
+    @abstractmethod
+    def scan(self, root: Path) -> list[Case]:
+        """List the dataset's cases.
+
+        Raises:
+            DataError: The folder is missing, malformed or holds something else.
+        """
+
+    @abstractmethod
+    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
+        """Write a phantom cohort in the dataset's own layout."""
+
+    @property
+    @abstractmethod
+    def phantom_name(self) -> str:
+        """Name of the phantom cohort's folder, by everything that its bytes depend on."""
+
+    @abstractmethod
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, torch.Tensor]]:
+        """Prepare cases (read them, or their cache) and return the dataset of their training records.
+
+        The dataset maps a :class:`~adpfl_bench.data.round_loader.RecordKey`, whose record is the position in
+        ``cases``, to ``image`` and ``label``.
+
+        Raises:
+            DataError: Files are unreadable or contradict each other.
+        """
+
+    @abstractmethod
+    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+        """Bring one case to be scored.
+
+        Args:
+            case: One of the cases given to :meth:`load_cases`.
+            native: Whether the label is on the grid of its own file, or on the network's.
+
+        Returns:
+            ``image`` [C, *spatial] for the network, ``label`` [R, *grid] as uint8, ``spacing`` of the label's grid in
+            mm (a tuple, or ``None`` where only pixels are known).
+        """
+
+    def setup(self, stage: str) -> None:
+        """Scan the dataset, divide it among clients and load their images, once."""
+        if self.clients:
+            return
+        root = self._resolve_root()
+        cases = self.scan(root)
+        self.root = root
+        self._fingerprint = dataset_fingerprint(root, cases)
+        self.clients = make_clients(cases, self.partition, self.split, self.split_seed)
+        self._cases = [case for client in self.clients for case in client.cases]
+        self._records = self.load_cases(self._cases)
+        if self.num_workers > 0:
+            self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
+
+    def _resolve_root(self) -> Path:
+        if str(self.root) != PHANTOM_ROOT:
+            return self.root
+        folder = self.phantom_directory / self.phantom_name
+        self.write_phantom(folder, self.phantom_cases, self.phantom_seed)
+        return folder
+
+    @property
+    def train_sizes(self) -> Mapping[str, int]:
+        """Number of training records by client."""
+        return {client.name: len(client.train) for client in self.clients}
+
+    def use_schedule(self, schedule: RoundSchedule) -> None:
+        """Take over who takes part in which round; FederatedLoop calls this at start."""
+        schedule.participants(0, list(self.train_sizes))
+        self._schedule = schedule
+
+    def train_dataloader(self) -> RoundLoader:
+        """Bring the local steps of the round that the Trainer is about to run."""
+        if self._schedule is None:
+            raise ConfigError("A FederatedDataModule trains under a FederatedLoop; add one to the Trainer's callbacks.")
+        # On a resumed run the Trainer's current_epoch is still one too low at this point; the loop's count is right.
+        trainer: Any = self.trainer
+        round_index = int(trainer.fit_loop.epoch_progress.current.processed)
+        positions = {case.case_id: i for i, case in enumerate(self._cases)}
+        records = {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
+        steps = plan_round(self._schedule, round_index, records, self.batch_size)
+        return RoundLoader(self._records, steps, round_index, self._workers)
+
+    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Bring the validation cases: on the network's grid while training, on their own when validating at the end."""
+        trainer: Any = self.trainer
+        return self._evaluation_loader("validation", native=trainer.state.fn != "fit")
+
+    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Bring the test cases on their own grid."""
+        return self._evaluation_loader("test", native=True)
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Bring the test cases on their own grid."""
+        return self._evaluation_loader("test", native=True)
+
+    def _evaluation_loader(self, split: SplitName, native: bool) -> DataLoader[dict[str, Any]]:
+        key = (split, native)
+        if key not in self._evaluation_loaders:
+            dataset = EvaluationCases(self, split, native)
+            if len(dataset) == 0:
+                raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
+            self._evaluation_loaders[key] = DataLoader(
+                dataset,
+                batch_sampler=dataset.batches(self.evaluation_batch_size),
+                collate_fn=_collate_cases,
+                num_workers=self.num_workers,
+                generator=torch.Generator(),
+            )
+        return self._evaluation_loaders[key]
+
+    def describe(self) -> dict[str, Any]:
+        """The data block of a run record."""
+        return {
+            "datamodule": type(self).__name__,
+            "kind": dataset_kind(self.root),
+            "fingerprint": self._fingerprint,
+            "cases": len(self._cases),
+            "clients": {
+                client.name: {
+                    "train": len(client.train),
+                    "validation": len(client.validation),
+                    "test": len(client.test),
+                }
+                for client in self.clients
+            },
+            "partition": repr(self.partition),
+            "split_seed": self.split_seed,
+        }
+
+
+class EvaluationCases(Dataset[dict[str, Any]]):
+    """The cases of one split, client after client.
+
+    Args:
+        datamodule: Brings the cases.
+        split: Which cases.
+        native: Whether labels are on the grid of their own files.
+    """
+
+    def __init__(self, datamodule: FederatedDataModule, split: SplitName, native: bool) -> None:
+        self._bring = datamodule.evaluation_case
+        self._native = native
+        self._split = split
+        self._members = [(client.name, case) for client in datamodule.clients for case in getattr(client, split)]
+
+    def __len__(self) -> int:
+        """Number of cases."""
+        return len(self._members)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Bring a case with what its row in cases.csv says of it."""
+        client, case = self._members[index]
+        tags = {"case": case.case_id, "patient": case.patient_id, "client": client, "split": self._split}
+        return {**self._bring(case, self._native), **tags}
+
+    def batches(self, size: int) -> list[list[int]]:
+        """Group the cases into batches that do not mix clients."""
+        return list(_batches([client for client, _ in self._members], size))
+
+
+def _batches(clients: Sequence[str], size: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for index, client in enumerate(clients):
+        if batch and (len(batch) == size or clients[batch[0]] != client):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _collate_cases(cases: list[dict[str, Any]]) -> dict[str, Any]:
+    """Stack the images; labels keep their own sizes."""
+    columns: dict[str, Any] = {key: [case[key] for case in cases] for key in cases[0]}
+    columns["image"] = torch.stack(columns["image"])
+    columns["client"], columns["split"] = columns["client"][0], columns["split"][0]
+    return columns

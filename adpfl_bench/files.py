@@ -1,0 +1,45 @@
+"""Writing files so that a reader, or the next run, never finds half of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put ``content`` in the place of ``path``: a reader sees the old file or the new one, also after a crash.
+
+    Args:
+        path: The file; its folder must exist.
+        content: Its new bytes.
+
+    Raises:
+        OSError: It could not be written (a full disk, say); the old file is whole, and nothing is left beside it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def append_to_file(path: Path, content: bytes) -> None:
+    """Append ``content`` whole, or leave the file as it was.
+
+    Raises:
+        OSError: It could not be written; what was written of ``content`` has been cut off again.
+    """
+    with path.open("ab") as file:
+        size = file.tell()
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            os.truncate(path, size)
+            raise

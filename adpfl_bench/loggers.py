@@ -1,0 +1,54 @@
+"""Loggers beside the run's own CSV files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import WandbLogger
+
+
+class RunWandbLogger(WandbLogger):
+    """Weights & Biases, offline unless someone is logged in.
+
+    Curves are logged by round. The command line names the run after task, method and seed and puts its files into the
+    run's folder; an offline run is uploaded later with ``wandb sync``.
+
+    Args:
+        project: W&B project.
+        save_dir: Folder of W&B's files.
+        group: Runs that belong together: task/method.
+        job_type: What tells runs of a group apart: the seed.
+        name: Name of the run.
+        offline: Whether to write files only; by default only where nobody is logged in.
+        **kwargs: Further arguments of Lightning's WandbLogger.
+    """
+
+    def __init__(
+        self,
+        project: str = "adpfl-bench",
+        save_dir: Path | None = None,
+        group: str | None = None,
+        job_type: str | None = None,
+        name: str | None = None,
+        offline: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        folder = Path(save_dir or ".")
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(
+            project=project,
+            save_dir=folder,
+            group=group,
+            job_type=job_type,
+            name=name,
+            offline=not _logged_in() if offline is None else offline,
+            **kwargs,
+        )
+
+
+def _logged_in() -> bool:
+    # Deferred: wandb takes a second to import, and most runs do without it.
+    import wandb
+
+    return bool(wandb.login(prompt=False))

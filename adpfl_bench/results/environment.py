@@ -1,0 +1,64 @@
+"""Where a run was made: package versions, source revision, memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import adpfl_bench
+
+_PACKAGES = ("torch", "lightning", "monai", "torchmetrics", "numpy", "scipy", "dp-accounting", "wandb")
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python, of this suite and of the packages that its results depend on."""
+    found = {"python": platform.python_version(), "adpfl-bench": adpfl_bench.__version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def git_revision() -> str | None:
+    """Commit of the checkout that this package runs from, marked ``-dirty`` if files differ; else ``None``."""
+    top = Path(adpfl_bench.__file__).resolve().parents[1]
+    if not (top / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+            cwd=top,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return described.stdout.strip()
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def peak_gpu_memory_mb() -> float | None:
+    """Most GPU memory that tensors took so far, in MiB; ``None`` without a GPU."""
+    return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None
+
+
+def config_sha256(config: dict[str, Any]) -> str:
+    """Hash a resolved configuration; the order of its keys does not matter."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()

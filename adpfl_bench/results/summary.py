@@ -1,0 +1,107 @@
+"""One run's scores in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of one region over the cases of a split.
+
+    Attributes:
+        cases: Number of cases.
+        dice_mean: Mean Dice over cases.
+        dice_sd: Standard deviation over cases (ddof=1; 0 for one case).
+        iou_mean: Mean IoU over cases.
+        hd95_mean: Mean HD95 over cases, in ``hd95_unit``; misses count with the image diagonal.
+        hd95_unit: ``mm`` or ``px``.
+        nsd_mean: Mean NSD over cases.
+        missed: Number of cases in which exactly one of prediction and truth is empty.
+        worst_client: Client with the lowest mean Dice.
+        worst_client_dice: Its mean Dice.
+    """
+
+    cases: int
+    dice_mean: float
+    dice_sd: float
+    iou_mean: float
+    hd95_mean: float
+    hd95_unit: str
+    nsd_mean: float
+    missed: int
+    worst_client: str
+    worst_client_dice: float
+
+
+def score(rows: Sequence[CaseRow]) -> Scores:
+    """Summarise the rows of one region and split (at least one, with surface distances)."""
+    dice = np.array([row.dice for row in rows])
+    clients = client_means(rows)
+    worst = min(clients, key=lambda name: (clients[name], name))
+    return Scores(
+        cases=len(rows),
+        dice_mean=float(dice.mean()),
+        dice_sd=float(dice.std(ddof=1)) if len(rows) > 1 else 0.0,
+        iou_mean=float(np.mean([row.iou for row in rows])),
+        hd95_mean=_mean(row.hd95 for row in rows),
+        hd95_unit=rows[0].hd95_unit,
+        nsd_mean=_mean(row.nsd for row in rows),
+        missed=sum(row.missed for row in rows),
+        worst_client=worst,
+        worst_client_dice=clients[worst],
+    )
+
+
+def client_means(rows: Iterable[CaseRow]) -> dict[str, float]:
+    """Mean Dice of each client, sorted by name."""
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        groups.setdefault(row.client, []).append(row.dice)
+    return {client: float(np.mean(groups[client])) for client in sorted(groups)}
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    return float(np.mean([np.nan if value is None else value for value in values]))
+
+
+def privacy_text(privacy: dict[str, object]) -> str:
+    """Say what is stated and what is proved of a run's privacy, from the privacy block of its record."""
+    if privacy["unit"] == "none":
+        return "not private"
+    accounted = privacy["accounted"]
+    assert isinstance(accounted, dict)
+    proved = (
+        f"none ({accounted['reason']})"
+        if accounted["epsilon"] is None
+        else f"{accounted['epsilon']:.4g} at delta {accounted['delta']:g}"
+    )
+    stated = "none" if privacy["nominal_epsilon"] is None else f"{privacy['nominal_epsilon']:g}"
+    return f"unit {privacy['unit']}; epsilon nominal {stated}, accounted {proved}"
+
+
+def summarize_run(directory: RunDirectory) -> str:
+    """Describe a scored run in a few lines: scores by split and region, privacy, and where its record is.
+
+    Raises:
+        RecordError: The run has no record or no scores.
+    """
+    lines = []
+    rows = directory.read_cases()
+    for split, region in sorted({(row.split, row.region) for row in rows}):
+        scores = score([row for row in rows if (row.split, row.region) == (split, region)])
+        lines.append(
+            f"{split:>10} {region}: Dice {scores.dice_mean:.4f} (SD over {scores.cases} cases {scores.dice_sd:.4f}),"
+            f" HD95 {scores.hd95_mean:.2f} {scores.hd95_unit}, NSD {scores.nsd_mean:.4f}, missed {scores.missed};"
+            f" worst client {scores.worst_client} {scores.worst_client_dice:.4f}"
+        )
+    if directory.record_file.exists():
+        lines.append(f"{'privacy':>10} {privacy_text(directory.read_record()['privacy'])}")
+    lines.append(f"{'record':>10} {directory.path}")
+    return "\n".join(lines)

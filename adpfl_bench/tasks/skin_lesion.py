@@ -1,0 +1,13 @@
+"""Skin lesions in dermoscopy."""
+
+from __future__ import annotations
+
+from adpfl_bench.tasks.segmentation import SegmentationTask
+
+
+class SkinLesionTask(SegmentationTask):
+    """Segments the lesion in an RGB dermoscopy image; see SegmentationTask for the arguments."""
+
+    regions = ("lesion",)
+    spatial_dims = 2
+    in_channels = 3
