@@ -37,7 +37,8 @@ def write_partition(path: Path, clients: Iterable[Client]) -> None:
         clients: The clients.
 
     Raises:
-        DataError: A case or patient is in two places, or a client has no cases or no name; nothing is written.
+        DataError: A case or patient is in two places, a client has no cases or no name, or a name contains a line
+            break; nothing is written.
     """
     path = Path(path)
     rows = []
@@ -49,6 +50,9 @@ def write_partition(path: Path, clients: Iterable[Client]) -> None:
         for split in _SPLITS:
             for case in sorted(getattr(client, split), key=lambda case: case.case_id):
                 rows.append(dict(zip(_COLUMNS, (case.case_id, case.patient_id, client.name, split), strict=True)))
+    for row in rows:
+        if broken := [value for value in row.values() if set(value) & set("\r\n\0")]:
+            raise DataError(f"{path} cannot state the name {broken[0]!r}, which contains a line break; rename it.")
     _check_rows(path, [Row(line, values) for line, values in enumerate(rows, start=2)])
     text = io.StringIO()
     writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
