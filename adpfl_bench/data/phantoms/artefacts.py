@@ -67,9 +67,9 @@ def hairs(generator: np.random.Generator, size: tuple[int, int], count: int, sha
 def printed_scale(generator: np.random.Generator, size: tuple[int, int]) -> Field:
     """Draw the thin millimetre scale that is printed on a contact plate, with its label."""
     aspect = size[1] / size[0]
-    length = generator.uniform(0.35, 0.5)
+    length = min(generator.uniform(0.35, 0.5), 0.7 * aspect)
     tilt = 0.0 if generator.random() < 0.6 else generator.uniform(-math.pi / 4, math.pi / 4)
-    start = np.array((generator.uniform(0.1, aspect - length - 0.1), generator.uniform(0.78, 0.9)))
+    start = np.array((generator.uniform(0.1, 0.9) * (aspect - length), generator.uniform(0.78, 0.9)))
     along = np.array((math.cos(tilt), math.sin(tilt)))
     up = np.array((along[1], -along[0]))
     lines = [(np.stack([start, start + along * length]), 0.006)]

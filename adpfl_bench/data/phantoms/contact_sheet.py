@@ -20,6 +20,12 @@ def contact_sheet(
 ) -> None:
     """Draw a contact sheet of a dermoscopy cohort and save it as PNG.
 
+    The one in the documentation is made from the default phantom::
+
+        adpfl-bench phantom ham10000
+        python -c "from pathlib import Path; from adpfl_bench.data.phantoms import contact_sheet;
+        contact_sheet(Path('phantoms/ham10000'), Path('docs/images/dermoscopy_phantoms.png'))"
+
     Args:
         root: Folder of the cohort, in the layout of HAM10000 or ISIC 2017.
         output: PNG file to write.

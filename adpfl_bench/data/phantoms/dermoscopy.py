@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from adpfl_bench.data.phantoms import artefacts
 from adpfl_bench.data.phantoms.camera import draw_field_of_view, photograph
 from adpfl_bench.data.phantoms.lesion import Lesion
-from adpfl_bench.data.phantoms.noise import Field
+from adpfl_bench.data.phantoms.noise import Field, random_field
 from adpfl_bench.data.phantoms.optics import Colour, Tissue, blend
 from adpfl_bench.data.phantoms.sites import Site
 from adpfl_bench.data.phantoms.skin import draw_skin
@@ -57,7 +57,7 @@ def take_photograph(generator: np.random.Generator, lesion: Lesion, site: Site, 
     colour = _add_artefacts(generator, tissue.colour(), site)
     return Photograph(
         image=photograph(generator, colour, site, field_of_view),
-        mask=_annotate((depth > 0) & (field_of_view > 0.5), size),
+        mask=_annotate(generator, depth, field_of_view),
         jpeg_quality=round(generator.uniform(*site.jpeg_quality)),
     )
 
@@ -118,9 +118,13 @@ def _add_artefacts(generator: np.random.Generator, colour: Colour, site: Site) -
     return colour
 
 
-def _annotate(inside: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """Turn the true extent into an annotation: a smoothed contour around the one main region."""
-    smooth = scipy.ndimage.gaussian_filter(inside.astype(np.float32), 0.008 * size[0]) > 0.5
+def _annotate(generator: np.random.Generator, depth: Field, field_of_view: Field) -> NDArray[np.bool_]:
+    """Outline the lesion as one annotator would: more or less generous, with an unsteady hand, one region, no holes."""
+    height = depth.shape[0]
+    generosity = generator.normal(0, 0.05)
+    hand = 0.04 * random_field(generator, (height, depth.shape[1]), 0.12 * height)
+    inside = (depth + generosity + hand > 0) & (field_of_view > 0.5)
+    smooth = scipy.ndimage.gaussian_filter(inside.astype(np.float32), 0.008 * height) > 0.5
     regions, count = scipy.ndimage.label(smooth)
     if count > 1:
         smooth = regions == 1 + np.argmax(np.bincount(regions.ravel())[1:])

@@ -132,7 +132,7 @@ def draw_lesion(generator: np.random.Generator, diagnosis: Diagnosis, median_are
     # The darkest tone decides how visible the lesion is: it is spread over the range and the others lie below it.
     tones = np.sort(generator.uniform(0, 1, size=generator.integers(2, 5)))
     tones[0] *= 0.4
-    tones = lightest + span * generator.uniform(0.3, 1.0) * tones / tones[-1]
+    tones = lightest + span * generator.uniform(0.18, 1.0) * tones / tones[-1]
     sharp = generator.uniform(*diagnosis.softness)
     return Lesion(
         outline=draw_outline(
