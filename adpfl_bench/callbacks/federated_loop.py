@@ -137,7 +137,9 @@ class FederatedLoop(Callback):
         total = sum(sizes[client] for client in participants)
         self._weights = {client: sizes[client] / total for client in participants}
         self._waiting = set(participants)
-        self._metrics = []
+        # The schedule steps before the round is reported, so the rate that it was trained with is noted here.
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        self._metrics = [RoundMetric(ALL_CLIENTS, "learning_rate", rate)]
         self.round, self._round_open = round_index, True
 
     def _begin_client(self, trainer: Trainer, pl_module: LightningModule, client: str) -> None:
@@ -184,8 +186,7 @@ class FederatedLoop(Callback):
         """Losses and delta norms of the round that has just ended, by client and over all."""
         losses = [(self._weights[m.client], m.value) for m in self._metrics if m.name == "train_loss"]
         overall = RoundMetric(ALL_CLIENTS, "train_loss", sum(weight * loss for weight, loss in losses))
-        rate = RoundMetric(ALL_CLIENTS, "learning_rate", float(trainer.optimizers[0].param_groups[0]["lr"]))
-        return [*self._metrics, overall, rate]
+        return [*self._metrics, overall]
 
     @property
     def loss(self) -> float | None:

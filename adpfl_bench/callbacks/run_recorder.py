@@ -80,6 +80,7 @@ class RunRecorder(Callback):
             self._directory.cases_file.unlink(missing_ok=True)
             self._directory.examples_file.unlink(missing_ok=True)
             self._save("running")
+            print(self._headline(trainer, pl_module))
         elif not self._record and self._directory.record_file.exists():
             self._record = self._directory.read_record()
 
@@ -109,6 +110,15 @@ class RunRecorder(Callback):
             "config_sha256": config_sha256(self.config),
             "config": self.config,
         }
+
+    def _headline(self, trainer: Trainer, pl_module: LightningModule) -> str:
+        data, model = self._record["data"], self._record["model"]
+        sizes = ", ".join(f"{name} {size['train']}" for name, size in data["clients"].items())
+        return (
+            f"{self.task} / {self.method} / seed {self._record['seed']}: {data['cases']} {data['kind']} cases,"
+            f" {len(data['clients'])} clients (training records: {sizes});"
+            f" {model['parameters']:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}"
+        )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drop the rounds that the checkpoint does not know of."""

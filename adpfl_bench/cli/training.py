@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +25,13 @@ from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.callbacks.wandb_cases import WandbCases
 from adpfl_bench.cli.config_files import find_config, resolve_config_arguments
+from adpfl_bench.cli.parser import BenchArgumentParser
+from adpfl_bench.data import dermoscopy as dermoscopy  # so that its classes are known by their short names
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.errors import CheckpointError
+from adpfl_bench.errors import BenchError, CheckpointError
 from adpfl_bench.results.run_directory import RunDirectory
 from adpfl_bench.results.summary import summarize_run
+from adpfl_bench.tasks import skin_lesion as skin_lesion  # as above
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -58,6 +63,7 @@ class BenchCLI(LightningCLI):
             trainer_defaults=dict(_TRAINER_DEFAULTS),
             seed_everything_default=0,
             auto_configure_optimizers=False,
+            parser_class=BenchArgumentParser,
             parser_kwargs={name: dict(defaults) for name in SUBCOMMANDS},
             args=resolve_config_arguments(arguments),
         )
@@ -75,6 +81,10 @@ class BenchCLI(LightningCLI):
         parser.link_arguments("seed_everything", "federated.seed", compute_fn=int)
         parser.link_arguments("task", "record.task")
         parser.link_arguments("method", "record.method")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the given arguments, and only them."""
+        self.config = parser.parse_args(args)
 
     def _parse_ckpt_path(self) -> None:
         # Lightning would let a checkpoint override the configuration; here the configuration is what holds, and a
@@ -166,4 +176,17 @@ def run(arguments: list[str]) -> None:
     Args:
         arguments: The command line after the program's name.
     """
-    BenchCLI(arguments)
+    # Lightning's tips and device lines would hide what the run itself says; a warning of it about torch's own internals
+    # is nothing a user can act on.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    try:
+        BenchCLI(arguments)
+    except ValueError as error:
+        # jsonargparse wraps what a class's constructor raised; the constructor's own sentence says it best.
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, BenchError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
