@@ -1,0 +1,67 @@
+"""Where the boundary of a mask lies: its edge voxels, and the surface elements between voxels."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from adpfl_bench.metrics.functional.masks import BoolArray
+
+
+def crop_to_union(prediction: BoolArray, target: BoolArray) -> tuple[BoolArray, BoolArray]:
+    """Crop two masks to the bounding box of their union.
+
+    The box has no margin: both boundary functions below take whatever lies outside the array for background, which
+    is what lies outside the box, and also how MONAI and surface-distance treat the border of the image.
+
+    Args:
+        prediction: Mask, 2-D or 3-D.
+        target: Mask of the same shape; at least one of the two is not empty.
+    """
+    union = prediction | target
+    box: tuple[slice, ...] = ()
+    for axis in range(union.ndim):
+        occupied = np.flatnonzero(union.any(axis=tuple(other for other in range(union.ndim) if other != axis)))
+        box += (slice(int(occupied[0]), int(occupied[-1]) + 1),)
+        # The later axes are scanned inside the box found so far only.
+        union = union[(slice(None),) * axis + box[-1:]]
+    return prediction[box], target[box]
+
+
+def edge_voxels(mask: BoolArray) -> BoolArray:
+    """Mark the voxels that erosion with the face-connected cross removes, as ``monai.metrics.utils.get_mask_edges``.
+
+    Args:
+        mask: Mask, 2-D or 3-D. What lies outside the array counts as background.
+
+    Returns:
+        A mask of the same shape: the foreground voxels with a face neighbour in the background.
+    """
+    padded = np.pad(mask, 1)
+    interior = mask.copy()
+    for axis in range(mask.ndim):
+        for neighbour in (slice(None, -2), slice(2, None)):
+            window = [slice(1, -1)] * mask.ndim
+            window[axis] = neighbour
+            interior &= padded[tuple(window)]
+    return mask & ~interior
+
+
+def neighbour_codes(mask: BoolArray) -> npt.NDArray[np.uint8]:
+    """Say for each voxel corner which of the voxels that meet there are foreground.
+
+    Args:
+        mask: Mask, 2-D or 3-D, of shape ``[n, ...]``. What lies outside the array counts as background.
+
+    Returns:
+        Codes of shape ``[n + 1, ...]``. Bit k of a code is set if the k-th voxel of the 2 x 2 (x 2) neighbourhood, in
+        C order, is foreground. Neither 0 nor all bits set means that the boundary passes through the corner.
+    """
+    padded = np.pad(mask, 1).view(np.uint8)
+    codes = np.zeros([size + 1 for size in mask.shape], dtype=np.uint8)
+    for bit, offset in enumerate(product((0, 1), repeat=mask.ndim)):
+        window = tuple(slice(start, start + size) for start, size in zip(offset, codes.shape, strict=True))
+        codes |= padded[window] << np.uint8(bit)
+    return codes
