@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -12,15 +12,17 @@ from torch.optim import Optimizer
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, need_callback
-from adpfl_bench.callbacks.trainer_checks import check_private_trainer
+from adpfl_bench.callbacks.trainer_checks import check_choice, check_private_trainer
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.privacy.accounting import Accounted, client_epsilon, federation_epsilon
+from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS, Accounted, client_epsilon, federation_epsilon
 from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import torch_generator
+
+PrivacyUnit = Literal["none", "batch"]
 
 # Replacing one record of a batch by nothing can move the clipped gradient of the batch's mean loss anywhere in a ball
 # of radius C, so two neighbouring releases lie up to 2C apart.
@@ -50,13 +52,14 @@ class DifferentialPrivacy(Callback):
 
     def __init__(
         self,
-        unit: Literal["none", "batch"] = "none",
+        unit: PrivacyUnit = "none",
         threshold: Threshold | None = None,
         mechanism: Mechanism | None = None,
         noise_multiplier: float = 0.0,
         delta: float = 1e-4,
         nominal_epsilon: float | None = None,
     ) -> None:
+        check_choice("privacy.unit", unit, get_args(PrivacyUnit))
         if not (noise_multiplier >= 0 and math.isfinite(noise_multiplier)):
             raise ConfigError(
                 f"privacy.noise_multiplier is a noise scale in units of the threshold and must be at least 0, but it is"
@@ -66,7 +69,7 @@ class DifferentialPrivacy(Callback):
             raise ConfigError(f"privacy.delta must lie between 0 and 1, but it is {delta}.")
         if unit != "none" and (threshold is None or mechanism is None):
             raise ConfigError(f"privacy.unit is {unit}, so privacy.threshold and privacy.mechanism must be given too.")
-        self.unit = unit
+        self.unit: PrivacyUnit = unit
         self.threshold = threshold
         self.mechanism = mechanism
         self.noise_multiplier = noise_multiplier
@@ -78,6 +81,7 @@ class DifferentialPrivacy(Callback):
         self._noise_turn: tuple[int, str] | None = None
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
+        self._released = False
         self._generator = torch.Generator()
         self._steps: dict[str, list[tuple[float, float]]] = {}
 
@@ -96,6 +100,14 @@ class DifferentialPrivacy(Callback):
                 " training records, and a larger delta would allow one of them to be published outright."
             )
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
+        self._noise_turn = self._round = self._pass = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Expect one gradient."""
+        self._released = False
+
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Clip the gradient of this step and add noise to it."""
         if self.unit == "none":
@@ -103,6 +115,12 @@ class DifferentialPrivacy(Callback):
         assert self._loop is not None
         assert self.threshold is not None
         assert self.mechanism is not None
+        if self._released:
+            raise ConfigError(
+                f"{type(optimizer).__name__} computes several gradients for one step, but the ledger counts one release"
+                " for each batch: use an optimizer that needs one gradient, such as SGD or AdamW."
+            )
+        self._released = True
         gradients = _gradients(optimizer)
         norm = global_norm(gradients)
         client = self._loop.client
@@ -147,6 +165,9 @@ class DifferentialPrivacy(Callback):
             return Accounted(None, self.delta, "the noise multiplier is 0: clipping alone is not private")
         if self._sends_buffers:
             return Accounted(None, self.delta, "running statistics of the network leave the client without noise")
+        mechanism = type(self.mechanism).__name__
+        if mechanism not in ACCOUNTED_MECHANISMS:
+            return Accounted(None, self.delta, f"no bound is known here for the noise of {mechanism}")
         reason = self.threshold.unaccounted_reason
         if reason is not None:
             return Accounted(None, self.delta, reason)
@@ -202,11 +223,12 @@ class DifferentialPrivacy(Callback):
 
 
 def _gradients(optimizer: Optimizer) -> list[torch.Tensor]:
-    """All gradients of the optimizer's parameters; a parameter without one gets zeros, so that it is noised too."""
+    """Gradients of all parameters that are trained; one without a gradient gets zeros, so that it is noised too."""
     gradients = []
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            if parameter.grad is None:
-                parameter.grad = torch.zeros_like(parameter)
-            gradients.append(parameter.grad)
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
     return gradients

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 
 from adpfl_bench.callbacks.lookup import federated_data
-from adpfl_bench.callbacks.trainer_checks import check_optimizers, check_trainer
+from adpfl_bench.callbacks.trainer_checks import check_choice, check_optimizers, check_trainer
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.buffers import BufferPolicy, FederatedBuffers
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates, OptimizerStatePolicy
@@ -62,6 +62,8 @@ class FederatedLoop(Callback):
         buffers: BufferPolicy = "average",
         seed: int = 0,
     ) -> None:
+        check_choice("federated.client_optimizer_state", client_optimizer_state, get_args(OptimizerStatePolicy))
+        check_choice("federated.buffers", buffers, get_args(BufferPolicy))
         self.schedule = RoundSchedule(rounds, seed, participation, clients_per_round, local_epochs, local_steps)
         self.server_optimizer = server_optimizer
         self.buffer_policy: BufferPolicy = buffers
@@ -83,19 +85,27 @@ class FederatedLoop(Callback):
         """Refuse what would silently be wrong, and hand the datamodule its schedule."""
         datamodule = federated_data(trainer)
         if stage == "fit":
+            self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded after this
             check_trainer(trainer, pl_module, self.schedule.rounds)
             datamodule.use_schedule(self.schedule)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Take the global weights over from the module, and restore the federation's state from a checkpoint."""
+        """Take the global weights over from the module, and restore the federation's state from a checkpoint.
+
+        Nothing is left of an earlier fit with this callback, which may have been interrupted inside a round.
+        """
         check_optimizers(trainer)
         self._server = Server(pl_module, self.server_optimizer)
         self._buffers = FederatedBuffers(pl_module, self.buffer_policy)
+        self._optimizers = ClientOptimizerStates(self._optimizers.policy)
+        self.client, self._round_open = "", False
+        self.rounds_completed = self._restored.get("rounds_completed", 0)
         if self._restored:
             self._server.load_state_dict(self._restored["server"])
             self._buffers.load_state_dict(self._restored["buffers"])
             self._optimizers.load_state_dict(self._restored["client_optimizers"])
+            self._restored = {}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Begin a round with its first batch, and a client's turn when the client changes."""
@@ -228,10 +238,21 @@ class FederatedLoop(Callback):
         """Segment a client's cases with its own buffers where they are local."""
         self._load_client_buffers(pl_module, batch)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the global model's buffers back."""
+    def _load_global_buffers(self, pl_module: LightningModule) -> None:
         if self.buffer_policy == "local" and self._buffers is not None:
             self._buffers.finish_round(pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the global model's buffers back."""
+        self._load_global_buffers(pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the global model's buffers back."""
+        self._load_global_buffers(pl_module)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the global model's buffers back."""
+        self._load_global_buffers(pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything of the federation that is not in the weights, as plain values and CPU tensors."""
@@ -247,4 +268,5 @@ class FederatedLoop(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the state until the module is on its device."""
         self._restored = state_dict
+        self._server = self._buffers = None
         self.rounds_completed = state_dict.get("rounds_completed", 0)

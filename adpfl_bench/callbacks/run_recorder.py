@@ -51,6 +51,7 @@ class RunRecorder(Callback):
         self.overwrite = overwrite
         self.config: dict[str, Any] = {}
         self._record: dict[str, Any] = {}
+        self._claimed = False
         self._seconds_before = 0.0
         self._started = time.monotonic()
 
@@ -61,6 +62,7 @@ class RunRecorder(Callback):
             RecordError: As above.
         """
         directory = RunDirectory(folder)
+        self._claimed = True
         if resuming or self.overwrite or not directory.record_file.exists():
             return
         record = directory.read_record()
@@ -75,7 +77,8 @@ class RunRecorder(Callback):
         self._directory = RunDirectory(Path(trainer.default_root_dir))
         resuming = trainer.ckpt_path is not None
         if stage == "fit":
-            self.claim(self._directory.path, resuming)
+            if not self._claimed:
+                self.claim(self._directory.path, resuming)
             self._record = self._describe(trainer, pl_module)
             self._directory.cases_file.unlink(missing_ok=True)
             self._directory.examples_file.unlink(missing_ok=True)
@@ -169,6 +172,11 @@ class RunRecorder(Callback):
             return
         if isinstance(exception, KeyboardInterrupt):
             self._save("interrupted")
+            rounds = self._record["rounds_completed"]
+            print(
+                f"Interrupted after {rounds} rounds, recorded in {self._directory.path}. The same command with"
+                " --ckpt_path last continues after the last of them."
+            )
         else:
             self._record["error"] = f"{type(exception).__name__}: {exception}"
             self._save("failed")

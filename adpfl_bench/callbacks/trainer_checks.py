@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.errors import ConfigError
+
+
+def check_choice(name: str, value: str, possible: Sequence[str]) -> None:
+    """Refuse a word that is none of the possible ones; from Python, nothing else would.
+
+    Raises:
+        ConfigError: As above.
+    """
+    if value not in possible:
+        raise ConfigError(f"{name} is {value}; possible are {', '.join(possible)}.")
 
 
 def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> None:
@@ -41,14 +52,16 @@ def _check_whole_rounds(settings: Any) -> None:
         "limit_train_batches": (settings.limit_train_batches, 1.0),
         "overfit_batches": (settings.overfit_batches, 0.0),
         "max_steps": (settings.max_steps, -1),
-        "val_check_interval": (settings.val_check_interval, 1.0),
+        # The Trainer has no such attribute when it was given a time.
+        "val_check_interval": (getattr(settings, "val_check_interval", "a time"), 1.0),
     }
     if settings.fast_dev_run:
         raise ConfigError(
             "trainer.fast_dev_run would cut the round short; for a run of seconds add --config configs/smoke.yaml."
         )
     for name, (value, whole) in limits.items():
-        if value != whole:
+        # An integer counts batches: 1 is one batch, although it equals the fraction 1.0.
+        if value != whole or (whole == 1.0 and type(value) is int):
             raise ConfigError(
                 f"trainer.{name} is {value}, which would cut a round short or look into its middle: leave it at"
                 f" {whole}; use federated.local_steps for shorter rounds and federated.rounds for fewer."

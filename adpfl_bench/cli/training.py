@@ -99,6 +99,8 @@ class BenchCLI(LightningCLI):
         )
         config.trainer.default_root_dir = str(self.run_directory)
         _name_wandb_run(config, self.run_directory)
+        if self.subcommand == "predict":
+            config.return_predictions = False  # they are written batch by batch, not kept
         self._dump_config()
         config.ckpt_path = self._checkpoint(config.ckpt_path)
 

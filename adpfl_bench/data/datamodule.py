@@ -84,7 +84,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
         self._workers: PersistentWorkers | None = None
-        self._evaluation_loaders: dict[tuple[SplitName, bool], DataLoader[dict[str, Any]]] = {}
+        self._evaluation_loaders: dict[tuple[SplitName, bool], EvaluationLoader] = {}
 
     @abstractmethod
     def scan(self, root: Path) -> list[Case]:
@@ -170,32 +170,26 @@ class FederatedDataModule(LightningDataModule, ABC):
         steps = plan_round(self._schedule, round_index, records, self.batch_size)
         return RoundLoader(self._records, steps, round_index, self._workers)
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def val_dataloader(self) -> EvaluationLoader:
         """Bring the validation cases: on the network's grid while training, on their own when validating at the end."""
         trainer: Any = self.trainer
         return self._evaluation_loader("validation", native=trainer.state.fn != "fit")
 
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def test_dataloader(self) -> EvaluationLoader:
         """Bring the test cases on their own grid."""
         return self._evaluation_loader("test", native=True)
 
-    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+    def predict_dataloader(self) -> EvaluationLoader:
         """Bring the test cases on their own grid."""
         return self._evaluation_loader("test", native=True)
 
-    def _evaluation_loader(self, split: SplitName, native: bool) -> DataLoader[dict[str, Any]]:
+    def _evaluation_loader(self, split: SplitName, native: bool) -> EvaluationLoader:
         key = (split, native)
         if key not in self._evaluation_loaders:
             dataset = EvaluationCases(self, split, native)
             if len(dataset) == 0:
                 raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
-            self._evaluation_loaders[key] = DataLoader(
-                dataset,
-                batch_sampler=dataset.batches(self.evaluation_batch_size),
-                collate_fn=_collate_cases,
-                num_workers=self.num_workers,
-                generator=torch.Generator(),
-            )
+            self._evaluation_loaders[key] = EvaluationLoader(dataset, self.evaluation_batch_size, self.num_workers)
         return self._evaluation_loaders[key]
 
     def describe(self) -> dict[str, Any]:
@@ -246,6 +240,35 @@ class EvaluationCases(Dataset[dict[str, Any]]):
     def batches(self, size: int) -> list[list[int]]:
         """Group the cases into batches that do not mix clients."""
         return list(_batches([client for client, _ in self._members], size))
+
+
+class EvaluationLoader:
+    """Brings a split in batches that do not mix clients.
+
+    It wraps a torch DataLoader, so that the Trainer, which would rebuild its sampler, leaves it as it is.
+
+    Args:
+        cases: The cases.
+        batch_size: Cases per batch.
+        num_workers: Worker processes.
+    """
+
+    def __init__(self, cases: EvaluationCases, batch_size: int, num_workers: int) -> None:
+        self._loader: DataLoader[dict[str, Any]] = DataLoader(
+            cases,
+            batch_sampler=cases.batches(batch_size),
+            collate_fn=_collate_cases,
+            num_workers=num_workers,
+            generator=torch.Generator(),
+        )
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Iterate over the batches."""
+        return iter(self._loader)
 
 
 def _batches(clients: Sequence[str], size: int) -> Iterator[list[int]]:

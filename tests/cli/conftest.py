@@ -1,0 +1,58 @@
+"""What the tests of the command line share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from adpfl_bench.cli import main
+
+Run = Callable[..., int]
+
+
+@pytest.fixture(scope="session")
+def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all tests keep the phantom cohorts that configs/smoke.yaml asks for."""
+    return tmp_path_factory.mktemp("phantoms")
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory without any of the repository's files."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def adpfl_bench(empty_folder: Path, phantom_folder: Path) -> Run:
+    """Runs the command line in this process, on the smoke cohort; later arguments override earlier ones."""
+
+    def run(command: str, *arguments: str, method: str = "fedavg", task: str = "isic") -> int:
+        files = [f"tasks/{task}.yaml", f"callbacks/{method}.yaml", "configs/smoke.yaml"]
+        configs = [word for file in files for word in ("--config", file)]
+        return main([command, *configs, "--data.phantom_directory", str(phantom_folder), *arguments])
+
+    return run
+
+
+def start(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """Start the command line as a process of its own."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    return subprocess.Popen(
+        [sys.executable, "-c", "import sys; from adpfl_bench.cli import main; sys.exit(main())", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Wait for a process that must succeed, and return what it printed."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    return output

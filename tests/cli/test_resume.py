@@ -1,0 +1,121 @@
+"""Runs that are killed, interrupted and continued."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from adpfl_bench.callbacks.checkpointing import last_checkpoint
+from adpfl_bench.results.run_directory import RunDirectory
+from tests.cli.conftest import finish, start
+
+ROUNDS = 6
+
+
+def fit(folder: Path, phantom_folder: Path, run: Path, *more: str) -> subprocess.Popen[str]:
+    configs = ["tasks/ham10000.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml"]
+    return start(
+        folder,
+        [
+            "fit",
+            *(word for file in configs for word in ("--config", file)),
+            f"--data.phantom_directory={phantom_folder}",
+            f"--federated.rounds={ROUNDS}",
+            "--federated.clients_per_round=2",  # rounds of varying length
+            "--federated.local_epochs=3",
+            "--federated.client_optimizer_state=keep",
+            "--model.network_arguments.dropout=0.1",
+            f"--trainer.default_root_dir={run}",
+            *more,
+        ],
+    )
+
+
+def rounds_recorded(run: Path) -> int:
+    directory = RunDirectory(run)
+    return max((row.round for row in directory.read_rounds()), default=0) if directory.rounds_file.exists() else 0
+
+
+def wait_for_round(run: Path, number: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 200
+    while rounds_recorded(run) < number:
+        assert process.poll() is None, process.stdout.read() if process.stdout else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    finish(fit(folder, phantom_folder, folder / "run"))
+    return folder / "run"
+
+
+def assert_same_run(run: Path, reference: Path) -> None:
+    ours, theirs = (torch.load(last_checkpoint(path), weights_only=True) for path in (run, reference))
+    assert ours["state_dict"].keys() == theirs["state_dict"].keys()
+    for name, value in ours["state_dict"].items():
+        assert torch.equal(value, theirs["state_dict"][name]), name
+    private = ours["callbacks"]["DifferentialPrivacy"]
+    assert private["threshold"]
+    assert private == theirs["callbacks"]["DifferentialPrivacy"]
+    for name in ("cases.csv", "rounds.csv"):
+        assert (run / name).read_bytes() == (reference / name).read_bytes(), name
+    records = [json.loads((path / "run.json").read_text()) for path in (run, reference)]
+    assert [record["status"] for record in records] == ["finished", "finished"]
+    for key in ("privacy", "rounds_completed", "model", "data", "federated"):
+        assert records[0][key] == records[1][key], key
+
+
+@pytest.mark.parametrize(("after_round", "pause"), [(0, 0.0), (2, 0.0), (4, 0.05)])
+def test_killed_and_resumed_run_ends_like_one_never_killed(
+    uninterrupted: Path, tmp_path: Path, phantom_folder: Path, after_round: int, pause: float
+) -> None:
+    run = tmp_path / "run"
+    process = fit(tmp_path, phantom_folder, run)
+    if after_round == 0:
+        while not (run / "run.json").exists():  # before the first round is done
+            assert process.poll() is None
+            time.sleep(0.005)
+    else:
+        wait_for_round(run, after_round, process)
+    time.sleep(pause)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    assert json.loads((run / "run.json").read_text())["status"] == "running"
+    assert rounds_recorded(run) < ROUNDS
+    finish(fit(tmp_path, phantom_folder, run, "--ckpt_path=last"))
+    assert_same_run(run, uninterrupted)
+
+
+def test_killed_while_scoring_is_scored_again(uninterrupted: Path, tmp_path: Path, phantom_folder: Path) -> None:
+    run = tmp_path / "run"
+    process = fit(tmp_path, phantom_folder, run)
+    wait_for_round(run, ROUNDS, process)
+    while not last_checkpoint(run).exists() or json.loads((run / "run.json").read_text())["status"] == "running":
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finish(fit(tmp_path, phantom_folder, run, "--ckpt_path", str(last_checkpoint(run))))
+    assert_same_run(run, uninterrupted)
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: Path, phantom_folder: Path) -> None:
+    run = tmp_path / "run"
+    process = fit(tmp_path, phantom_folder, run)
+    wait_for_round(run, 3, process)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "Traceback" not in output
+    assert "--ckpt_path last" in output
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "interrupted"
+    assert 3 <= record["rounds_completed"] < ROUNDS
+    finish(fit(tmp_path, phantom_folder, run, "--ckpt_path=last"))
+    assert_same_run(run, uninterrupted)

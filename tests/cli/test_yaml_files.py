@@ -1,0 +1,103 @@
+"""Every YAML file of the repository runs on phantoms through the command line, and what it says is what happens."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adpfl_bench.cli import main
+from adpfl_bench.cli.config_files import find_config, packaged_configs, resolve_config_arguments
+from adpfl_bench.errors import ConfigError
+from tests.cli.conftest import Run
+
+TOP = Path(__file__).resolve().parents[2]
+TASKS, METHODS, PLACES = (
+    sorted(path.stem for path in (TOP / folder).glob("*.yaml")) for folder in ("tasks", "callbacks", "configs")
+)
+
+
+def record(folder: Path = Path()) -> dict[str, object]:
+    return json.loads((folder / "run.json").read_text())
+
+
+def resolved(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    with pytest.raises(SystemExit, match="0"):
+        main(["fit", *arguments, "--print_config"])
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_task_alone_is_complete(adpfl_bench: Run, phantom_folder: Path, empty_folder: Path, task: str) -> None:
+    arguments = ["--config", f"tasks/{task}.yaml", "--config", "configs/smoke.yaml"]
+    assert main(["fit", *arguments, "--data.phantom_directory", str(phantom_folder)]) == 0
+    run = empty_folder / "runs" / task / "adp_fl" / "seed0"
+    written = record(run)
+    assert (written["task"], written["method"], written["status"]) == (task, "adp_fl", "finished")
+    assert written["data"]["kind"] == "phantom"
+    assert written["privacy"]["threshold"] == "PercentileThreshold"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_default_method_of_a_task_is_adp_fl(capsys: pytest.CaptureFixture[str], empty_folder: Path, task: str) -> None:
+    alone = resolved(capsys, "--config", f"tasks/{task}.yaml")
+    assert alone == resolved(capsys, "--config", f"tasks/{task}.yaml", "--config", "callbacks/adp_fl.yaml")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_runs_and_is_recorded(adpfl_bench: Run, method: str) -> None:
+    assert adpfl_bench("fit", method=method) == 0
+    written = record(Path("runs/isic") / method / "seed0")
+    assert (written["method"], written["status"]) == (method, "finished")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("task", TASKS)
+def test_each_place_runs_every_task(adpfl_bench: Run, task: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    here = {
+        "phantom": ["--federated.rounds=1", "--data.phantom_cases=32", "--data.image_size=[32,32]"],
+        "gpu": ["--trainer.accelerator=cpu", "--data.num_workers=1", "--data.root=phantom"],
+    }
+    assert adpfl_bench("fit", "--config", f"configs/{place}.yaml", *here.get(place, []), task=task) == 0
+    written = record(Path("runs") / task / "fedavg/seed0")
+    assert written["status"] == "finished"
+    if place == "gpu":
+        assert written["config"]["trainer"]["precision"] == "bf16-mixed"
+
+
+def test_first_comment_of_each_method_states_its_guarantee() -> None:
+    for method in METHODS:
+        first = (TOP / "callbacks" / f"{method}.yaml").read_text().splitlines()[0]
+        assert first.startswith("# ")
+        assert any(word in first for word in ("guarantee", "zCDP", "DP-FL")), method
+
+
+def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:
+    packaged = find_config("callbacks/fedavg.yaml")
+    assert packaged.is_file()
+    own = empty_folder / "callbacks" / "fedavg.yaml"
+    own.parent.mkdir()
+    own.write_text("method: mine\n")
+    assert find_config("callbacks/fedavg.yaml").resolve() == own
+    assert resolve_config_arguments(["--config=callbacks/fedavg.yaml"]) == ["--config=callbacks/fedavg.yaml"]
+
+
+def test_missing_configuration_file_is_named_with_what_there_is(empty_folder: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no configuration file tasks/nope\.yaml.*tasks/isic\.yaml"):
+        find_config("tasks/nope.yaml")
+    assert "tasks/ham10000.yaml" in packaged_configs()
+
+
+def test_later_files_and_options_override_earlier_ones(capsys: pytest.CaptureFixture[str], empty_folder: Path) -> None:
+    mine = empty_folder / "mine.yaml"
+    mine.write_text("federated: {rounds: 7}\nprivacy: {noise_multiplier: 0.5}\n")
+    files = ["--config", "tasks/isic.yaml", "--config", "callbacks/dp_fl.yaml", "--config", str(mine)]
+    config = resolved(capsys, *files)
+    assert config["federated"]["rounds"] == 7
+    assert config["privacy"]["noise_multiplier"] == 0.5
+    assert config["privacy"]["threshold"]["class_path"].endswith("FixedThreshold")
+    assert config["method"] == "dp_fl"
+    config = resolved(capsys, *files, "--federated.rounds=3")
+    assert config["federated"]["rounds"] == 3
+    assert resolved(capsys, *files, "--config", "callbacks/fedavg.yaml")["privacy"]["threshold"] is None
