@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Literal
 
 import torch
@@ -22,26 +23,23 @@ class ClientOptimizerStates:
 
     def __init__(self, policy: OptimizerStatePolicy = "reset") -> None:
         self.policy = policy
-        self._states: dict[str, list[dict[str, Any]]] = {}
-
-    @staticmethod
-    def _parameters(optimizer: Optimizer) -> list[torch.Tensor]:
-        return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self._states: dict[str, dict[int, dict[str, Any]]] = {}
 
     def load_for(self, client: str, optimizer: Optimizer) -> None:
         """Give ``optimizer`` the state that ``client`` starts its local steps with."""
         optimizer.state.clear()
-        for parameter, state in zip(self._parameters(optimizer), self._states.get(client, []), strict=False):
-            if state:
-                optimizer.state[parameter] = {key: _moved_like(value, parameter) for key, value in state.items()}
+        if client in self._states:
+            groups = optimizer.state_dict()["param_groups"]
+            # The optimizer knows where each value belongs: a fused one has its step counters beside the parameters.
+            optimizer.load_state_dict({"state": copy.deepcopy(self._states[client]), "param_groups": groups})
 
     def collect_from(self, client: str, optimizer: Optimizer) -> None:
         """Store ``client``'s state after its local steps, if the policy says so."""
         if self.policy == "keep":
-            self._states[client] = [
-                {key: _to_cpu(value) for key, value in optimizer.state.get(parameter, {}).items()}
-                for parameter in self._parameters(optimizer)
-            ]
+            self._states[client] = {
+                index: {key: _to_cpu(value) for key, value in state.items()}
+                for index, state in optimizer.state_dict()["state"].items()
+            }
 
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint, on the CPU."""
@@ -54,10 +52,3 @@ class ClientOptimizerStates:
 
 def _to_cpu(value: Any) -> Any:
     return value.detach().cpu().clone() if isinstance(value, torch.Tensor) else value
-
-
-def _moved_like(value: Any, parameter: torch.Tensor) -> Any:
-    if not isinstance(value, torch.Tensor):
-        return value
-    # Step counters are scalars that torch keeps on the CPU; moments have the parameter's shape and live beside it.
-    return value.to(parameter.device, copy=True) if value.shape == parameter.shape else value.clone()

@@ -13,6 +13,9 @@ from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 # to well under a thousandth of epsilon.
 _ORDERS = 1.0 + np.geomspace(0.0101, 1e5, 2000)
 
+ACCOUNTED_MECHANISMS = ("GaussianMechanism", "LaplaceMechanism")
+"""The laws of noise that the bound of :func:`zcdp_rho` is proved for."""
+
 
 @dataclass(frozen=True)
 class Accounted:

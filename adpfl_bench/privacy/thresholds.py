@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any
@@ -41,12 +42,14 @@ class FixedThreshold(Threshold):
     it strongly.
 
     Args:
-        value: The threshold C, greater than 0.
+        value: The threshold C, greater than 0 and finite.
     """
 
     def __init__(self, value: float = 1.0) -> None:
-        if not value > 0:
-            raise ConfigError(f"FixedThreshold.value is a gradient norm and must be greater than 0, but it is {value}.")
+        if not 0 < value < math.inf:
+            raise ConfigError(
+                f"FixedThreshold.value is a gradient norm and must be greater than 0 and finite, but it is {value}."
+            )
         self.value = float(value)
 
     def observe(self, client: str, norm: float) -> float:
