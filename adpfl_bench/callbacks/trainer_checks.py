@@ -27,6 +27,7 @@ def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> 
         ConfigError: The first setting found that would silently be wrong.
     """
     settings: Any = trainer
+    _check_whole_rounds(settings)
     if settings.max_epochs != rounds:
         raise ConfigError(
             f"The Trainer's max_epochs is {settings.max_epochs} and federated.rounds is {rounds}; one epoch is one"
@@ -44,7 +45,6 @@ def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> 
             f"The Trainer runs {settings.world_size} processes, but a federation is simulated in one: set"
             " trainer.devices and trainer.num_nodes to 1, and start one run for each GPU."
         )
-    _check_whole_rounds(settings)
 
 
 def _check_whole_rounds(settings: Any) -> None:
