@@ -89,13 +89,20 @@ class RunDirectory:
             self._write(self.rounds_file, _to_csv(RoundRow._fields, kept))
 
     def read_rounds(self) -> list[RoundRow]:
-        """Read rounds.csv; a last line that a crash left unfinished is passed over."""
-        text = self.rounds_file.read_text()
-        whole = text[: text.rfind("\n") + 1]
-        return [
-            RoundRow(int(line["round"]), line["client"], line["name"], float(line["value"]))
-            for line in csv.DictReader(io.StringIO(whole))
-        ]
+        """Read rounds.csv; a last line that a crash left unfinished is passed over.
+
+        Raises:
+            RecordError: It is missing or malformed.
+        """
+        try:
+            text = self.rounds_file.read_text()
+            whole = text[: text.rfind("\n") + 1]
+            return [
+                RoundRow(int(line["round"]), line["client"], line["name"], float(line["value"]))
+                for line in csv.DictReader(io.StringIO(whole))
+            ]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{self.rounds_file} cannot be read as a table of rounds: {error!r}") from error
 
     def write_cases(self, rows: Sequence[CaseRow]) -> None:
         """Replace the lines of cases.csv of the splits in ``rows``; those of other splits stay.
@@ -123,7 +130,7 @@ class RunDirectory:
                 f"{self.path} has no {self.cases_file.name}: the run has not been scored yet; finish it with"
                 " --ckpt_path last."
             ) from None
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{self.cases_file} cannot be read as a table of cases: {error!r}") from error
 
     def _write(self, path: Path, content: bytes) -> None:

@@ -1,0 +1,90 @@
+"""What a reader of a table has to know to read it rightly."""
+
+from __future__ import annotations
+
+from adpfl_bench.results.settings import describe_difference, differences
+from adpfl_bench.results.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
+
+LEGEND = (
+    "Dice, IoU and NSD are percentages, averaged over test cases and seeds. They are scores of the last round's model;"
+    " no round is picked.",
+    "SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the standard"
+    " deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
+    "HD95 and NSD count a missed structure, with the image diagonal and with 0. Missed: cases in which exactly one of"
+    " prediction and truth is empty, out of cases times seeds.",
+    "Worst client: the client with the lowest mean Dice. Spread: best client minus worst client, in points of Dice.",
+    "Gap closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; empty where a reference is missing or fedavg is not"
+    " ahead of dp_fl.",
+    "Epsilon nominal is what the authors of the method state. Epsilon accounted is what a proof supports for the run"
+    " that happened, the largest over clients and seeds. Neither means anything without its unit: what one neighbour"
+    " differs in.",
+    "Wall time is the mean of a run, memory the largest over seeds.",
+)
+_FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
+_LONGEST_LIST = 4
+
+
+def table_notes(table: Table) -> list[str]:
+    """Say what limits the comparison within a table."""
+    return [*_tolerance(table), *_gap(table), *_seeds(table), *_variants(table), *_fairness(table)]
+
+
+def _tolerance(table: Table) -> list[str]:
+    tolerances = {variant.runs[0].settings.get("model.init_args.surface_tolerance") for variant in table.group.variants}
+    unit = table.rows[0].hd95_unit
+    if len(tolerances) > 1:
+        return ["NSD must not be compared here: the methods were scored at different tolerances."]
+    return [f"NSD is taken at a tolerance of {value} {unit}." for value in tolerances if value is not None]
+
+
+def _gap(table: Table) -> list[str]:
+    upper, lower = reference(table.rows, UPPER_REFERENCE), reference(table.rows, LOWER_REFERENCE)
+    if upper is None or lower is None:
+        several = [
+            name for name in (UPPER_REFERENCE, LOWER_REFERENCE) if sum(row.method == name for row in table.rows) > 1
+        ]
+        return [f"Gap closed is empty: {name} is here with several settings." for name in several]
+    gap = upper.dice_mean - lower.dice_mean
+    if gap <= 0:
+        return ["Gap closed is empty: fedavg is not ahead of dp_fl, so there is no gap to close."]
+    noise = max(row.dice_sd_seeds or 0.0 for row in (upper, lower))
+    if gap < noise:
+        return [
+            f"The gap between fedavg and dp_fl ({100 * gap:.2f} points) is smaller than the SD over seeds"
+            f" ({100 * noise:.2f} points): shares of it say little."
+        ]
+    return []
+
+
+def _seeds(table: Table) -> list[str]:
+    seeds = {row.seeds for row in table.rows}
+    if len(seeds) == 1:
+        return []
+    listed = "; ".join(f"{row.label}: {row.seeds.replace(' ', ', ')}" for row in table.rows)
+    return [f"The methods were not run with the same seeds ({listed})."]
+
+
+def _variants(table: Table) -> list[str]:
+    notes = []
+    for method in dict.fromkeys(row.method for row in table.rows):
+        same = {v.label: v.runs[0].settings for v in table.group.variants if v.method == method}
+        if len(same) > 1:
+            listed = _listed([describe_difference(key, values) for key, values in differences(same).items()])
+            notes.append(f"{method} was run with several settings, which are not averaged: {listed}.")
+    return notes
+
+
+def _fairness(table: Table) -> list[str]:
+    settings = {variant.label: variant.runs[0].settings for variant in table.group.variants}
+    found = [
+        describe_difference(key, values)
+        for key, values in differences(settings).items()
+        if key.startswith(_FAIR_SECTIONS)
+    ]
+    return [f"The methods differ in more than federation and privacy: {_listed(found)}."] if found else []
+
+
+def _listed(items: list[str]) -> str:
+    shown = "; ".join(items[:_LONGEST_LIST])
+    more = len(items) - _LONGEST_LIST
+    return f"{shown}; and {more} more" if more > 0 else shown

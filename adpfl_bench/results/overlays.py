@@ -1,0 +1,172 @@
+"""Test cases with the outlines of truth and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from adpfl_bench.results.comparability import Group, Variant
+from adpfl_bench.results.picture import Picture, to_png
+from adpfl_bench.results.scored_run import ScoredRun
+from adpfl_bench.results.table import ordered_variants
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_REGION_COLOURS = ("#FFB000", "#FE6100", "#DC267F", "#785EF0")
+_TRUTH_COLOUR = "#00E5FF"
+_MOST_CASES = 6
+_CELL_INCHES = 1.9
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S]."""
+
+    client: str
+    image: npt.NDArray[Any]
+    truth: npt.NDArray[Any]
+    prediction: npt.NDArray[Any]
+
+
+def read_examples(run: ScoredRun) -> dict[str, Example]:
+    """Read a run's examples.npz by case; empty if there is none that can be read."""
+    try:
+        with np.load(run.directory.examples_file, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("case", "client", "image", "truth", "prediction")}
+    except (OSError, KeyError, ValueError, BadZipFile):
+        return {}
+    columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
+    lines = zip(arrays["case"], *columns, strict=True)
+    try:
+        return {str(case): Example(str(client), *masks) for case, client, *masks in lines}
+    except ValueError:
+        return {}
+
+
+def draw_overlays(group: Group) -> Picture | None:
+    """Draw a row per example case: the image, the truth, and what each method predicts, with its Dice.
+
+    Of each method one seed is shown, the smallest that all of them have; of the cases that every method kept, the
+    first of each client come first.
+
+    Returns:
+        ``None`` where no method kept a case.
+    """
+    shown = _shown_runs(group)
+    examples = {variant.label: read_examples(run) for variant, run in shown}
+    kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
+    common = set.intersection(*(set(examples[label]) for label, _ in kept)) if kept else set()
+    if not common:
+        return None
+    cases = _chosen(examples[kept[0][0]], common)
+    dice = {label: _dice(run) for label, run in kept}
+    png = _draw(cases, {label: examples[label] for label, _ in kept}, dice)
+    seeds = ", ".join(f"{label} {run.seed}" for label, run in kept)
+    scores = "; ".join(
+        f"{case}: " + ", ".join(f"{label} {_dice_text(dice[label][case])}" for label, _ in kept) for case in cases
+    )
+    missing = [variant.label for variant, _ in shown if not examples[variant.label]]
+    without = f" {', '.join(missing)} kept no cases." if missing else ""
+    return Picture(
+        png,
+        alt=f"{len(cases)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
+        caption=(
+            "The truth is cyan, a prediction orange; further regions have further colours. These are the first cases of"
+            " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
+            f" Seeds: {seeds}.{without}"
+        ),
+    )
+
+
+def _shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
+    variants = ordered_variants(group)
+    common = set.intersection(*(set(variant.seeds) for variant in variants))
+    seed = min(common) if common else None
+    return [(v, next((run for run in v.runs if run.seed == seed), v.runs[0])) for v in variants]
+
+
+def _chosen(examples: Mapping[str, Example], common: set[str]) -> list[str]:
+    turns: dict[str, int] = {}
+    order: list[tuple[int, int, str]] = []
+    for case, example in examples.items():
+        if case in common:
+            turns[example.client] = turn = turns.get(example.client, 0) + 1
+            order.append((turn, len(order), case))
+    return [case for _, _, case in sorted(order)[:_MOST_CASES]]
+
+
+def _dice(run: ScoredRun) -> dict[str, dict[str, float]]:
+    scores: dict[str, dict[str, float]] = {}
+    for row in run.rows:
+        scores.setdefault(row.case, {})[row.region] = row.dice
+    return scores
+
+
+def _dice_text(by_region: Mapping[str, float]) -> str:
+    if len(by_region) == 1:
+        return f"Dice {next(iter(by_region.values())):.2f}"
+    return " ".join(f"{region} {value:.2f}" for region, value in sorted(by_region.items()))
+
+
+def _draw(
+    cases: Sequence[str],
+    examples: Mapping[str, Mapping[str, Example]],
+    dice: Mapping[str, Mapping[str, Mapping[str, float]]],
+) -> bytes:
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    first = next(iter(examples.values()))
+    height, width = _plane(first[cases[0]])[0].shape[:2]
+    cell = _CELL_INCHES * height / width
+    columns = 2 + len(examples)
+    engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+    figure = Figure(figsize=(columns * _CELL_INCHES, len(cases) * (cell + 0.36) + 0.4), layout=engine)
+    axes = figure.subplots(len(cases), columns, squeeze=False)
+    for line, case in zip(axes, cases, strict=True):
+        image, truth, _ = _plane(first[case])
+        for axis in line:
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            axis.set_xlabel(" ", fontsize=8)
+        line[0].set_xlabel(f"{case}\n{first[case].client}", fontsize=7, parse_math=False)
+        _outline(line[1], truth, [_TRUTH_COLOUR] if len(truth) == 1 else _REGION_COLOURS)
+        for axis, (label, of_method) in zip(line[2:], examples.items(), strict=True):
+            _outline(axis, truth, [_TRUTH_COLOUR])
+            _outline(axis, _plane(of_method[case])[2], _REGION_COLOURS)
+            axis.set_xlabel(_dice_text(dice[label][case]), fontsize=8, parse_math=False)
+    for axis, title in zip(axes[0], ["image", "truth", *examples], strict=True):
+        axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
+    return to_png(figure, dpi=120)
+
+
+def _plane(example: Example) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Image [H, W] or [H, W, 3] in [0, 1], truth and prediction [R, H, W]; of a volume, the slice with most truth."""
+    image, truth, prediction = example.image, example.truth > 0, example.prediction > 0
+    if image.ndim == 4:
+        index = int(truth.sum(axis=(0, 1, 2)).argmax())
+        image, truth, prediction = image[..., index], truth[..., index], prediction[..., index]
+    plane = np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
+    low, high = np.percentile(plane, (0.5, 99.5))
+    return np.clip((plane - low) / max(high - low, 1e-6), 0, 1), truth, prediction
+
+
+def _outline(axis: Axes, masks: npt.NDArray[Any], colours: Sequence[str]) -> None:
+    from matplotlib.patheffects import withStroke
+
+    for index, mask in enumerate(masks):
+        if mask.any():
+            # A border of background closes outlines that would run out of the image.
+            padded = np.pad(mask.astype(float), 1)
+            y, x = (np.arange(-1, size + 1) for size in mask.shape)
+            lines = axis.contour(x, y, padded, levels=[0.5], colors=colours[index % len(colours)], linewidths=1.4)
+            lines.set(path_effects=[withStroke(linewidth=2.4, foreground="#00000099")])
+    height, width = masks.shape[1:]
+    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

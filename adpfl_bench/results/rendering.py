@@ -1,0 +1,163 @@
+"""The leaderboard as text: Markdown, CSV and a table for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass, fields
+
+from rich import box
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from adpfl_bench.results.comparability import LeftOut
+from adpfl_bench.results.notes import LEGEND, table_notes
+from adpfl_bench.results.table import Table, TableRow
+
+EMPTY = "–"  # noqa: RUF001 - an en dash, as tables are set
+DATA_NOTE = {
+    "phantom": "Phantoms are synthetic: these numbers say that the code works, nothing about patients.",
+}
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table ready to be set.
+
+    Attributes:
+        headings: One per column.
+        numeric: Whether a column holds numbers, which are set flush right.
+        cells: One list per row.
+        footnotes: What ``[1]``, ``[2]``, ... in the cells stand for.
+    """
+
+    headings: list[str]
+    numeric: list[bool]
+    cells: list[list[str]]
+    footnotes: list[str]
+
+
+@dataclass(frozen=True)
+class _Column:
+    heading: str
+    cell: Callable[[TableRow], str]
+    numeric: bool = True
+    brief: bool = False
+
+
+def text_table(table: Table, brief: bool = False) -> TextTable:
+    """Format the numbers of a table.
+
+    Args:
+        table: The numbers.
+        brief: Only the columns that fit a terminal.
+    """
+    reasons = list(dict.fromkeys(row.accounted_reason for row in table.rows if row.accounted_reason))
+    columns = [column for column in _columns(table, reasons) if column.brief or not brief]
+    return TextTable(
+        headings=[column.heading for column in columns],
+        numeric=[column.numeric for column in columns],
+        cells=[[column.cell(row) for column in columns] for row in table.rows],
+        footnotes=reasons,
+    )
+
+
+def _columns(table: Table, reasons: Sequence[str]) -> list[_Column]:
+    first = table.rows[0]
+    columns = [
+        _Column("Method", lambda row: row.label, numeric=False, brief=True),
+        _Column("Seeds", lambda row: str(row.n_seeds), brief=True),
+        _Column("Dice %", lambda row: _percent(row.dice_mean), brief=True),
+        _Column("SD patients", lambda row: _percent(row.dice_sd_patients), brief=True),
+        _Column("SD seeds", lambda row: _percent(row.dice_sd_seeds), brief=True),
+        _Column("IoU %", lambda row: _percent(row.iou_mean)),
+        _Column(f"HD95 {first.hd95_unit}", lambda row: _number(row.hd95_mean, ".2f"), brief=True),
+        _Column("NSD %", lambda row: _percent(row.nsd_mean)),
+        _Column("Missed", lambda row: f"{row.missed} / {row.scored}"),
+        _Column("Worst client", lambda row: f"{row.worst_client} {_percent(row.worst_client_dice)}", False, True),
+        _Column("Spread", lambda row: _percent(row.client_spread)),
+        _Column("Gap closed %", lambda row: _percent(row.gap_closed, ".0f"), brief=True),
+        _Column("Unit", lambda row: row.unit, numeric=False),
+        _Column("Epsilon nominal", lambda row: _number(row.nominal_epsilon, "g"), brief=True),
+        _Column("Epsilon accounted", lambda row: _accounted(row, reasons), numeric=False, brief=True),
+        _Column("Wall s", lambda row: _number(row.wall_seconds, ",.0f")),
+        _Column("Memory MiB", lambda row: _number(row.peak_memory_mb, ",.0f")),
+    ]
+    if any(row.peak_gpu_memory_mb is not None for row in table.rows):
+        columns.append(_Column("GPU MiB", lambda row: _number(row.peak_gpu_memory_mb, ",.0f")))
+    return columns
+
+
+def _number(value: float | None, form: str) -> str:
+    return EMPTY if value is None else format(value, form)
+
+
+def _percent(value: float | None, form: str = ".2f") -> str:
+    return EMPTY if value is None else format(100 * value, form)
+
+
+def _accounted(row: TableRow, reasons: Sequence[str]) -> str:
+    if row.accounted_epsilon is not None:
+        return f"{row.accounted_epsilon:.4g} (delta {_number(row.accounted_delta, 'g')})"
+    return f"none [{reasons.index(row.accounted_reason) + 1}]" if row.accounted_reason else "none"
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """All rows of all tables at full precision: ``float(cell)`` gives back the very number; empty is ``None``."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(TableRow))
+    for table in tables:
+        for row in table.rows:
+            writer.writerow("" if value is None else value for value in astuple(row))
+    return text.getvalue()
+
+
+def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut]) -> str:
+    """Every table under the heading of its comparable group, with what one must know to read it."""
+    lines = ["# Leaderboard", ""]
+    group = None
+    for table in tables:
+        if table.group is not group:
+            group = table.group
+            lines += [f"## {_escape(group.heading)}", ""]
+            lines += [f"{DATA_NOTE[group.kind]}\n"] if group.kind in DATA_NOTE else []
+        text = text_table(table)
+        lines += [f"### Region {_escape(table.region)}, {table.rows[0].patients} patients", ""]
+        lines.append(_markdown_row(text.headings))
+        lines.append("|" + "|".join("---:" if numeric else "---" for numeric in text.numeric) + "|")
+        lines += [_markdown_row(cells) for cells in text.cells]
+        lines.append("")
+        notes = [f"[{number}] {reason}." for number, reason in enumerate(text.footnotes, 1)]
+        lines += [f"{_escape(note)}  " for note in notes] + ([""] if notes else [])
+        lines += [f"- {_escape(note)}" for note in table_notes(table)] + [""]
+    if not tables:
+        lines += ["No run is finished and scored yet.", ""]
+    if left_out:
+        lines += ["## Left out", ""]
+        lines += [f"- `{entry.folder}`: {_escape(entry.reason)}" for entry in left_out] + [""]
+    lines += ["## How to read the tables", "", *(f"- {sentence}" for sentence in LEGEND), ""]
+    return "\n".join(lines)
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+
+
+def _escape(text: str) -> str:
+    for character in "\\|<>*`":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())
+
+
+def to_terminal(table: Table) -> RichTable:
+    """The main columns of a table, for rich to print."""
+    text = text_table(table, brief=True)
+    title = f"{table.group.heading}, region {table.region}"
+    rich = RichTable(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
+    for heading, numeric in zip(text.headings, text.numeric, strict=True):
+        rich.add_column(heading, justify="right" if numeric else "left")
+    for cells in text.cells:
+        rich.add_row(*(Text(cell) for cell in cells))
+    return rich

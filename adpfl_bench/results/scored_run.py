@@ -1,0 +1,130 @@
+"""One finished run, as tables need it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.run_directory import RunDirectory
+from adpfl_bench.results.settings import flatten_settings
+
+_KEYS: dict[str, Callable[[dict[str, Any]], object]] = {
+    "task": lambda record: record["task"],
+    "method": lambda record: record["method"],
+    "seed": lambda record: int(record["seed"]),
+    "started": lambda record: record["started"],
+    "data.kind": lambda record: record["data"]["kind"],
+    "data.fingerprint": lambda record: record["data"]["fingerprint"],
+    "rounds_completed": lambda record: record["rounds_completed"],
+    "model.scored_round": lambda record: record["model"]["scored_round"],
+    "privacy.unit": lambda record: record["privacy"]["unit"],
+    "privacy.nominal_epsilon": lambda record: record["privacy"]["nominal_epsilon"],
+    "privacy.accounted": lambda record: [record["privacy"]["accounted"][key] for key in ("epsilon", "delta", "reason")],
+}
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """A run whose last round's model was scored on its test cases.
+
+    Attributes:
+        directory: Where its files are.
+        record: What run.json holds.
+        rows: The test rows of cases.csv.
+    """
+
+    directory: RunDirectory
+    record: dict[str, Any]
+    rows: tuple[CaseRow, ...]
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return str(self.record["task"])
+
+    @property
+    def method(self) -> str:
+        """Name of the method."""
+        return str(self.record["method"])
+
+    @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return int(self.record["seed"])
+
+    @property
+    def kind(self) -> str:
+        """``phantom`` or ``real``."""
+        return str(self.record["data"]["kind"])
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the dataset's files, in hexadecimal."""
+        return str(self.record["data"]["fingerprint"])
+
+    @property
+    def privacy(self) -> dict[str, Any]:
+        """The privacy block of the record."""
+        block: dict[str, Any] = self.record["privacy"]
+        return block
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """Everything of the configuration that can change the scores, except the seed."""
+        return flatten_settings(self.record.get("config") or {})
+
+    @cached_property
+    def test_set(self) -> frozenset[tuple[str, str]]:
+        """The (case, region) pairs that were scored."""
+        return frozenset((row.case, row.region) for row in self.rows)
+
+
+def read_scored_run(folder: Path) -> ScoredRun:
+    """Read a run that is finished and scored.
+
+    Args:
+        folder: The run's folder.
+
+    Raises:
+        RecordError: Why the run cannot stand in a table.
+    """
+    directory = RunDirectory(folder)
+    record = directory.read_record()
+    status = record.get("status") if isinstance(record, dict) else None
+    if status != "finished":
+        raise RecordError(f"unfinished: {status}{_progress(record)}")
+    _check(record)
+    scored, completed = record["model"]["scored_round"], record["rounds_completed"]
+    if scored != completed:
+        raise RecordError(f"its scores are those of round {scored}, but {completed} rounds are completed")
+    if not directory.cases_file.exists():
+        raise RecordError("no test scores: there is no cases.csv")
+    rows = tuple(row for row in directory.read_cases() if row.split == "test")
+    if not rows:
+        raise RecordError("no test scores: cases.csv has no case of the split test")
+    run = ScoredRun(directory, record, rows)
+    if len(run.test_set) < len(rows):
+        raise RecordError("cases.csv scores a region of a test case twice")
+    return run
+
+
+def _progress(record: Any) -> str:
+    if not isinstance(record, dict) or "rounds_completed" not in record:
+        return ""
+    planned = (record.get("federated") or {}).get("rounds")
+    of = "" if planned is None else f" of {planned}"
+    error = f" ({record['error']})" if record.get("error") else ""
+    return f" after {record['rounds_completed']}{of} rounds{error}"
+
+
+def _check(record: dict[str, Any]) -> None:
+    for name, get in _KEYS.items():
+        try:
+            get(record)
+        except (KeyError, TypeError, ValueError):
+            raise RecordError(f"its run.json has no usable {name}") from None

@@ -1,0 +1,75 @@
+"""Which settings two runs share, and in which they differ."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_SECTIONS = ("model", "data", "federated", "privacy")
+_TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_grad_batches", "gradient_clip_val")
+# Where a run was made and how fast, not what it computes; the data themselves are compared by their fingerprint.
+_PLACE = (
+    "federated.seed",
+    "data.init_args.root",
+    "data.init_args.cache_directory",
+    "data.init_args.memory_budget_gib",
+    "data.init_args.num_workers",
+    "data.init_args.evaluation_batch_size",
+    "data.init_args.phantom_directory",
+)
+
+
+def flatten_settings(config: Mapping[str, Any]) -> dict[str, str]:
+    """Flatten what can change the scores of a resolved configuration, the seed left out.
+
+    Args:
+        config: The ``config`` of a run record.
+
+    Returns:
+        Values as JSON, by dotted key.
+    """
+    flat: dict[str, str] = {}
+    for section in _SECTIONS:
+        _flatten(section, config.get(section), flat)
+    trainer = config.get("trainer") or {}
+    for name in _TRAINER:
+        if name in trainer:
+            _flatten(f"trainer.{name}", trainer[name], flat)
+    return {key: flat[key] for key in sorted(flat) if key not in _PLACE}
+
+
+def settings_digest(settings: Mapping[str, str]) -> str:
+    """Eight hexadecimal digits that tell settings apart."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Find the settings that are not the same everywhere.
+
+    Args:
+        named: Flat settings, by the name of who has them.
+
+    Returns:
+        By key, each name's value; ``unset`` stands for a key that it does not have.
+    """
+    keys = sorted({key for settings in named.values() for key in settings})
+    table = {key: {name: settings.get(key, "unset") for name, settings in named.items()} for key in keys}
+    return {key: values for key, values in table.items() if len(set(values.values())) > 1}
+
+
+def describe_difference(key: str, values: Mapping[str, str]) -> str:
+    """Say in words who has which value of a setting."""
+    owners: dict[str, list[str]] = {}
+    for name, value in values.items():
+        owners.setdefault(value, []).append(name)
+    return f"{key} is " + ", ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
+
+
+def _flatten(key: str, value: Any, flat: dict[str, str]) -> None:
+    if isinstance(value, Mapping) and value:
+        for name, below in value.items():
+            _flatten(f"{key}.{name}", below, flat)
+    else:
+        flat[key] = json.dumps(value, default=str)

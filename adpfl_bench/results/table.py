@@ -1,0 +1,214 @@
+"""The leaderboard as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.comparability import Group, Variant
+from adpfl_bench.results.summary import client_means
+
+UPPER_REFERENCE = "fedavg"
+LOWER_REFERENCE = "dp_fl"
+
+
+@dataclass(frozen=True)
+class TableRow:
+    r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
+
+    With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases):
+
+    Attributes:
+        task: Name of the task.
+        kind: ``phantom`` or ``real``.
+        fingerprint: SHA-256 of the dataset's files.
+        test_set: Names the comparable group.
+        region: Name of the region.
+        method: Name of the method.
+        label: What the table calls it.
+        settings: Tells apart settings of the same method.
+        seeds: The seeds, separated by spaces.
+        n_seeds: S.
+        cases: N.
+        patients: Number of patients among the cases.
+        dice_mean: :math:`\frac{1}{SN} \sum_{s,c} D_{sc}`.
+        dice_sd_patients: Standard deviation (ddof=1) over patients; a patient's value is the mean of
+            :math:`D_{sc}` over its own cases and over the seeds. ``None`` for one patient.
+        dice_sd_seeds: Standard deviation (ddof=1) over seeds of :math:`\frac{1}{N} \sum_c D_{sc}`. ``None`` for one.
+        iou_mean: Mean IoU over cases and seeds.
+        hd95_mean: Mean HD95 over cases and seeds; ``None`` if a case lacks it or units are mixed.
+        hd95_unit: ``mm`` or ``px``.
+        nsd_mean: Mean NSD over cases and seeds; ``None`` if a case lacks it.
+        missed: Over all seeds, the cases in which exactly one of prediction and truth is empty.
+        scored: S N.
+        worst_client: Client with the lowest mean Dice (over its cases and the seeds).
+        worst_client_dice: Its mean Dice.
+        client_spread: Highest minus lowest client mean.
+        gap_closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; ``None`` unless the group has each reference once
+            and fedavg is the better one.
+        unit: What one privacy neighbour differs in; ``none`` for a method that is not private.
+        nominal_epsilon: What the method's authors state.
+        accounted_epsilon: What a proof supports for the runs that happened, the largest over seeds; ``None`` without.
+        accounted_delta: The delta that it holds at.
+        accounted_reason: Why there is none.
+        wall_seconds: Mean wall time of a run.
+        peak_memory_mb: Largest resident memory over seeds, in MiB.
+        peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
+    """
+
+    task: str
+    kind: str
+    fingerprint: str
+    test_set: str
+    region: str
+    method: str
+    label: str
+    settings: str
+    seeds: str
+    n_seeds: int
+    cases: int
+    patients: int
+    dice_mean: float
+    dice_sd_patients: float | None
+    dice_sd_seeds: float | None
+    iou_mean: float
+    hd95_mean: float | None
+    hd95_unit: str
+    nsd_mean: float | None
+    missed: int
+    scored: int
+    worst_client: str
+    worst_client_dice: float
+    client_spread: float
+    gap_closed: float | None
+    unit: str
+    nominal_epsilon: float | None
+    accounted_epsilon: float | None
+    accounted_delta: float | None
+    accounted_reason: str | None
+    wall_seconds: float | None
+    peak_memory_mb: float | None
+    peak_gpu_memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The methods of a comparable group on one region, in the order in which they are shown."""
+
+    group: Group
+    region: str
+    rows: tuple[TableRow, ...]
+
+
+def tabulate(group: Group) -> list[Table]:
+    """Compute the tables of a comparable group, one for each region."""
+    return [_table(group, region) for region in group.regions]
+
+
+def ordered_variants(group: Group) -> list[Variant]:
+    """The methods of a group in the order of its first table."""
+    variants = {variant.label: variant for variant in group.variants}
+    return [variants[row.label] for row in _table(group, group.regions[0]).rows]
+
+
+def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
+    """The row of a reference method; ``None`` if it has none, or several with other settings."""
+    found = [row for row in rows if row.method == method]
+    return found[0] if len(found) == 1 else None
+
+
+def _table(group: Group, region: str) -> Table:
+    rows = [_row(group, region, variant) for variant in group.variants]
+    upper, lower = reference(rows, UPPER_REFERENCE), reference(rows, LOWER_REFERENCE)
+    if upper and lower and upper.dice_mean > lower.dice_mean:
+        gap = upper.dice_mean - lower.dice_mean
+        rows = [replace(row, gap_closed=(row.dice_mean - lower.dice_mean) / gap) for row in rows]
+    return Table(group, region, tuple(sorted(rows, key=_order)))
+
+
+def _order(row: TableRow) -> tuple[int, float, str]:
+    """FedAvg, what else is not private, DP-FL, what else is private; then by Dice."""
+    if row.method in (UPPER_REFERENCE, LOWER_REFERENCE):
+        rank = 0 if row.method == UPPER_REFERENCE else 2
+    else:
+        rank = 1 if row.unit == "none" else 3
+    return rank, -row.dice_mean, row.label
+
+
+def _row(group: Group, region: str, variant: Variant) -> TableRow:
+    by_seed = [[row for row in run.rows if row.region == region] for run in variant.runs]
+    pooled = [row for rows in by_seed for row in rows]
+    patients = _means_by(pooled, lambda row: row.patient)
+    clients = client_means(pooled)
+    worst = min(clients, key=lambda name: (clients[name], name))
+    units = sorted({row.hd95_unit for row in pooled})
+    epsilon, delta, reason = _accounted(variant)
+    records = [run.record for run in variant.runs]
+    return TableRow(
+        task=group.task,
+        kind=group.kind,
+        fingerprint=group.fingerprint,
+        test_set=group.digest,
+        region=region,
+        method=variant.method,
+        label=variant.label,
+        settings=variant.digest,
+        seeds=" ".join(str(seed) for seed in variant.seeds),
+        n_seeds=len(variant.runs),
+        cases=len(by_seed[0]),
+        patients=len(patients),
+        dice_mean=float(np.mean([row.dice for row in pooled])),
+        dice_sd_patients=_sd(patients.values()),
+        dice_sd_seeds=_sd(float(np.mean([row.dice for row in rows])) for rows in by_seed),
+        iou_mean=float(np.mean([row.iou for row in pooled])),
+        hd95_mean=_mean(row.hd95 for row in pooled) if len(units) == 1 else None,
+        hd95_unit="/".join(units),
+        nsd_mean=_mean(row.nsd for row in pooled),
+        missed=sum(row.missed for row in pooled),
+        scored=len(pooled),
+        worst_client=worst,
+        worst_client_dice=clients[worst],
+        client_spread=max(clients.values()) - clients[worst],
+        gap_closed=None,
+        unit=str(variant.runs[0].privacy["unit"]),
+        nominal_epsilon=variant.runs[0].privacy["nominal_epsilon"],
+        accounted_epsilon=epsilon,
+        accounted_delta=delta,
+        accounted_reason=reason,
+        wall_seconds=_mean(record.get("wall_seconds") for record in records),
+        peak_memory_mb=_largest(record.get("peak_memory_mb") for record in records),
+        peak_gpu_memory_mb=_largest(record.get("peak_gpu_memory_mb") for record in records),
+    )
+
+
+def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None]:
+    """Epsilon, delta and reason: one run without a proof leaves the method without one."""
+    blocks = [run.privacy["accounted"] for run in variant.runs]
+    worst = max(blocks, key=lambda block: np.inf if block["epsilon"] is None else float(block["epsilon"]))
+    return worst["epsilon"], worst["delta"], worst["reason"]
+
+
+def _means_by(rows: Iterable[CaseRow], key: Callable[[CaseRow], str]) -> dict[str, float]:
+    groups: dict[str, list[float]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row.dice)
+    return {name: float(np.mean(values)) for name, values in groups.items()}
+
+
+def _sd(values: Iterable[float]) -> float | None:
+    array = np.array(list(values))
+    return float(array.std(ddof=1)) if len(array) > 1 else None
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    if any(value is None or not np.isfinite(value) for value in known):
+        return None
+    return float(np.mean([value for value in known if value is not None]))
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
