@@ -74,10 +74,10 @@ def check_optimizers(trainer: Trainer) -> None:
     Raises:
         ConfigError: There is not exactly one.
     """
-    if len(trainer.optimizers) != 1:
-        raise ConfigError(
-            f"FederatedLoop needs exactly one optimizer, but the model configures {len(trainer.optimizers)}."
-        )
+    # Where the model configures none, Lightning puts in one without parameters.
+    count = sum(bool(optimizer.param_groups) for optimizer in trainer.optimizers)
+    if count != 1:
+        raise ConfigError(f"FederatedLoop needs exactly one optimizer, but the model configures {count}.")
 
 
 def check_private_trainer(trainer: Trainer) -> None:
