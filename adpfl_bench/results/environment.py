@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -50,6 +51,11 @@ def git_revision() -> str | None:
 
 def peak_memory_mb() -> float:
     """Largest resident size of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # getrusage would count the parent's size at the fork as well.
+        (peak_kb,) = re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())
+        return int(peak_kb) / 2**10
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
