@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,33 @@ class RunWandbLogger(WandbLogger):
     ) -> None:
         folder = Path(save_dir or ".")
         folder.mkdir(parents=True, exist_ok=True)
+        offline = not _logged_in() if offline is None else offline
+        if offline:
+            # Lightning asks for it by an environment variable, which wandb has read by now.
+            kwargs["mode"] = kwargs.get("mode") or "offline"
         super().__init__(
             project=project,
             save_dir=folder,
             group=group,
             job_type=job_type,
             name=name,
-            offline=not _logged_in() if offline is None else offline,
+            offline=offline,
             **kwargs,
         )
+        self._by_round = False
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log numbers of a round, which is the x-axis of every curve.
+
+        Args:
+            metrics: Numbers by name.
+            step: The round, counted from 1.
+        """
+        if not self._by_round:
+            self._by_round = True
+            self.experiment.define_metric("round")
+            self.experiment.define_metric("*", step_metric="round")
+        super().log_metrics(metrics if step is None else {**metrics, "round": step}, step)
 
 
 def _logged_in() -> bool:

@@ -41,6 +41,7 @@ _TRAINER_DEFAULTS = {
     "devices": 1,  # a federation is simulated in one process
     "logger": False,  # rounds.csv and cases.csv are always written; other loggers are asked for
     "num_sanity_val_steps": 0,
+    "log_every_n_steps": 1,
     "enable_model_summary": False,
     "use_distributed_sampler": False,
 }
