@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ def read_examples(run: ScoredRun) -> dict[str, Example]:
     try:
         with np.load(run.directory.examples_file, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("case", "client", "image", "truth", "prediction")}
-    except (OSError, KeyError, ValueError, BadZipFile):
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
         return {}
     columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
     lines = zip(arrays["case"], *columns, strict=True)
@@ -77,11 +78,17 @@ def draw_overlays(group: Group) -> Picture | None:
         png,
         alt=f"{len(cases)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
         caption=(
-            "The truth is cyan, a prediction orange; further regions have further colours. These are the first cases of"
+            f"{_colour_key(len(group.regions))} These are the first cases of"
             " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
             f" Seeds: {seeds}.{without}"
         ),
     )
+
+
+def _colour_key(regions: int) -> str:
+    if regions == 1:
+        return "The truth is cyan, a prediction orange."
+    return "Each region has its colour; beside predictions the truth is cyan."
 
 
 def _shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
