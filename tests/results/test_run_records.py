@@ -158,8 +158,11 @@ def earlier(directory):
 
 @pytest.mark.parametrize(
     ("name", "failing"),
-    [("run.json", "fsync"), ("run.json", "replace"), ("cases.csv", "fsync"), ("cases.csv", "replace")]
-    + [("rounds.csv", "fsync")],  # which is appended to in place
+    [
+        *((name, "fsync") for name in WRITES),
+        ("run.json", "replace"),
+        ("cases.csv", "replace"),  # lines of rounds.csv are appended in place
+    ],
 )
 def test_a_write_that_fails_leaves_the_earlier_records_whole(earlier, monkeypatch, name, failing):
     before = contents(earlier)
