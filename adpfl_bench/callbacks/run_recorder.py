@@ -83,6 +83,7 @@ class RunRecorder(Callback):
             self._directory.cases_file.unlink(missing_ok=True)
             self._directory.examples_file.unlink(missing_ok=True)
             self._save("running")
+            self._directory.write_partition(federated_data(trainer).clients)
             print(self._headline(trainer, pl_module))
         elif not self._record and self._directory.record_file.exists():
             self._record = self._directory.read_record()

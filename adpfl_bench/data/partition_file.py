@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.csv_table import Row, read_table
 from adpfl_bench.data.scanning import a_few, count
 from adpfl_bench.errors import DataError
+from adpfl_bench.files import replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def write_partition(path: Path, clients: Iterable[Client]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, text.getvalue().encode())
+    replace_file(path, text.getvalue().encode())
 
 
 def read_partition(path: Path, cases: Sequence[Case]) -> tuple[Client, ...]:
@@ -134,14 +134,3 @@ def _check_known(path: Path, rows: Sequence[Row], known: dict[str, Case]) -> Non
                 f"{path}, line {row.line}: the case {row.values['case']} belongs to patient {row.values['patient']} "
                 f"here, but to {patient} in the dataset; use the partition file with the dataset it was made for."
             )
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put ``content`` in the place of ``path``; a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

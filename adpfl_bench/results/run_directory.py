@@ -10,6 +10,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from adpfl_bench.data.case import Client
+from adpfl_bench.data.partition_file import write_partition
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.results.case_row import CaseRow
@@ -43,6 +45,7 @@ class RunDirectory:
         self.record_file = self.path / "run.json"
         self.rounds_file = self.path / "rounds.csv"
         self.cases_file = self.path / "cases.csv"
+        self.partition_file = self.path / "partition.csv"
         self.examples_file = self.path / "examples.npz"
         self.checkpoints = self.path / "checkpoints"
 
@@ -68,6 +71,17 @@ class RunDirectory:
         """
         content = json.dumps(record, indent=2, allow_nan=False) + "\n"
         self._write(self.record_file, content.encode())
+
+    def write_partition(self, clients: Iterable[Client]) -> None:
+        """Replace partition.csv, which a FilePartition reads back.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        try:
+            write_partition(self.partition_file, clients)
+        except OSError as error:
+            raise _unwritable(self.partition_file, error) from error
 
     def append_rounds(self, rows: Iterable[RoundRow]) -> None:
         """Append lines to rounds.csv, all or none.

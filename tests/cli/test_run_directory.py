@@ -148,3 +148,11 @@ def test_seeds_differ_and_repeat(adpfl_bench: Run) -> None:
     assert a != c
     tested = [[row.case for row in RunDirectory(Path(folder)).read_cases()] for folder in "ac"]
     assert tested[0] == tested[1]
+
+
+def test_partition_of_a_run_is_read_back(adpfl_bench: Run) -> None:
+    assert adpfl_bench("fit") == 0
+    again = ["--data.partition=FilePartition", f"--data.partition.path={RUN / 'partition.csv'}"]
+    assert adpfl_bench("fit", *again, "--data.split_seed=9", "--trainer.default_root_dir=again") == 0
+    for name in ("partition.csv", "cases.csv"):
+        assert (Path("again") / name).read_bytes() == (RUN / name).read_bytes()
