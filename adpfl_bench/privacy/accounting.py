@@ -9,8 +9,9 @@ import numpy as np
 
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 
-# dp-accounting's conversion is stable for orders above 1.01; the grid is dense enough that the best order is met
-# to well under a thousandth of epsilon.
+# dp-accounting's conversion is stable for orders above 1.01. The grid is dense enough that epsilon is at most a
+# ten-thousandth above that of the best order; where it exceeds 10^5, the best order is below the grid and it is one
+# hundredth.
 _ORDERS = 1.0 + np.geomspace(0.0101, 1e5, 2000)
 
 ACCOUNTED_MECHANISMS = ("GaussianMechanism", "LaplaceMechanism")

@@ -33,27 +33,24 @@ class Trained(Callback):
         ({"val_check_interval": 0.5}, r"val_check_interval is 0\.5, .*look into its middle"),
         ({"val_check_interval": 1}, r"val_check_interval is 1, .*look into its middle"),
         ({"val_check_interval": "00:00:01:00"}, "val_check_interval is a time"),
-        ({"devices": 2, "strategy": "ddp_spawn"}, "runs 2 processes, but a federation is simulated in one"),
     ],
 )
-def test_trainer_settings(toy_task, toy_data, make_trainer, arguments, sentence):
-    loop = FederatedLoop(rounds=2)
-    trainer = make_trainer(loop, Trained(), **arguments)
-    task = toy_task()
+def test_trainer_settings(toy_task, toy_data, fit, arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        if trainer.world_size > 1:  # without starting processes
-            loop_setup(trainer, task, toy_data(), loop)
-        trainer.fit(task, datamodule=toy_data())
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=2), Trained(), **arguments)
 
 
-def loop_setup(trainer, task, data, loop):
-    data.setup("fit")
-    trainer.datamodule = data
-    loop.setup(trainer, task, "fit")
+def test_several_processes(toy_task, toy_data, make_trainer):
+    """Asked directly, so that none are started."""
+    loop = FederatedLoop(rounds=2)
+    trainer = make_trainer(loop, devices=2, strategy="ddp_spawn")
+    trainer.datamodule = toy_data()
+    with pytest.raises(ConfigError, match="runs 2 processes, but a federation is simulated in one"):
+        loop.setup(trainer, toy_task(), "fit")
 
 
 def test_fast_dev_run_has_a_sentence_of_its_own(toy_task, toy_data, fit):
-    with pytest.raises(ConfigError, match="fast_dev_run would cut the round short.*configs/smoke.yaml"):
+    with pytest.raises(ConfigError, match=r"fast_dev_run would cut the round short.*configs/smoke\.yaml"):
         fit(toy_task(), toy_data(), FederatedLoop(rounds=1), Trained(), fast_dev_run=True)
 
 
@@ -92,7 +89,7 @@ def test_datamodule_without_clients(toy_task, make_trainer):
             return DataLoader([0])
 
     trainer = make_trainer(FederatedLoop(rounds=1))
-    with pytest.raises(ConfigError, match="FederatedDataModule .* was expected, but the Trainer was given Plain"):
+    with pytest.raises(ConfigError, match=r"FederatedDataModule .* was expected, but the Trainer was given Plain"):
         trainer.fit(toy_task(), datamodule=Plain())
     with pytest.raises(ConfigError, match="was expected, but the Trainer was given NoneType"):
         make_trainer(FederatedLoop(rounds=1)).fit(toy_task(), train_dataloaders=DataLoader([0]))
@@ -167,7 +164,7 @@ class Diverge(Callback):
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_diverge(toy_task, toy_data, fit, value):
-    with pytest.raises(BenchError, match="Client bay diverged in round 2.*Lower the learning rate"):
+    with pytest.raises(BenchError, match=r"Client bay diverged in round 2.*Lower the learning rate"):
         fit(toy_task(), toy_data(), FederatedLoop(rounds=3), Diverge(value))
 
 

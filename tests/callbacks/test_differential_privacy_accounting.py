@@ -1,0 +1,213 @@
+"""What is entered into the ledger, what is stated for it, and what is refused."""
+
+import math
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.trainer_checks import check_private_trainer
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.accounting import zcdp_epsilon
+from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
+from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
+
+SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
+
+
+def fixed(z=2.0, **arguments):
+    return DifferentialPrivacy("batch", FixedThreshold(1.0), LaplaceMechanism(), z, **arguments)
+
+
+class Epsilons(Callback):
+    """The privacy callback's numbers after each round."""
+
+    def __init__(self, privacy):
+        self.privacy, self.rounds, self.turns = privacy, [], Counter()
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.turns[batch["client"]] += batch["last"]
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        metrics = self.privacy.round_metrics(trainer)
+        self.rounds.append({m.client: m.value for m in metrics if m.name == "epsilon"})
+
+
+@pytest.mark.parametrize(
+    ("federated", "passes"),
+    [
+        ({}, {"alps": 1, "bay": 1, "cape": 1, "dale": 1}),
+        ({"local_epochs": 3}, {"alps": 3, "bay": 3, "cape": 3, "dale": 3}),
+        ({"clients_per_round": 2, "local_epochs": 2}, {"alps": 2, "bay": 2, "cape": 2, "dale": 2}),
+        # Batches of 4: passes of 3, 3, 1 and 2 steps; one that is begun counts.
+        ({"local_steps": 4}, {"alps": 2, "bay": 2, "cape": 4, "dale": 2}),
+        ({"local_steps": 1}, {"alps": 1, "bay": 1, "cape": 1, "dale": 1}),
+    ],
+)
+def test_releases_are_passes_times_rounds(toy_task, toy_data, fit, federated, passes):
+    """A record is in at most one batch of a pass, so a pass is one release to it."""
+    privacy = fixed()
+    epsilons = Epsilons(privacy)
+    fit(toy_task(), toy_data(SIZES), FederatedLoop(rounds=4, **federated), privacy, epsilons)
+    release = Release("LaplaceMechanism", 2.0, sensitivity=2.0)
+    counts = {client: privacy.ledger.events(client) for client in privacy.ledger.clients()}
+    assert counts == {client: {release: passes[client] * turns} for client, turns in epsilons.turns.items()}
+
+    # rho = (2C)^2 / (2 (z C)^2) a release
+    own = {client: zcdp_epsilon(count[release] * 0.5, 1e-4) for client, count in counts.items()}
+    assert epsilons.rounds[-1] == pytest.approx({**own, "all": max(own.values())})
+    assert privacy.accounted.epsilon == pytest.approx(max(own.values()))
+    assert privacy.accounted.reason is None
+    for before, after in zip(epsilons.rounds, epsilons.rounds[1:], strict=False):
+        assert all(after[client] >= before[client] for client in before)
+    assert epsilons.rounds[0]["all"] < epsilons.rounds[-1]["all"]
+
+
+def test_a_release_is_entered_before_it_is_made(toy_task, toy_data, fit):
+    class Broken(LaplaceMechanism):
+        def add_noise_(self, *arguments):
+            raise OSError("power cut")
+
+    privacy = DifferentialPrivacy("batch", FixedThreshold(1.0), Broken(), 1.0)
+    with pytest.raises(OSError, match="power cut"):
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), privacy)
+    assert privacy.ledger.events("alps") == {Release("Broken", 1.0, 2.0): 1}
+
+
+class Uniform(Mechanism):
+    def sample(self, size, scale, generator):
+        return torch.rand(size, generator=generator) * scale
+
+
+@pytest.mark.parametrize(
+    ("privacy", "network", "buffers", "reason"),
+    [
+        (DifferentialPrivacy(), "plain", "average", "no noise is added"),
+        (fixed(0.0), "plain", "average", "noise multiplier is 0"),
+        (fixed(), "batchnorm", "average", "running statistics of the network leave the client without noise"),
+        (fixed(), "batchnorm", "local", None),
+        (fixed(), "batchnorm", "reset", None),
+        (fixed(), "plain", "average", None),
+        (
+            DifferentialPrivacy("batch", PercentileThreshold(), GaussianMechanism(), 50.0),
+            "plain",
+            "average",
+            "raw percentile of private gradient norms",
+        ),
+        (
+            DifferentialPrivacy("batch", FixedThreshold(), Uniform(), 50.0),
+            "plain",
+            "average",
+            "no bound is known here for the noise of Uniform",
+        ),
+    ],
+)
+def test_reasons_for_no_guarantee(toy_task, toy_data, fit, privacy, network, buffers, reason):
+    trainer = fit(toy_task(network), toy_data(), FederatedLoop(rounds=1, buffers=buffers), privacy)
+    stated = privacy.describe()["accounted"]
+    assert stated == {"epsilon": privacy.accounted.epsilon, "delta": 1e-4, "reason": privacy.accounted.reason}
+    epsilons = [metric for metric in privacy.round_metrics(trainer) if metric.name == "epsilon"]
+    if reason is None:
+        assert 0 < stated["epsilon"] < math.inf
+        assert stated["reason"] is None
+        assert len(epsilons) == 4
+    else:
+        assert stated["epsilon"] is None
+        assert reason in stated["reason"]
+        assert not epsilons
+
+
+def test_description():
+    privacy = DifferentialPrivacy("batch", PercentileThreshold(), LaplaceMechanism(), 0.1, nominal_epsilon=0.001)
+    described = privacy.describe()
+    assert described["accounted"]["epsilon"] is None
+    assert {key: described[key] for key in ("unit", "adjacency", "mechanism", "threshold", "nominal_epsilon")} == {
+        "unit": "batch",
+        "adjacency": "zero-out",
+        "mechanism": "LaplaceMechanism",
+        "threshold": "PercentileThreshold",
+        "nominal_epsilon": 0.001,
+    }
+    assert DifferentialPrivacy(nominal_epsilon=0.001).describe()["nominal_epsilon"] is None
+
+
+def test_state_round_trip(toy_task, toy_data, fit, tmp_path):
+    def percentile():
+        return DifferentialPrivacy("batch", PercentileThreshold(50.0, 5), LaplaceMechanism(), 0.1)
+
+    privacy = percentile()
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), privacy)
+    torch.save(privacy.state_dict(), tmp_path / "state")
+    restored = percentile()
+    restored.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert restored.state_dict() == privacy.state_dict()
+    assert restored.describe() == privacy.describe()
+    assert restored.threshold.observe("alps", 0.2) == privacy.threshold.observe("alps", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"noise_multiplier": -0.1}, r"noise_multiplier .* must be at least 0, but it is -0\.1"),
+        ({"noise_multiplier": math.nan}, "noise_multiplier .* but it is nan"),
+        ({"noise_multiplier": math.inf}, "noise_multiplier .* but it is inf"),
+        ({"delta": 0.0}, r"delta must lie between 0 and 1, but it is 0\.0"),
+        ({"delta": 1.0}, r"delta must lie between 0 and 1, but it is 1\.0"),
+        ({"delta": -1e-5}, "delta must lie between 0 and 1"),
+        ({"unit": "batch", "mechanism": LaplaceMechanism()}, r"privacy\.unit is batch, so privacy\.threshold"),
+        ({"unit": "batch", "threshold": FixedThreshold()}, r"privacy\.unit is batch, so .* privacy\.mechanism"),
+        ({"unit": "record"}, r"privacy\.unit is record; possible are none, batch"),
+    ],
+)
+def test_arguments_out_of_range(arguments, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        DifferentialPrivacy(**arguments)
+
+
+class Trained(Callback):
+    """Fails the test if anything was trained before the refusal."""
+
+    def on_train_batch_start(self, *_):
+        pytest.fail("a batch was trained")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"gradient_clip_val": 1.0}, r"gradient_clip_val is 1\.0 and privacy\.unit is not none"),
+        ({"precision": "bf16-true"}, "precision is bf16-true, but private gradients need 32-true"),
+    ],
+)
+def test_trainer_settings_that_change_a_release(toy_task, toy_data, fit, arguments, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(), Trained(), **arguments)
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(), **{**arguments, "precision": None})
+
+
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "transformer-engine"])
+def test_precisions_that_a_cpu_does_not_have(precision):
+    with pytest.raises(ConfigError, match=f"precision is {precision}"):
+        check_private_trainer(SimpleNamespace(gradient_clip_val=None, precision=precision))
+
+
+def test_delta_is_held_against_the_smallest_client(toy_task, toy_data, fit):
+    with pytest.raises(ConfigError, match="must be below 1/3: client cape has 3 training records"):
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=1 / 3), Trained())
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.33))
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(delta=0.5))
+
+
+def test_an_optimizer_that_looks_at_several_gradients_for_one_step(toy_task, toy_data, fit):
+    task = toy_task(optimizer=lambda parameters: torch.optim.LBFGS(parameters, max_iter=4))
+    with pytest.raises(ConfigError, match="LBFGS computes several gradients for one step"):
+        fit(task, toy_data(), FederatedLoop(rounds=1), fixed())
+
+
+def test_needs_a_federated_loop(toy_task, toy_data, fit):
+    with pytest.raises(ConfigError, match="A FederatedLoop was expected among the Trainer's callbacks"):
+        fit(toy_task(), toy_data(), fixed())

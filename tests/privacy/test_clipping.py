@@ -1,0 +1,45 @@
+"""Clipping by the rule of Abadi et al. 2016, Algorithm 1: g / max(1, |g| / C)."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adpfl_bench.privacy.clipping import clip_, global_norm
+
+GRADIENTS = st.lists(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=5), min_size=1, max_size=4)
+
+
+@given(gradients=GRADIENTS, threshold=st.floats(1e-3, 1e4))
+def test_abadi_by_numpy(gradients, threshold):
+    flat = np.concatenate([np.array(gradient) for gradient in gradients])
+    norm = np.sqrt((flat**2).sum())
+    tensors = [torch.tensor(gradient) for gradient in gradients]
+
+    measured = global_norm(tensors)
+    assert measured == pytest.approx(norm, rel=1e-5, abs=1e-30)
+    factor = clip_(tensors, measured, threshold)
+    clipped = torch.cat(tensors).numpy()
+    assert factor == pytest.approx(1 / max(1, norm / threshold), rel=1e-5)
+    np.testing.assert_allclose(clipped, flat / max(1, norm / threshold), rtol=1e-5, atol=1e-30)
+    assert np.linalg.norm(clipped.astype(float)) <= threshold * (1 + 1e-6)
+
+
+def test_a_gradient_within_the_threshold_keeps_its_bits():
+    gradient = [torch.tensor([0.1, 0.2]), torch.tensor(0.3)]
+    before = [tensor.clone() for tensor in gradient]
+    assert clip_(gradient, global_norm(gradient), 0.375) == 1.0
+    assert all(torch.equal(new, old) for new, old in zip(gradient, before, strict=True))
+
+
+def test_zeros_stay_zeros_even_at_threshold_zero():
+    gradient = [torch.zeros(3)]
+    assert clip_(gradient, global_norm(gradient), 0.0) == 1.0
+    assert not gradient[0].any()
+
+
+def test_shapes_do_not_matter():
+    vector = torch.arange(12.0)
+    split = [vector[:6].view(2, 3), vector[6:7].view(1, 1, 1), vector[7:]]
+    assert global_norm(split) == pytest.approx(float(vector.norm()))

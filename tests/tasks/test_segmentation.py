@@ -1,0 +1,153 @@
+"""The task: losses, masks on native grids, scores by case, weights to start from."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import interpolate
+
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.errors import CheckpointError
+from adpfl_bench.tasks.losses import dice_cross_entropy
+from adpfl_bench.tasks.skin_lesion import SkinLesionTask
+
+
+def small():
+    return SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0})
+
+
+def test_step_is_the_mean_of_the_records_losses(toy_task):
+    task, image = toy_task(), torch.rand(5, 1, 8, 8)
+    label = (image > 0.5).float()
+    losses = task.record_losses(image, label)
+    assert losses.shape == (5,)
+    torch.testing.assert_close(losses, dice_cross_entropy(task.network(image), label))
+    torch.testing.assert_close(task.training_step({"image": image, "label": label}, 0), losses.mean())
+
+
+class Fixed(torch.nn.Module):
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, image):
+        return self.logits
+
+
+def test_masks_are_on_the_grids_of_the_labels(toy_task):
+    task, logits = toy_task(), torch.randn(3, 1, 4, 6)
+    task.network = Fixed(logits)
+    grids = [(4, 6), (9, 6), (11, 17)]
+    labels = [torch.zeros(1, *grid, dtype=torch.uint8) for grid in grids]
+    masks = task.segment({"image": torch.zeros(3, 1, 4, 6), "label": labels})
+    for mask, case, grid in zip(masks, logits, grids, strict=True):
+        assert mask.dtype == np.bool_
+        assert mask.shape == (1, *grid)
+        expected = interpolate(case[None], size=grid, mode="bilinear", align_corners=False)[0] > 0
+        assert np.array_equal(mask, expected.numpy())
+    assert np.array_equal(masks[0], logits[0].numpy() > 0)
+
+
+def test_masks_of_volumes(toy_task):
+    task = toy_task()
+    task.spatial_dims = 3
+    task.network = Fixed(torch.randn(1, 2, 3, 4, 5))
+    (mask,) = task.segment({"image": torch.zeros(1), "label": [torch.zeros(2, 6, 8, 10)]})
+    expected = interpolate(task.network.logits, size=(6, 8, 10), mode="trilinear", align_corners=False)[0] > 0
+    assert np.array_equal(mask, expected.numpy())
+
+
+def test_a_constant_logit_decides_every_pixel(toy_task):
+    task = toy_task()
+    for value, filled in ((0.5, True), (-0.5, False), (0.0, False)):
+        task.network = Fixed(torch.full((1, 1, 2, 2), value))
+        (mask,) = task.segment({"image": torch.zeros(1), "label": [torch.zeros(1, 5, 7)]})
+        assert mask.all() == filled
+        assert mask.any() == filled
+
+
+def test_rows_of_validation_and_test(toy_task, toy_data, fit):
+    """Dice against its definition on the masks that are predicted; surfaces are left for the end."""
+    task, data = toy_task(), toy_data()
+    trainer = fit(task, data, FederatedLoop(rounds=2))
+    assert {row.split for row in task.rows} == {"validation"}
+    assert all(row.hd95 is None for row in task.rows)
+    assert [row.client for row in task.rows] == ["alps"] * 4 + ["bay"] * 3 + ["cape"]
+    by_case = {row.case: row for row in task.rows}
+    for client in data.clients:
+        for case in client.validation:
+            brought = data.evaluation_case(case, native=False)
+            with torch.no_grad():
+                predicted = task.network(brought["image"][None])[0] > 0
+            truth = brought["label"].bool()
+            expected = 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
+            assert by_case[case.case_id].dice == pytest.approx(float(expected))
+    mean = np.mean([row.dice for row in task.rows])
+    assert float(trainer.callback_metrics["val_dice"]) == pytest.approx(mean)
+    metrics = {(m.client, m.name): m.value for m in task.round_metrics(trainer)}
+    assert metrics["all", "val_dice"] == pytest.approx(mean)
+    assert metrics["cape", "val_dice"] == task.rows[-1].dice
+
+    trainer.test(task, datamodule=data)
+    assert {row.split for row in task.rows} == {"test"}
+    assert all(row.hd95 is not None and row.hd95_unit == "px" for row in task.rows)
+    assert {row.case for row in task.rows} == {case.case_id for client in data.clients for case in client.test}
+    native = data.evaluation_case(data.clients[0].test[0], native=True)["label"]
+    (masks,) = trainer.predict(task, datamodule=data)[:1]
+    assert masks[0].shape == native.shape == (1, 16, 16)
+
+
+def test_init_from_starts_with_the_weights_of_a_checkpoint(tmp_path):
+    first = small()
+    torch.save({"state_dict": first.state_dict()}, tmp_path / "weights.ckpt")
+    torch.manual_seed(99)
+    second = SkinLesionTask(
+        network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0}, init_from=tmp_path / "weights.ckpt"
+    )
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name])
+    assert not torch.equal(small().network.model[0].conv.weight, first.network.model[0].conv.weight)
+
+
+def test_a_run_can_start_from_another_runs_checkpoint(toy_task, toy_data, fit, history, tmp_path):
+    first = toy_task()
+    fit(first, toy_data(), FederatedLoop(rounds=1)).save_checkpoint(tmp_path / "last.ckpt")
+    expected = copy.deepcopy(first.state_dict())
+    second = toy_task(init_from=tmp_path / "last.ckpt", optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
+    fit(second, toy_data(), FederatedLoop(rounds=1), history)
+    for name, value in expected.items():
+        torch.testing.assert_close(value, history.rounds[0][name])
+
+
+def write_nothing(path):
+    pass
+
+
+def write_text(path):
+    path.write_text("not a checkpoint")
+
+
+def write_other_network(path):
+    torch.save(
+        {"state_dict": SkinLesionTask(network_arguments={"channels": [2, 4], "strides": [2]}).state_dict()}, path
+    )
+
+
+def write_bare_weights(path):
+    torch.save(small().state_dict(), path)
+
+
+def write_list(path):
+    torch.save([1, 2], path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_nothing, write_other_network, write_bare_weights, write_text, write_list],
+)
+def test_init_from_refuses_what_does_not_fit(tmp_path, write):
+    path = tmp_path / "weights.ckpt"
+    write(path)
+    with pytest.raises(CheckpointError, match=r"model\.init_from is .*weights\.ckpt, but the weights"):
+        SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0}, init_from=path)
