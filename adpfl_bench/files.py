@@ -34,11 +34,12 @@ def append_to_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: It could not be written; what was written of ``content`` has been cut off again.
     """
-    with path.open("ab") as file:
+    with path.open("ab", buffering=0) as file:  # a buffer would be written once more when the file is closed
         size = file.tell()
         try:
-            file.write(content)
-            file.flush()
+            rest = memoryview(content)
+            while rest:
+                rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
         except OSError:
             os.truncate(path, size)

@@ -11,17 +11,23 @@ from monai.transforms import Compose, RandFlipd, RandRotate90d, RandScaleIntensi
 from torch import Tensor
 
 
-def dermoscopy_augmentation() -> Compose:
-    """Flips and quarter turns of image and mask; brightness and contrast of the image.
+def dermoscopy_augmentation(size: tuple[int, int]) -> Compose:
+    """Flips and turns of image and mask; brightness and contrast of the image.
 
     Works on dictionaries with ``image`` [3, H, W] (float, about [-2, 2]) and ``label`` [1, H, W].
+
+    Args:
+        size: Height and width. Square images are turned by quarter turns; oblong ones keep their shape, and the two
+            flips turn them by half.
     """
     both = ["image", "label"]
+    height, width = size
+    turns = [RandRotate90d(both, prob=0.5)] if height == width else []
     return Compose(
         [
             RandFlipd(both, prob=0.5, spatial_axis=0),
             RandFlipd(both, prob=0.5, spatial_axis=1),
-            RandRotate90d(both, prob=0.5),
+            *turns,
             RandScaleIntensityd("image", factors=0.1, prob=0.5),
             RandShiftIntensityd("image", offsets=0.2, prob=0.5),
         ]

@@ -94,7 +94,9 @@ class DermoscopyRecords(Dataset[dict[str, Tensor]]):
 
     def __init__(self, cache: ImageCache, augmented: bool) -> None:
         self._cache = cache
-        self._augmentation = dermoscopy_augmentation() if augmented else None
+        self._augmentation = (
+            dermoscopy_augmentation((cache.images.shape[2], cache.images.shape[3])) if augmented else None
+        )
 
     def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
         """Bring ``image`` [3, H, W] and ``label`` [1, H, W], both float32."""

@@ -11,6 +11,12 @@ from torch import nn
 
 from adpfl_bench.errors import ConfigError
 
+# MONAI's classifiers take the same arguments, so the networks that segment have to be named.
+_NETWORKS: dict[str, Any] = {
+    network.__name__: network
+    for network in (nets.AttentionUnet, nets.BasicUNet, nets.DynUNet, nets.SegResNet, nets.UNet)
+}
+
 # Instance normalisation keeps no running statistics: nothing for a federation to average, and gradients per record
 # stay possible. A convolution's bias is cancelled by the norm that follows it; noise on it would be wasted.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -29,8 +35,8 @@ def build_network(
     """Build a MONAI network.
 
     Args:
-        name: Class name in ``monai.networks.nets`` of a network with the arguments ``spatial_dims``, ``in_channels``
-            and ``out_channels``.
+        name: One of AttentionUnet, BasicUNet, DynUNet, SegResNet and UNet. AttentionUnet brings batch normalisation,
+            whose running statistics ``federated.buffers`` has a policy for.
         spatial_dims: 2 or 3.
         in_channels: Channels of the image.
         out_channels: Number of regions.
@@ -39,26 +45,15 @@ def build_network(
     Raises:
         ConfigError: There is no such network, or it does not take these arguments.
     """
-    known = _segmentation_networks()
-    if name not in known:
+    if name not in _NETWORKS:
         raise ConfigError(
-            f"model.network is {name}, which is not a segmentation network of MONAI; possible are"
-            f" {', '.join(sorted(known))}."
+            f"model.network is {name}, which is not a segmentation network of this suite; possible are"
+            f" {', '.join(sorted(_NETWORKS))}."
         )
     sizes = {"spatial_dims": spatial_dims, "in_channels": in_channels, "out_channels": out_channels}
     try:
-        network: nn.Module = known[name](**sizes, **{**_DEFAULTS.get(name, {}), **(arguments or {})})
+        network: nn.Module = _NETWORKS[name](**sizes, **{**_DEFAULTS.get(name, {}), **(arguments or {})})
     except (TypeError, ValueError, KeyError) as error:
-        accepted = ", ".join(p for p in inspect.signature(known[name]).parameters if p not in sizes)
+        accepted = ", ".join(p for p in inspect.signature(_NETWORKS[name]).parameters if p not in sizes)
         raise ConfigError(f"model.network_arguments do not fit {name}: {error}. It accepts {accepted}.") from error
     return network
-
-
-def _segmentation_networks() -> dict[str, Any]:
-    wanted = {"spatial_dims", "in_channels", "out_channels"}
-    classes = {name: value for name, value in vars(nets).items() if inspect.isclass(value)}
-    return {
-        name: value
-        for name, value in classes.items()
-        if issubclass(value, nn.Module) and wanted <= set(inspect.signature(value).parameters)
-    }

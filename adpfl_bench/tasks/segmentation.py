@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.metrics.functional.region import score_region
 from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 from adpfl_bench.tasks.schedules import CosineOverRounds
@@ -70,7 +70,7 @@ class SegmentationTask(LightningModule):
         try:
             weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
             self.load_state_dict(weights)
-        except (OSError, KeyError, RuntimeError) as error:
+        except Exception as error:  # torch.load raises whatever its file makes it stumble over
             raise CheckpointError(
                 f"model.init_from is {path}, but the weights of this network could not be read from it: {error}"
             ) from error

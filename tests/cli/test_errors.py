@@ -44,7 +44,7 @@ def ham10000(tmp_path: Path) -> Path:
         (["--trainer.precision=16-true"], "private gradients need 32-true, 64-true or bf16-mixed"),
         (
             ["--model.network=UNett"],
-            "model.network is UNett, which is not a segmentation network of MONAI; possible are",
+            "model.network is UNett, which is not a segmentation network of this suite; possible are",
         ),
         (["--model.network_arguments.chanels=[3]"], "model.network_arguments do not fit UNet"),
         (["--data.batch_size=0"], "data.batch_size and data.evaluation_batch_size must be at least 1"),

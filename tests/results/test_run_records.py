@@ -195,11 +195,7 @@ except RecordError as error:
     ("name", "writes"),
     [
         *((name, "WRITES") for name in WRITES),
-        pytest.param(
-            "rounds.csv",
-            "FEW_LINES",
-            marks=pytest.mark.xfail(strict=True, reason="append_to_file flushes its buffer again after cutting it off"),
-        ),
+        ("rounds.csv", "FEW_LINES"),
     ],
 )
 def test_a_disk_that_fills_in_the_middle_of_a_write_leaves_the_earlier_records_whole(earlier, name, writes):
