@@ -51,10 +51,10 @@ def _dispatch(words: list[str]) -> int:
 
         run(words)
     elif command in _COMMANDS:
-        from jsonargparse import auto_cli  # deferred likewise
+        from adpfl_bench.cli.function_command import run_function  # deferred likewise
 
         module, name, _ = _COMMANDS[command]
-        auto_cli(getattr(import_module(module), name), args=rest, as_positional=True, prog=f"adpfl-bench {command}")
+        run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
     else:
         known = ", ".join([*_TRAINING, *_COMMANDS])
         print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)

@@ -1,0 +1,37 @@
+"""A function as a command: what it needs is positional, the rest are options."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse as parse_docstring
+from jsonargparse import ArgumentParser
+
+
+def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) -> None:
+    """Call ``function`` with what the command line says.
+
+    Its docstring becomes the help. A required parameter that is a list takes one or more words, which jsonargparse's
+    own ``auto_cli`` would want as one JSON list.
+
+    Args:
+        function: What the command does.
+        words: The command line after the command's name.
+        prog: What the help calls the command.
+    """
+    doc = parse_docstring(inspect.getdoc(function) or "")
+    hints = get_type_hints(function)
+    parser = ArgumentParser(prog=prog, description=doc.description)
+    lists = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty and get_origin(hints[name]) is list
+    ]
+    for name in lists:
+        text = next((entry.description for entry in doc.params if entry.arg_name == name), None)
+        parser.add_argument(name, type=get_args(hints[name])[0], nargs="+", metavar=name.upper(), help=text)
+    parser.add_function_arguments(function, as_positional=True, as_group=False, skip=set(lists))
+    arguments = parser.parse_args(list(words))
+    function(**{name: getattr(arguments, name) for name in inspect.signature(function).parameters})
