@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from adpfl_bench.cli import main
 from adpfl_bench.errors import RecordError
 from adpfl_bench.results.leaderboard import leaderboard
 from tests.results.records import toy_runs, write_examples, write_rounds, write_run
@@ -99,3 +100,15 @@ def test_tables_need_neither_torch_nor_matplotlib(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
+
+
+def test_command_line_takes_one_or_more_runs(runs, tmp_path, capsys):
+    assert main(["leaderboard", str(runs), "--output", str(tmp_path / "all")]) == 0
+    assert main(["leaderboard", str(runs / "dp"), str(runs / "adp"), "--output", str(tmp_path / "two")]) == 0
+    rows = {name: len((tmp_path / name / "leaderboard.csv").read_text().splitlines()) - 1 for name in ("all", "two")}
+    assert rows == {"all": 3, "two": 2}
+
+
+def test_command_line_without_runs_is_a_sentence(tmp_path, capsys):
+    assert main(["leaderboard", str(tmp_path)]) == 1
+    assert "There is no run.json in or below" in capsys.readouterr().err
