@@ -5,6 +5,7 @@ import zlib
 
 import pytest
 import torch
+from hypothesis import settings
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
@@ -16,6 +17,10 @@ from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.partition import NaturalPartition
 from adpfl_bench.data.round_loader import plan_round
 from adpfl_bench.tasks.segmentation import SegmentationTask
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3}
 

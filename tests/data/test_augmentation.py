@@ -26,7 +26,7 @@ def seed_everything(seed):
 
 
 @given(seed=st.integers(0, 2**63 - 1), others=st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_depends_on_the_seed_alone(seed, others):
     """Neither on global generators, nor on what the same transform did before, nor on the object."""
     used = dermoscopy_augmentation((8, 8))

@@ -37,7 +37,7 @@ def test_cross_entropy_equals_torchs_for_each_record(shape):
 
 
 @given(seed=st.integers(0, 1000), other=st.integers(1001, 2000), position=st.integers(0, 2))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_record_does_not_feel_the_others(seed, other, position):
     """A loss that pooled over the batch would have no gradient of a record."""
     logits, target = batch((3, 2, 4, 4), seed)
@@ -48,7 +48,7 @@ def test_a_record_does_not_feel_the_others(seed, other, position):
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_range(seed):
     logits, target = batch((3, 2, 4, 4), seed)
     assert ((dice_loss(logits, target) >= 0) & (dice_loss(logits, target) < 1)).all()
