@@ -116,6 +116,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: 
     assert "--ckpt_path last" in output
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "interrupted"
-    assert 3 <= record["rounds_completed"] < ROUNDS
+    # The third round's lines may be there a moment before the record counts it.
+    assert 2 <= record["rounds_completed"] < ROUNDS
     finish(fit(tmp_path, phantom_folder, run, "--ckpt_path=last"))
     assert_same_run(run, uninterrupted)
