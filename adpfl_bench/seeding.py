@@ -33,7 +33,9 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
         >>> derive_seed(0, "noise", 3, "site-1") == derive_seed(0, "noise", 4, "site-1")
         False
     """
-    digest = hashlib.blake2b(repr((int(seed), *purpose)).encode(), digest_size=8).digest()
+    # NumPy's strings and integers print otherwise than Python's, and mean the same.
+    plain = tuple(str(word) if isinstance(word, str) else int(word) for word in purpose)
+    digest = hashlib.blake2b(repr((int(seed), *plain)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 

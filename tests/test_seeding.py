@@ -53,3 +53,7 @@ def test_generators_draw_the_same_whatever_the_global_state():
     assert np.array_equal(first, draw())
     assert torch.equal(state, torch.get_rng_state())
     assert not np.array_equal(numpy_generator(1, "x", 3).random(5), first[:5])
+
+
+def test_numpys_words_and_numbers_are_pythons():
+    assert derive_seed(np.int64(1), np.str_("noise"), np.int64(3)) == derive_seed(1, "noise", 3)

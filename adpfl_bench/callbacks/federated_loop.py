@@ -15,7 +15,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.buffers import BufferPolicy, FederatedBuffers
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates, OptimizerStatePolicy
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.federation.server import Server
+from adpfl_bench.federation.server import Server, describe_optimizer
 from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import derive_seed
 
@@ -208,6 +208,7 @@ class FederatedLoop(Callback):
         return {
             **asdict(self.schedule),
             "aggregation_weights": "training records",
+            "server_optimizer": describe_optimizer(self.server_optimizer),
             "client_optimizer_state": self._optimizers.policy,
             "buffers": self.buffer_policy,
         }

@@ -141,6 +141,11 @@ class FederatedDataModule(LightningDataModule, ABC):
         if self.num_workers > 0:
             self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
 
+    def teardown(self, stage: str) -> None:
+        """End the worker processes of training."""
+        if stage == "fit" and self._workers is not None:
+            self._workers.close()
+
     def _resolve_root(self) -> Path:
         if str(self.root) != PHANTOM_ROOT:
             return self.root

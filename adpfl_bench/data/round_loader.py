@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
@@ -43,7 +42,7 @@ def plan_round(
     """Plan every participant's local steps of a round.
 
     Each pass of a client visits its records in an order drawn from (seed, round, client, pass), so the plan of a
-    client does not depend on who else takes part.
+    client does not depend on who else takes part, or exists.
 
     Args:
         schedule: Who takes part, and for how long.
@@ -56,16 +55,17 @@ def plan_round(
     """
     steps = []
     for client in schedule.participants(round_index, list(records)):
-        own = np.asarray(records[client])
+        own = records[client]
         count = schedule.steps(len(own), batch_size)
         batches_per_pass = -(-len(own) // batch_size)
         for step in range(count):
             local_epoch, position = divmod(step, batches_per_pass)
             purpose = (round_index, client, local_epoch)
             if position == 0:
-                order = numpy_generator(schedule.seed, "order", *purpose).permutation(own)
+                order = numpy_generator(schedule.seed, "order", *purpose).permutation(len(own))
             batch = order[position * batch_size : (position + 1) * batch_size].tolist()
-            keys = [RecordKey(i, derive_seed(schedule.seed, "augment", *purpose, i)) for i in batch]
+            # Seeded by the place among the client's own records, whatever other clients there are.
+            keys = [RecordKey(own[i], derive_seed(schedule.seed, "augment", *purpose, i)) for i in batch]
             steps.append(LocalStep(client, local_epoch, step == count - 1, keys))
     return steps
 
@@ -130,6 +130,13 @@ class PersistentWorkers:
             pin_memory=pin_memory,
             generator=torch.Generator(),
         )
+
+    def close(self) -> None:
+        """End the worker processes; the next :meth:`load` would start new ones.
+
+        Left to the garbage collector, each is waited for by itself, for seconds.
+        """
+        self._loader._iterator = None
 
     def load(self, batches: list[list[RecordKey]]) -> Iterator[dict[str, torch.Tensor]]:
         """Load the given batches, in order."""

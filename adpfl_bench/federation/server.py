@@ -17,6 +17,13 @@ def sgd(parameters: Iterable[Tensor]) -> Optimizer:
     return torch.optim.SGD(parameters, lr=1.0)
 
 
+def describe_optimizer(optimizer: ServerOptimizer) -> dict[str, Any]:
+    """Name an optimizer's class and settings, as plain values for a record."""
+    made = optimizer([nn.Parameter(torch.zeros(1))])
+    plain = {key: value for key, value in made.defaults.items() if isinstance(value, bool | int | float | str)}
+    return {"class": type(made).__name__, **plain}
+
+
 class Server:
     """Averages client deltas and applies the average as a pseudo-gradient.
 

@@ -26,8 +26,9 @@ class Release:
 class PrivacyLedger:
     """Counts the releases of every client that one privacy unit can have influenced.
 
-    It is written ahead of a release, so that a crash can only over-count, and is saved in every checkpoint. Counts
-    never decrease, so neither does an epsilon computed from them.
+    It is written ahead of a release, and is saved in every checkpoint. A run that resumes makes the releases after its
+    checkpoint again, with the same noise, and counts them then. Counts never decrease, so neither does an epsilon
+    computed from them.
     """
 
     def __init__(self) -> None:
