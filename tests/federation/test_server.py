@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from adpfl_bench.federation.server import Server, sgd
+from adpfl_bench.federation.server import Server, describe_optimizer, sgd
 
 WEIGHTS = (0.5, 0.3, 0.2)
 
@@ -134,3 +134,9 @@ def test_memory_does_not_grow_with_clients():
 
     live_elements(1)
     assert live_elements(20) == live_elements(2)
+
+
+def test_record_names_the_server_optimizer_and_its_settings():
+    assert {"class": "SGD", "lr": 1.0, "momentum": 0}.items() <= describe_optimizer(sgd).items()
+    adam = describe_optimizer(lambda parameters: torch.optim.Adam(parameters, lr=0.5))
+    assert {"class": "Adam", "lr": 0.5}.items() <= adam.items()
