@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,6 +49,7 @@ def zcdp_rho(release: Release) -> float:
     return release.sensitivity**2 / (2 * release.noise_multiplier**2)
 
 
+@lru_cache(maxsize=1024)  # progress bars ask at every step, and it changes once per local epoch
 def zcdp_epsilon(rho: float, delta: float) -> float:
     """Convert rho-zCDP to the epsilon of (epsilon, delta)-DP.
 
