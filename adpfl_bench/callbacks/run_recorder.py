@@ -52,6 +52,7 @@ class RunRecorder(Callback):
         self.config: dict[str, Any] = {}
         self._record: dict[str, Any] = {}
         self._claimed = False
+        self._resuming = False
         self._seconds_before = 0.0
         self._started = time.monotonic()
 
@@ -73,20 +74,22 @@ class RunRecorder(Callback):
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Open the record."""
+        """Find the record of a run that is scored; that of a fit is opened when its checkpoint has been read."""
         self._directory = RunDirectory(Path(trainer.default_root_dir))
-        resuming = trainer.ckpt_path is not None
-        if stage == "fit":
-            if not self._claimed:
-                self.claim(self._directory.path, resuming)
-            self._record = self._describe(trainer, pl_module)
-            self._directory.cases_file.unlink(missing_ok=True)
-            self._directory.examples_file.unlink(missing_ok=True)
-            self._save("running")
-            self._directory.write_partition(federated_data(trainer).clients)
-            print(self._headline(trainer, pl_module))
-        elif not self._record and self._directory.record_file.exists():
+        self._resuming = False
+        if stage != "fit" and not self._record and self._directory.record_file.exists():
             self._record = self._directory.read_record()
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Open the record; a resumed run's shows what its checkpoint has spent from the start."""
+        if not self._claimed:
+            self.claim(self._directory.path, self._resuming)
+        self._record = self._describe(trainer, pl_module)
+        self._directory.cases_file.unlink(missing_ok=True)
+        self._directory.examples_file.unlink(missing_ok=True)
+        self._save("running")
+        self._directory.write_partition(federated_data(trainer).clients)
+        print(self._headline(trainer, pl_module))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         loop = need_callback(trainer, FederatedLoop)
@@ -98,7 +101,7 @@ class RunRecorder(Callback):
             "data": federated_data(trainer).describe(),
             "federated": loop.describe(),
             "privacy": _privacy(trainer).describe(),
-            "rounds_completed": 0,
+            "rounds_completed": loop.rounds_completed,
             "model": {
                 "class": type(pl_module).__name__,
                 "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
@@ -185,8 +188,10 @@ class RunRecorder(Callback):
     def _save(self, status: str) -> None:
         self._record["status"] = status
         self._record["wall_seconds"] = round(self._wall_seconds(), 3)
-        self._record["peak_memory_mb"] = round(peak_memory_mb(), 1)
-        self._record["peak_gpu_memory_mb"] = peak_gpu_memory_mb()
+        # A later process that only scores the model needs less than training did.
+        self._record["peak_memory_mb"] = max(self._record["peak_memory_mb"], round(peak_memory_mb(), 1))
+        gpu = [peak for peak in (self._record["peak_gpu_memory_mb"], peak_gpu_memory_mb()) if peak is not None]
+        self._record["peak_gpu_memory_mb"] = max(gpu, default=None)
         self._directory.write_record(self._record)
 
     def _wall_seconds(self) -> float:
@@ -198,6 +203,7 @@ class RunRecorder(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting from the time spent before."""
+        self._resuming = True
         self._seconds_before = state_dict["wall_seconds"]
 
 

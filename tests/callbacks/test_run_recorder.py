@@ -1,0 +1,66 @@
+"""The record of a run that is broken off, continued and scored again."""
+
+import json
+
+import pytest
+from lightning.pytorch import Callback
+
+from adpfl_bench.callbacks.checkpointing import RoundCheckpoint, last_checkpoint
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.privacy.mechanisms import GaussianMechanism
+from adpfl_bench.privacy.thresholds import FixedThreshold
+
+
+class BreakOff(Callback):
+    """Raises with the first batch of a round; notes the record as it is when the fit starts."""
+
+    def __init__(self, path, round_index):
+        self.path, self.round_index, self.at_start = path, round_index, None
+
+    def on_fit_start(self, trainer, pl_module):
+        self.at_start = json.loads(self.path.read_text())
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == self.round_index:
+            raise RuntimeError("broken off")
+
+
+@pytest.fixture
+def broken_off(fit, toy_task, toy_data, tmp_path):
+    """Fits three rounds with a new set of callbacks until the given round begins."""
+
+    def run(round_index, ckpt_path=None):
+        breaks = BreakOff(tmp_path / "run.json", round_index)
+        privacy = DifferentialPrivacy("batch", FixedThreshold(1.0), GaussianMechanism(), noise_multiplier=1.0)
+        callbacks = [FederatedLoop(rounds=3), privacy, RunRecorder(), RoundCheckpoint(tmp_path), breaks]
+        with pytest.raises(RuntimeError, match="broken off"):
+            fit(toy_task(), toy_data(), *callbacks, ckpt_path=ckpt_path)
+        return breaks.at_start, json.loads(breaks.path.read_text())
+
+    return run
+
+
+def test_a_resumed_run_never_shows_less_than_was_released(broken_off, tmp_path):
+    started, first = broken_off(2)
+    assert started["privacy"]["accounted"]["epsilon"] == 0
+    assert (first["status"], first["rounds_completed"]) == ("failed", 2)
+    assert first["privacy"]["accounted"]["epsilon"] > 0
+    started, again = broken_off(2, ckpt_path=last_checkpoint(tmp_path))
+    for record in (started, again):
+        assert record["privacy"] == first["privacy"]
+    assert (again["status"], again["rounds_completed"]) == ("failed", 2)
+
+
+def test_scoring_again_does_not_lower_the_peak_memory(make_trainer, toy_task, toy_data, tmp_path):
+    def callbacks():
+        return [FederatedLoop(rounds=1), RunRecorder(), RoundCheckpoint(tmp_path)]
+
+    make_trainer(*callbacks()).fit(toy_task(), datamodule=toy_data())
+    path = tmp_path / "run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "peak_memory_mb": 1e9}))
+    make_trainer(*callbacks()).test(toy_task(), datamodule=toy_data(), ckpt_path=last_checkpoint(tmp_path))
+    record = json.loads(path.read_text())
+    assert (record["status"], record["peak_memory_mb"]) == ("finished", 1e9)
