@@ -40,13 +40,9 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
         message: The message.
         known_keys: Dotted names of the parser's options.
     """
-    for pattern, sentence in (
-        (r"does not accept option '([^']+)'", _unknown_key),
-        (r"unrecognized arguments: --([\w.]+)", _unknown_key),
-    ):
-        found = re.search(pattern, message)
-        if found:
-            return sentence(found[1], list(known_keys))
+    unknown = re.search(r"(?:does not accept option '|unrecognized arguments: --)([\w.]+)", message)
+    if unknown:
+        return _unknown_key(unknown[1], list(known_keys))
     class_path = re.search(r"Problem with given class_path '([^']+)'", message)
     refused = re.search(r"Option '([^']+)' is not accepted", message)
     if class_path and refused:

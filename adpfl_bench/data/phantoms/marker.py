@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adpfl_bench.data.fingerprint import PHANTOM_MARKER
 from adpfl_bench.errors import DataError
 
-MARKER_FILE = "PHANTOM.json"
+MARKER_FILE = PHANTOM_MARKER
 """Lies in the root of every phantom."""
 GENERATOR_VERSION = 1
 """Raised whenever the same arguments would no longer give the same images."""
