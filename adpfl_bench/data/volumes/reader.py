@@ -1,0 +1,135 @@
+"""Reading volumes from files: arrays with the affine that places their voxels in the patient."""
+
+from __future__ import annotations
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.errors import DataError
+
+Float32Array = NDArray[np.float32]
+Affine = NDArray[np.float64]
+
+# What nibabel, gzip and the operating system raise for files that are damaged in one way or another.
+_DAMAGE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+
+
+@dataclass(frozen=True)
+class VolumeHeader:
+    """What a file says of its array before it is read.
+
+    Attributes:
+        shape: Shape of the array as stored.
+        affine: 4x4 matrix from voxel indices to mm in the patient (RAS+).
+    """
+
+    shape: tuple[int, ...]
+    affine: Affine
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Voxel edge lengths in mm along the array's first three axes."""
+        return tuple(float(edge) for edge in np.linalg.norm(self.affine[:3, :3], axis=0))
+
+
+class VolumeReader(ABC):
+    """Reads the files of a case. Every method raises DataError, with path and reason, for a file it cannot read.
+
+    Attributes:
+        has_spacing: Whether the files state a voxel size; where they do not, distances are in voxels.
+    """
+
+    has_spacing: bool = True
+
+    @abstractmethod
+    def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
+        """Read the headers of a case's image files."""
+
+    @abstractmethod
+    def label_header(self, case: Case) -> VolumeHeader:
+        """Read the header of a case's label map."""
+
+    @abstractmethod
+    def read_channel(self, case: Case, channel: int) -> Float32Array:
+        """Read one channel of a case, [X, Y, Z] as stored."""
+
+    @abstractmethod
+    def read_label(self, case: Case) -> NDArray[Any]:
+        """Read the label map, [X, Y, Z] as stored, with the publisher's values in their own type."""
+
+
+@dataclass(frozen=True)
+class NiftiReader(VolumeReader):
+    """Reads NIfTI: one file per channel, or one 4-D file for all.
+
+    Attributes:
+        order: Where in the one 4-D file each of the suite's channels is; empty if each channel has its own file.
+    """
+
+    order: Sequence[int] = field(default=())
+
+    def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
+        """Read the headers of a case's image files."""
+        return [(path, read_header(path)) for path in case.images]
+
+    def label_header(self, case: Case) -> VolumeHeader:
+        """Read the header of a case's label map."""
+        return read_header(_label(case))
+
+    def read_channel(self, case: Case, channel: int) -> Float32Array:
+        """Read one channel of a case, [X, Y, Z] as stored."""
+        if self.order:
+            return np.asarray(_read(case.images[0], self.order[channel]), dtype=np.float32)
+        return np.asarray(_read(case.images[channel]), dtype=np.float32)
+
+    def read_label(self, case: Case) -> NDArray[Any]:
+        """Read the label map, [X, Y, Z] as stored, with the publisher's values in their own type."""
+        return _read(_label(case))
+
+
+def read_header(path: Path) -> VolumeHeader:
+    """Read shape and affine of a NIfTI file.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    try:
+        image: Any = nib.load(path)
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+    return VolumeHeader(tuple(int(side) for side in image.shape), np.asarray(image.affine, dtype=np.float64))
+
+
+def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
+    try:
+        image: Any = nib.load(path)
+        proxy = image.dataobj
+        return np.asanyarray(proxy if volume is None else proxy[..., volume])
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _label(case: Case) -> Path:
+    if case.label is None:
+        raise DataError(f"{case.case_id} has no label map; give one, or leave the case out.")
+    return case.label
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    if not path.exists():
+        return DataError(f"{path} does not exist; restore it or scan the folder again")
+    if path.stat().st_size == 0:
+        return DataError(f"{path} is empty; take it again from the publisher's archive")
+    reason = "truncated or damaged gzip" if isinstance(error, (EOFError, zlib.error)) else str(error)
+    return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive")

@@ -1,0 +1,54 @@
+"""What a folder of volumes was recognised as, and the cases found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
+
+
+@dataclass(frozen=True)
+class VolumeRelease:
+    """One year's release of a dataset: what its files hold.
+
+    Attributes:
+        name: Name for people and records, e.g. ``"KiTS23"``.
+        modality: How intensities are normalised: CT by constants, MRI by each sequence's own non-zero voxels.
+        channels: Channels of an image in the suite's order, e.g. ``("t1", "t1ce", "t2", "flair")``.
+        labels: Class of each value in a label file; 0 is background and not listed.
+        schemes: Names of the label schemes that these labels support, the usual one first.
+        prediction_name: How a challenge names a submitted file; ``{case}`` is the case id, ``{number}`` its digits.
+        reader: Reads the files of a case.
+    """
+
+    name: str
+    modality: Literal["CT", "MRI"]
+    channels: tuple[str, ...]
+    labels: Mapping[int, str]
+    schemes: tuple[str, ...]
+    prediction_name: str = "{case}.nii.gz"
+    reader: VolumeReader = field(default_factory=NiftiReader)
+
+    def describe_labels(self) -> str:
+        """List values and classes, e.g. ``"1 kidney, 2 tumour, 3 cyst"``."""
+        return ", ".join(f"{value} {cls}" for value, cls in self.labels.items())
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found in a dataset's folder, without reading any voxel.
+
+    Attributes:
+        release: What it was recognised as.
+        cases: Complete cases, sorted by id. ``Case.images`` are in the order of ``release.channels`` (or the one
+            file that holds them all).
+        problems: What is missing or there twice; cases with such a problem are not among ``cases``.
+    """
+
+    release: VolumeRelease
+    cases: tuple[Case, ...]
+    problems: tuple[Problem, ...] = ()
