@@ -1,22 +1,21 @@
-"""Predicted masks as files."""
+"""Predictions as files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from PIL import Image
 
+from adpfl_bench.callbacks.lookup import federated_data
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
 class PredictionWriter(Callback):
-    """Writes what ``predict`` segments to ``predictions/<case>_<region>.png`` in the run's folder.
+    """Writes what ``predict`` segments to ``predictions/`` in the run's folder, as the dataset's files are.
 
-    Masks are 0 or 255, on the grid of the case's own file.
+    Masks are on the grid of the case's own file.
     """
 
     def on_predict_batch_end(
@@ -33,9 +32,8 @@ class PredictionWriter(Callback):
             raise ConfigError(f"Masks are written of a SegmentationTask, but the model is {type(pl_module).__name__}.")
         folder = Path(trainer.default_root_dir) / "predictions"
         folder.mkdir(parents=True, exist_ok=True)
-        for case, regions in zip(batch["case"], outputs, strict=True):
-            for name, mask in zip(pl_module.regions, regions, strict=True):
-                Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case}_{name}.png")
+        for case, masks in zip(batch["case"], outputs, strict=True):
+            federated_data(trainer).write_prediction(folder, case, masks, pl_module.predicted)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the masks are."""

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 
 import torch
 from monai.data.meta_obj import get_track_meta, set_track_meta
-from monai.transforms import Compose, RandFlipd, RandRotate90d, RandScaleIntensityd, RandShiftIntensityd
+from monai.transforms import (
+    Compose,
+    RandFlipd,
+    RandGaussianNoised,
+    RandRotate90d,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
 from torch import Tensor
 
 
@@ -30,6 +37,23 @@ def dermoscopy_augmentation(size: tuple[int, int]) -> Compose:
             *turns,
             RandScaleIntensityd("image", factors=0.1, prob=0.5),
             RandShiftIntensityd("image", offsets=0.2, prob=0.5),
+        ]
+    )
+
+
+def volume_augmentation() -> Compose:
+    """Flips of image and label along each axis; brightness, contrast and noise of the image.
+
+    Works on dictionaries with ``image`` [C, X, Y, Z] (float, normalised) and ``label`` [R, X, Y, Z].
+    """
+    both = ["image", "label"]
+    flips = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in range(3)]
+    return Compose(
+        [
+            *flips,
+            RandScaleIntensityd("image", factors=0.1, prob=0.5),
+            RandShiftIntensityd("image", offsets=0.1, prob=0.5),
+            RandGaussianNoised("image", prob=0.15, std=0.1),
         ]
     )
 

@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
+from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from adpfl_bench.data.case import Case, Client
@@ -19,6 +22,7 @@ from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_r
 from adpfl_bench.data.split import Split, make_clients
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.label_scheme import LabelScheme
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +85,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.phantom_seed = phantom_seed
         self.phantom_directory = Path(phantom_directory)
         self.clients: tuple[Client, ...] = ()
+        self.scheme: LabelScheme | None = None
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
         self._workers: PersistentWorkers | None = None
@@ -124,13 +129,32 @@ class FederatedDataModule(LightningDataModule, ABC):
 
         Returns:
             ``image`` [C, *spatial] for the network, ``label`` [R, *grid] as uint8, ``spacing`` of the label's grid in
-            mm (a tuple, or ``None`` where only pixels are known).
+            mm (a tuple, or ``None`` where only pixels are known). Of volumes also ``grid``, the way from the network's
+            grid to the label's (``None`` where they are the same), and ``window``, the sliding window.
         """
+
+    def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
+        """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.
+
+        Args:
+            folder: Where to.
+            case_id: The case.
+            masks: The predicted regions, [P, *grid] on the grid of the case's own file.
+            regions: Their names.
+        """
+        for name, mask in zip(regions, masks, strict=True):
+            Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case_id}_{name}.png")
+
+    def training_records(self) -> Mapping[str, Sequence[int]]:
+        """Each client's training records, as keys of the dataset that :meth:`load_cases` returned: one a case."""
+        positions = {case.case_id: i for i, case in enumerate(self._cases)}
+        return {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
 
     def setup(self, stage: str) -> None:
         """Scan the dataset, divide it among clients and load their images, once."""
         if self.clients:
             return
+        self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
         root = self._resolve_root()
         cases = self.scan(root)
         self.root = root
@@ -138,6 +162,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.clients = make_clients(cases, self.partition, self.split, self.split_seed)
         self._cases = [case for client in self.clients for case in client.cases]
         self._records = self.load_cases(self._cases)
+        self._training = self.training_records()
         if self.num_workers > 0:
             self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
 
@@ -156,7 +181,7 @@ class FederatedDataModule(LightningDataModule, ABC):
     @property
     def train_sizes(self) -> Mapping[str, int]:
         """Number of training records by client."""
-        return {client.name: len(client.train) for client in self.clients}
+        return {client: len(records) for client, records in self._training.items()}
 
     def use_schedule(self, schedule: RoundSchedule) -> None:
         """Take over who takes part in which round; FederatedLoop calls this at start."""
@@ -170,9 +195,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         # On a resumed run the Trainer's current_epoch is still one too low at this point; the loop's count is right.
         trainer: Any = self.trainer
         round_index = int(trainer.fit_loop.epoch_progress.current.processed)
-        positions = {case.case_id: i for i, case in enumerate(self._cases)}
-        records = {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
-        steps = plan_round(self._schedule, round_index, records, self.batch_size)
+        steps = plan_round(self._schedule, round_index, self._training, self.batch_size)
         return RoundLoader(self._records, steps, round_index, self._workers)
 
     def val_dataloader(self) -> EvaluationLoader:

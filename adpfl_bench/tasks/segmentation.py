@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from adpfl_bench.errors import CheckpointError
+from adpfl_bench.label_scheme import LabelScheme
 from adpfl_bench.metrics.functional.region import score_region
 from adpfl_bench.results.case_row import CaseRow
 from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
@@ -24,11 +26,15 @@ from adpfl_bench.tasks.schedules import CosineOverRounds
 
 Mask = NDArray[np.bool_]
 
+_DEFAULT_TOLERANCE = 2.0
+
 
 class SegmentationTask(LightningModule):
     """Segments regions, each a sigmoid of its own.
 
-    A subclass overrides only what differs: ``configure_network``, ``record_losses`` or the class attributes.
+    A subclass overrides only what differs: ``configure_network``, ``record_losses`` or the class attributes. A task
+    with a ``scheme`` takes its regions from there: the network predicts some of them, a label map is painted from
+    these, and all are scored as they stand in that map. Without one, each region is predicted and scored by itself.
 
     Args:
         network: Name of a MONAI network; see :func:`~adpfl_bench.tasks.networks.build_network`.
@@ -36,11 +42,12 @@ class SegmentationTask(LightningModule):
         optimizer: Makes the clients' local optimizer.
         lr_scheduler: Makes its schedule, which is stepped once per round; none keeps the rate constant.
         init_from: Checkpoint to start the weights from.
-        surface_tolerance: Tolerance of the normalised surface distance, in the unit of the dataset's spacing (pixels
-            where it has none).
+        surface_tolerance: Tolerance of the normalised surface distance for all regions, in the unit of the dataset's
+            spacing (pixels where it has none); by default the published ones of the label scheme, or 2.
     """
 
     regions: Sequence[str]
+    scheme: LabelScheme | None = None
     spatial_dims: int
     in_channels: int
 
@@ -51,7 +58,7 @@ class SegmentationTask(LightningModule):
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
         lr_scheduler: LRSchedulerCallable | None = None,
         init_from: Path | None = None,
-        surface_tolerance: float = 2.0,
+        surface_tolerance: float | None = None,
     ) -> None:
         super().__init__()
         self.optimizer = optimizer
@@ -62,9 +69,21 @@ class SegmentationTask(LightningModule):
             self._start_from(init_from)
         self.rows: list[CaseRow] = []
 
+    @property
+    def predicted(self) -> Sequence[str]:
+        """Regions that the network predicts, in the order of its channels."""
+        return self.regions if self.scheme is None else self.scheme.predicted
+
+    def tolerance(self, region: str) -> float:
+        """Tolerance of the normalised surface distance of a region."""
+        if self.surface_tolerance is not None:
+            return self.surface_tolerance
+        published = self.scheme.tolerances if self.scheme is not None else {}
+        return published.get(region, _DEFAULT_TOLERANCE)
+
     def configure_network(self, network: str, arguments: Mapping[str, Any]) -> nn.Module:
-        """Build the network, [B, C, *spatial] to logits [B, R, *spatial]."""
-        return build_network(network, self.spatial_dims, self.in_channels, len(self.regions), arguments)
+        """Build the network, [B, C, *spatial] to logits [B, P, *spatial]."""
+        return build_network(network, self.spatial_dims, self.in_channels, len(self.predicted), arguments)
 
     def _start_from(self, path: Path) -> None:
         try:
@@ -114,27 +133,62 @@ class SegmentationTask(LightningModule):
         return {"masks": self._score(batch, surface=True)}
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Mask]:
-        """Segment cases on the grids of their own labels; each [R, *grid]."""
-        return self.segment(batch)
+        """Predict cases' regions on the grids of their own labels; each [P, *grid]."""
+        return self.predict_regions(batch)
 
     def segment(self, batch: dict[str, Any]) -> list[Mask]:
+        """Segment each case on the grid of its label.
+
+        Args:
+            batch: As :meth:`predict_regions`.
+
+        Returns:
+            Masks of the scored regions, [R, *grid], one array for each case.
+        """
+        masks = self.predict_regions(batch)
+        return masks if self.scheme is None else [self.scheme.masks(self.scheme.paint(case)) for case in masks]
+
+    def predict_regions(self, batch: dict[str, Any]) -> list[Mask]:
         """Predict each case's regions on the grid of its label.
 
         Args:
-            batch: ``image`` [B, C, *spatial] and ``label``, a list of [R, *grid].
+            batch: ``image`` [B, C, *spatial] and ``label``, a list of [R, *grid]; of volumes also ``grid`` and
+                ``window``, as :meth:`~adpfl_bench.data.datamodule.FederatedDataModule.evaluation_case` brings them.
 
         Returns:
-            Masks [R, *grid], one for each case. Logits are interpolated linearly to the grid and cut at 0.
+            Masks of the predicted regions, [P, *grid], one array for each case. Logits are interpolated linearly to
+            the grid and cut at 0.
         """
-        logits = self.network(batch["image"])
-        mode = {2: "bilinear", 3: "trilinear"}[self.spatial_dims]
+        logits = self._logits(batch)
+        grids = batch.get("grid") or [None] * len(logits)
         masks = []
-        for case, label in zip(logits, batch["label"], strict=True):
-            grid = label.shape[1:]
-            if case.shape[1:] != grid:
-                case = functional.interpolate(case[None].float(), size=grid, mode=mode, align_corners=False)[0]
+        for case, label, grid in zip(logits, batch["label"], grids, strict=True):
+            if grid is not None:
+                masks.append(grid.restore(case))
+                continue
+            if case.shape[1:] != label.shape[1:]:
+                mode = {2: "bilinear", 3: "trilinear"}[self.spatial_dims]
+                size = label.shape[1:]
+                case = functional.interpolate(case[None].float(), size=size, mode=mode, align_corners=False)[0]
             masks.append((case > 0).cpu().numpy())
         return masks
+
+    def _logits(self, batch: dict[str, Any]) -> Tensor:
+        if "window" not in batch:
+            logits: Tensor = self.network(batch["image"])
+            return logits
+        window = batch["window"][0]
+        stitched = sliding_window_inference(
+            batch["image"],
+            window.size,
+            window.batch_size,
+            self.network,
+            overlap=window.overlap,
+            mode="gaussian",
+            padding_mode="constant",
+            cval=window.background,
+        )
+        return cast(Tensor, stitched)
 
     def _score(self, batch: dict[str, Any], surface: bool) -> list[Mask]:
         masks = self.segment(batch)
@@ -146,7 +200,7 @@ class SegmentationTask(LightningModule):
                     predicted,
                     target,
                     spacing=spacing or (1.0,) * target.ndim,
-                    tolerance=self.surface_tolerance,
+                    tolerance=self.tolerance(name),
                     surface=surface,
                 )
                 self.rows.append(

@@ -9,6 +9,7 @@ from typing import Literal
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
+from adpfl_bench.label_scheme import SCHEMES
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class VolumeRelease:
     schemes: tuple[str, ...]
     prediction_name: str = "{case}.nii.gz"
     reader: VolumeReader = field(default_factory=NiftiReader)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes of the label maps that the suite makes of these files; they fit every scheme in ``schemes``."""
+        return SCHEMES[self.schemes[0]].classes
 
     def describe_labels(self) -> str:
         """List values and classes, e.g. ``"1 kidney, 2 tumour, 3 cyst"``."""

@@ -108,6 +108,6 @@ def save_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: Pa
         affine: Voxel indices to mm.
         path: ``.nii.gz`` file; its folder must exist.
     """
-    image = nib.Nifti1Image(array, affine)  # type: ignore[no-untyped-call]
-    image.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
+    image = nib.Nifti1Image(array, affine)
+    image.header.set_xyzt_units("mm")
     nib.save(image, path)

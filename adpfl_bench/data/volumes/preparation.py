@@ -1,0 +1,174 @@
+"""From a case's files to what a network reads: orientation, foreground, spacing and intensities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.volumes.grid import Box, CaseGrid, Shape3, resize
+from adpfl_bench.data.volumes.reader import Float32Array, VolumeReader
+from adpfl_bench.data.volumes.release import VolumeRelease
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.seeding import numpy_generator
+
+UInt8Array = NDArray[np.uint8]
+
+_FOREGROUND_VOXELS = 512  # kept of each class to centre patches on
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How volumes are prepared; none of it looks at more than the case's own image, so it reveals nothing of others.
+
+    CT is clipped to a window of Hounsfield units, which is mapped to [-1, 1]. MRI is made to have mean 0 and standard
+    deviation 1 over each sequence's non-zero voxels, and zero stays zero.
+
+    Attributes:
+        spacing: Voxel edge lengths in mm along x (right), y (front) and z (head); ``None`` keeps each file's own.
+        window: Lower and upper end of the CT window in HU.
+    """
+
+    spacing: tuple[float, float, float] | None
+    window: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        if self.spacing is not None and min(self.spacing) <= 0:
+            raise ConfigError(f"data.spacing must be three positive lengths in mm; found {list(self.spacing)}.")
+        if self.window[0] >= self.window[1]:
+            raise ConfigError(f"data.ct_window must be a lower and a higher HU value; found {list(self.window)}.")
+
+    def settings(self) -> dict[str, Any]:
+        """All that the prepared voxels depend on, for the name of a cache."""
+        return asdict(self)
+
+    def background(self, modality: str) -> float:
+        """Value of what lies outside of a prepared image."""
+        return -1.0 if modality == "CT" else 0.0
+
+    def network_shape(self, grid: CaseGrid, has_spacing: bool) -> Shape3:
+        """Shape of the grid's box at the wanted spacing, at least one voxel along each axis."""
+        if self.spacing is None or not has_spacing:
+            return grid.box_shape
+        x, y, z = (
+            max(1, round(side * edge / wanted))
+            for side, edge, wanted in zip(grid.box_shape, grid.canonical_spacing, self.spacing, strict=True)
+        )
+        return x, y, z
+
+
+class PreparedCase(NamedTuple):
+    """A case as it is kept.
+
+    Attributes:
+        image: float16 [C, X, Y, Z] in RAS+ order.
+        label: uint8 [X, Y, Z], 0 background and 1, 2, ... the classes of the release's label scheme.
+        grid: The way back to the file.
+        foreground: By class number, up to 512 of its voxels drawn at random, int16 [N, 3].
+    """
+
+    image: NDArray[np.float16]
+    label: UInt8Array
+    grid: CaseGrid
+    foreground: Mapping[int, NDArray[np.int16]]
+
+
+def case_grid(case: Case, reader: VolumeReader) -> CaseGrid:
+    """Read the whole grid of a case's file from its header."""
+    _, header = reader.image_headers(case)[0]
+    x, y, z = header.shape[:3]
+    return CaseGrid((x, y, z), header.affine)
+
+
+def class_map(values: NDArray[Any], release: VolumeRelease) -> UInt8Array:
+    """Replace a publisher's label values by class numbers.
+
+    Args:
+        values: Whole numbers in any type, checked before.
+        release: Says which value is which class; ``i + 1`` comes to stand for its ``classes[i]``.
+    """
+    table = np.zeros(256, dtype=np.uint8)
+    for value, name in release.labels.items():
+        table[value] = release.classes.index(name) + 1
+    return table[np.asarray(values).astype(np.uint8)]
+
+
+def prepare_case(case: Case, release: VolumeRelease, how: Preparation) -> PreparedCase:
+    """Prepare a case whose files were checked.
+
+    Args:
+        case: The case.
+        release: Its release.
+        how: Spacing and window.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    reader = release.reader
+    whole = case_grid(case, reader)
+    channels = [whole.to_canonical(reader.read_channel(case, c)) for c in range(len(release.channels))]
+    box = _bounding_box(channels, above=how.window[0] if release.modality == "CT" else None)
+    boxed = CaseGrid(whole.shape, whole.affine, box)
+    grid = CaseGrid(whole.shape, whole.affine, box, how.network_shape(boxed, reader.has_spacing))
+    within = tuple(slice(start, stop) for start, stop in box)
+    image = np.empty((len(channels), *grid.network_shape), dtype=np.float16)
+    for index, channel in enumerate(channels):
+        inside = channel[within]
+        normalized = _window(inside, how.window) if release.modality == "CT" else _standardize(inside)
+        image[index] = resize(normalized, grid.network_shape, order=1)
+    label = whole.to_canonical(class_map(reader.read_label(case), release))[within]
+    label = resize_label(label, grid.network_shape)
+    return PreparedCase(image, label, grid, _draw_foreground(case, label))
+
+
+def resize_label(label: UInt8Array, shape: Shape3) -> UInt8Array:
+    """Resize a label map: each class linearly, then the class with the largest share of a voxel."""
+    if label.shape == shape:
+        return np.ascontiguousarray(label)
+    result = np.zeros(shape, dtype=np.uint8)
+    largest = resize((label == 0).astype(np.float32), shape, order=1)
+    for value in np.unique(label[label > 0]):
+        share = resize((label == value).astype(np.float32), shape, order=1)
+        wins = share > largest
+        result[wins] = value
+        largest[wins] = share[wins]
+    return result
+
+
+def _bounding_box(channels: list[Float32Array], above: float | None) -> Box:
+    """Bounding box of what is not air (CT) or not masked away (MRI); everything if all is."""
+    foreground = np.zeros(channels[0].shape, dtype=np.uint8)
+    for channel in channels:
+        foreground |= channel > above if above is not None else channel != 0
+    found = scipy.ndimage.find_objects(foreground)
+    sides = found[0] if found else tuple(slice(0, int(length)) for length in foreground.shape)
+    return (sides[0].start, sides[0].stop), (sides[1].start, sides[1].stop), (sides[2].start, sides[2].stop)
+
+
+def _window(values: Float32Array, window: tuple[float, float]) -> Float32Array:
+    low, high = window
+    return (np.clip(values, low, high) - (low + high) / 2) / ((high - low) / 2)
+
+
+def _standardize(values: Float32Array) -> Float32Array:
+    brain = values != 0
+    if not brain.any():
+        return values
+    inside = values[brain].astype(np.float64)
+    return np.where(brain, (values - inside.mean()) / max(float(inside.std()), 1e-6), 0).astype(np.float32)
+
+
+def _draw_foreground(case: Case, label: UInt8Array) -> dict[int, NDArray[np.int16]]:
+    drawn = {}
+    for value in np.unique(label[label > 0]):
+        voxels = np.argwhere(label == value)
+        if len(voxels) > _FOREGROUND_VOXELS:
+            generator = numpy_generator(0, "foreground", case.case_id, int(value))
+            voxels = voxels[np.sort(generator.choice(len(voxels), _FOREGROUND_VOXELS, replace=False))]
+        drawn[int(value)] = voxels.astype(np.int16)
+    return drawn

@@ -1,0 +1,133 @@
+"""Prepared cases on disk, as chunked and compressed arrays that are read patch by patch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+from numpy.typing import NDArray
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.volumes.grid import CaseGrid
+from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase, UInt8Array
+from adpfl_bench.data.volumes.release import VolumeRelease
+
+FORMAT = 1
+"""Of how voxels are computed and stored; to be counted up when that changes."""
+
+_CHUNK = 64  # voxels along each axis, all channels together: what is found and read at once
+_BLOCK = 32  # what is decompressed at once
+
+
+def case_name(case: Case, release: VolumeRelease, how: Preparation) -> str:
+    """Name of a prepared case: its id, and a hash of all that its voxels depend on.
+
+    Source files count by path, size and time of change, so a prepared case is never stale.
+    """
+    files = []
+    for path in source_files(case):
+        status = path.stat()
+        files.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    labels = sorted(release.labels.items())
+    kind = (release.name, release.modality, release.channels, labels, repr(release.reader))
+    content = json.dumps([FORMAT, kind, release.classes, how.settings(), files])
+    return f"{case.case_id}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def source_files(case: Case) -> list[Path]:
+    """All files of a case; of a folder of slices, the files in it."""
+    files: list[Path] = []
+    for path in (*case.images, *([case.label] if case.label is not None else [])):
+        files += sorted(path.iterdir()) if path.is_dir() else [path]
+    return files
+
+
+@dataclass(frozen=True)
+class StoredCase:
+    """A prepared case in its folder.
+
+    Attributes:
+        folder: Holds ``image.b2nd``, ``label.b2nd``, ``foreground.npz`` and ``case.json``.
+        grid: The way back to the file.
+        digest: Of the source image, by which duplicates are found.
+        foreground: By class number, some of its voxels, int16 [N, 3].
+        channels: Number of channels.
+    """
+
+    folder: Path
+    grid: CaseGrid
+    digest: str
+    foreground: dict[int, NDArray[np.int16]]
+    channels: int
+
+    def read_image(self, within: tuple[slice, ...] = ()) -> NDArray[np.float16]:
+        """Read a box of the image, [C, *box]; only the chunks that it touches are decompressed."""
+        array: NDArray[np.float16] = _open(self.folder / "image.b2nd")[(slice(None), *within)]
+        return array
+
+    def read_label(self, within: tuple[slice, ...] = ()) -> UInt8Array:
+        """Read a box of the label map, [*box]."""
+        array: UInt8Array = _open(self.folder / "label.b2nd")[within or (slice(None),)]
+        return array
+
+
+def write_case(folder: Path, prepared: PreparedCase, digest: str) -> None:
+    """Write a prepared case whole or not at all; a folder that exists is complete.
+
+    Raises:
+        OSError: It cannot be written; nothing is left of it.
+    """
+    partial = folder.with_name(f".partial-{folder.name}-{os.getpid()}-{secrets.token_hex(4)}")
+    partial.mkdir(parents=True)
+    try:
+        _write_array(partial / "image.b2nd", prepared.image, "LZ4")
+        _write_array(partial / "label.b2nd", prepared.label, "ZSTD")
+        foreground: dict[str, Any] = {str(value): voxels for value, voxels in prepared.foreground.items()}
+        np.savez(partial / "foreground.npz", **foreground)
+        content = {"grid": prepared.grid.to_json(), "digest": digest, "channels": len(prepared.image)}
+        (partial / "case.json").write_text(json.dumps(content), encoding="utf-8")
+        try:
+            partial.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # another process was faster
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def open_case(folder: Path) -> StoredCase:
+    """Open a prepared case without reading a voxel of its image."""
+    content = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+    with np.load(folder / "foreground.npz") as file:
+        foreground = {int(value): file[value] for value in file.files}
+    return StoredCase(folder, CaseGrid.from_json(content["grid"]), content["digest"], foreground, content["channels"])
+
+
+def _write_array(path: Path, array: NDArray[Any], codec: str) -> None:
+    # LZ4 behind a byte shuffle: in benchmarks/data_pipeline.py the fastest to read of the formats compared.
+    spatial = array.shape[-3:]
+    channels = array.shape[:-3]
+    chunks = (*channels, *(min(_CHUNK, side) for side in spatial))
+    blocks = (*(1 for _ in channels), *(min(_BLOCK, side) for side in spatial))
+    parameters = {
+        "codec": getattr(blosc2.Codec, codec),
+        "clevel": 5,
+        "filters": [blosc2.Filter.SHUFFLE],
+        "filters_meta": [0],
+        "nthreads": 1,
+    }
+    blosc2.asarray(
+        np.ascontiguousarray(array), urlpath=str(path), mode="w", chunks=chunks, blocks=blocks, cparams=parameters
+    )
+
+
+def _open(path: Path) -> Any:
+    return blosc2.open(str(path), mode="r", dparams={"nthreads": 1})

@@ -1,0 +1,33 @@
+"""Brain tumours in MRI."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.tasks.segmentation import SegmentationTask
+
+
+class BrainTumorTask(SegmentationTask):
+    """Segments brain tumours in multi-sequence MRI, as volumes or as slices.
+
+    Args:
+        label_scheme: ``brats`` for WT, TC and ET; ``brats2024`` adds NETC, SNFH and the resection cavity RC; ``lgg`` is
+            the FLAIR abnormality alone.
+        in_channels: Number of sequences: 4 for BraTS and MSD (t1, t1ce, t2, flair), 3 for LGG.
+        spatial_dims: 3 for volumes, 2 for slices.
+        **task: Arguments of SegmentationTask.
+    """
+
+    def __init__(
+        self,
+        label_scheme: Literal["brats", "brats2024", "lgg"] = "brats",
+        in_channels: int = 4,
+        spatial_dims: Literal[2, 3] = 3,
+        **task: Any,
+    ) -> None:
+        self.scheme = SCHEMES[label_scheme]
+        self.regions = tuple(self.scheme.regions)
+        self.in_channels = in_channels
+        self.spatial_dims = spatial_dims
+        super().__init__(**task)
