@@ -18,7 +18,7 @@ from monai.transforms import (
 from torch import Tensor
 
 
-def dermoscopy_augmentation(size: tuple[int, int]) -> Compose:
+def image_augmentation(size: tuple[int, int]) -> Compose:
     """Flips and turns of image and mask; brightness and contrast of the image.
 
     Works on dictionaries with ``image`` [3, H, W] (float, about [-2, 2]) and ``label`` [1, H, W].

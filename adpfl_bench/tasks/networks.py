@@ -20,6 +20,14 @@ _NETWORKS: dict[str, Any] = {
 # Instance normalisation keeps no running statistics: nothing for a federation to average, and gradients per record
 # stay possible. A convolution's bias is cancelled by the norm that follows it; noise on it would be wasted.
 _DEFAULTS: dict[str, dict[str, Any]] = {
+    # The shape that nnU-Net (Isensee et al. 2021, arXiv 1904.08128) gives patches of about 128 voxels a side.
+    "DynUNet": {
+        "kernel_size": (3, 3, 3, 3, 3),
+        "strides": (1, 2, 2, 2, 2),
+        "upsample_kernel_size": (2, 2, 2, 2),
+        "filters": (32, 64, 128, 256, 320),
+        "norm_name": ("INSTANCE", {"affine": True}),
+    },
     "UNet": {
         "channels": (16, 32, 64, 128),
         "strides": (2, 2, 2),

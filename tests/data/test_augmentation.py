@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monai.data.meta_obj import get_track_meta, set_track_meta
 from torch.utils.data import default_collate
 
-from adpfl_bench.data.augmentation import augment, dermoscopy_augmentation
+from adpfl_bench.data.augmentation import augment, image_augmentation
 
 
 def record(seed=0):
@@ -29,9 +29,9 @@ def seed_everything(seed):
 @settings(max_examples=15)
 def test_depends_on_the_seed_alone(seed, others):
     """Neither on global generators, nor on what the same transform did before, nor on the object."""
-    used = dermoscopy_augmentation((8, 8))
+    used = image_augmentation((8, 8))
     results = []
-    for transform, other in ((used, others[0]), (used, others[1]), (dermoscopy_augmentation((8, 8)), 0)):
+    for transform, other in ((used, others[0]), (used, others[1]), (image_augmentation((8, 8)), 0)):
         seed_everything(other)
         augment(used, *record(1), seed=other)
         results.append(augment(transform, *record(), seed=seed))
@@ -46,7 +46,7 @@ def test_leaves_no_trace():
     image, label = record()
     before = image.clone(), label.clone()
     for seed in range(10):
-        augment(dermoscopy_augmentation((8, 8)), image, label, seed)
+        augment(image_augmentation((8, 8)), image, label, seed)
     assert torch.equal(states[0], torch.get_rng_state())
     assert np.array_equal(states[1], np.random.get_state()[1])
     assert states[2] == random.getstate()
@@ -59,7 +59,7 @@ def test_tracking_of_metadata_is_left_as_it_was(tracked):
     was = get_track_meta()
     set_track_meta(tracked)
     try:
-        image, label = augment(dermoscopy_augmentation((8, 8)), *record(), seed=1)
+        image, label = augment(image_augmentation((8, 8)), *record(), seed=1)
         assert get_track_meta() is tracked
         with pytest.raises(ZeroDivisionError):
             augment(Failing(), *record(), seed=1)
@@ -86,7 +86,7 @@ def symmetries(tensor):
 
 def test_image_and_mask_move_together_through_all_eight_symmetries():
     image, label = record()
-    transform, seen = dermoscopy_augmentation((8, 8)), set()
+    transform, seen = image_augmentation((8, 8)), set()
     for seed in range(200):
         changed, mask = augment(transform, image, label, seed)
         (symmetry,) = [k for k, candidate in enumerate(symmetries(label)) if torch.equal(candidate, mask)]
@@ -105,5 +105,5 @@ def test_image_and_mask_move_together_through_all_eight_symmetries():
 def test_oblong_images_keep_their_shape():
     """Otherwise a batch of them cannot be stacked."""
     image, label = torch.rand(3, 6, 8), torch.ones(1, 6, 8)
-    transform = dermoscopy_augmentation((6, 8))
+    transform = image_augmentation((6, 8))
     assert default_collate([augment(transform, image, label, seed)[0] for seed in range(20)]).shape == (20, 3, 6, 8)

@@ -1,0 +1,65 @@
+"""Memory that a training step of each task needs on a GPU, computed without one.
+
+The tensors that a forward pass keeps for the backward pass are counted on fake tensors, which have shapes and no
+memory, under bfloat16 autocast as in configs/gpu.yaml. To these are added weights, gradients, the optimizer's two
+moments, and the federation's copies (global weights and the running sum). What a GPU's libraries take for themselves,
+tensors that they keep at higher precision, workspaces and fragmentation come on top: plan for twice as much.
+
+    python benchmarks/training_memory.py
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import torch
+import yaml
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from adpfl_bench.cli.config_files import packaged_configs, packaged_root
+
+_COPIES = 6  # weights, gradients, two moments of the optimizer, global weights, running sum
+
+
+def kept_bytes(task, shape: tuple[int, ...]) -> int:
+    """Bytes that the forward pass keeps for the backward pass, each storage counted once."""
+    storages: dict[int, int] = {}
+    parameters = {p.untyped_storage()._cdata for p in task.parameters()}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in parameters:
+            storages[storage._cdata] = storage.nbytes()
+        alive.append(tensor)  # so that no address is used twice
+        return tensor
+
+    alive: list[torch.Tensor] = []
+    label = torch.zeros(shape[0], len(task.predicted), *shape[2:])
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t), torch.autocast("cpu", torch.bfloat16):
+        task.record_losses(torch.zeros(shape), label).mean()
+    return sum(storages.values())
+
+
+def main() -> None:
+    """Print a line for each task file."""
+    print(f"{'task':<12} {'network':<10} {'parameters':>12} {'batch':<22} {'expected GiB':>12}")
+    for name in packaged_configs():
+        if not name.startswith("tasks/"):
+            continue
+        config = yaml.safe_load((packaged_root() / name).read_text())
+        model, data = config["model"], config["data"]["init_args"]
+        module, _, class_name = model["class_path"].rpartition(".")
+        arguments = {k: v for k, v in model["init_args"].items() if k not in ("optimizer", "lr_scheduler")}
+        with FakeTensorMode():
+            task = getattr(import_module(module), class_name)(**arguments)
+            size = data["patch_size"] if "patch_size" in data else data["image_size"]
+            shape = (data["batch_size"], task.in_channels, *size)
+            parameters = sum(parameter.numel() for parameter in task.parameters())
+            total = 4 * parameters * _COPIES + kept_bytes(task, shape)
+        batch = "x".join(map(str, shape))
+        network = type(task.network).__name__
+        print(f"{config['task']:<12} {network:<10} {parameters:>12,} {batch:<22} {total / 2**30:>12.1f}")
+
+
+if __name__ == "__main__":
+    main()
