@@ -16,6 +16,7 @@ _TRAINING = {
     "predict": "Write a trained run's masks of its test cases as files.",
 }
 _COMMANDS = {
+    "prepare": ("adpfl_bench.data.volumes.prepare_command", "prepare", "Check and prepare volumes before training."),
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
 }
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; by default the process's own.
 
     Returns:
-        The exit status: 0, or 1 after an error that was printed as a sentence.
+        The exit status: 0, or 1 after an error that was printed as a sentence or if `verify` found problems.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
@@ -54,7 +55,7 @@ def _dispatch(words: list[str]) -> int:
         from adpfl_bench.cli.function_command import run_function  # deferred likewise
 
         module, name, _ = _COMMANDS[command]
-        run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
+        return run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
     else:
         known = ", ".join([*_TRAINING, *_COMMANDS])
         print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)
