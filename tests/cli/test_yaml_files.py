@@ -80,7 +80,7 @@ def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:
     own.parent.mkdir()
     own.write_text("method: mine\n")
     assert find_config("callbacks/fedavg.yaml").resolve() == own
-    assert resolve_config_arguments(["--config=callbacks/fedavg.yaml"]) == ["--config=callbacks/fedavg.yaml"]
+    assert resolve_config_arguments(["--config=callbacks/fedavg.yaml"]) == ["--config", "callbacks/fedavg.yaml"]
 
 
 def test_missing_configuration_file_is_named_with_what_there_is(empty_folder: Path) -> None:
@@ -101,3 +101,31 @@ def test_later_files_and_options_override_earlier_ones(capsys: pytest.CaptureFix
     config = resolved(capsys, *files, "--federated.rounds=3")
     assert config["federated"]["rounds"] == 3
     assert resolved(capsys, *files, "--config", "callbacks/fedavg.yaml")["privacy"]["threshold"] is None
+
+
+def test_settings_by_task_follow_the_task_of_the_command_line(
+    capsys: pytest.CaptureFixture[str], empty_folder: Path
+) -> None:
+    place = empty_folder / "place.yaml"
+    place.write_text(
+        "federated: {rounds: 9, local_epochs: 3}\n"
+        "by_task:\n"
+        "  isic: {federated: {rounds: 4}, data: {init_args: {batch_size: 2}}}\n"
+        "  ham10000: {federated: {rounds: 5}}\n"
+    )
+    variation = empty_folder / "variation.yaml"
+    variation.write_text("task: variation\n")
+
+    def rounds(*arguments: str) -> tuple[int, int]:
+        config = resolved(capsys, *arguments)
+        return config["federated"]["rounds"], config["federated"]["local_epochs"]
+
+    isic = resolved(capsys, "--config", "tasks/isic.yaml", "--config", str(place))
+    assert (isic["federated"]["rounds"], isic["data"]["init_args"]["batch_size"]) == (4, 2)
+    assert rounds("--config=tasks/ham10000.yaml", f"--config={place}") == (5, 3)
+    assert rounds("--config", "tasks/isic.yaml", "--config", str(place), "--task", "other") == (4, 3)
+    assert rounds("--config", "tasks/isic.yaml", "--config", str(variation), "--config", str(place)) == (4, 3)
+    assert rounds("--config", "tasks/isic.yaml", "--config", str(place), "--task=ham10000") == (5, 3)
+    place.write_text("by_task: [isic]\n")
+    assert main(["fit", "--config", "tasks/isic.yaml", "--config", str(place)]) == 1
+    assert "must hold a block of settings for each task's name" in capsys.readouterr().err
