@@ -1,0 +1,109 @@
+"""Tasks on volumes: what the network predicts, what is scored, and at which tolerance."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from adpfl_bench.data.volumes.grid import CaseGrid
+from adpfl_bench.data.volumes.sliding_window import SlidingWindow
+from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.metrics.functional.region import score_region
+from adpfl_bench.tasks.brain_tumour import BrainTumorTask
+from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
+
+SMALL = {"network": "UNet", "network_arguments": {"channels": [4, 8], "strides": [2]}}
+
+
+class Echo(nn.Module):
+    """Takes the channels of the image for logits."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image
+
+
+def batch_of(label_map: np.ndarray, scheme, window: tuple[int, int, int] | None = None, grid=None) -> dict:
+    """A case whose image says, where positive, which regions the network is to predict."""
+    logits = np.where(scheme.masks(label_map, scheme.predicted), 1.0, -1.0).astype(np.float32)
+    batch = {
+        "image": torch.from_numpy(logits)[None],
+        "label": [torch.from_numpy(scheme.masks(label_map).astype(np.uint8))],
+        "spacing": [(1.0, 1.0, 2.0)],
+        "case": ["case"],
+        "patient": ["patient"],
+        "client": "client",
+        "split": "test",
+        "grid": [grid],
+    }
+    return batch if window is None else {**batch, "window": [SlidingWindow(window, 0.5, 2, 0.0)]}
+
+
+@pytest.mark.parametrize("network", ["UNet", "DynUNet", "SegResNet"])
+def test_networks_by_name_predict_a_channel_for_each_painted_region(network: str) -> None:
+    for task in (KidneyTumorTask(network=network), BrainTumorTask("brats2024", network=network)):
+        with torch.no_grad():
+            logits = task.network(torch.zeros(1, task.in_channels, 32, 32, 32))
+        assert logits.shape == (1, len(task.predicted), 32, 32, 32)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+@pytest.mark.parametrize("window", [None, (8, 8, 8)])
+def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: tuple | None) -> None:
+    scheme = SCHEMES[name]
+    label_map = np.random.default_rng(0).integers(0, len(scheme.classes) + 1, (12, 9, 10)).astype(np.uint8)
+    task = (KidneyTumorTask if name.startswith("kits") else BrainTumorTask)(name, **SMALL)
+    task.network = Echo()
+    task._score(batch_of(label_map, scheme, window), surface=True)
+    assert [row.region for row in task.rows] == list(scheme.regions)
+    assert all(row.dice == 1 and row.hd95 == 0 and row.nsd == 1 for row in task.rows)
+
+
+def test_scores_are_those_of_the_painted_label_map() -> None:
+    scheme = SCHEMES["brats2024"]
+    task = BrainTumorTask("brats2024", **SMALL)
+    task.network = Echo()
+    truth = np.zeros((8, 8, 8), dtype=np.uint8)
+    truth[2:6, 2:6, 2:6] = 2
+    batch = batch_of(truth, scheme)
+    batch["image"][0, 2, :1] = 1.0  # enhancing tumour outside of what was found as whole tumour: it counts there too
+    task._score(batch, surface=False)
+    dice = {row.region: row.dice for row in task.rows}
+    assert dice["ET"] == dice["TC"] == 0
+    assert dice["WT"] == pytest.approx(2 * 64 / (64 + 128))
+    assert dice["SNFH"] == dice["RC"] == dice["NETC"] == 1
+
+
+def test_each_region_has_its_published_tolerance_unless_another_is_given() -> None:
+    truth = np.zeros((12, 12, 12), dtype=np.uint8)
+    truth[2:9, 2:9, 2:9], truth[4:7, 4:7, 4:7] = 1, 2
+    scheme = SCHEMES["kits"]
+    shifted = np.roll(truth, 1, axis=2)
+    for given, expected in ((None, scheme.tolerances), (3.0, dict.fromkeys(scheme.regions, 3.0))):
+        task = KidneyTumorTask("kits", surface_tolerance=given, **SMALL)
+        task.network = Echo()
+        batch = batch_of(shifted, scheme)
+        batch["label"] = batch_of(truth, scheme)["label"]
+        task._score(batch, surface=True)
+        masks = zip(scheme.masks(shifted), scheme.masks(truth), strict=True)
+        for row, (predicted, target) in zip(task.rows, masks, strict=True):
+            reference = score_region(predicted, target, (1.0, 1.0, 2.0), tolerance=expected[row.region])
+            assert row.nsd == reference.nsd
+            assert (row.nsd == 1) == (given == 3.0)
+
+
+def test_predictions_come_back_to_the_grid_of_the_file() -> None:
+    scheme = SCHEMES["kits"]
+    task = KidneyTumorTask("kits", **SMALL)
+    task.network = Echo()
+    affine = np.array([[0, 0, -1.0, 0], [0, -1.0, 0, 0], [-1.0, 0, 0, 0], [0, 0, 0, 1]])
+    whole = CaseGrid((10, 11, 12), affine)
+    grid = CaseGrid((10, 11, 12), affine, ((1, 9), (2, 8), (0, 7)))
+    stored = np.zeros((10, 11, 12), dtype=np.uint8)
+    stored[4:9, 4:8, 4:9] = 3
+    within = tuple(slice(*side) for side in grid.box)
+    batch = batch_of(whole.to_canonical(stored)[within], scheme, (6, 6, 6), grid)
+    batch["label"] = [torch.from_numpy(scheme.masks(stored).astype(np.uint8))]
+    (masks,) = task.predict_regions(batch)
+    np.testing.assert_array_equal(scheme.paint(masks), stored)
+    task._score(batch, surface=True)
+    assert all(row.dice == 1 for row in task.rows)
