@@ -27,10 +27,15 @@ from adpfl_bench.callbacks.wandb_cases import WandbCases
 from adpfl_bench.cli.config_files import find_config, resolve_config_arguments
 from adpfl_bench.cli.parser import BenchArgumentParser
 from adpfl_bench.data import dermoscopy as dermoscopy  # so that its classes are known by their short names
+from adpfl_bench.data import lgg_slices as lgg_slices  # as above
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.volumes import brain_datamodules as brain_datamodules  # as above
+from adpfl_bench.data.volumes import kits_datamodule as kits_datamodule  # as above
 from adpfl_bench.errors import BenchError, CheckpointError
 from adpfl_bench.results.run_directory import RunDirectory
 from adpfl_bench.results.summary import summarize_run
+from adpfl_bench.tasks import brain_tumour as brain_tumour  # as above
+from adpfl_bench.tasks import kidney_tumour as kidney_tumour  # as above
 from adpfl_bench.tasks import skin_lesion as skin_lesion  # as above
 from adpfl_bench.tasks.segmentation import SegmentationTask
 

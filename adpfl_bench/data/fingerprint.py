@@ -36,7 +36,9 @@ def dataset_fingerprint(root: Path, cases: Sequence[Case]) -> str:
     for case in cases:
         for path in (*case.images, *([case.label] if case.label is not None else [])):
             try:
-                entries.add((path.relative_to(root).as_posix(), path.stat().st_size))
+                # What a folder's size is says something of the disk it lies on, and nothing of the data.
+                size = 0 if path.is_dir() else path.stat().st_size
+                entries.add((path.relative_to(root).as_posix(), size))
             except ValueError:
                 raise DataError(
                     f"The case {case.case_id} has the file {path}, which is not below the dataset's folder {root}; "

@@ -17,7 +17,8 @@ TELL_TALES: Mapping[str, tuple[str, ...]] = {
     "ISIC 2018": ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"),
     "HAM10000": ("HAM10000_images*", "HAM10000_segmentations*", "HAM10000_metadata*"),
     "KiTS": ("case_[0-9]*", "dataset/case_[0-9]*", "data/case_[0-9]*"),
-    "BraTS": ("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*", "FeTS20*_*"),
+    "BraTS": ("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*", "FeTS2*_*"),
+    "BraTS (HGG and LGG)": ("HGG",),
     "LGG (kaggle_3m)": ("kaggle_3m", "TCGA_[A-Z][A-Z]_*"),
     "Medical Segmentation Decathlon": ("imagesTr", "labelsTr"),
 }
@@ -108,7 +109,7 @@ def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = 
     """
     files: dict[str, Path] = {}
     for folder in folders:
-        for name in _list_files(folder):
+        for name in list_files(folder):
             stem, suffix = os.path.splitext(name)
             if suffix.lower() not in suffixes or not stem.endswith(ending) or fnmatchcase(stem, skip):
                 continue
@@ -159,11 +160,32 @@ def a_few(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def list_folders(folder: Path, pattern: str) -> list[Path]:
+    """The folders in a folder whose names match a shell pattern, sorted; none if there is no such folder.
+
+    Raises:
+        DataError: It cannot be listed.
+    """
+    if not folder.is_dir():
+        return []
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except OSError as error:
+        raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
+    return [folder / name for name in names if fnmatchcase(name, pattern)]
+
+
 def _names_below(folder: Path) -> list[str]:
     return sorted(os.listdir(folder)) if folder.is_dir() else []
 
 
-def _list_files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
+    """Names of the files in a folder that do not begin with a dot, sorted.
+
+    Raises:
+        DataError: It cannot be listed.
+    """
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())

@@ -146,7 +146,9 @@ def _bounding_box(channels: list[Float32Array], above: float | None) -> Box:
     for channel in channels:
         foreground |= channel > above if above is not None else channel != 0
     found = scipy.ndimage.find_objects(foreground)
-    sides = found[0] if found else tuple(slice(0, int(length)) for length in foreground.shape)
+    if not found:
+        return (0, foreground.shape[0]), (0, foreground.shape[1]), (0, foreground.shape[2])
+    sides: Any = found[0]
     return (sides[0].start, sides[0].stop), (sides[1].start, sides[1].stop), (sides[2].start, sides[2].stop)
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.label_scheme import SCHEMES
 
 
@@ -58,3 +59,14 @@ class Survey:
     release: VolumeRelease
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...] = ()
+
+
+def choose_release(name: str, releases: Mapping[str, VolumeRelease], dataset: str) -> VolumeRelease:
+    """Look a release up by its name.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name not in releases:
+        raise ConfigError(f"There is no release {name!r} of {dataset}; there are {', '.join(releases)}.")
+    return releases[name]

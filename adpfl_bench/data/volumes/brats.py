@@ -1,0 +1,123 @@
+"""BraTS and FeTS: adult glioma in MRI of four sequences, the challenges of 2018 to 2024."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.scanning import Layout, check_root, list_folders
+from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
+from adpfl_bench.errors import DataError
+
+CHANNELS = ("t1", "t1ce", "t2", "flair")
+"""The suite's order of sequences, under the names of 2018 to 2021."""
+
+_OLD_LABELS = {1: "NETC", 2: "SNFH", 4: "ET"}
+_NEW_LABELS = {1: "NETC", 2: "SNFH", 3: "ET"}
+_AFTER_TREATMENT = "BraTS 2024 GLI"
+
+
+def _release(name: str, labels: Mapping[int, str], *schemes: str) -> VolumeRelease:
+    return VolumeRelease(name, "MRI", CHANNELS, labels, schemes or ("brats",))
+
+
+#: Releases by name.
+RELEASES: Mapping[str, VolumeRelease] = MappingProxyType(
+    {
+        **{
+            name: _release(name, _OLD_LABELS)
+            for name in ("BraTS 2018", "BraTS 2019", "BraTS 2020", "BraTS 2021", "FeTS 2021", "FeTS 2022")
+        },
+        "BraTS 2023 GLI": _release("BraTS 2023 GLI", _NEW_LABELS),
+        _AFTER_TREATMENT: _release(_AFTER_TREATMENT, {**_NEW_LABELS, 4: "RC"}, "brats2024", "brats"),
+    }
+)
+
+LAYOUT = Layout(
+    dataset="BraTS",
+    names=("BraTS", "BraTS (HGG and LGG)"),
+    expected="a folder for each case (BraTS2021_00000/, BraTS-GLI-00000-000/, FeTS2022_00000/, HGG/Brats18_.../, ...)",
+    source="https://www.synapse.org/brats",
+)
+
+_OLD_ENDINGS = ("_t1", "_t1ce", "_t2", "_flair", "_seg")
+_NEW_ENDINGS = ("-t1n", "-t1c", "-t2w", "-t2f", "-seg")
+#: Release by the pattern of its case folders; the group ``site``, where there is one, is who acquired the case.
+_CASES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"Brats18_(?P<site>[A-Za-z0-9]+)_.+"), "BraTS 2018"),
+    (re.compile(r"BraTS19_(?P<site>[A-Za-z0-9]+)_.+"), "BraTS 2019"),
+    (re.compile(r"BraTS20_Training_\d+"), "BraTS 2020"),
+    (re.compile(r"BraTS2021_\d+"), "BraTS 2021"),
+    (re.compile(r"FeTS21_Training_\d+"), "FeTS 2021"),
+    (re.compile(r"FeTS2022_\d+"), "FeTS 2022"),
+    (re.compile(r"(?P<patient>BraTS-GLI-\d+)-0\d\d"), "BraTS 2023 GLI"),
+    (re.compile(r"(?P<patient>BraTS-GLI-\d+)-[1-9]\d\d"), _AFTER_TREATMENT),
+)
+
+
+def survey_brats(root: Path, release: str | None = None) -> Survey:
+    """List the cases of a BraTS or FeTS folder.
+
+    The release is recognised by how its case folders are called; in BraTS-GLI the last field is a time point, which
+    is 100 or more after treatment (2024). The time points of a patient have one ``patient_id``.
+
+    Args:
+        root: Folder that holds the case folders, at most two folders below (``HGG/``, ``LGG/``).
+        release: Name of the release, to override what the folder says.
+
+    Raises:
+        DataError: The folder is no such release, or holds several.
+    """
+    root = Path(root)
+    check_root(root, LAYOUT)
+    found: dict[str, list[tuple[Path, re.Match[str]]]] = {}
+    for folder in _case_folders(root):
+        for pattern, name in _CASES:
+            if match := pattern.fullmatch(folder.name):
+                found.setdefault(name, []).append((folder, match))
+    if not found:
+        raise DataError(f"BraTS: {root} holds no case folders; give the folder that holds {LAYOUT.expected}.")
+    if len(found) > 1 and release is None:
+        kinds = ", ".join(f"{name} (for example {cases[0][0]})" for name, cases in found.items())
+        raise DataError(f"BraTS: {root} holds several releases: {kinds}; keep each in its own folder and give one.")
+    chosen = choose_release(release or next(iter(found)), RELEASES, "BraTS")
+    folders = sorted((pair for pairs in found.values() for pair in pairs), key=lambda pair: pair[0].name)
+    cases, problems = [], []
+    for position, (folder, match) in enumerate(folders):
+        if position and folders[position - 1][0].name == folder.name:
+            problems.append(Problem(folder.name, f"is there twice, also as {folders[position - 1][0]}", folder))
+            continue
+        files, missing = _files(folder)
+        problems += [Problem(folder.name, f"{name} is missing", folder) for name in missing]
+        if not missing:
+            groups = match.groupdict()
+            patient, site = groups.get("patient") or folder.name, groups.get("site")
+            cases.append(Case(folder.name, patient, tuple(files[:-1]), files[-1], site))
+    return Survey(chosen, tuple(cases), tuple(problems))
+
+
+def _case_folders(root: Path) -> Iterator[Path]:
+    """Folders that are called like cases, without looking into them."""
+    level = [root]
+    for _ in range(3):
+        below = [child for folder in level for child in list_folders(folder, "*")]
+        yield from (folder for folder in below if any(pattern.fullmatch(folder.name) for pattern, _ in _CASES))
+        level = [folder for folder in below if not any(pattern.fullmatch(folder.name) for pattern, _ in _CASES)]
+
+
+def _files(folder: Path) -> tuple[list[Path], list[str]]:
+    """The files of a case, sequences first, and the names of those that are missing."""
+    endings = _NEW_ENDINGS if folder.name.startswith("BraTS-GLI") else _OLD_ENDINGS
+    files, missing = [], []
+    for ending in endings:
+        candidates = [folder / f"{folder.name}{ending}{suffix}" for suffix in (".nii.gz", ".nii")]
+        file = next((path for path in candidates if path.is_file()), None)
+        if file is None:
+            missing.append(candidates[0].name)
+        else:
+            files.append(file)
+    return files, missing

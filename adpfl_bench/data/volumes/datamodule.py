@@ -1,0 +1,218 @@
+"""A federation on volumes: CT or MRI from the publisher's files, through patches, back to the files' grids."""
+
+from __future__ import annotations
+
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from adpfl_bench.data.augmentation import volume_augmentation
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.partition import Partition
+from adpfl_bench.data.patients import group_by_patient
+from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.data.problems import refuse
+from adpfl_bench.data.sites import with_sites
+from adpfl_bench.data.volumes.patches import PatchRecords
+from adpfl_bench.data.volumes.preparation import Preparation, class_map
+from adpfl_bench.data.volumes.release import Survey, VolumeRelease
+from adpfl_bench.data.volumes.sliding_window import SlidingWindow
+from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.label_scheme import LabelScheme
+
+SITE_FILE = "sites.csv"
+"""A site file of this name in the dataset's folder is used if no other is given."""
+
+
+class VolumeDataModule(FederatedDataModule, ABC):
+    """Volumes, checked and prepared once into a cache of chunked arrays, from which patches are read.
+
+    Args:
+        root: See :class:`~adpfl_bench.data.datamodule.FederatedDataModule`, as for all further arguments.
+        partition: Who holds which patients.
+        spacing: Voxel edge lengths of the network's grid in mm, along x (right), y (front) and z (head); none keeps
+            each file's own.
+        patch_size: Shape of a training patch, and of the sliding window, in voxels along x, y and z.
+        release: Name of the release, where the folder does not give it away.
+        site_file: CSV file of who acquired which case, in the format of FeTS or of Fed-KiTS19; by default
+            ``sites.csv`` in the root if there is one. Cases that it does not name are left out.
+        exclude: Case ids to leave out.
+        foreground_probability: Share of patches that are centred on a structure.
+        augmentation: Whether patches are flipped and changed in brightness and contrast at random.
+        window_overlap: Share by which sliding windows overlap.
+        window_batch_size: Sliding windows per forward pass.
+        ct_window: Window in HU that CT is clipped to and scaled by; MRI does not use it.
+        cache_directory: Folder of the prepared cases; by default the environment variable ``ADPFL_CACHE`` or
+            ``~/.cache/adpfl_bench``.
+        prepare_workers: Threads that prepare cases; none takes one for each processor.
+        phantom_size: Shape of phantom volumes; none takes the phantom's default.
+        evaluation_batch_size: Volumes have sizes of their own, so it is 1.
+        **federation: Further arguments of FederatedDataModule.
+    """
+
+    phantom: str
+    """Name of the phantom in the dataset's layout."""
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition,
+        spacing: tuple[float, float, float] | None,
+        patch_size: tuple[int, int, int],
+        release: str | None = None,
+        site_file: Path | None = None,
+        exclude: list[str] | None = None,
+        foreground_probability: float = 1 / 3,
+        augmentation: bool = True,
+        window_overlap: float = 0.5,
+        window_batch_size: int = 2,
+        ct_window: tuple[float, float] = (-79.0, 304.0),
+        cache_directory: Path | None = None,
+        prepare_workers: int | None = None,
+        phantom_size: tuple[int, int, int] | None = None,
+        evaluation_batch_size: int = 1,
+        **federation: Any,
+    ) -> None:
+        super().__init__(root, partition, evaluation_batch_size=evaluation_batch_size, **federation)
+        if evaluation_batch_size != 1:
+            raise ConfigError(
+                f"data.evaluation_batch_size must be 1 for volumes, which have sizes of their own, but it is"
+                f" {evaluation_batch_size}; data.window_batch_size sets how many windows are segmented at once."
+            )
+        if min(patch_size) < 1 or not 0 <= foreground_probability <= 1 or not 0 <= window_overlap < 1:
+            raise ConfigError(
+                "data.patch_size must be positive, data.foreground_probability in [0, 1] and data.window_overlap in"
+                f" [0, 1); they are {list(patch_size)}, {foreground_probability} and {window_overlap}."
+            )
+        self.how = Preparation(spacing, ct_window)
+        self.patch_size = patch_size
+        self.release_name = release
+        self.site_file = site_file
+        self.exclude = exclude or []
+        self.foreground_probability = foreground_probability
+        self.augmentation = augmentation
+        self.window_overlap = window_overlap
+        self.window_batch_size = window_batch_size
+        self.cache_directory = cache_directory
+        self.prepare_workers = prepare_workers
+        self.phantom_size = phantom_size
+
+    @abstractmethod
+    def survey(self, root: Path) -> Survey:
+        """Recognise the release and list what is in its folder."""
+
+    def scan(self, root: Path) -> list[Case]:
+        """List the cases with a label map, with their sites where a site file states them."""
+        survey = self.survey(root)
+        self.release: VolumeRelease = survey.release
+        print(f"{root}: {survey.release.name}, {len(survey.cases):,} cases", file=sys.stderr)
+        refuse([p for p in survey.problems if p.case not in self.exclude], survey.release.name, ADVICE)
+        if unknown := sorted(set(self.exclude) - {c.case_id for c in survey.cases} - {p.case for p in survey.problems}):
+            raise ConfigError(
+                f"data.exclude names {', '.join(unknown)}, which {survey.release.name} in {root} has not."
+            )
+        cases = [case for case in survey.cases if case.case_id not in self.exclude]
+        site_file = self.site_file or (root / SITE_FILE if (root / SITE_FILE).is_file() else None)
+        return cases if site_file is None else with_sites(cases, site_file)
+
+    def check_scheme(self, scheme: LabelScheme | None) -> LabelScheme:
+        """Check that the task's label scheme can be made of the release's labels.
+
+        Raises:
+            ConfigError: It cannot; the sentence says which can.
+        """
+        possible = self.release.schemes
+        if scheme is None or scheme.name not in possible:
+            found = "no label scheme" if scheme is None else f"the label scheme {scheme.name}"
+            raise ConfigError(
+                f"{self.release.name} has the labels {self.release.describe_labels()}, but the task has {found};"
+                f" possible is --model.label_scheme {' or '.join(possible)}."
+            )
+        return scheme
+
+    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
+        """Write a phantom cohort in the dataset's own layout."""
+        write_phantom(self.phantom, output, cases, seed, size=self.phantom_size, progress=True)
+
+    @property
+    def phantom_name(self) -> str:
+        """Dataset, number of cases, size and seed."""
+        size = "x".join(map(str, self.phantom_size)) if self.phantom_size else "default"
+        return f"{self.phantom}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}"
+
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, Tensor]]:
+        """Prepare what is not in the cache yet, and return patches of the training patients."""
+        self._label_scheme = self.check_scheme(self.scheme)
+        self._volumes = VolumeCache(
+            cases,
+            self.release,
+            self.how,
+            self.cache_directory,
+            self.prepare_workers,
+            say=lambda text: print(text, file=sys.stderr),
+        )
+        patients = [members for client in self.clients for members in group_by_patient(client.train).values()]
+        return PatchRecords(
+            [[self._volumes[case.case_id] for case in members] for members in patients],
+            self._label_scheme,
+            self.patch_size,
+            self.foreground_probability,
+            self._volumes.background,
+            volume_augmentation() if self.augmentation else None,
+        )
+
+    def training_records(self) -> Mapping[str, Sequence[int]]:
+        """One record for each training patient, whatever the number of cases."""
+        records, start = {}, 0
+        for client in self.clients:
+            stop = start + len(group_by_patient(client.train))
+            records[client.name] = range(start, stop)
+            start = stop
+        return records
+
+    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+        """Bring a whole volume, with the grid on which it is scored and the window it is segmented by."""
+        stored = self._volumes[case.case_id]
+        has_spacing = self.release.reader.has_spacing
+        if native:
+            label_map = class_map(self.release.reader.read_label(case), self.release)
+            spacing = stored.grid.spacing
+        else:
+            label_map, spacing = stored.read_label(), stored.grid.network_spacing
+        window = (self.patch_size, self.window_overlap, self.window_batch_size, self._volumes.background)
+        return {
+            "image": torch.from_numpy(stored.read_image()).float(),
+            "label": torch.from_numpy(self._label_scheme.masks(label_map).astype(np.uint8)),
+            "spacing": spacing if has_spacing else None,
+            "grid": stored.grid if native else None,
+            "window": SlidingWindow(*window),
+        }
+
+    def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
+        """Write a label map with the official values on the file's own grid, named as the challenge expects."""
+        values = {name: value for value, name in self.release.labels.items()}
+        table = np.zeros(256, dtype=np.uint8)
+        for index, name in enumerate(self._label_scheme.classes):
+            table[index + 1] = values[name]
+        digits = re.search(r"(\d+)\D*$", case_id)
+        name = self.release.prediction_name.format(case=case_id, number=digits[1] if digits else case_id)
+        affine = self._volumes[case_id].grid.affine
+        image = nib.Nifti1Image(table[self._label_scheme.paint(masks)], affine)
+        image.header.set_xyzt_units("mm")
+        nib.save(image, folder / name)
+
+    def describe(self) -> dict[str, Any]:
+        """The data block of a run record, with the release that was recognised."""
+        return {**super().describe(), "release": self.release.name}

@@ -1,0 +1,109 @@
+"""TCGA-LGG of Buda et al.: MRI slices of lower-grade glioma by patient and institution."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import Problem, refuse
+from adpfl_bench.data.scanning import Layout, check_root, list_files, list_folders
+from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
+from adpfl_bench.data.volumes.tiff_stack import TiffStackReader
+
+NAME = "TCGA-LGG"
+RELEASE = VolumeRelease(NAME, "MRI", ("pre", "flair", "post"), {1: "abnormality"}, ("lgg",), reader=TiffStackReader())
+
+LAYOUT = Layout(
+    dataset="TCGA-LGG",
+    names=("LGG (kaggle_3m)",),
+    expected="kaggle_3m/ or its folders TCGA_<site>_<patient>_<date>/",
+    source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
+)
+
+_PATIENT = re.compile(r"(?P<patient>TCGA_(?P<site>[A-Z0-9]{2})_[A-Za-z0-9]+)_\d+")
+_ADVICE = "Unpack the archive again, or remove the patients."
+
+
+@dataclass(frozen=True)
+class _Patient:
+    folder: Path
+    patient_id: str
+    site: str
+    slices: tuple[Path, ...]
+    masks: tuple[Path, ...]
+
+
+def survey_lgg(root: Path, release: str | None = None) -> Survey:
+    """List the patients as volumes: their slices, stacked in the order of their numbers.
+
+    Args:
+        root: Folder with ``kaggle_3m`` or with the patients' folders.
+        release: ``TCGA-LGG``, the only one.
+
+    Raises:
+        DataError: The folder holds something else.
+    """
+    chosen = choose_release(release or NAME, {NAME: RELEASE}, "TCGA-LGG")
+    patients, problems = _patients(Path(root))
+    cases = tuple(Case(p.folder.name, p.patient_id, p.slices, p.folder, p.site) for p in patients)
+    return Survey(chosen, cases, tuple(problems))
+
+
+def scan_lgg_slices(root: Path) -> list[Case]:
+    """List the slices as pictures of their own, each with its mask.
+
+    Args:
+        root: As :func:`survey_lgg`.
+
+    Raises:
+        DataError: The folder holds something else, or a slice or a mask is missing.
+    """
+    patients, problems = _patients(Path(root))
+    refuse(problems, NAME, _ADVICE)
+    return [
+        Case(image.stem, patient.patient_id, (image,), mask, patient.site)
+        for patient in patients
+        for image, mask in zip(patient.slices, patient.masks, strict=True)
+    ]
+
+
+def _patients(root: Path) -> tuple[list[_Patient], list[Problem]]:
+    check_root(root, LAYOUT)
+    holder = root / "kaggle_3m" if (root / "kaggle_3m").is_dir() else root
+    patients, problems = [], []
+    for folder in list_folders(holder, "TCGA_*"):
+        match = _PATIENT.fullmatch(folder.name)
+        if match is None:
+            problems.append(Problem(folder.name, "is not called TCGA_<site>_<patient>_<date>", folder))
+            continue
+        slices, wrong = _slices(folder)
+        problems += wrong
+        if not wrong:
+            files = [folder / f"{folder.name}_{number}" for number in slices]
+            images = tuple(file.with_name(f"{file.name}.tif") for file in files)
+            masks = tuple(file.with_name(f"{file.name}_mask.tif") for file in files)
+            patients.append(_Patient(folder, match["patient"], match["site"], images, masks))
+    return patients, problems
+
+
+def _slices(folder: Path) -> tuple[list[int], list[Problem]]:
+    """Numbers of a patient's slices in order, and what is missing among them."""
+    pattern = re.compile(re.escape(folder.name) + r"_(\d+)(_mask)?\.tif")
+    images: set[int] = set()
+    masks: set[int] = set()
+    for name in list_files(folder):
+        if match := pattern.fullmatch(name):
+            (masks if match[2] else images).add(int(match[1]))
+    wrong = []
+    if not images:
+        wrong.append(Problem(folder.name, "has no slices", folder))
+    for number in sorted(images - masks):
+        wrong.append(Problem(folder.name, f"slice {number} has no mask", folder / f"{folder.name}_{number}.tif"))
+    for number in sorted(masks - images):
+        wrong.append(Problem(folder.name, f"slice {number} is missing", folder / f"{folder.name}_{number}_mask.tif"))
+    both = sorted(images | masks)
+    gaps = sorted(set(range(both[0], both[-1] + 1)) - set(both)) if both else []
+    wrong += [Problem(folder.name, f"slice {number} is missing", folder) for number in gaps]
+    return both, wrong

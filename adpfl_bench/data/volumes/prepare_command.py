@@ -1,0 +1,84 @@
+"""The command ``adpfl-bench prepare``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from adpfl_bench.cli.config_files import find_config
+from adpfl_bench.data.problems import refuse
+from adpfl_bench.data.volumes.brats import survey_brats
+from adpfl_bench.data.volumes.kits import survey_kits
+from adpfl_bench.data.volumes.lgg import survey_lgg
+from adpfl_bench.data.volumes.msd_brain import survey_msd_brain
+from adpfl_bench.data.volumes.preparation import Preparation
+from adpfl_bench.data.volumes.release import Survey
+from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
+
+_SURVEYS: dict[str, tuple[Callable[[Path, str | None], Survey], str]] = {
+    "kits": (survey_kits, "kits"),
+    "brats": (survey_brats, "brats"),
+    "msd": (survey_msd_brain, "msd_brain"),
+    "lgg": (survey_lgg, "lgg"),
+}
+DEFAULT_WINDOW = (-79.0, 304.0)
+"""HU window of CT, of nnU-Net's KiTS19 entry (Isensee and Maier-Hein 2019, arXiv 1908.02182)."""
+
+
+def prepare(
+    dataset: Literal["kits", "brats", "msd", "lgg"],
+    *,
+    root: Path,
+    release: str | None = None,
+    spacing: tuple[float, float, float] | None = None,
+    ct_window: tuple[float, float] | None = None,
+    exclude: list[str] | None = None,
+    cache_directory: Path | None = None,
+    workers: int | None = None,
+) -> None:
+    """Check every volume of a dataset and prepare it for training, once; what is prepared already is kept.
+
+    Training prepares what is missing by itself; this does it beforehand, and can be broken off and started again.
+
+    Args:
+        dataset: What the folder holds.
+        root: Folder of the dataset as its publisher ships it.
+        release: Name of the release, where the folder does not give it away.
+        spacing: Voxel edge lengths in mm along x, y and z; by default those of the dataset's task file.
+        ct_window: CT window in HU; by default that of the dataset's task file.
+        exclude: Case ids to leave out.
+        cache_directory: Where to keep prepared cases; by default the environment variable ADPFL_CACHE or
+            ~/.cache/adpfl_bench.
+        workers: Threads that prepare; by default one for each processor.
+    """
+    survey_of, task = _SURVEYS[dataset]
+    settings = _task_settings(task)
+    survey = survey_of(root, release)
+    left_out = set(exclude or [])
+    print(f"{root}: {survey.release.name}, {len(survey.cases):,} cases", flush=True)
+    refuse([problem for problem in survey.problems if problem.case not in left_out], survey.release.name, ADVICE)
+    how = Preparation(
+        _three(spacing or settings.get("spacing")), ct_window or tuple(settings.get("ct_window", DEFAULT_WINDOW))
+    )
+    cases = [case for case in survey.cases if case.case_id not in left_out]
+    cache = VolumeCache(cases, survey.release, how, cache_directory, workers, say=lambda text: print(text, flush=True))
+    print(
+        f"{len(cache):,} cases are in {cache.directory} ({cache.nbytes / 2**20:,.0f} MiB), {cache.prepared:,} of them"
+        f" prepared now. adpfl-bench fit --config tasks/{task}.yaml --data.root {root} finds them."
+    )
+
+
+def _task_settings(task: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(find_config(f"tasks/{task}.yaml").read_text(encoding="utf-8"))
+    settings: dict[str, Any] = content["data"]["init_args"]
+    return settings
+
+
+def _three(values: Any) -> tuple[float, float, float] | None:
+    if values is None:
+        return None
+    x, y, z = (float(value) for value in values)
+    return x, y, z

@@ -1,0 +1,155 @@
+"""The prepared cases of a dataset: checked, prepared once in parallel, found again by the next run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.image_store import default_directory
+from adpfl_bench.data.problems import Problem, refuse
+from adpfl_bench.data.volumes.checks import check_case, duplicate_problems
+from adpfl_bench.data.volumes.grid import CaseGrid
+from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare_case
+from adpfl_bench.data.volumes.release import VolumeRelease
+from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case
+from adpfl_bench.errors import ConfigError, DataError
+
+ADVICE = (
+    "Take the files again from the publisher, or leave the cases out with --data.exclude; `adpfl-bench verify` lists"
+    " every problem of the dataset."
+)
+
+
+class VolumeCache:
+    """Prepared cases, each in a folder of its own; what is missing is prepared when the cache is made.
+
+    A case is found by its source files (paths, sizes, times of change) and all settings, so it is never stale; a run
+    that is killed keeps what it has prepared. Nothing is ever deleted; a user may delete any of it between runs.
+
+    Args:
+        cases: The cases.
+        release: What they are.
+        how: Spacing and intensities.
+        directory: Where to keep them; by default the environment variable ``ADPFL_CACHE`` or ``~/.cache/adpfl_bench``.
+        workers: Threads that prepare; by default one for each processor.
+        say: Is told, before it starts, what will be prepared and how large it may become.
+
+    Raises:
+        DataError: Cases are damaged or contradict themselves or each other. The whole ones are prepared first, and
+            all problems are told at once.
+        ConfigError: The directory cannot be written or is full; what was prepared before stays.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        release: VolumeRelease,
+        how: Preparation,
+        directory: Path | None = None,
+        workers: int | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.release = release
+        self.how = how
+        self.directory = (Path(directory) if directory else default_directory()) / release.name.replace(" ", "-")
+        self.prepared = 0
+        folders, problems = {}, []
+        for case in cases:
+            try:
+                folders[case.case_id] = self.directory / case_name(case, release, how)
+            except OSError as error:
+                problems.append(Problem(case.case_id, f"a file cannot be read: {error.strerror}", case.images[0]))
+        missing = [case for case in cases if case.case_id in folders and not folders[case.case_id].is_dir()]
+        if missing:
+            problems += self._prepare(missing, len(cases), folders, workers or _processors(), say)
+        self._stored: dict[str, StoredCase] = {}
+        for case in cases:
+            if case.case_id in folders and folders[case.case_id].is_dir():
+                self._stored[case.case_id] = open_case(folders[case.case_id])
+        digests = {
+            case.case_id: (case.patient_id, self._stored[case.case_id].digest, case.images[0])
+            for case in cases
+            if case.case_id in self._stored
+        }
+        refuse(problems + duplicate_problems(digests), release.name, ADVICE)
+
+    def __getitem__(self, case_id: str) -> StoredCase:
+        """Return a prepared case; ``KeyError`` if the cache was made without it."""
+        return self._stored[case_id]
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of all prepared cases on disk, in bytes."""
+        folders = {case.folder for case in self._stored.values()}
+        return sum(file.stat().st_size for folder in folders for file in folder.iterdir())
+
+    @property
+    def background(self) -> float:
+        """Value of what lies outside of a prepared image."""
+        return self.how.background(self.release.modality)
+
+    def _prepare(
+        self,
+        cases: list[Case],
+        total: int,
+        folders: dict[str, Path],
+        workers: int,
+        say: Callable[[str], None],
+    ) -> list[Problem]:
+        size = sum(self._largest_size(case) for case in cases) / 2**30
+        say(
+            f"{self.release.name}: preparing {len(cases):,} of {total:,} cases in {self.directory}; they take at most"
+            f" {size:.2g} GiB there (before cropping and compression)."
+        )
+
+        def prepare(case: Case) -> list[Problem]:
+            checked = check_case(case, self.release)
+            if not checked.problems:
+                write_case(folders[case.case_id], prepare_case(case, self.release, self.how), checked.digest)
+            return list(checked.problems)
+
+        problems: dict[str, list[Problem]] = {}
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        console = Console(stderr=True)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
+        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+            task = progress.add_task("Preparing volumes", total=len(cases))
+            try:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                futures = {pool.submit(prepare, case): case for case in cases}
+                for future in as_completed(futures):
+                    problems[futures[future].case_id] = future.result()
+                    self.prepared += not problems[futures[future].case_id]
+                    progress.advance(task)
+            except OSError as error:
+                raise ConfigError(
+                    f"The cache {self.directory} cannot be written: {error}; {self.prepared} cases were prepared and"
+                    " stay. Give another directory with --data.cache_directory or the environment variable"
+                    " ADPFL_CACHE, or make room."
+                ) from error
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return [problem for case_id in sorted(problems) for problem in problems[case_id]]
+
+    def _largest_size(self, case: Case) -> int:
+        """Bytes of the case without cropping and compression; 0 if its header cannot be read, which is told later."""
+        try:
+            grid: CaseGrid = case_grid(case, self.release.reader)
+        except (DataError, ValueError):
+            return 0
+        x, y, z = self.how.network_shape(grid, self.release.reader.has_spacing)
+        return x * y * z * (2 * len(self.release.channels) + 1)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
