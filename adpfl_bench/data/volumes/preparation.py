@@ -142,14 +142,15 @@ def resize_label(label: UInt8Array, shape: Shape3) -> UInt8Array:
 
 def _bounding_box(channels: list[Float32Array], above: float | None) -> Box:
     """Bounding box of what is not air (CT) or not masked away (MRI); everything if all is."""
-    foreground = np.zeros(channels[0].shape, dtype=np.uint8)
+    x, y, z = channels[0].shape
+    foreground = np.zeros((x, y, z), dtype=np.uint8)
     for channel in channels:
         foreground |= channel > above if above is not None else channel != 0
-    found = scipy.ndimage.find_objects(foreground)
+    found: list[Any] = scipy.ndimage.find_objects(foreground)
     if not found:
-        return (0, foreground.shape[0]), (0, foreground.shape[1]), (0, foreground.shape[2])
-    sides: Any = found[0]
-    return (sides[0].start, sides[0].stop), (sides[1].start, sides[1].stop), (sides[2].start, sides[2].stop)
+        return (0, x), (0, y), (0, z)
+    right, front, head = found[0]
+    return (right.start, right.stop), (front.start, front.stop), (head.start, head.stop)
 
 
 def _window(values: Float32Array, window: tuple[float, float]) -> Float32Array:
