@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
@@ -19,7 +20,15 @@ from adpfl_bench.results.table import ordered_variants
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_REGION_COLOURS = ("#FFB000", "#FE6100", "#DC267F", "#785EF0")
+_NAMED_COLOURS = {
+    "amber": "#FFB000",
+    "orange": "#FE6100",
+    "magenta": "#DC267F",
+    "violet": "#785EF0",
+    "blue": "#648FFF",
+    "green": "#2CA02C",
+}
+_REGION_COLOURS = tuple(_NAMED_COLOURS.values())
 _TRUTH_COLOUR = "#00E5FF"
 _MOST_CASES = 6
 _CELL_INCHES = 1.9
@@ -27,12 +36,13 @@ _CELL_INCHES = 1.9
 
 @dataclass(frozen=True)
 class Example:
-    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S]."""
+    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions."""
 
     client: str
     image: npt.NDArray[Any]
     truth: npt.NDArray[Any]
     prediction: npt.NDArray[Any]
+    regions: tuple[str, ...] = ()
 
 
 def read_examples(run: ScoredRun) -> dict[str, Example]:
@@ -40,12 +50,13 @@ def read_examples(run: ScoredRun) -> dict[str, Example]:
     try:
         with np.load(run.directory.examples_file, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("case", "client", "image", "truth", "prediction")}
+            regions = tuple(map(str, file["region"])) if "region" in file else ()
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
         return {}
     columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
     lines = zip(arrays["case"], *columns, strict=True)
     try:
-        return {str(case): Example(str(client), *masks) for case, client, *masks in lines}
+        return {str(case): Example(str(client), *masks, regions) for case, client, *masks in lines}
     except ValueError:
         return {}
 
@@ -78,17 +89,20 @@ def draw_overlays(group: Group) -> Picture | None:
         png,
         alt=f"{len(cases)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
         caption=(
-            f"{_colour_key(len(group.regions))} These are the first cases of"
+            f"{_colour_key(examples[kept[0][0]][cases[0]])} These are the first cases of"
             " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
             f" Seeds: {seeds}.{without}"
         ),
     )
 
 
-def _colour_key(regions: int) -> str:
-    if regions == 1:
+def _colour_key(example: Example) -> str:
+    if len(example.truth) == 1:
         return "The truth is cyan, a prediction orange."
-    return "Each region has its colour; beside predictions the truth is cyan."
+    if not example.regions:
+        return "Each region has its colour; beside predictions the truth is cyan."
+    named = ", ".join(f"{region} {colour}" for region, colour in zip(example.regions, cycle(_NAMED_COLOURS)))
+    return f"Regions are outlined: {named}; beside predictions the truth is cyan."
 
 
 def _shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
