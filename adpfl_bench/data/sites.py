@@ -41,6 +41,7 @@ def read_sites(path: Path) -> dict[str, str]:
         formats = "; ".join(f"{case} and {site} ({name})" for name, (case, site) in _FORMATS.items())
         found = ", ".join(sorted(header)) or "nothing"
         raise DataError(f"The site file {path} has the columns {found}; expected {formats}.")
+    rows = read_table(path, columns, "The site file")
     sites: dict[str, str] = {}
     lines: dict[str, int] = {}
     for row in rows:

@@ -63,7 +63,8 @@ def survey_brats(root: Path, release: str | None = None) -> Survey:
     """List the cases of a BraTS or FeTS folder.
 
     The release is recognised by how its case folders are called; in BraTS-GLI the last field is a time point, which
-    is 100 or more after treatment (2024). The time points of a patient have one ``patient_id``.
+    is 100 or more after treatment (2024). The time points of a patient have one ``patient_id``. Of a folder with
+    several releases, ``release`` chooses one; of a folder with one, it says what to take that for.
 
     Args:
         root: Folder that holds the case folders, at most two folders below (``HGG/``, ``LGG/``).
@@ -73,19 +74,23 @@ def survey_brats(root: Path, release: str | None = None) -> Survey:
         DataError: The folder is no such release, or holds several.
     """
     root = Path(root)
-    check_root(root, LAYOUT)
     found: dict[str, list[tuple[Path, re.Match[str]]]] = {}
     for folder in _case_folders(root):
         for pattern, name in _CASES:
             if match := pattern.fullmatch(folder.name):
                 found.setdefault(name, []).append((folder, match))
     if not found:
+        check_root(root, LAYOUT)
         raise DataError(f"BraTS: {root} holds no case folders; give the folder that holds {LAYOUT.expected}.")
     if len(found) > 1 and release is None:
         kinds = ", ".join(f"{name} (for example {cases[0][0]})" for name, cases in found.items())
-        raise DataError(f"BraTS: {root} holds several releases: {kinds}; keep each in its own folder and give one.")
+        raise DataError(
+            f"BraTS: {root} holds several releases: {kinds}; give a folder with one of them, or choose one as release."
+        )
     chosen = choose_release(release or next(iter(found)), RELEASES, "BraTS")
-    folders = sorted((pair for pairs in found.values() for pair in pairs), key=lambda pair: pair[0].name)
+    if len(found) > 1 and chosen.name not in found:
+        raise DataError(f"BraTS: {root} holds {', '.join(found)}, but not {chosen.name}; choose one of those.")
+    folders = sorted(found.get(chosen.name) or next(iter(found.values())), key=lambda pair: pair[0].name)
     cases, problems = [], []
     for position, (folder, match) in enumerate(folders):
         if position and folders[position - 1][0].name == folder.name:

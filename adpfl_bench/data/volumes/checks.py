@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.volumes.reader import NiftiReader, VolumeHeader
+from adpfl_bench.data.volumes.findings import Findings
+from adpfl_bench.data.volumes.header_checks import check_headers, file_of
 from adpfl_bench.data.volumes.release import VolumeRelease
-from adpfl_bench.errors import DataError
 
 #: Which releases use which label values, to tell a wrong year from a damaged file.
 _KNOWN_VALUES: Mapping[str, Mapping[frozenset[int], str]] = {
@@ -26,7 +27,7 @@ _KNOWN_VALUES: Mapping[str, Mapping[frozenset[int], str]] = {
         frozenset({1, 2, 3, 4}): "BraTS 2024",
     },
 }
-_AFFINE_TOLERANCE = 1e-3  # mm; files of one case are saved by different programs
+_SHOWN = 5  # strange label values in one sentence
 
 
 @dataclass(frozen=True)
@@ -43,28 +44,32 @@ class CheckedCase:
 
 
 def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
-    """Read every file of a case and find all that is wrong with it.
+    """Read every file of a case and find all that is wrong with it; faults of the data are never raised.
 
-    Found are files that cannot be read; images that are not 3-D (or lack channels); shapes or affines that disagree;
-    voxels that are not finite; constant images; label values that are not the release's; and empty label maps.
+    Found are files that cannot be read; images that are not 3-D (or 4-D with another number of channels); shapes and
+    affines that disagree; voxels that are not finite; constant images; label values that are not the release's; and
+    empty label maps.
 
     Args:
         case: The case, with a label map.
         release: What its files should be.
     """
-    found = _Findings(case.case_id)
-    headers = _check_headers(case, release, found)
+    found = Findings(case.case_id)
+    reader = release.reader
+    for path, problem in reader.damaged_files(case):
+        found.add(path, problem)
+    if found.problems:
+        return CheckedCase(tuple(found.problems), "")
+    unusable = check_headers(case, release, found)
     digest = ""
-    if headers:
-        for channel in range(len(release.channels)):
-            path = case.images[channel if len(case.images) == len(release.channels) else 0]
-            path = path.parent if not release.reader.has_spacing else path
-            values = found.attempt(path, lambda channel=channel: release.reader.read_channel(case, channel))
-            if values is not None:
-                _check_image(values, f"{release.channels[channel]} image", path, found)
-                digest = digest or _digest(values)
-    if case.label is not None:
-        label = found.attempt(case.label, lambda: release.reader.read_label(case))
+    for channel, name in enumerate(release.channels):
+        path = file_of(case, channel, reader)
+        image = None if path in unusable else found.attempt(path, partial(reader.read_channel, case, channel))
+        if image is not None:
+            _check_image(image, f"{name} image", path, found)
+            digest = digest if channel else _digest(image)
+    if case.label is not None and case.label not in unusable:
+        label = found.attempt(case.label, partial(reader.read_label, case))
         if label is not None:
             _check_label(label, case.label, release, found)
     return CheckedCase(tuple(found.problems), digest)
@@ -89,68 +94,7 @@ def duplicate_problems(cases: Mapping[str, tuple[str, str, Path]]) -> list[Probl
     return problems
 
 
-class _Findings:
-    def __init__(self, case_id: str) -> None:
-        self.case_id = case_id
-        self.problems: list[Problem] = []
-
-    def add(self, path: Path, problem: str) -> None:
-        self.problems.append(Problem(self.case_id, problem, path))
-
-    def attempt(self, path: Path, read: Any) -> Any:
-        """Read, or note why it cannot be read."""
-        try:
-            return read()
-        except DataError as error:
-            text = str(error)
-            if not any(text == problem.problem for problem in self.problems):
-                self.add(path, text)
-            return None
-
-
-def _check_headers(case: Case, release: VolumeRelease, found: _Findings) -> bool:
-    """Check shapes and affines; return whether voxels can be compared at all."""
-    headers: list[tuple[Path, VolumeHeader]] | None = None
-    if isinstance(release.reader, NiftiReader):
-        # One by one, so that every unreadable file is found.
-        headers = []
-        for path in case.images:
-            read = found.attempt(path, lambda path=path: release.reader.image_headers(_only(case, path)))
-            headers += read or []
-    else:
-        headers = found.attempt(case.images[0].parent, lambda: release.reader.image_headers(case)) or []
-    label = case.label and found.attempt(case.label, lambda: release.reader.label_header(case))
-    four_d = isinstance(release.reader, NiftiReader) and bool(release.reader.order)
-    usable = True
-    for path, header in headers:
-        wanted = 4 if four_d else 3
-        if len(header.shape) != wanted:
-            found.add(path, f"is {len(header.shape)}-D with the shape {_times(header.shape)}, expected {wanted}-D")
-            usable = False
-        elif four_d and header.shape[3] != len(release.channels):
-            found.add(path, f"has {header.shape[3]} channels, expected {len(release.channels)}")
-            usable = False
-    if label and len(label.shape) != 3:
-        found.add(case.label or Path(), f"is {len(label.shape)}-D with the shape {_times(label.shape)}, expected 3-D")
-    others = [*headers, *([(case.label, label)] if label and case.label else [])]
-    for path, header in others[1:]:
-        reference_path, reference = others[0]
-        if header.shape[:3] != reference.shape[:3]:
-            found.add(
-                path,
-                f"has the shape {_times(header.shape[:3])}, but {reference_path.name} has"
-                f" {_times(reference.shape[:3])}",
-            )
-        elif not np.allclose(header.affine, reference.affine, atol=_AFFINE_TOLERANCE):
-            found.add(path, f"has another affine (position, orientation or spacing) than {reference_path.name}")
-    return usable and bool(headers)
-
-
-def _only(case: Case, path: Path) -> Case:
-    return Case(case.case_id, case.patient_id, (path,), case.label)
-
-
-def _check_image(values: NDArray[np.float32], name: str, path: Path, found: _Findings) -> None:
+def _check_image(values: NDArray[np.float32], name: str, path: Path, found: Findings) -> None:
     broken = values.size - int(np.isfinite(values).sum())
     if broken:
         found.add(path, f"the {name} has {broken:,} voxels that are NaN or infinite")
@@ -158,28 +102,24 @@ def _check_image(values: NDArray[np.float32], name: str, path: Path, found: _Fin
         found.add(path, f"the {name} is constant ({values.flat[0]:g} everywhere)")
 
 
-def _check_label(label: NDArray[Any], path: Path, release: VolumeRelease, found: _Findings) -> None:
+def _check_label(label: NDArray[Any], path: Path, release: VolumeRelease, found: Findings) -> None:
     values, counts = np.unique(label, return_counts=True)
-    if not np.isfinite(values).all() or (values != np.round(values)).any() or values.min() < 0:
-        found.add(path, "the label map has values that are not whole numbers from 0 on")
-        return
-    present = {int(value): int(number) for value, number in zip(values, counts, strict=True) if value != 0}
+    present = {float(value): int(number) for value, number in zip(values, counts, strict=True) if value != 0}
     if not present:
         found.add(path, "the label map is empty")
-        return
     strange = {value: number for value, number in present.items() if value not in release.labels}
-    if strange:
-        listed = ", ".join(f"{value} ({number:,} voxels)" for value, number in strange.items())
-        fitting = [name for known, name in _KNOWN_VALUES[release.modality].items() if set(present) <= known]
-        hint = f"; these look like labels of {' or '.join(fitting)}" if fitting else ""
-        found.add(path, f"the label map has {listed}, expected {release.describe_labels()} of {release.name}{hint}")
+    if not strange:
+        return
+    listed = ", ".join(f"{value:g} ({number:,} voxels)" for value, number in list(strange.items())[:_SHOWN])
+    more = f" and {len(strange) - _SHOWN:,} more values" if len(strange) > _SHOWN else ""
+    whole = all(value.is_integer() for value in strange)
+    fitting = [name for known, name in _KNOWN_VALUES[release.modality].items() if set(present) <= known]
+    hint = f"; it looks like the labels of {' or '.join(fitting)}" if fitting else ""
+    hint = hint if whole else "; labels are whole numbers, so it was resampled or is no label map"
+    found.add(path, f"the label map has {listed}{more}, expected {release.describe_labels()} of {release.name}{hint}")
 
 
 def _digest(values: NDArray[np.float32]) -> str:
     content = hashlib.blake2b(repr(values.shape).encode(), digest_size=16)
     content.update(np.ascontiguousarray(values).data)
     return content.hexdigest()
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

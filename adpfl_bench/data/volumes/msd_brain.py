@@ -53,7 +53,11 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
     found = VolumeRelease(NAME, "MRI", CHANNELS, labels, ("brats",), reader=NiftiReader(order))
     chosen = choose_release(release or NAME, {NAME: found}, "the Medical Segmentation Decathlon's brain tumours")
     images, masks = (
-        {name.removesuffix(".gz").removesuffix(".nii"): root / folder / name for name in list_files(root / folder)}
+        {
+            name.removesuffix(".gz").removesuffix(".nii"): root / folder / name
+            for name in list_files(root / folder)
+            if name.endswith((".nii.gz", ".nii"))
+        }
         for folder in ("imagesTr", "labelsTr")
     )
     problems = [Problem(name, "has no label map in labelsTr", images[name]) for name in sorted(images.keys() - masks)]
@@ -74,7 +78,7 @@ def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
         raise DataError(f"{path} cannot be read ({error!r}); expected modality and labels by number.") from error
     places = {_CHANNELS.get(name.lower()): index for index, name in modality.items()}
     classes = {value: _CLASSES.get(name.lower()) for value, name in values.items() if value != 0}
-    if set(places) != set(CHANNELS) or None in classes.values():
+    if set(places) != set(CHANNELS) or sorted(map(str, classes.values())) != ["ET", "NETC", "SNFH"]:
         raise DataError(
             f"{path} describes the sequences {', '.join(modality.values())} and the labels"
             f" {', '.join(values.values())}; expected {', '.join(_CHANNELS)} and background, edema, non-enhancing and"

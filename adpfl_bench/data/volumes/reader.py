@@ -52,6 +52,10 @@ class VolumeReader(ABC):
 
     has_spacing: bool = True
 
+    def damaged_files(self, case: Case) -> list[tuple[Path, str]]:
+        """Find what is wrong with single files of a case of many; formats of one file per array have nothing to add."""
+        return []
+
     @abstractmethod
     def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
         """Read the headers of a case's image files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +16,9 @@ from adpfl_bench.data.volumes.reader import Affine, Float32Array, VolumeHeader, 
 from adpfl_bench.errors import DataError
 
 _Type = TypeVar("_Type", bound=np.generic)
-_DAMAGE = (OSError, ValueError, KeyError, IndexError, tifffile.TiffFileError)
+# What tifffile and its codecs raise for files that are damaged in one way or another.
+_DAMAGE = (OSError, ValueError, KeyError, IndexError, RuntimeError, zlib.error, tifffile.TiffFileError)
+_CHANNELS = 3
 
 #: Axes of the stored array [row, column, slice] in the patient, in voxels: rows run from front to back, and columns
 #: from the patient's right to left, as radiologists look at a head; slices run from neck to crown.
@@ -24,46 +27,46 @@ AFFINE: Affine = np.array([[0.0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 
 
 @dataclass(frozen=True)
 class TiffStackReader(VolumeReader):
-    """Stacks slices ``<name>.tif`` [rows, columns, channels] and ``<name>_mask.tif`` [rows, columns] of 0 and 255.
+    """Stacks slices ``<name>.tif`` [rows, columns, 3] and ``<name>_mask.tif`` [rows, columns] of 0 and 255.
 
     The files state no voxel size, so lengths are in voxels.
     """
 
     has_spacing = False
 
-    def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
-        """Read the header of each slice, as that of a volume of the case's number of slices."""
-        headers = []
+    def damaged_files(self, case: Case) -> list[tuple[Path, str]]:
+        """Read every slice and mask; find those that cannot be read, or are of another size than the first slice."""
+        found: list[tuple[Path, str]] = []
+        first: tuple[Path, tuple[int, ...]] | None = None
         for path in case.images:
-            rows, columns, *_ = _shape(path)
-            headers.append((path, VolumeHeader((rows, columns, len(case.images)), AFFINE)))
-        return headers
+            for file, read in ((path, _read_slice), (_mask_of(path), _read_mask)):
+                try:
+                    size = read(file).shape[:2]
+                except DataError as error:
+                    found.append((file, str(error)))
+                    continue
+                first = first or (file, size)
+                if size != first[1]:
+                    found.append((file, f"is {_times(size)} pixels, but {first[0].name} is {_times(first[1])}"))
+        return found
+
+    def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
+        """Describe the stack by its first slice."""
+        rows, columns = _read_slice(case.images[0]).shape[:2]
+        return [(case.images[0].parent, VolumeHeader((rows, columns, len(case.images)), AFFINE))]
 
     def label_header(self, case: Case) -> VolumeHeader:
-        """Read the header of the first mask."""
-        rows, columns, *_ = _shape(_mask_of(case.images[0]))
+        """Describe the stack by its first mask."""
+        rows, columns = _read_mask(_mask_of(case.images[0])).shape
         return VolumeHeader((rows, columns, len(case.images)), AFFINE)
 
     def read_channel(self, case: Case, channel: int) -> Float32Array:
         """Stack one channel of all slices, [rows, columns, slices]."""
-        slices = []
-        for path in case.images:
-            pixels = _read(path)
-            if pixels.ndim != 3 or channel >= pixels.shape[2]:
-                raise DataError(f"{path} has the shape {pixels.shape}; expected rows, columns and sequences")
-            slices.append(pixels[:, :, channel].astype(np.float32))
-        return _stack(slices, case)
+        return _stack([_read_slice(path)[:, :, channel].astype(np.float32) for path in case.images], case)
 
     def read_label(self, case: Case) -> NDArray[np.uint8]:
         """Stack all masks, [rows, columns, slices], with 1 for 255."""
-        slices = []
-        for path in map(_mask_of, case.images):
-            mask = _read(path)
-            values = np.unique(mask)
-            if mask.ndim != 2 or not (set(values) <= {0, 255} or set(values) <= {0, 1}):
-                raise DataError(f"{path} has the shape {mask.shape} and values up to {values[-1]}; expected 0 and 255")
-            slices.append((mask != 0).astype(np.uint8))
-        return _stack(slices, case)
+        return _stack([_read_mask(_mask_of(path)) for path in case.images], case)
 
 
 def _stack(slices: list[NDArray[_Type]], case: Case) -> NDArray[_Type]:
@@ -76,22 +79,41 @@ def _mask_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}_mask{path.suffix}")
 
 
-def _shape(path: Path) -> tuple[int, ...]:
-    try:
-        with tifffile.TiffFile(path) as file:
-            return tuple(int(side) for side in file.pages[0].shape)
-    except _DAMAGE as error:
-        raise _unreadable(path, error) from error
+def _read_slice(path: Path) -> NDArray[Any]:
+    pixels = _read(path)
+    if pixels.ndim != 3 or pixels.shape[2] != _CHANNELS:
+        raise DataError(
+            f"{path} has the shape {_times(pixels.shape)}; expected rows, columns and {_CHANNELS} sequences"
+        )
+    return pixels
+
+
+def _read_mask(path: Path) -> NDArray[np.uint8]:
+    """Read a mask as 0 and 1."""
+    mask = _read(path)
+    if mask.ndim != 2:
+        raise DataError(f"{path} has the shape {_times(mask.shape)}; expected rows and columns")
+    values = {value.item() for value in np.unique(mask)}
+    if not (values <= {0, 255} or values <= {0, 1}):
+        listed = ", ".join(map(str, sorted(values)[:8])) + (", ..." if len(values) > 8 else "")
+        raise DataError(f"{path} is a mask with the values {listed}; expected 0 and 255, or 0 and 1, only")
+    binary: NDArray[np.uint8] = (mask != 0).astype(np.uint8)
+    return binary
 
 
 def _read(path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(tifffile.imread(path))
+        with tifffile.TiffFile(path) as file:
+            if len(file.pages) == 1:
+                return np.asarray(file.pages[0].asarray())
+            pages = len(file.pages)
     except _DAMAGE as error:
-        raise _unreadable(path, error) from error
+        if not path.exists():
+            raise DataError(f"{path} does not exist; restore it or scan the folder again") from None
+        raise DataError(f"{path} cannot be read ({error}); take it again from the publisher's archive") from error
+    # A file that was cut off has no pages for tifffile, which is no error to it.
+    raise DataError(f"{path} has {pages} pages where one is expected; take it again from the publisher's archive")
 
 
-def _unreadable(path: Path, error: BaseException) -> DataError:
-    if not path.exists():
-        return DataError(f"{path} does not exist; restore it or scan the folder again")
-    return DataError(f"{path} cannot be read ({error}); take it again from the publisher's archive")
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,85 @@
+"""What can be wrong with the headers of a case's files: dimensions, shapes and affines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.volumes.findings import Findings
+from adpfl_bench.data.volumes.reader import NiftiReader, VolumeHeader, VolumeReader
+from adpfl_bench.data.volumes.release import VolumeRelease
+
+_AFFINE_TOLERANCE = 1e-3  # mm; files of one case are saved by different programs
+_SMALLEST_VOXEL = 1e-9  # mm³
+
+
+def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Path]:
+    """Check shapes and affines; return the files whose voxels are not worth reading.
+
+    Args:
+        case: The case.
+        release: What its files should be.
+        found: Takes the problems.
+    """
+    reader = release.reader
+    channels = len(release.channels) if isinstance(reader, NiftiReader) and reader.order else 0
+    headers: list[tuple[Path, VolumeHeader]] = []
+    unusable: set[Path] = set()
+    # One file at a time, so that one that cannot be read does not hide another.
+    parts = [replace(case, images=(path,)) for path in case.images] if isinstance(reader, NiftiReader) else [case]
+    for part in parts:
+        read = found.attempt(file_of(part, 0, reader), partial(reader.image_headers, part))
+        headers += read or []
+        unusable |= set() if read else {file_of(part, 0, reader)}
+    for path, header in headers:
+        if not _has_dimensions(path, header, 4 if channels else 3, found):
+            unusable.add(path)
+        elif channels and header.shape[3] != channels:
+            found.add(path, f"has {header.shape[3]} channels, expected {channels}: {', '.join(release.channels)}")
+            unusable.add(path)
+    if case.label is not None:
+        label = found.attempt(case.label, partial(reader.label_header, case))
+        if label is None or not _has_dimensions(case.label, label, 3, found):
+            unusable.add(case.label)
+        else:
+            headers.append((case.label, label))
+    sound = [(path, header) for path, header in headers if path not in unusable]
+    for path, header in sound:
+        _check_place(path, header, *sound[0], found)
+    return unusable
+
+
+def file_of(case: Case, channel: int, reader: VolumeReader) -> Path:
+    """The file that holds a channel; of a stack of slices, their folder."""
+    if not isinstance(reader, NiftiReader):
+        return case.images[0].parent
+    return case.images[0] if len(case.images) == 1 else case.images[channel]
+
+
+def _has_dimensions(path: Path, header: VolumeHeader, wanted: int, found: Findings) -> bool:
+    if len(header.shape) == wanted:
+        return True
+    found.add(path, f"is {len(header.shape)}-D with the shape {_times(header.shape)}, expected {wanted}-D")
+    return False
+
+
+def _check_place(path: Path, header: VolumeHeader, first: Path, reference: VolumeHeader, found: Findings) -> None:
+    """Check that a file has the voxels of the case's first one, in the same place."""
+    if not np.isfinite(header.affine).all() or abs(np.linalg.det(header.affine[:3, :3])) < _SMALLEST_VOXEL:
+        found.add(path, "has an affine that gives its voxels no size")
+    elif header.shape[:3] != reference.shape[:3]:
+        shapes = f"{_times(header.shape[:3])}, but {first.name} has {_times(reference.shape[:3])}"
+        found.add(path, f"has the shape {shapes}")
+    elif not np.allclose(header.affine, reference.affine, atol=_AFFINE_TOLERANCE):
+        apart = np.abs(header.affine - reference.affine).max()
+        found.add(
+            path, f"has another affine (position, orientation or spacing) than {first.name}, by up to {apart:.3g} mm"
+        )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
