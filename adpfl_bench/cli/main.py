@@ -17,6 +17,7 @@ _TRAINING = {
 }
 _COMMANDS = {
     "prepare": ("adpfl_bench.data.volumes.prepare_command", "prepare", "Check and prepare volumes before training."),
+    "verify": ("adpfl_bench.data.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.data.case import Case
@@ -41,18 +43,9 @@ def scan_ham10000(root: Path) -> list[Case]:
         DataError: The folder is not HAM10000; an image lacks its mask, its metadata or the other way round; a case
             is there twice; or the metadata cannot be read.
     """
-    root = Path(root)
-    check_root(root, _LAYOUT)
-    image_folders = _folders(root, "HAM10000_images*")
-    mask_folders = _folders(root, "HAM10000_segmentations*")
-    metadata_file = _find_metadata(root)
-    images = index_files(image_folders, (".jpg", ".jpeg", ".png"))
-    masks = index_files(mask_folders, (".png",), ending="_segmentation")
-    if not images and not masks:
-        names = ", ".join(f"{folder.name}/" for folder in image_folders)
-        raise DataError(f"HAM10000: no images in {names} of {root}; unpack them there (from {_LAYOUT.source}).")
-    check_pairs(_LAYOUT, root, images, masks, f"{mask_folders[0].name}/<id>_segmentation.png")
-    rows = _rows_by_image(metadata_file)
+    found = list_ham10000(root)
+    images, masks, metadata_file, rows = found.images, found.masks, found.metadata_file, found.rows
+    check_pairs(_LAYOUT, Path(root), images, masks, found.mask_name)
     if unknown := [case_id for case_id in images if case_id not in rows]:
         raise DataError(
             f"HAM10000: {count(unknown, 'image')} without a row in {metadata_file}: {a_few(unknown)}. "
@@ -72,6 +65,45 @@ def scan_ham10000(root: Path) -> list[Case]:
         for case_id, image in images.items()
         for row in (rows[case_id].values,)
     ]
+
+
+@dataclass(frozen=True)
+class HAM10000Files:
+    """What lies in a HAM10000 folder, whether or not it fits together.
+
+    Attributes:
+        images: Image files by case id.
+        masks: Mask files by case id.
+        mask_name: How a mask is named, e.g. ``"Masks/<id>_segmentation.png"``.
+        metadata_file: The metadata.
+        rows: Its rows by case id.
+    """
+
+    images: Mapping[str, Path]
+    masks: Mapping[str, Path]
+    mask_name: str
+    metadata_file: Path
+    rows: Mapping[str, Row]
+
+
+def list_ham10000(root: Path) -> HAM10000Files:
+    """List images and masks by case id, and read the metadata.
+
+    Raises:
+        DataError: As :func:`scan_ham10000`, but not for what lacks its image, mask or metadata.
+    """
+    root = Path(root)
+    check_root(root, _LAYOUT)
+    image_folders = _folders(root, "HAM10000_images*")
+    mask_folders = _folders(root, "HAM10000_segmentations*")
+    metadata_file = _find_metadata(root)
+    images = index_files(image_folders, (".jpg", ".jpeg", ".png"))
+    masks = index_files(mask_folders, (".png",), ending="_segmentation")
+    if not images and not masks:
+        names = ", ".join(f"{folder.name}/" for folder in image_folders)
+        raise DataError(f"HAM10000: no images in {names} of {root}; unpack them there (from {_LAYOUT.source}).")
+    mask_name = f"{mask_folders[0].name}/<id>_segmentation.png"
+    return HAM10000Files(images, masks, mask_name, metadata_file, _rows_by_image(metadata_file))
 
 
 def _folders(root: Path, pattern: str) -> list[Path]:

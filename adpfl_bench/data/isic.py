@@ -81,15 +81,25 @@ def scan_isic(root: Path) -> list[Case]:
     Raises:
         DataError: The folder is not such a release, or an image or mask is missing or there twice.
     """
+    release, images, masks = list_isic(root)
+    layout = Layout(release.name, (release.name,), f"{release.images}/ and {release.masks}/", _SOURCE)
+    check_pairs(layout, Path(root), images, masks, f"{release.masks}/<id>{release.ending}.png")
+    return [Case(case_id, case_id, (image,), masks[case_id]) for case_id, image in images.items()]
+
+
+def list_isic(root: Path) -> tuple[ISICRelease, dict[str, Path], dict[str, Path]]:
+    """List the images and masks of a release by case id, whether or not they pair up.
+
+    Raises:
+        DataError: As :func:`scan_isic`, but not for an image without a mask or the other way round.
+    """
     root = Path(root)
     release = recognise_isic(root)
-    layout = Layout(release.name, (release.name,), f"{release.images}/ and {release.masks}/", _SOURCE)
     for name in (release.images, release.masks):
         if not (root / name).is_dir():
-            raise DataError(f"{layout.dataset} in {root} lacks the folder {name}/; unpack it there (from {_SOURCE}).")
+            raise DataError(f"{release.name} in {root} lacks the folder {name}/; unpack it there (from {_SOURCE}).")
     images = index_files([root / release.images], (".jpg", ".jpeg", ".png"), skip="*_superpixels")
     masks = index_files([root / release.masks], (".png",), ending=release.ending)
     if not images and not masks:
-        raise DataError(f"{layout.dataset}: no images in {root / release.images}; unpack them there (from {_SOURCE}).")
-    check_pairs(layout, root, images, masks, f"{release.masks}/<id>{release.ending}.png")
-    return [Case(case_id, case_id, (image,), masks[case_id]) for case_id, image in images.items()]
+        raise DataError(f"{release.name}: no images in {root / release.images}; unpack them there (from {_SOURCE}).")
+    return release, images, masks
