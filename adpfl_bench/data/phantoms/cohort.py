@@ -15,20 +15,24 @@ from types import MappingProxyType
 from adpfl_bench.data.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.data.phantoms.isic import IsicWriter
 from adpfl_bench.data.phantoms.marker import Marker, read_marker
+from adpfl_bench.data.phantoms.volumes.kits import KitsWriter
 from adpfl_bench.data.phantoms.writer import PhantomWriter
 from adpfl_bench.errors import ConfigError, DataError
 
 WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType(
-    {writer.name: writer for writer in (Ham10000Writer, IsicWriter)}
+    {writer.name: writer for writer in (Ham10000Writer, IsicWriter, KitsWriter)}
 )
 """The datasets there are phantoms of, by name."""
 
 
-def make_writer(dataset: str, cases: int, seed: int, size: tuple[int, ...] | None = None) -> PhantomWriter:
+def make_writer(
+    dataset: str, cases: int, seed: int, size: tuple[int, ...] | None = None, labels: Path | None = None
+) -> PhantomWriter:
     """Check what is asked for and create its writer.
 
     Raises:
-        ConfigError: The dataset is unknown, or a number is out of range.
+        ConfigError: The dataset is unknown, a number is out of range, or the dataset takes no label maps.
+        DataError: There are no label maps in the folder.
     """
     if dataset not in WRITERS:
         raise ConfigError(f"There is no phantom of {dataset!r}; there are phantoms of {', '.join(sorted(WRITERS))}.")
@@ -39,11 +43,16 @@ def make_writer(dataset: str, cases: int, seed: int, size: tuple[int, ...] | Non
     if seed < 0:
         raise ConfigError(f"The seed of a phantom must be 0 or more, but it is {seed}; choose another one.")
     if len(size) != len(writer.default_size) or min(size) < writer.smallest:
+        unit = "pixels" if len(writer.default_size) == 2 else "voxels"
         raise ConfigError(
             f"Images of the {dataset} phantom need {len(writer.default_size)} sides of at least {writer.smallest} "
-            f"pixels, but the image size is {list(size)}; choose for example {list(writer.default_size)}."
+            f"{unit}, but the image size is {list(size)}; choose for example {list(writer.default_size)}."
         )
-    return writer(cases, seed, size)
+    if labels is None:
+        return writer(cases, seed, size)
+    if not issubclass(writer, KitsWriter):
+        raise ConfigError(f"Only kits phantoms are made around real label maps; leave labels out for {dataset}.")
+    return writer(cases, seed, size, labels)
 
 
 def write_phantom(
@@ -54,6 +63,7 @@ def write_phantom(
     size: tuple[int, ...] | None = None,
     progress: bool = False,
     workers: int = 1,
+    labels: Path | None = None,
 ) -> bool:
     """Write a synthetic cohort in a dataset's own file layout.
 
@@ -65,9 +75,11 @@ def write_phantom(
         output: Folder to create; an empty one may exist.
         cases: Number of cases; for dermoscopy, of images.
         seed: Seed of the cohort.
-        size: Shape of one image, for dermoscopy height and width; ``None`` for the dataset's default.
+        size: Shape of one image, for dermoscopy height and width, for volumes three numbers in the order of the
+            files; ``None`` for the dataset's default.
         progress: Show a progress bar, if standard error is a terminal.
         workers: Number of processes.
+        labels: Folder of real label maps that the images are made around, for kits; ``None`` to invent them.
 
     Returns:
         Whether the cohort was written; ``False`` if exactly this one was there already, which is then kept.
@@ -76,10 +88,11 @@ def write_phantom(
         ConfigError: An argument is impossible.
         DataError: The output folder holds something else.
     """
-    writer = make_writer(dataset, cases, seed, size)
+    writer = make_writer(dataset, cases, seed, size, labels)
     if workers < 1:
         raise ConfigError(f"A phantom is written by at least 1 worker, but {workers} were asked for.")
-    marker = Marker(dataset, cases, seed, writer.size)
+    digest = writer.labels_digest if isinstance(writer, KitsWriter) else None
+    marker = Marker(dataset, cases, seed, writer.size, labels=digest)
     if _is_there(output, marker):
         return False
     partial_output = output.with_name(f".{output.name}-partial-{os.getpid()}-{secrets.token_hex(4)}")

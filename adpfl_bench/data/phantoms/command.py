@@ -9,12 +9,13 @@ from adpfl_bench.data.phantoms.cohort import make_writer, write_phantom
 
 
 def phantom(
-    dataset: Literal["ham10000", "isic"],
+    dataset: Literal["ham10000", "isic", "kits"],
     output: Path | None = None,
     cases: int = 240,
     seed: int = 0,
-    image_size: tuple[int, int] | None = None,
+    image_size: list[int] | None = None,
     workers: int = 1,
+    labels: Path | None = None,
 ) -> None:
     """Write a synthetic cohort that needs no download, in the file layout of a real dataset.
 
@@ -23,12 +24,17 @@ def phantom(
         output: Folder to create; phantoms/DATASET if not given.
         cases: Number of images.
         seed: Seed of the cohort; the same arguments give the same files.
-        image_size: Height and width of the images in pixels; 192 and 256 if not given.
+        image_size: Shape of an image: height and width of a picture, or three numbers of voxels in the order of the
+            dataset's files (for kits slices, rows, columns); if not given, a size fit for a CPU, e.g. [192, 256] for
+            pictures and [48, 96, 96] for kits. The field of view stays, so more voxels are smaller voxels.
         workers: Number of processes that write images.
+        labels: Folder with case_*/segmentation.nii.gz of KiTS; CT is then made around these real label maps instead of
+            invented ones, one case for each map. Only for kits.
     """
     folder = Path("phantoms") / dataset if output is None else output
-    written = write_phantom(dataset, folder, cases, seed, image_size, progress=True, workers=workers)
-    sites = make_writer(dataset, cases, seed, image_size).site_sizes
+    size = None if image_size is None else tuple(image_size)
+    written = write_phantom(dataset, folder, cases, seed, size, progress=True, workers=workers, labels=labels)
+    sites = make_writer(dataset, cases, seed, size, labels).site_sizes
     origin = ", ".join(f"{name} {images}" for name, images in sites.items() if images) or "sites not stated"
     verb = "Wrote" if written else "Kept, as it was there already:"
     print(f"{verb} a phantom of {cases} {dataset} image{'' if cases == 1 else 's'} ({origin}) in {folder}")

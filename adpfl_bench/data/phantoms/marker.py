@@ -26,6 +26,7 @@ class Marker:
         seed: Seed of the cohort.
         image_size: Shape of one image.
         generator_version: Version of the generator.
+        labels: Digest of the real label maps that the images were made around; ``None`` if the anatomy is invented.
     """
 
     phantom: str
@@ -33,10 +34,13 @@ class Marker:
     seed: int
     image_size: tuple[int, ...]
     generator_version: int = GENERATOR_VERSION
+    labels: str | None = None
 
     def write(self, root: Path) -> None:
         """Write the marker into the root of a phantom."""
         content = {**vars(self), "image_size": list(self.image_size)}
+        if self.labels is None:
+            del content["labels"]
         (root / MARKER_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def differences(self, other: Marker) -> str:
@@ -65,6 +69,7 @@ def read_marker(root: Path) -> Marker | None:
             seed=int(content["seed"]),
             image_size=tuple(int(side) for side in content["image_size"]),
             generator_version=int(content["generator_version"]),
+            labels=None if content.get("labels") is None else str(content["labels"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -57,7 +57,7 @@ class Body:
 
 def draw_body(generator: np.random.Generator) -> Body:
     """Draw the size of a patient."""
-    width = float(np.clip(generator.normal(160, 12), 138, 186))
+    width = float(np.clip(generator.normal(170, 11), 148, 192))
     fat = float(np.clip(generator.lognormal(np.log(15), 0.4), 7, 32))
     return Body(
         half_width=width,
@@ -80,8 +80,8 @@ def paint_abdomen(generator: np.random.Generator, canvas: Canvas, body: Body, ph
     Returns:
         Distance in mm to the nearest of abdominal wall, spine and great vessels, positive where kidneys may lie.
     """
-    _paint_organs(generator, canvas, body, phase)
     _paint_bowel(generator, canvas, body, phase)
+    _paint_organs(generator, canvas, body, phase)
     cavity = _paint_wall(canvas, body)
     spine = _paint_spine(generator, canvas, body)
     everywhere = canvas.box_around((0, 0, 0), (_ENDLESS,) * 3)
@@ -96,12 +96,21 @@ def paint_abdomen(generator: np.random.Generator, canvas: Canvas, body: Body, ph
 def _paint_organs(generator: np.random.Generator, canvas: Canvas, body: Body, phase: Phase) -> None:
     width, depth, middle = body.cavity
 
-    def paint(x: float, y: float, z: float, size: tuple[float, float, float], value: float, **look: float) -> None:
+    def paint(
+        x: float,
+        y: float,
+        z: float,
+        size: tuple[float, float, float],
+        value: float,
+        bumps: float = 0.0,
+        texture: float = 0.0,
+    ) -> None:
         """Paint an organ; x, y and the first two sizes in parts of the cavity, the rest in mm."""
         wobble = generator.normal(0, 0.035, 3)
         centre = ((x + wobble[0]) * width, middle + (y + wobble[1]) * depth, z + 150 * wobble[2])
         grow = generator.uniform(0.92, 1.08)
-        canvas.ellipsoid(centre, (size[0] * width * grow, size[1] * depth * grow, size[2] * grow), value, **look)
+        radii = (size[0] * width * grow, size[1] * depth * grow, size[2] * grow)
+        canvas.ellipsoid(centre, radii, value, bumps=bumps, texture=texture)
 
     for side in (-1, 1):  # recesses of the lungs behind liver and spleen
         paint(0.60 * side, -0.30, 258, (0.44, 0.62, 165), -860, bumps=2, texture=15)
@@ -118,11 +127,14 @@ def _paint_organs(generator: np.random.Generator, canvas: Canvas, body: Body, ph
 
 def _paint_bowel(generator: np.random.Generator, canvas: Canvas, body: Body, phase: Phase) -> None:
     width, depth, middle = body.cavity
-    loops = [(generator.uniform(-0.7, 0.7), generator.uniform(0.05, 0.72), z) for z in _heights(canvas, 12)]
-    colon = [(side * generator.uniform(0.72, 0.82), generator.uniform(-0.2, 0.15), z) for side in (-1, 1)
-             for z in _heights(canvas, 34)]
+    loops = [(generator.uniform(-0.7, 0.7), generator.uniform(0.05, 0.72), z) for z in _heights(canvas, 6)]
+    colon = [
+        (side * generator.uniform(0.72, 0.82), generator.uniform(-0.2, 0.15), z)
+        for side in (-1, 1)
+        for z in _heights(canvas, 34)
+    ]
     for x, y, z in (*loops, *colon):
-        radius = float(generator.uniform(12, 21))
+        radius = float(generator.uniform(11, 19))
         stretch = generator.uniform(0.8, 1.7, 3)
         centre = (x * width, middle + y * depth, z)
         radii = (radius * stretch[0], radius * stretch[1], radius * stretch[2])

@@ -74,7 +74,9 @@ class Canvas:
             for part, n, edge in zip(box, self.space.shape, self.space.spacing, strict=True)
         ]
         x, y, z = (c + zero - m for c, zero, m in zip(centre, self.origin, middle, strict=True))
-        depth = depth_in_ellipsoid(Space((shape[0], shape[1], shape[2]), self.space.spacing), (x, y, z), radii, rotation)
+        depth = depth_in_ellipsoid(
+            Space((shape[0], shape[1], shape[2]), self.space.spacing), (x, y, z), radii, rotation
+        )
         shortest, second, _ = sorted(radii)
         # The two bumpy fields differ from organ to organ because the organs lie in different places.
         rough = 0.7 * bumps * (self.broad[box] + self.fine[box]) if bumps else 0
@@ -88,9 +90,7 @@ class Canvas:
             reach: Distance in mm along x, y and z.
         """
         sides = []
-        for n, edge, zero, c, r in zip(
-            self.space.shape, self.space.spacing, self.origin, centre, reach, strict=True
-        ):
+        for n, edge, zero, c, r in zip(self.space.shape, self.space.spacing, self.origin, centre, reach, strict=True):
             place = (c + zero) / edge + (n - 1) / 2
             start = int(np.clip(np.floor(place - r / edge), 0, n - 1))
             sides.append(slice(start, int(np.clip(np.ceil(place + r / edge) + 1, start + 1, n))))
