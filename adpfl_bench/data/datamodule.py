@@ -85,7 +85,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.phantom_seed = phantom_seed
         self.phantom_directory = Path(phantom_directory)
         self.clients: tuple[Client, ...] = ()
-        self.scheme: LabelScheme | None = None
+        self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
         self._workers: PersistentWorkers | None = None
@@ -154,7 +154,8 @@ class FederatedDataModule(LightningDataModule, ABC):
         """Scan the dataset, divide it among clients and load their images, once."""
         if self.clients:
             return
-        self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
+        if self.scheme is None:
+            self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
         root = self._resolve_root()
         cases = self.scan(root)
         self.root = root

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
+from rich.filesize import decimal
 
 from adpfl_bench.cli.config_files import find_config
 from adpfl_bench.data.problems import refuse
@@ -66,7 +67,7 @@ def prepare(
     cases = [case for case in survey.cases if case.case_id not in left_out]
     cache = VolumeCache(cases, survey.release, how, cache_directory, workers, say=lambda text: print(text, flush=True))
     print(
-        f"{len(cache):,} cases are in {cache.directory} ({cache.nbytes / 2**20:,.0f} MiB), {cache.prepared:,} of them"
+        f"{len(cache):,} cases are in {cache.directory} ({decimal(cache.nbytes)}), {cache.prepared:,} of them"
         f" prepared now. adpfl-bench fit --config tasks/{task}.yaml --data.root {root} finds them."
     )
 

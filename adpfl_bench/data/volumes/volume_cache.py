@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adpfl_bench.data.case import Case
@@ -106,10 +107,10 @@ class VolumeCache:
         workers: int,
         say: Callable[[str], None],
     ) -> list[Problem]:
-        size = sum(self._largest_size(case) for case in cases) / 2**30
+        size = decimal(sum(self._largest_size(case) for case in cases))
         say(
             f"{self.release.name}: preparing {len(cases):,} of {total:,} cases in {self.directory}; they take at most"
-            f" {size:.2g} GiB there (before cropping and compression)."
+            f" {size} there, that is before cropping and compression."
         )
 
         def prepare(case: Case) -> list[Problem]:
