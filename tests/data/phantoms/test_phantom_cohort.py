@@ -2,6 +2,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,11 @@ from adpfl_bench.errors import ConfigError, DataError
 
 SMALL = (32, 40)
 DATASETS = sorted(WRITERS)
+
+
+def small(dataset):
+    """A small image size with the dataset's number of axes."""
+    return SMALL if len(WRITERS[dataset].default_size) == 2 else (32, 32, 32)
 
 
 def fingerprint(root):
@@ -35,18 +41,18 @@ def files(root):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_same_arguments_give_the_same_bytes(tmp_path, dataset):
-    write_phantom(dataset, tmp_path / "one", 7, 3, SMALL)
-    write_phantom(dataset, tmp_path / "two", 7, 3, SMALL)
+    write_phantom(dataset, tmp_path / "one", 7, 3, small(dataset))
+    write_phantom(dataset, tmp_path / "two", 7, 3, small(dataset))
     assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_another_seed_gives_other_images(tmp_path, dataset):
-    write_phantom(dataset, tmp_path / "one", 3, 3, SMALL)
-    write_phantom(dataset, tmp_path / "two", 3, 4, SMALL)
+    write_phantom(dataset, tmp_path / "one", 3, 3, small(dataset))
+    write_phantom(dataset, tmp_path / "two", 3, 4, small(dataset))
     assert files(tmp_path / "one") == files(tmp_path / "two")
     for name in files(tmp_path / "one"):
-        if name.endswith((".jpg", ".png")):
+        if name.endswith((".jpg", ".png", ".nii.gz", ".tif")):
             assert (tmp_path / "one" / name).read_bytes() != (tmp_path / "two" / name).read_bytes()
 
 
@@ -269,13 +275,15 @@ def test_of_two_processes_the_faster_one_wins(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"dataset": "kvasir"}, "There is no phantom of 'kvasir'; there are phantoms of ham10000, isic"),
+        ({"dataset": "kvasir"}, f"There is no phantom of 'kvasir'; there are phantoms of {', '.join(DATASETS)}."),
         ({"cases": 0}, "needs at least 1 case, but 0"),
         ({"cases": -4}, "needs at least 1 case, but -4"),
         ({"seed": -1}, "must be 0 or more, but it is -1"),
         ({"size": (16, 64)}, "2 sides of at least 32 pixels, but the image size is [16, 64]"),
         ({"size": (64, 64, 64)}, "2 sides of at least 32 pixels, but the image size is [64, 64, 64]"),
         ({"size": ()}, "2 sides of at least 32 pixels, but the image size is []"),
+        ({"dataset": "kits", "size": (64, 64)}, "3 sides of at least 16 voxels, but the image size is [64, 64]"),
+        ({"labels": Path("maps")}, "Only kits phantoms are made around real label maps; leave labels out for isic"),
         ({"workers": 0}, "at least 1 worker, but 0"),
     ],
 )

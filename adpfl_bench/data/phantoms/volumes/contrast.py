@@ -37,7 +37,7 @@ class Phase:
 PHASES: Mapping[str, Phase] = MappingProxyType(
     {
         "unenhanced": Phase(42, 40, 56, 48, 40, 33, 30, (36, 46)),
-        "corticomedullary": Phase(270, 110, 75, 120, 85, 205, 125, (62, 110)),
-        "nephrographic": Phase(155, 145, 112, 122, 78, 182, 172, (55, 95)),
+        "corticomedullary": Phase(270, 110, 75, 120, 85, 205, 125, (60, 92)),
+        "nephrographic": Phase(155, 145, 112, 122, 78, 182, 172, (52, 85)),
     }
 )

@@ -68,8 +68,9 @@ def draw_kidneys(generator: np.random.Generator, canvas: Canvas, room: Volume) -
         for _ in range(int(generator.integers(1, 4))):
             radius = float(np.clip(generator.lognormal(np.log(11), 0.35), 6, 22))
             cyst = _draw_mass(generator, canvas, kidneys[int(generator.integers(2))], (radius,) * 3, 0.0)
-            cysts = np.maximum(cysts, np.minimum(cyst, room))
-    cysts = np.minimum(cysts, -tumour - 2)
+            kept = np.minimum(np.minimum(cyst, room), -tumour - 2)
+            if np.count_nonzero(kept > 0) > 0.7 * np.count_nonzero(cyst > 0):  # no slivers beside a tumour
+                cysts = np.maximum(cysts, kept)
 
     solid = _at_least_one_voxel(tumour)
     label = np.where(kidney > 0, KIDNEY, 0).astype(np.uint8)

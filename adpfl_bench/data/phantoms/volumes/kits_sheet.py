@@ -13,7 +13,7 @@ from adpfl_bench.data.phantoms.volumes.volume_sheet import KIDNEY_COLOURS, SOFT_
 from adpfl_bench.errors import DataError
 
 
-def kits_sheet(root: Path, output: Path, cases_per_site: int = 3, tile: int = 190, greys: int = 40) -> None:
+def kits_sheet(root: Path, output: Path, cases_per_site: int = 3, tile: int = 230, greys: int = 40) -> None:
     """Draw the slices with most tumour of a few cases from each site and save them as PNG.
 
     The one in the documentation is made from a small phantom::

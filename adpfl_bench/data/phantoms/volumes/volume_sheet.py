@@ -128,7 +128,7 @@ def _draw_slice(
     window: Window,
     pixels: tuple[float, float],
 ) -> Image.Image:
-    """Draw a slice [across, up]; ``pixels`` per voxel along both axes."""
+    """Draw a slice [across, up] without the black above and below; ``pixels`` per voxel along both axes."""
     size = (max(1, round(values.shape[0] * pixels[0])), max(1, round(values.shape[1] * pixels[1])))
     low, high = window
     grey = np.clip((values.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
@@ -139,7 +139,8 @@ def _draw_slice(
     edge = rank > scipy.ndimage.minimum_filter(rank, footprint=_CROSS)
     for place, (_, colour) in enumerate(colours.values(), start=1):
         picture[edge & (rank == place)] = colour
-    return Image.fromarray(picture)
+    filled = np.flatnonzero(picture.any(axis=(1, 2)))
+    return Image.fromarray(picture[filled[0] : filled[-1] + 1] if filled.size else picture)
 
 
 def _resize(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
