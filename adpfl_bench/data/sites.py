@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.csv_table import read_table
-from adpfl_bench.data.scanning import a_few
+from adpfl_bench.data.scanning import a_few, count
 from adpfl_bench.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ def read_sites(path: Path) -> dict[str, str]:
     columns = next((names for names in _FORMATS.values() if set(names) <= header), None)
     if columns is None:
         formats = "; ".join(f"{case} and {site} ({name})" for name, (case, site) in _FORMATS.items())
-        found = ", ".join(sorted(header)) or "nothing"
-        raise DataError(f"The site file {path} has the columns {found}; expected {formats}.")
+        found = ("the columns " + ", ".join(sorted(header))) if rows else "no rows"
+        raise DataError(f"The site file {path} has {found}; expected {formats}.")
     rows = read_table(path, columns, "The site file")
     sites: dict[str, str] = {}
     lines: dict[str, int] = {}
@@ -66,7 +66,7 @@ def with_sites(cases: Sequence[Case], path: Path) -> list[Case]:
     named = [replace(case, site=sites[case.case_id]) for case in cases if case.case_id in sites]
     if not named:
         raise DataError(
-            f"The site file {path} names none of the dataset's {len(cases):,} cases: it has {a_few(list(sites), 2)},"
+            f"The site file {path} names none of the dataset's {count(cases, 'case')}: it has {a_few(list(sites), 2)},"
             f" the dataset has {a_few([case.case_id for case in cases], 2)}; use its own file."
         )
     if len(named) < len(cases):

@@ -11,7 +11,9 @@ from adpfl_bench.cli import main
 HEAVY = ("torch", "lightning", "monai", "wandb", "matplotlib", "pandas")
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["phantom", "--help"], ["leaderboard", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["phantom", "--help"], ["leaderboard", "--help"], ["verify", "--help"]]
+)
 def test_command_answers_without_heavy_imports(arguments: list[str], tmp_path: Path) -> None:
     program = (
         "import sys; from adpfl_bench.cli import main\n"
@@ -28,7 +30,7 @@ def test_command_answers_without_heavy_imports(arguments: list[str], tmp_path: P
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "phantom", "leaderboard"):
+    for command in ("fit", "validate", "test", "predict", "verify", "phantom", "leaderboard"):
         assert f"\n  {command} " in text
 
 

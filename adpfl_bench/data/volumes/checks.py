@@ -97,7 +97,7 @@ def duplicate_problems(cases: Mapping[str, tuple[str, str, Path]]) -> list[Probl
 def _check_image(values: NDArray[np.float32], name: str, path: Path, found: Findings) -> None:
     broken = values.size - int(np.isfinite(values).sum())
     if broken:
-        found.add(path, f"the {name} has {broken:,} voxels that are NaN or infinite")
+        found.add(path, f"the {name} has {_voxels(broken)} that {'is' if broken == 1 else 'are'} NaN or infinite")
     elif values.size and values.min() == values.max():
         found.add(path, f"the {name} is constant ({values.flat[0]:g} everywhere)")
 
@@ -110,7 +110,7 @@ def _check_label(label: NDArray[Any], path: Path, release: VolumeRelease, found:
     strange = {value: number for value, number in present.items() if value not in release.labels}
     if not strange:
         return
-    listed = ", ".join(f"{value:g} ({number:,} voxels)" for value, number in list(strange.items())[:_SHOWN])
+    listed = ", ".join(f"{value:g} ({_voxels(number)})" for value, number in list(strange.items())[:_SHOWN])
     more = f" and {len(strange) - _SHOWN:,} more values" if len(strange) > _SHOWN else ""
     whole = all(value.is_integer() for value in strange)
     fitting = [name for known, name in _KNOWN_VALUES[release.modality].items() if set(present) <= known]
@@ -123,3 +123,7 @@ def _digest(values: NDArray[np.float32]) -> str:
     content = hashlib.blake2b(repr(values.shape).encode(), digest_size=16)
     content.update(np.ascontiguousarray(values).data)
     return content.hexdigest()
+
+
+def _voxels(number: int) -> str:
+    return f"{number:,} voxel{'' if number == 1 else 's'}"

@@ -74,7 +74,7 @@ def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
         values = {int(value): str(name) for value, name in content["labels"].items()}
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; unpack Task01_BrainTumour again (from {LAYOUT.source}).") from None
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} cannot be read ({error!r}); expected modality and labels by number.") from error
     places = {_CHANNELS.get(name.lower()): index for index, name in modality.items()}
     classes = {value: _CLASSES.get(name.lower()) for value, name in values.items() if value != 0}
