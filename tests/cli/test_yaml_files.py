@@ -55,8 +55,14 @@ def test_each_method_runs_and_is_recorded(adpfl_bench: Run, method: str) -> None
 @pytest.mark.parametrize("task", TASKS)
 def test_each_place_runs_every_task(adpfl_bench: Run, task: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
+    volumes = "volumes" in (TOP / "tasks" / f"{task}.yaml").read_text()
+    shrunk = ["--data.patch_size=[16,16,16]"] if volumes else ["--data.image_size=[32,32]"]
+    cases = 16 if volumes or "slices" in task else 32
     here = {
-        "phantom": ["--federated.rounds=1", "--data.phantom_cases=32", "--data.image_size=[32,32]"],
+        "phantom": [
+            *("--federated.rounds=1", "--federated.local_epochs=1"),
+            *(f"--data.phantom_cases={cases}", *shrunk),
+        ],
         "gpu": ["--trainer.accelerator=cpu", "--data.num_workers=1", "--data.root=phantom"],
     }
     assert adpfl_bench("fit", "--config", f"configs/{place}.yaml", *here.get(place, []), task=task) == 0
