@@ -66,7 +66,9 @@ def main() -> int:
             way()
             seconds[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    print(f"{prediction.sum() / 1000:.0f} and {target.sum() / 1000:.0f} ml in {'x'.join(map(str, SHAPE))} voxels of 1 mm")
+    print(
+        f"{prediction.sum() / 1000:.0f} and {target.sum() / 1000:.0f} ml in {'x'.join(map(str, SHAPE))} voxels of 1 mm"
+    )
     for name, value in values.items():
         print(f"  {name:<24} {value:>9.5f}   {1000 * medians[name]:>7.0f} ms")
     differences = {

@@ -56,7 +56,10 @@ def read_examples(run: ScoredRun) -> dict[str, Example]:
     columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
     lines = zip(arrays["case"], *columns, strict=True)
     try:
-        return {str(case): Example(str(client), *masks, regions) for case, client, *masks in lines}
+        return {
+            str(case): Example(str(client), image, truth, prediction, regions)
+            for case, client, image, truth, prediction in lines
+        }
     except ValueError:
         return {}
 

@@ -15,13 +15,24 @@ from types import MappingProxyType
 from adpfl_bench.data.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.data.phantoms.isic import IsicWriter
 from adpfl_bench.data.phantoms.marker import Marker, read_marker
+from adpfl_bench.data.phantoms.volumes.brats import Brats2021Writer, Brats2023Writer, Brats2024Writer
 from adpfl_bench.data.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.data.phantoms.volumes.lgg import LggWriter
+from adpfl_bench.data.phantoms.volumes.msd_brain import MsdBrainWriter
 from adpfl_bench.data.phantoms.writer import PhantomWriter
 from adpfl_bench.errors import ConfigError, DataError
 
-WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType(
-    {writer.name: writer for writer in (Ham10000Writer, IsicWriter, KitsWriter)}
+_WRITERS: tuple[type[PhantomWriter], ...] = (
+    Ham10000Writer,
+    IsicWriter,
+    KitsWriter,
+    Brats2021Writer,
+    Brats2023Writer,
+    Brats2024Writer,
+    MsdBrainWriter,
+    LggWriter,
 )
+WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType({writer.name: writer for writer in _WRITERS})
 """The datasets there are phantoms of, by name."""
 
 

@@ -9,7 +9,7 @@ from adpfl_bench.data.phantoms.cohort import make_writer, write_phantom
 
 
 def phantom(
-    dataset: Literal["ham10000", "isic", "kits"],
+    dataset: Literal["ham10000", "isic", "kits", "brats2021", "brats2023", "brats2024", "msd_brain", "lgg"],
     output: Path | None = None,
     cases: int = 240,
     seed: int = 0,

@@ -46,7 +46,10 @@ def test_tolerances_are_the_official_ones():
 @pytest.mark.parametrize("region", TOLERANCES)
 @pytest.mark.parametrize("spacing", [(0.8, 0.8, 3.0), (1.0, 0.7, 0.7)])
 def test_equals_brute_force(region, spacing):
-    prediction, target = ellipsoid((24, 22, 12), (12, 11, 6), (8, 7, 3)), ellipsoid((24, 22, 12), (13, 11, 6), (8, 6, 4))
+    prediction, target = (
+        ellipsoid((24, 22, 12), (12, 11, 6), (8, 7, 3)),
+        ellipsoid((24, 22, 12), (13, 11, 6), (8, 6, 4)),
+    )
     expected = brute_force(prediction, target, TOLERANCES[region], spacing)
     assert 0.3 < expected < 1
     found = normalized_surface_distance(prediction, target, TOLERANCES[region], spacing)

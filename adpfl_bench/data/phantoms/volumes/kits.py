@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from adpfl_bench.data.phantoms.volumes.abdomen import draw_body, paint_abdomen
 from adpfl_bench.data.phantoms.volumes.canvas import Canvas
 from adpfl_bench.data.phantoms.volumes.contrast import FAT, PHASES
-from adpfl_bench.data.phantoms.volumes.ct_scanner import SITES, CtSite, assign_sites, scan
+from adpfl_bench.data.phantoms.volumes.ct_scanner import SITES, CtSite, scan
 from adpfl_bench.data.phantoms.volumes.kidneys import draw_kidneys, paint_kidneys
 from adpfl_bench.data.phantoms.volumes.label_maps import digest_label_maps, find_label_maps, have_cysts, read_label_map
 from adpfl_bench.data.phantoms.volumes.placement import place_body
+from adpfl_bench.data.phantoms.volumes.site_shares import assign_sites
 from adpfl_bench.data.phantoms.volumes.space import Space, save_nifti
 from adpfl_bench.data.phantoms.writer import PhantomWriter
 from adpfl_bench.errors import ConfigError
@@ -121,7 +122,7 @@ class KitsWriter(PhantomWriter):
 
     @cached_property
     def _sites(self) -> list[str]:
-        return list(assign_sites(self.cases))
+        return list(assign_sites(self.cases, SITES))
 
     @cached_property
     def _maps(self) -> list[Path]:

@@ -9,8 +9,9 @@ from test_phantom_cohort import files, fingerprint
 
 from adpfl_bench.data.phantoms import read_marker, write_phantom
 from adpfl_bench.data.phantoms.cohort import make_writer
-from adpfl_bench.data.phantoms.volumes.ct_scanner import SITES, assign_sites
+from adpfl_bench.data.phantoms.volumes.ct_scanner import SITES
 from adpfl_bench.data.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.data.phantoms.volumes.site_shares import assign_sites
 from adpfl_bench.errors import ConfigError, DataError
 
 TINY = (16, 24, 24)
@@ -117,7 +118,7 @@ def test_site_sizes_add_up_and_follow_their_shares(cases):
 
 
 def test_more_cases_keep_the_sites_of_the_first():
-    assert list(assign_sites(100))[:30] == list(assign_sites(30))
+    assert list(assign_sites(100, SITES))[:30] == list(assign_sites(30, SITES))
 
 
 # Real label maps
