@@ -10,6 +10,7 @@ from scipy.spatial.distance import cdist
 from adpfl_bench.label_scheme import KITS
 from adpfl_bench.metrics.functional import normalized_surface_distance
 
+SHAPE = (24, 22, 12)
 TOLERANCES = {
     "kidney_and_masses": 1.0330772532390826,
     "masses": 1.1328796488598762,
@@ -47,8 +48,8 @@ def test_tolerances_are_the_official_ones():
 @pytest.mark.parametrize("spacing", [(0.8, 0.8, 3.0), (1.0, 0.7, 0.7)])
 def test_equals_brute_force(region, spacing):
     prediction, target = (
-        ellipsoid((24, 22, 12), (12, 11, 6), (8, 7, 3)),
-        ellipsoid((24, 22, 12), (13, 11, 6), (8, 6, 4)),
+        ellipsoid(SHAPE, (12, 11, 6), (8, 7, 3)),
+        ellipsoid(SHAPE, (13, 11, 6), (8, 6, 4)),
     )
     expected = brute_force(prediction, target, TOLERANCES[region], spacing)
     assert 0.3 < expected < 1

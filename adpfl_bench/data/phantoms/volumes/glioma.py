@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from adpfl_bench.data.phantoms.volumes.brain import CSF, OUTSIDE, WHITE, TissueMap, within
@@ -77,6 +78,11 @@ def draw_glioma(
         has_core = has_core or kind == "high grade"
         labels[inside] = NETC if has_core else ET
         labels[inside & (core < rim_depth) & (gaps > -1.4)] = ET
+    # White matter on the other side of a ventricle, which the tumour's sphere reaches and the tumour does not.
+    parts, _ = scipy.ndimage.label(labels > 0)
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    labels[parts != sizes.argmax()] = 0
     if not labels.any():
         nearest = np.abs(spread - spread.max()).argmin()
         labels.flat[nearest] = SNFH

@@ -18,7 +18,7 @@ _VALUES = {SNFH: 1, NETC: 2, ET: 3}
 
 
 class MsdBrainWriter(BrainWriter):
-    """Writes ``dataset.json``, 4-D images in ``imagesTr``, and label maps with the Decathlon's values in ``labelsTr``."""
+    """Writes ``dataset.json``, 4-D images in ``imagesTr``, and label maps with its own values in ``labelsTr``."""
 
     name: ClassVar[str] = "msd_brain"
 
