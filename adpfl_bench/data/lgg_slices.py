@@ -20,13 +20,20 @@ class LGGSlicesDataModule(ImageDataModule):
     Args:
         root: Folder with ``kaggle_3m`` or with the patients' folders, or ``phantom``.
         partition: Who holds which patients; by default the institutions.
+        phantom_size: Slices, rows and columns of phantom patients.
         **images: Further arguments of ImageDataModule.
     """
 
     dataset = "lgg"
 
-    def __init__(self, root: Path, partition: Partition | None = None, **images: Any) -> None:
-        super().__init__(root, partition or NaturalPartition(), **images)
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition | None = None,
+        phantom_size: tuple[int, ...] = (24, 96, 96),
+        **images: Any,
+    ) -> None:
+        super().__init__(root, partition or NaturalPartition(), phantom_size=phantom_size, **images)
 
     def scan(self, root: Path) -> list[Case]:
         """List the slices of all patients."""
