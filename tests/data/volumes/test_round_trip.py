@@ -1,0 +1,63 @@
+"""A label map, prepared with the settings of its task, cut into windows, stitched and brought back, is still itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from adpfl_bench.data.partition import IIDPartition
+from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.data.volumes.brain_datamodules import BraTSDataModule, LGGDataModule, MSDBrainDataModule
+from adpfl_bench.data.volumes.kits_datamodule import KiTSDataModule
+from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.metrics.functional import dice
+from adpfl_bench.tasks.brain_tumour import BrainTumorTask
+from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
+
+TOP = Path(__file__).resolve().parents[3]
+MODULES = {
+    "kits": (KiTSDataModule, KidneyTumorTask, "kits", (72, 200, 200)),
+    "brats": (BraTSDataModule, BrainTumorTask, "brats2021", (120, 146, 104)),
+    "brats2024": (BraTSDataModule, BrainTumorTask, "brats2024", (120, 146, 104)),
+    "msd_brain": (MSDBrainDataModule, BrainTumorTask, "msd_brain", (120, 146, 104)),
+    "lgg": (LGGDataModule, BrainTumorTask, "lgg", (24, 96, 96)),
+}
+
+
+class Echo(nn.Module):
+    """Takes the channels of its windows for logits."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_label_maps_survive_the_whole_way(tmp_path: Path, name: str) -> None:
+    module, task_class, layout, size = MODULES[name]
+    content = yaml.safe_load((TOP / "tasks" / f"{name}.yaml").read_text())
+    settings, scheme = content["data"]["init_args"], SCHEMES[content["model"]["init_args"]["label_scheme"]]
+    write_phantom(layout, tmp_path / "data", 1, 0, size)
+    kept = {key: settings[key] for key in ("spacing", "patch_size", "ct_window") if key in settings}
+    data = module(tmp_path / "data", IIDPartition(1), cache_directory=tmp_path / "cache", **kept)
+    data.scheme = scheme
+    data.setup("test")
+    task = task_class(scheme.name, network="UNet", network_arguments={"channels": [4, 8], "strides": [2]})
+    task.network = Echo()
+    (case,) = data.clients[0].cases
+    stored, record = data._volumes[case.case_id], data.evaluation_case(case, native=True)
+    logits = np.where(scheme.masks(stored.read_label(), scheme.predicted), 1.0, -1.0)
+    batch = {key: [value] for key, value in record.items()}
+    batch["image"] = torch.from_numpy(logits).float()[None]
+    (masks,) = task.segment(batch)
+    truth = record["label"].numpy().astype(bool)
+    assert masks.shape == truth.shape
+    scores = {
+        region: dice(mask, target)
+        for region, mask, target in zip(task.regions, masks, truth, strict=True)
+        if target.any()
+    }
+    assert len(scores) >= len(scheme.predicted)
+    assert min(scores.values()) >= 0.97, scores
