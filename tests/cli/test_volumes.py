@@ -1,0 +1,144 @@
+"""Volumes through the command line: predictions as files, preparing beforehand, natural clients, slices."""
+
+import csv
+import json
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from adpfl_bench.cli import main
+from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.data.volumes.brats import RELEASES
+from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.metrics.functional import dice
+from tests.cli.conftest import Run, finish, start
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "cases.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ADPFL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("task", ["kits", "brats2024"])
+def test_predictions_are_files_like_the_sources_and_score_as_recorded(
+    adpfl_bench: Run, phantom_folder: Path, task: str
+) -> None:
+    longer = ["--federated.rounds=3", "--federated.local_epochs=3", "--model.optimizer.init_args.lr=0.01"]
+    assert adpfl_bench("fit", *longer, task=task) == 0
+    assert adpfl_bench("predict", *longer, task=task) == 0
+    run = Path("runs") / task / "fedavg/seed0"
+    record = json.loads((run / "run.json").read_text())
+    layout = {"kits": "kits", "brats2024": "brats2024"}[task]
+    size = "16x32x32" if task == "kits" else "24x24x20"
+    root = phantom_folder / f"{layout}-16cases-{size}-seed0"
+    scheme = SCHEMES[task]
+    assert record["data"]["release"] == {"kits": "KiTS23", "brats2024": "BraTS 2024 GLI"}[task]
+    scored = [row for row in rows(run) if row["split"] == "test"]
+    assert {row["region"] for row in scored} == set(scheme.regions)
+    assert {row["hd95_unit"] for row in scored} == {"mm"}
+    for case in {row["case"] for row in scored}:
+        if task == "kits":
+            source = nib.load(root / "dataset" / case / "segmentation.nii.gz")
+        else:
+            source = nib.load(root / case / f"{case}-seg.nii.gz")
+        written = nib.load(run / "predictions" / f"{case}.nii.gz")
+        assert written.shape == source.shape
+        np.testing.assert_array_equal(written.affine, source.affine)
+        truth, prediction = (np.asarray(image.dataobj).astype(np.uint8) for image in (source, written))
+        for row in scored:
+            if row["case"] == case:
+                masks = [scheme.masks(values, [row["region"]])[0] for values in (prediction, truth)]
+                assert float(row["dice"]) == pytest.approx(dice(*masks), abs=1e-12), row["region"]
+
+
+def test_files_that_were_prepared_beforehand_are_found(
+    adpfl_bench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "lgg"
+    write_phantom("lgg", root, 16, 0, (8, 32, 32))
+    assert main(["prepare", "lgg", "--root", str(root)]) == 0
+    printed = capsys.readouterr().out
+    assert "TCGA-LGG, 16 cases" in printed
+    assert "16 of them prepared now" in printed
+    assert main(["prepare", "lgg", "--root", str(root)]) == 0
+    assert "0 of them prepared now" in capsys.readouterr().out
+    assert adpfl_bench("fit", f"--data.root={root}", task="lgg") == 0
+    assert "preparing" not in capsys.readouterr().err
+
+
+def test_prepare_names_damaged_cases_and_leaves_out_what_it_is_told_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "brats"
+    write_phantom("brats2021", root, 4, 0, (20, 20, 16))
+    (root / "BraTS2021_90002" / "BraTS2021_90002_t2.nii.gz").write_bytes(b"")
+    assert main(["prepare", "brats", "--root", str(root), "--spacing", "[3,3,3]"]) == 1
+    assert "BraTS2021_90002" in capsys.readouterr().err
+    excluded = ["--exclude", '["BraTS2021_90002"]']
+    assert main(["prepare", "brats", "--root", str(root), "--spacing", "[3,3,3]", *excluded]) == 0
+    assert "3 cases are in" in capsys.readouterr().out
+    assert main(["prepare", "brats", "--root", str(root), "--release", "BraTS 1999"]) == 1
+    error = capsys.readouterr().err
+    assert all(name in error for name in RELEASES)
+
+
+def test_institutions_are_clients_of_slices_and_of_volumes(adpfl_bench: Run) -> None:
+    for task in ("lgg", "lgg_slices"):
+        assert adpfl_bench("fit", task=task) == 0
+        data = json.loads((Path("runs") / task / "fedavg/seed0/run.json").read_text())["data"]
+        assert set(data["clients"]) == {"CS", "DU", "EZ", "FG", "HT"}
+        scored = rows(Path("runs") / task / "fedavg/seed0")
+        assert {row["hd95_unit"] for row in scored} == {"px"}
+        patients = {row["patient"] for row in scored}
+        assert all(patient.count("_") == 2 for patient in patients)
+
+
+def test_a_wrong_task_for_a_folder_is_named(
+    adpfl_bench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "data"
+    write_phantom("kits", root, 4, 0, (16, 20, 20))
+    assert adpfl_bench("fit", f"--data.root={root}", task="brats") == 1
+    assert "looks like KiTS" in capsys.readouterr().err
+    assert adpfl_bench("fit", f"--data.root={root}", "--model.label_scheme=kits19", task="kits") == 1
+    assert "--model.label_scheme kits" in capsys.readouterr().err
+
+
+def test_a_killed_run_on_volumes_goes_on_as_if_it_had_not_been(empty_folder: Path, phantom_folder: Path) -> None:
+    def arguments(run: str) -> list[str]:
+        configs = ("tasks/brats.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml")
+        return [
+            "fit",
+            *(f"--config={config}" for config in configs),
+            *(f"--data.phantom_directory={phantom_folder}", f"--trainer.default_root_dir={run}"),
+            *("--federated.rounds=6", "--federated.local_epochs=2"),
+        ]
+
+    finish(start(empty_folder, arguments("whole")))
+    process = start(empty_folder, arguments("killed"))
+    checkpoint, deadline = empty_folder / "killed" / "checkpoints" / "last.ckpt", time.monotonic() + 120
+    while not checkpoint.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert not (empty_folder / "killed" / "cases.csv").exists()
+    finish(start(empty_folder, [*arguments("killed"), "--ckpt_path=last"]))
+    weights = [
+        torch.load(empty_folder / run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "killed")
+    ]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    for name in ("cases.csv", "rounds.csv"):
+        assert (empty_folder / "whole" / name).read_text() == (empty_folder / "killed" / name).read_text()
