@@ -107,6 +107,7 @@ class RunRecorder(Callback):
                 "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
                 "scored_round": None,
                 "selection": "last round",
+                "surface_tolerance": _tolerances(pl_module),
             },
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
             "wall_seconds": 0.0,
@@ -123,7 +124,7 @@ class RunRecorder(Callback):
         sizes = ", ".join(f"{name} {size['train']}" for name, size in data["clients"].items())
         return (
             f"{self.task} / {self.method} / seed {self._record['seed']}: {data['cases']} {data['kind']} cases,"
-            f" {len(data['clients'])} clients (training records: {sizes});"
+            f" {len(data['clients'])} clients (training cases: {sizes});"
             f" {model['parameters']:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}"
         )
 
@@ -215,3 +216,8 @@ def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMet
 
 def _privacy(trainer: Trainer) -> DifferentialPrivacy:
     return find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy(unit="none")
+
+
+def _tolerances(task: LightningModule) -> dict[str, float]:
+    """Tolerance of each region's normalised surface distance, in the unit of its distances."""
+    return {name: task.tolerance(name) for name in task.regions} if isinstance(task, SegmentationTask) else {}

@@ -10,6 +10,10 @@ LEGEND = (
     " no round is picked.",
     "SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the standard"
     " deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
+    "HD95 (edge voxels): the larger of the two directed 95th percentiles of distances between edge voxels, each"
+    " counted once; MONAI's definition. NSD (area): the share of both surfaces, weighted by area, that lies within a"
+    " tolerance of the other; the definition of the surface-distance package and of KiTS. The two take surfaces"
+    " differently: compare neither with tables that use the other's.",
     "HD95 and NSD count a missed structure, with the image diagonal and with 0. Missed: cases in which exactly one of"
     " prediction and truth is empty, out of cases times seeds.",
     "Worst client: the client with the lowest mean Dice. Spread: best client minus worst client, in points of Dice.",
@@ -30,11 +34,12 @@ def table_notes(table: Table) -> list[str]:
 
 
 def _tolerance(table: Table) -> list[str]:
-    tolerances = {variant.runs[0].settings.get("model.init_args.surface_tolerance") for variant in table.group.variants}
+    runs = [run for variant in table.group.variants for run in variant.runs]
+    tolerances = {run.surface_tolerance(table.region) for run in runs}
     unit = table.rows[0].hd95_unit
     if len(tolerances) > 1:
         return ["NSD must not be compared here: the methods were scored at different tolerances."]
-    return [f"NSD is taken at a tolerance of {value} {unit}." for value in tolerances if value is not None]
+    return [f"NSD is taken at a tolerance of {value:.4g} {unit}." for value in tolerances if value is not None]
 
 
 def _gap(table: Table) -> list[str]:

@@ -73,6 +73,11 @@ class ScoredRun:
         block: dict[str, Any] = self.record["privacy"]
         return block
 
+    def surface_tolerance(self, region: str) -> float | None:
+        """Tolerance of a region's normalised surface distance; ``None`` where the record does not state it."""
+        stated = (self.record.get("model") or {}).get("surface_tolerance") or {}
+        return float(stated[region]) if region in stated else None
+
     @cached_property
     def settings(self) -> dict[str, str]:
         """Everything of the configuration that can change the scores, except the seed."""

@@ -61,7 +61,7 @@ def write_run(
         "federated": {"rounds": 3},
         "privacy": privacy,
         "rounds_completed": 3,
-        "model": {"scored_round": 3, "parameters": 1234},
+        "model": {"scored_round": 3, "parameters": 1234, "surface_tolerance": {"lesion": 2.0}},
         "started": "2026-01-01T00:00:00+00:00",
         "wall_seconds": 10.0 + seed,
         "peak_memory_mb": 100.0 + seed,
@@ -71,7 +71,7 @@ def write_run(
         "config_sha256": "c" * 64,
         "config": {
             "seed_everything": seed,
-            "model": {"init_args": {"lr": learning_rate, "surface_tolerance": 2.0}},
+            "model": {"init_args": {"lr": learning_rate}},
             "data": {"init_args": {"root": str(folder)}},
             "federated": {"rounds": 3, "seed": seed},
             "privacy": {"unit": privacy["unit"]},

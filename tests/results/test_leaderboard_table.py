@@ -155,7 +155,7 @@ def test_unequal_seeds_and_unequal_settings_are_said(tmp_path):
     notes = "\n".join(table_notes(table))
     assert "same seeds (fedavg: 0, 1; " in notes
     assert "model.init_args.lr is 0.1 (adp_fl, dp_fl, fedavg), 0.5 (fedprox)" in notes
-    assert "tolerance of 2.0 px" in notes
+    assert "tolerance of 2 px" in notes
 
 
 def test_rows_are_plain_values(tmp_path):

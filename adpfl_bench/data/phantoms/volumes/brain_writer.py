@@ -24,7 +24,7 @@ from adpfl_bench.seeding import numpy_generator
 
 @dataclass(frozen=True)
 class Scan:
-    """One scan of a patient: who, and the how-manieth."""
+    """One scan: of which patient, and at which of its time points, both counted from 0."""
 
     patient: int
     time_point: int
@@ -43,7 +43,7 @@ class BrainWriter(PhantomWriter, ABC):
     sites: ClassVar[Mapping[str, MriSite]] = MRI_SITES
     sequences: ClassVar[tuple[str, ...]] = SEQUENCES
     every_second_scan: ClassVar[int] = 0
-    """Every how-manieth patient has two time points; 0 for none."""
+    """One patient in so many has two time points; 0 for none."""
 
     @property
     def site_sizes(self) -> Mapping[str, int]:

@@ -48,7 +48,7 @@ def draw_glioma(
     scale = (growth or Growth()).size
     side = generator.choice([-1, 1])
     centre = (side * generator.uniform(24, 38), generator.uniform(-42, 38), generator.uniform(0, 36))
-    radius = generator.uniform(23, 38)
+    radius = generator.uniform(21, 33)
     core_radius = radius * generator.uniform(0.52, 0.72)
     stretch = generator.uniform(0.85, 1.18, (2, 3))
     rim = generator.uniform(4.5, 8.5)
@@ -59,13 +59,13 @@ def draw_glioma(
         x, y, z = scale * size * stretches
         return depth_in_ellipsoid(space, centre, (float(x), float(y), float(z)))
 
-    spread = depth(radius, stretch[0]) + 0.25 * lobes
+    spread = depth(radius, stretch[0]) + 0.2 * lobes
     core = depth(core_radius, stretch[1]) + 0.14 * bumps
     brain = tissue != OUTSIDE
     labels = np.zeros(space.shape, dtype=np.uint8)
     labels[(spread > 0) & within(tissue, WHITE)] = SNFH
     labels[(spread > 0.3) & brain & ~within(tissue, CSF)] = SNFH
-    inside = (core > 0) & brain
+    inside = (core > 0) & brain & ~within(tissue, CSF)
     rim_depth = rim / (scale * core_radius)
     if kind == "low grade":
         labels[inside & (core > 0.35)] = NETC

@@ -56,10 +56,11 @@ def smooth_field(generator: np.random.Generator, space: Space, wavelength: float
     """
     extent = [n * edge for n, edge in zip(space.shape, space.spacing, strict=True)]
     nodes = [max(4, round(2 * length / wavelength) + 3) for length in extent]
-    coarse = generator.standard_normal(nodes, dtype=np.float32)
-    factors = [n / m for n, m in zip(space.shape, nodes, strict=True)]
-    field = scipy.ndimage.zoom(coarse, factors, order=3, mode="nearest", grid_mode=True)
-    field = field[tuple(slice(0, n) for n in space.shape)]
+    field = generator.standard_normal(nodes, dtype=np.float32)
+    for axis, (n, m) in enumerate(zip(space.shape, nodes, strict=True)):
+        # Splines of a product grid are products of splines: one axis at a time is many times faster than all at once.
+        weights = scipy.ndimage.zoom(np.eye(m, dtype=np.float32), (n / m, 1), order=3, mode="nearest", grid_mode=True)
+        field = np.moveaxis(np.tensordot(weights, field, axes=(1, axis)), 0, axis)
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-6), dtype=np.float32)
 
 
