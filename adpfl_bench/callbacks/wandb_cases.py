@@ -45,8 +45,8 @@ def _image(wandb: Any, example: dict[str, Any], task: SegmentationTask) -> Any:
             classes[mask] = index
         return classes
 
-    channels = example["image"]  # of MRI and CT the first is shown, in grey
-    pixels = channels.transpose(1, 2, 0) if len(channels) == 3 else channels[0]
+    channels = example["image"]  # of brain MRI the last is shown, FLAIR, in grey
+    pixels = channels.transpose(1, 2, 0) if len(channels) == 3 else channels[-1]
     pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-6)
     return wandb.Image(
         (255 * pixels).astype(np.uint8),

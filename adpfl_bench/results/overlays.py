@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from adpfl_bench.errors import RecordError
 from adpfl_bench.results.comparability import Group, Variant
 from adpfl_bench.results.picture import Picture, to_png
 from adpfl_bench.results.scored_run import ScoredRun
@@ -74,29 +75,74 @@ def draw_overlays(group: Group) -> Picture | None:
         ``None`` where no method kept a case.
     """
     shown = _shown_runs(group)
+    rows, without = _rows(shown, _MOST_CASES)
+    if not rows:
+        return None
+    png = _draw(rows)
+    labels = list(rows[0].predictions)
+    seeds = ", ".join(f"{variant.label} {run.seed}" for variant, run in shown if variant.label in labels)
+    scores = "; ".join(f"{row.case}: " + ", ".join(f"{label} {row.scores[label]}" for label in labels) for row in rows)
+    missing = f" {', '.join(without)} kept no cases." if without else ""
+    return Picture(
+        png,
+        alt=f"{len(rows)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
+        caption=(
+            f"{_colour_key(rows[0].example)} These are the first cases of"
+            " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
+            f" Seeds: {seeds}.{missing}"
+        ),
+    )
+
+
+def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
+    """Draw the first cases of several groups under each other, as far as all have the same methods.
+
+    The picture in the README is made from runs on phantoms of three modalities, each method under one seed::
+
+        python -c "from pathlib import Path; from adpfl_bench.errors import RecordError
+    from adpfl_bench.results.comparability import compare_runs, find_runs;
+        from adpfl_bench.results.overlays import draw_groups;
+        Path('docs/images/modalities.png').write_bytes(draw_groups(compare_runs(find_runs([Path('runs')]))[0]))"
+
+    Args:
+        groups: Comparable runs, as :func:`~adpfl_bench.results.comparability.compare_runs` returns them.
+        cases: Cases of each group.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        RecordError: A group kept no case, or has other methods than the first.
+    """
+    rows: list[_Row] = []
+    for group in groups:
+        of_group, _ = _rows(_shown_runs(group), cases)
+        if not of_group or (rows and list(of_group[0].predictions) != list(rows[0].predictions)):
+            raise RecordError(f"{group.heading} has no example cases of the same methods as the other groups.")
+        rows += of_group
+    return _draw(rows)
+
+
+@dataclass(frozen=True)
+class _Row:
+    case: str
+    example: Example
+    predictions: dict[str, Example]
+    scores: dict[str, str]
+
+
+def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_Row], list[str]]:
+    """The cases that all methods with examples kept, and the methods without."""
     examples = {variant.label: read_examples(run) for variant, run in shown}
     kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
     common = set.intersection(*(set(examples[label]) for label, _ in kept)) if kept else set()
-    if not common:
-        return None
-    cases = _chosen(examples[kept[0][0]], common)
     dice = {label: _dice(run) for label, run in kept}
-    png = _draw(cases, {label: examples[label] for label, _ in kept}, dice)
-    seeds = ", ".join(f"{label} {run.seed}" for label, run in kept)
-    scores = "; ".join(
-        f"{case}: " + ", ".join(f"{label} {_dice_text(dice[label][case])}" for label, _ in kept) for case in cases
-    )
-    missing = [variant.label for variant, _ in shown if not examples[variant.label]]
-    without = f" {', '.join(missing)} kept no cases." if missing else ""
-    return Picture(
-        png,
-        alt=f"{len(cases)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
-        caption=(
-            f"{_colour_key(examples[kept[0][0]][cases[0]])} These are the first cases of"
-            " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
-            f" Seeds: {seeds}.{without}"
-        ),
-    )
+    rows = []
+    for case in _chosen(examples[kept[0][0]], common, most) if kept else []:
+        predictions = {label: examples[label][case] for label, _ in kept}
+        scores = {label: _dice_text(dice[label][case]) for label, _ in kept}
+        rows.append(_Row(case, predictions[kept[0][0]], predictions, scores))
+    return rows, [variant.label for variant, _ in shown if not examples[variant.label]]
 
 
 def _colour_key(example: Example) -> str:
@@ -115,14 +161,14 @@ def _shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
     return [(v, next((run for run in v.runs if run.seed == seed), v.runs[0])) for v in variants]
 
 
-def _chosen(examples: Mapping[str, Example], common: set[str]) -> list[str]:
+def _chosen(examples: Mapping[str, Example], common: set[str], most: int) -> list[str]:
     turns: dict[str, int] = {}
     order: list[tuple[int, int, str]] = []
     for case, example in examples.items():
         if case in common:
             turns[example.client] = turn = turns.get(example.client, 0) + 1
             order.append((turn, len(order), case))
-    return [case for _, _, case in sorted(order)[:_MOST_CASES]]
+    return [case for _, _, case in sorted(order)[:most]]
 
 
 def _dice(run: ScoredRun) -> dict[str, dict[str, float]]:
@@ -138,35 +184,29 @@ def _dice_text(by_region: Mapping[str, float]) -> str:
     return " ".join(f"{region} {value:.2f}" for region, value in sorted(by_region.items()))
 
 
-def _draw(
-    cases: Sequence[str],
-    examples: Mapping[str, Mapping[str, Example]],
-    dice: Mapping[str, Mapping[str, Mapping[str, float]]],
-) -> bytes:
+def _draw(rows: Sequence[_Row]) -> bytes:
     from matplotlib.figure import Figure  # deferred: only a picture needs it
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    first = next(iter(examples.values()))
-    height, width = _plane(first[cases[0]])[0].shape[:2]
-    cell = _CELL_INCHES * height / width
-    columns = 2 + len(examples)
+    labels = list(rows[0].predictions)
+    planes = [_plane(row.example) for row in rows]
+    heights = [_CELL_INCHES * image.shape[0] / image.shape[1] + 0.36 for image, _, _ in planes]
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
-    figure = Figure(figsize=(columns * _CELL_INCHES, len(cases) * (cell + 0.36) + 0.4), layout=engine)
-    axes = figure.subplots(len(cases), columns, squeeze=False)
-    for line, case in zip(axes, cases, strict=True):
-        image, truth, _ = _plane(first[case])
+    figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.4), layout=engine)
+    axes = figure.subplots(len(rows), 2 + len(labels), squeeze=False, gridspec_kw={"height_ratios": heights})
+    for line, row, (image, truth, _) in zip(axes, rows, planes, strict=True):
         for axis in line:
             axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
             axis.set_xlabel(" ", fontsize=8)
-        line[0].set_xlabel(f"{case}\n{first[case].client}", fontsize=7, parse_math=False)
+        line[0].set_xlabel(f"{row.case}\n{row.example.client}", fontsize=7, parse_math=False)
         _outline(line[1], truth, [_TRUTH_COLOUR] if len(truth) == 1 else _REGION_COLOURS)
-        for axis, (label, of_method) in zip(line[2:], examples.items(), strict=True):
+        for axis, label in zip(line[2:], labels, strict=True):
             _outline(axis, truth, [_TRUTH_COLOUR])
-            _outline(axis, _plane(of_method[case])[2], _REGION_COLOURS)
-            axis.set_xlabel(_dice_text(dice[label][case]), fontsize=8, parse_math=False)
-    for axis, title in zip(axes[0], ["image", "truth", *examples], strict=True):
+            _outline(axis, _plane(row.predictions[label])[2], _REGION_COLOURS)
+            axis.set_xlabel(row.scores[label], fontsize=8, parse_math=False)
+    for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
         axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
     return to_png(figure, dpi=120)
 
@@ -177,7 +217,8 @@ def _plane(example: Example) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.ND
     if image.ndim == 4:
         index = int(truth.sum(axis=(0, 1, 2)).argmax())
         image, truth, prediction = image[..., index], truth[..., index], prediction[..., index]
-    plane = np.moveaxis(image, 0, -1) if len(image) == 3 else image[0]
+    # Three channels are colours; of more the last is shown, which is FLAIR in brain MRI.
+    plane = np.moveaxis(image, 0, -1) if len(image) == 3 else image[-1]
     low, high = np.percentile(plane, (0.5, 99.5))
     return np.clip((plane - low) / max(high - low, 1e-6), 0, 1), truth, prediction
 
