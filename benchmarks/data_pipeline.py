@@ -235,7 +235,7 @@ def main() -> None:
         write_phantom("brats2021", folder / "timed", given.cases, 0, tuple(given.volume))
         compare_pipelines(folder / "timed", folder, tuple(given.patch), given.draws, given.repetitions)
         shutil.rmtree(folder / "persistent")
-        write_phantom("brats2021", folder / "many", 200, 0)
+        write_phantom("brats2021", folder / "many", 200, 0, (48, 56, 40))
         prepared(folder / "many", folder / "cache")
         few, many = (peak_memory(folder / "many", folder / "cache", (48, 48, 48), n) for n in (20, 200))
         print(f"\npeak memory: {few:.0f} MiB with 20 cases, {many:.0f} MiB with 200: ratio {many / few:.2f}")
