@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.evaluation_loader import EvaluationCases, EvaluationLoader, SplitName
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.partition import Partition
 from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
@@ -25,8 +26,6 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.label_scheme import LabelScheme
 
 _log = logging.getLogger(__name__)
-
-SplitName = Literal["train", "validation", "test"]
 
 PHANTOM_ROOT = "phantom"
 """Given as the root, it asks for the dataset's phantom cohort."""
@@ -215,7 +214,7 @@ class FederatedDataModule(LightningDataModule, ABC):
     def _evaluation_loader(self, split: SplitName, native: bool) -> EvaluationLoader:
         key = (split, native)
         if key not in self._evaluation_loaders:
-            dataset = EvaluationCases(self, split, native)
+            dataset = EvaluationCases(self.evaluation_case, self.clients, split, native)
             if len(dataset) == 0:
                 raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
             self._evaluation_loaders[key] = EvaluationLoader(dataset, self.evaluation_batch_size, self.num_workers)
@@ -239,81 +238,3 @@ class FederatedDataModule(LightningDataModule, ABC):
             "partition": repr(self.partition),
             "split_seed": self.split_seed,
         }
-
-
-class EvaluationCases(Dataset[dict[str, Any]]):
-    """The cases of one split, client after client.
-
-    Args:
-        datamodule: Brings the cases.
-        split: Which cases.
-        native: Whether labels are on the grid of their own files.
-    """
-
-    def __init__(self, datamodule: FederatedDataModule, split: SplitName, native: bool) -> None:
-        self._bring = datamodule.evaluation_case
-        self._native = native
-        self._split = split
-        self._members = [(client.name, case) for client in datamodule.clients for case in getattr(client, split)]
-
-    def __len__(self) -> int:
-        """Number of cases."""
-        return len(self._members)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Bring a case with what its row in cases.csv says of it."""
-        client, case = self._members[index]
-        tags = {"case": case.case_id, "patient": case.patient_id, "client": client, "split": self._split}
-        return {**self._bring(case, self._native), **tags}
-
-    def batches(self, size: int) -> list[list[int]]:
-        """Group the cases into batches that do not mix clients."""
-        return list(_batches([client for client, _ in self._members], size))
-
-
-class EvaluationLoader:
-    """Brings a split in batches that do not mix clients.
-
-    It wraps a torch DataLoader, so that the Trainer, which would rebuild its sampler, leaves it as it is.
-
-    Args:
-        cases: The cases.
-        batch_size: Cases per batch.
-        num_workers: Worker processes.
-    """
-
-    def __init__(self, cases: EvaluationCases, batch_size: int, num_workers: int) -> None:
-        self._loader: DataLoader[dict[str, Any]] = DataLoader(
-            cases,
-            batch_sampler=cases.batches(batch_size),
-            collate_fn=_collate_cases,
-            num_workers=num_workers,
-            generator=torch.Generator(),
-        )
-
-    def __len__(self) -> int:
-        """Number of batches."""
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Iterate over the batches."""
-        return iter(self._loader)
-
-
-def _batches(clients: Sequence[str], size: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for index, client in enumerate(clients):
-        if batch and (len(batch) == size or clients[batch[0]] != client):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def _collate_cases(cases: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack the images; labels keep their own sizes."""
-    columns: dict[str, Any] = {key: [case[key] for case in cases] for key in cases[0]}
-    columns["image"] = torch.stack(columns["image"])
-    columns["client"], columns["split"] = columns["client"][0], columns["split"][0]
-    return columns
