@@ -1,5 +1,8 @@
 """Errors that a user can act on: each message says what was expected, what was found where, and what to do."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 class BenchError(Exception):
     """Base of every error that the command line prints as a sentence instead of a traceback."""

@@ -22,10 +22,7 @@ from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import count
 from adpfl_bench.data.surveys import Inventory, take_inventory
 from adpfl_bench.data.volumes.checks import CheckedCase, duplicate_problems
-from adpfl_bench.errors import ConfigError, DataError
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
 
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
 

@@ -12,7 +12,15 @@ HEAVY = ("torch", "lightning", "monai", "wandb", "matplotlib", "pandas")
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["phantom", "--help"], ["leaderboard", "--help"], ["verify", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["phantom", "--help"],
+        ["leaderboard", "--help"],
+        ["verify", "--help"],
+        ["prepare", "--help"],
+    ],
 )
 def test_command_answers_without_heavy_imports(arguments: list[str], tmp_path: Path) -> None:
     program = (

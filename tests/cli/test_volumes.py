@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from adpfl_bench.cli import main
+from adpfl_bench.data.case import Case
 from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.data.volumes import volume_cache
 from adpfl_bench.data.volumes.brats import RELEASES
 from adpfl_bench.label_scheme import SCHEMES
 from adpfl_bench.metrics.functional import dice
@@ -90,6 +92,30 @@ def test_prepare_names_damaged_cases_and_leaves_out_what_it_is_told_to(
     assert main(["prepare", "brats", "--root", str(root), "--release", "BraTS 1999"]) == 1
     error = capsys.readouterr().err
     assert all(name in error for name in RELEASES)
+
+
+def test_prepare_can_be_broken_off_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "lgg"
+    write_phantom("lgg", root, 4, 0, (8, 32, 32))
+    prepare = volume_cache.prepare_case
+
+    def interrupt(case: Case, *arguments: object) -> object:
+        if case.case_id.startswith("TCGA_CS"):
+            raise KeyboardInterrupt
+        return prepare(case, *arguments)
+
+    monkeypatch.setattr(volume_cache, "prepare_case", interrupt)
+    assert main(["prepare", "lgg", "--root", str(root), "--workers", "1"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setenv("ADPFL_CACHE", str(tmp_path / "cache"))
+    assert main(["prepare", "lgg", "--root", str(root)]) == 0
+    assert "4 cases are in" in (printed := capsys.readouterr().out)
+    assert "4 of them prepared now" not in printed
+    assert main(["prepare", "lgg", "--root", str(root), "--workers", "0"]) == 1
+    assert "at least 1 worker" in capsys.readouterr().err
 
 
 def test_institutions_are_clients_of_slices_and_of_volumes(adpfl_bench: Run) -> None:

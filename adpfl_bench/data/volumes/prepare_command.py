@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from adpfl_bench.data.volumes.msd_brain import survey_msd_brain
 from adpfl_bench.data.volumes.preparation import Preparation
 from adpfl_bench.data.volumes.release import Survey
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
+from adpfl_bench.errors import INTERRUPTED
 
 _SURVEYS: dict[str, tuple[Callable[[Path, str | None], Survey], str]] = {
     "kits": (survey_kits, "kits"),
@@ -39,7 +41,7 @@ def prepare(
     exclude: list[str] | None = None,
     cache_directory: Path | None = None,
     workers: int | None = None,
-) -> None:
+) -> int:
     """Check every volume of a dataset and prepare it for training, once; what is prepared already is kept.
 
     Training prepares what is missing by itself; this does it beforehand, and can be broken off and started again.
@@ -53,7 +55,7 @@ def prepare(
         exclude: Case ids to leave out.
         cache_directory: Where to keep prepared cases; by default the environment variable ADPFL_CACHE or
             ~/.cache/adpfl_bench.
-        workers: Threads that prepare; by default one for each processor.
+        workers: Threads that prepare; by default one for each processor, at most 8.
     """
     survey_of, task = _SURVEYS[dataset]
     settings = _task_settings(task)
@@ -65,11 +67,18 @@ def prepare(
         _three(spacing or settings.get("spacing")), ct_window or tuple(settings.get("ct_window", DEFAULT_WINDOW))
     )
     cases = [case for case in survey.cases if case.case_id not in left_out]
-    cache = VolumeCache(cases, survey.release, how, cache_directory, workers, say=lambda text: print(text, flush=True))
+    try:
+        cache = VolumeCache(
+            cases, survey.release, how, cache_directory, workers, say=lambda text: print(text, flush=True)
+        )
+    except KeyboardInterrupt:
+        print("adpfl-bench: interrupted; what was prepared stays, and the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
     print(
         f"{len(cache):,} cases are in {cache.directory} ({decimal(cache.nbytes)}), {cache.prepared:,} of them"
         f" prepared now. adpfl-bench fit --config tasks/{task}.yaml --data.root {root} finds them."
     )
+    return 0
 
 
 def _task_settings(task: str) -> dict[str, Any]:

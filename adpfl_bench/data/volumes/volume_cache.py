@@ -28,6 +28,9 @@ ADVICE = (
 )
 
 
+_MOST_WORKERS = 8
+
+
 class VolumeCache:
     """Prepared cases, each in a folder of its own; what is missing is prepared when the cache is made.
 
@@ -39,7 +42,8 @@ class VolumeCache:
         release: What they are.
         how: Spacing and intensities.
         directory: Where to keep them; by default the environment variable ``ADPFL_CACHE`` or ``~/.cache/adpfl_bench``.
-        workers: Threads that prepare; by default one for each processor.
+        workers: Threads that prepare; by default one for each processor, and at most 8, since each holds the volumes
+            of a case (a large CT takes several GiB).
         say: Is told, before it starts, what will be prepared and how large it may become.
 
     Raises:
@@ -57,6 +61,8 @@ class VolumeCache:
         workers: int | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
+        if workers is not None and workers < 1:
+            raise ConfigError(f"Volumes are prepared by at least 1 worker, but {workers} were asked for.")
         self.release = release
         self.how = how
         self.directory = (Path(directory) if directory else default_directory()) / release.name.replace(" ", "-")
@@ -153,4 +159,5 @@ class VolumeCache:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(processors, _MOST_WORKERS)
