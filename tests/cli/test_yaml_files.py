@@ -72,6 +72,17 @@ def test_each_place_runs_every_task(adpfl_bench: Run, task: str, place: str, mon
         assert written["config"]["trainer"]["precision"] == "bf16-mixed"
 
 
+@pytest.mark.parametrize("place", ["phantom", "smoke"])
+def test_what_shrinks_a_task_is_stated_for_each(place: str) -> None:
+    assert sorted(yaml.safe_load((TOP / "configs" / f"{place}.yaml").read_text())["by_task"]) == TASKS
+
+
+def test_each_task_on_volumes_states_its_memory() -> None:
+    for task in TASKS:
+        text = (TOP / "tasks" / f"{task}.yaml").read_text()
+        assert "patch_size" not in text or "# Expected memory of a training step: " in text, task
+
+
 def test_first_comment_of_each_method_states_its_guarantee() -> None:
     for method in METHODS:
         first = (TOP / "callbacks" / f"{method}.yaml").read_text().splitlines()[0]
