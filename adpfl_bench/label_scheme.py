@@ -54,10 +54,11 @@ class LabelScheme:
             Boolean masks [R, *grid].
         """
         names = tuple(self.regions) if regions is None else tuple(regions)
-        member = np.zeros((len(names), 256), dtype=np.bool_)
-        for row, name in enumerate(names):
-            member[row, [self.classes.index(cls) + 1 for cls in self.regions[name]]] = True
-        return np.stack([row[label_map] for row in member])
+        masks = np.zeros((len(names), *label_map.shape), dtype=np.bool_)
+        for mask, name in zip(masks, names, strict=True):
+            for cls in self.regions[name]:
+                mask |= label_map == self.classes.index(cls) + 1
+        return masks
 
     def paint(self, masks: Masks) -> LabelMap:
         """Make a label map of the masks that a network predicted.

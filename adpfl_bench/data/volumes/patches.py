@@ -63,7 +63,8 @@ class PatchRecords(Dataset[dict[str, Tensor]]):
         )
         pixels, label_map = read_patch(case, corner, self._size, self._background)
         image = torch.from_numpy(pixels).float()
-        label = torch.from_numpy(self._scheme.masks(label_map, self._scheme.predicted)).float()
+        masks = self._scheme.masks(label_map, self._scheme.predicted)
+        label = torch.from_numpy(masks.view(np.uint8)).float()  # torch converts bytes faster than truth values
         if self._augmentation is not None:
             image, label = augment(self._augmentation, image, label, derive_seed(key.seed, "augment"))
         return {"image": image, "label": label}
