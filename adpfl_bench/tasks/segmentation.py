@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adpfl_bench.errors import CheckpointError
+from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.label_scheme import LabelScheme
 from adpfl_bench.metrics.functional.region import score_region
 from adpfl_bench.results.case_row import CaseRow
@@ -27,6 +28,10 @@ from adpfl_bench.tasks.schedules import CosineOverRounds
 Mask = NDArray[np.bool_]
 
 _DEFAULT_TOLERANCE = 2.0
+# What torch says when a skip connection or the result does not fit, or when nothing is left to normalise.
+_SIZE_ERROR = re.compile(
+    r"Sizes of tensors must match|must match the size of tensor|must be the same as input size|more than 1 spatial elem"
+)
 
 
 class SegmentationTask(LightningModule):
@@ -109,8 +114,21 @@ class SegmentationTask(LightningModule):
         return dice_cross_entropy(self.network(image), label)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Mean loss of the batch's records."""
-        return self.record_losses(batch["image"], batch["label"]).mean()
+        """Mean loss of the batch's records.
+
+        Raises:
+            ConfigError: The network cannot take images of this size.
+        """
+        try:
+            return self.record_losses(batch["image"], batch["label"]).mean()
+        except (RuntimeError, ValueError) as error:
+            if not _SIZE_ERROR.search(str(error)):
+                raise
+            size = list(batch["image"].shape[2:])
+            raise ConfigError(
+                f"{type(self.network).__name__} cannot take images of {size}: {str(error).splitlines()[0]} Choose"
+                " data.patch_size (or data.image_size) so that the network's strides divide it, or fewer strides."
+            ) from error
 
     def on_train_epoch_start(self) -> None:
         """Forget the scores of the round before, in case this one is not validated."""

@@ -168,3 +168,17 @@ def test_a_killed_run_on_volumes_goes_on_as_if_it_had_not_been(empty_folder: Pat
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     for name in ("cases.csv", "rounds.csv"):
         assert (empty_folder / "whole" / name).read_text() == (empty_folder / "killed" / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("network", "size"), [("DynUNet", "[32,32,24]"), ("DynUNet", "[16,16,16]"), ("UNet", "[15,16,16]")]
+)
+def test_a_patch_that_does_not_fit_the_network_is_named(
+    adpfl_bench: Run, capsys: pytest.CaptureFixture[str], network: str, size: str
+) -> None:
+    arguments = [f"--model.network={network}", f"--data.patch_size={size}", "--data.batch_size=1"]
+    arguments += ["--model.network_arguments=null"] if network == "DynUNet" else []
+    assert adpfl_bench("fit", *arguments, task="kits") == 1
+    error = capsys.readouterr().err
+    assert f"{network} cannot take images of {size.replace(',', ', ')}" in error
+    assert "data.patch_size" in error
