@@ -16,6 +16,7 @@ from PIL import Image
 
 from adpfl_bench.cli import main
 from adpfl_bench.data import verify as verify_module
+from tests.cli.conftest import heed_interrupts
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 IMAGES, MASKS = "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"
@@ -203,7 +204,8 @@ def test_ctrl_c_ends_it_without_a_traceback(kits):
     script = kits / "command.py"
     script.write_text(command)
     words = [sys.executable, str(script), "verify", "kits", "--root", str(kits), "--workers", "2"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(words, start_new_session=True, preexec_fn=heed_interrupts, **pipes)
     assert "4,005 cases to read" in process.stdout.readline()
     time.sleep(2)
     assert process.poll() is None, "it was over before it could be interrupted"
