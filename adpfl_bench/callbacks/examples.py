@@ -89,6 +89,8 @@ def _plane(image: NDArray[Any], truth: Mask, prediction: Mask) -> tuple[NDArray[
     if image.ndim == 3:
         return image, truth, prediction
     index = int(truth.sum(axis=(0, 1, 2)).argmax()) if truth.any() else image.shape[3] // 2
+    # Around a standardised brain everything is 0, which is its mean, and would be shown as grey.
+    image = np.where((image == 0).all(axis=0), image.min(), image)
     image, truth, prediction = (
         np.ascontiguousarray(array[:, ::-1, ::-1, index].swapaxes(1, 2)) for array in (image, truth, prediction)
     )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench.errors import RecordError
 from adpfl_bench.results.comparability import compare_runs, find_runs
 from adpfl_bench.results.curves import band, draw_curves
-from adpfl_bench.results.overlays import draw_overlays
+from adpfl_bench.results.overlays import draw_groups, draw_overlays
 from tests.results.records import case_row, toy_runs, write_examples, write_rounds, write_run
 
 CYAN, ORANGE = (0, 229, 255), (255, 176, 0)
@@ -80,6 +81,31 @@ def test_overlays_of_volumes_show_the_slice_with_most_truth(tmp_path):
     picture = draw_overlays(group_of(tmp_path))
     assert share(np.array_split(pixels(picture), 3, axis=1)[2], CYAN) > 0.002
     assert "core 0.50 whole 0.75" in picture.alt
+
+
+def test_regions_are_named_by_their_colours(tmp_path):
+    run = write_run(tmp_path / "run", "fedavg", [case_row("b", 0.5, "core"), case_row("b", 0.75, "whole")])
+    write_examples(run, ["b"], regions=2)
+    assert "Each region has its colour" in draw_overlays(group_of(tmp_path)).caption
+    with np.load(run / "examples.npz") as file:
+        arrays = dict(file)
+    np.savez_compressed(run / "examples.npz", **arrays, region=np.array(["whole", "core"]))
+    assert "whole amber, core orange" in draw_overlays(group_of(tmp_path)).caption
+
+
+def test_groups_are_drawn_under_each_other(tmp_path):
+    for task, method in [("skin", "fedavg"), ("skin", "dp_fl"), ("brain", "fedavg"), ("brain", "dp_fl")]:
+        run = write_run(tmp_path / task / method, method, {"b": 0.5}, task=task)
+        write_examples(run, ["b"])
+    groups, _ = compare_runs(find_runs([tmp_path]))
+    both = np.asarray(Image.open(io.BytesIO(draw_groups(groups))).convert("RGB")).astype(int)
+    one = np.asarray(Image.open(io.BytesIO(draw_groups(groups[:1]))).convert("RGB")).astype(int)
+    assert both.shape[0] > 1.5 * one.shape[0]
+    assert [share(half, ORANGE) > 0.002 for half in np.array_split(both, 2)] == [True, True]
+    run = write_run(tmp_path / "brain" / "adp_fl", "adp_fl", {"b": 0.5}, task="brain")
+    write_examples(run, ["b"])
+    with pytest.raises(RecordError, match="same methods as the other groups"):
+        draw_groups(compare_runs(find_runs([tmp_path]))[0])
 
 
 def test_names_are_never_read_as_mathematics(tmp_path):

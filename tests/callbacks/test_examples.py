@@ -1,0 +1,103 @@
+"""Example cases: which are kept, and how a volume becomes a picture."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from adpfl_bench.callbacks.examples import ExampleCases
+from adpfl_bench.data.volumes.grid import CaseGrid
+
+REGIONS = ("whole", "core")
+
+
+def batch(image: np.ndarray, label: np.ndarray, grid: CaseGrid | None = None, client: str = "a", case: str = "c"):
+    return {
+        "image": torch.from_numpy(image)[None],
+        "label": [torch.from_numpy(label)],
+        "grid": [grid],
+        "case": [case],
+        "client": client,
+    }
+
+
+def keep(tmp_path: Path, batches: list[tuple[dict, np.ndarray]], per_client: int = 2) -> dict[str, np.ndarray]:
+    keeper, task = ExampleCases(per_client), SimpleNamespace(regions=REGIONS)
+    trainer = SimpleNamespace(default_root_dir=str(tmp_path))
+    keeper.on_test_start(trainer, task)
+    for content, masks in batches:
+        keeper.on_test_batch_end(trainer, task, {"masks": [masks]}, content, 0)
+    keeper.on_test_end(trainer, task)
+    with np.load(tmp_path / "examples.npz") as file:
+        return dict(file)
+
+
+def volume(shape: tuple[int, int, int], slice_z: int) -> tuple[np.ndarray, np.ndarray]:
+    """A bright spot at the patient's right and front, in one slice."""
+    image = np.full((2, *shape), 1.0, dtype=np.float32)
+    label = np.zeros((2, *shape), dtype=np.uint8)
+    image[:, -2, -3, slice_z], label[:, -2, -3, slice_z] = 5.0, 1
+    return image, label
+
+
+def test_a_volume_is_shown_by_the_slice_with_most_truth_as_radiologists_look_at_it(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=3)
+    found = keep(tmp_path, [(batch(image, label), label.astype(bool))])
+    assert found["image"].shape == (1, 2, 8, 6)
+    assert found["truth"].shape == found["prediction"].shape == (1, 2, 8, 6)
+    # The front is up, so row 2 of 8; the patient's right is left, so column 1 of 6.
+    assert np.argwhere(found["truth"][0, 0]).tolist() == [[2, 1]]
+    assert found["image"][0, 0, 2, 1] == 5.0
+    assert found["region"].tolist() == list(REGIONS)
+
+
+def test_masks_on_another_grid_are_brought_to_the_images(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=3)
+    affine = np.array([[0, 0, -1.0, 0], [0, -1.0, 0, 0], [-1.0, 0, 0, 0], [0, 0, 0, 1]])
+    grid = CaseGrid((5, 8, 6), affine)
+    stored = np.stack([grid.to_file(mask) for mask in label])
+    assert stored.shape == (2, 5, 8, 6)
+    found = keep(tmp_path, [(batch(image, stored, grid), stored.astype(bool))])
+    assert np.argwhere(found["truth"][0, 1]).tolist() == [[2, 1]]
+    assert np.argwhere(found["prediction"][0, 1]).tolist() == [[2, 1]]
+
+
+def test_slices_of_several_sizes_are_padded_around_their_middle(tmp_path: Path) -> None:
+    (small, small_label), (large, large_label) = volume((4, 6, 3), 0), volume((8, 10, 3), 1)
+    found = keep(
+        tmp_path,
+        [
+            (batch(small, small_label, client="a"), small_label.astype(bool)),
+            (batch(large, large_label, client="b"), large_label.astype(bool)),
+        ],
+    )
+    assert found["image"].shape == (2, 2, 10, 8)
+    assert np.argwhere(found["truth"][0, 0]).tolist() == [[2 + 2, 1 + 2]]
+    assert (found["image"][0, :, :2] == small.min()).all()
+    assert found["client"].tolist() == ["a", "b"]
+
+
+def test_what_lies_around_a_brain_is_dark(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=2)
+    image[:, 0] = 0.0
+    image[:, 1] = -2.0
+    found = keep(tmp_path, [(batch(image, label), label.astype(bool))])
+    assert found["image"][0, 0, 0, -1] == -2.0
+
+
+@pytest.mark.parametrize("per_client", [0, 1, 2])
+def test_the_first_cases_of_each_client_are_kept(tmp_path: Path, per_client: int) -> None:
+    image, label = volume((4, 4, 3), 1)
+    batches = [
+        (batch(image, label, client=client, case=f"{client}{number}"), label.astype(bool))
+        for client in "ab"
+        for number in range(3)
+    ]
+    if per_client == 0:
+        with pytest.raises(FileNotFoundError):
+            keep(tmp_path, batches, 0)
+        return
+    expected = [f"{client}{number}" for client in "ab" for number in range(per_client)]
+    assert keep(tmp_path, batches, per_client)["case"].tolist() == expected
