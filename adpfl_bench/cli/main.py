@@ -16,7 +16,7 @@ _TRAINING = {
     "predict": "Write a trained run's masks of its test cases as files.",
 }
 _COMMANDS = {
-    "prepare": ("adpfl_bench.data.volumes.prepare_command", "prepare", "Check and prepare volumes before training."),
+    "prepare": ("adpfl_bench.cli.prepare", "prepare", "Check and prepare volumes before training."),
     "verify": ("adpfl_bench.data.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
