@@ -150,3 +150,9 @@ def test_no_runs_is_a_sentence(tmp_path):
         find_runs([tmp_path])
     with pytest.raises(RecordError, match="nowhere does not exist"):
         find_runs([tmp_path / "nowhere"])
+
+
+def test_regions_keep_the_order_in_which_the_task_scores_them(tmp_path):
+    write_run(tmp_path / "run", "fedavg", [case_row("b", 0.75, "whole"), case_row("b", 0.5, "core")])
+    (group,), _ = groups_of(tmp_path)
+    assert group.regions == ["whole", "core"]

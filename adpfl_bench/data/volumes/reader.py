@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -117,11 +118,19 @@ def read_header(path: Path) -> VolumeHeader:
 
 def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
     try:
-        image: Any = nib.load(path)
-        proxy = image.dataobj
-        return np.asanyarray(proxy if volume is None else proxy[..., volume])
+        kind: Any = type(nib.load(path))
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            proxy = kind.from_stream(stream).dataobj
+            values: NDArray[Any] = np.asanyarray(proxy if volume is None else proxy[..., volume])
+            # The checksum of a gzip file is at its end, and is compared when that is read.
+            while stream.read(_BUFFER):
+                continue
+        return values
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
+
+
+_BUFFER = 2**20  # bytes
 
 
 def _label(case: Case) -> Path:
@@ -135,5 +144,6 @@ def _unreadable(path: Path, error: BaseException) -> DataError:
         return DataError(f"{path} does not exist; restore it or scan the folder again")
     if path.stat().st_size == 0:
         return DataError(f"{path} is empty; take it again from the publisher's archive")
-    reason = "truncated or damaged gzip" if isinstance(error, (EOFError, zlib.error)) else str(error)
+    broken = isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile))
+    reason = "truncated or damaged gzip" if broken else str(error)
     return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive")

@@ -73,6 +73,20 @@ def test_truncated_gzip(tmp_path, brats, share, ending):
     assert "take it again" in problem
 
 
+@pytest.mark.parametrize("end", [-8, -3])
+def test_a_checksum_that_is_wrong_or_cut_off_is_noticed(tmp_path, brats, end):
+    path = brats / f"{BRATS}_t1.nii.gz"
+    content = bytearray(path.read_bytes())
+    if end == -8:
+        content[end] ^= 1
+        path.write_bytes(content)
+    else:
+        path.write_bytes(content[:end])
+    ((file, problem),) = found_in(survey_brats(tmp_path))
+    assert file == path.name
+    assert problem.startswith("cannot be read (truncated or damaged gzip)")
+
+
 def test_truncated_file_that_is_not_compressed(tmp_path, cohorts):
     where = cohorts.brats(tmp_path / BRATS, suffix=".nii")
     truncate(where / f"{BRATS}_t2.nii")
