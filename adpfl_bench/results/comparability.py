@@ -65,8 +65,10 @@ class Group:
 
     @property
     def regions(self) -> list[str]:
-        """Names of the regions, in the order in which the task scores them."""
-        return list(dict.fromkeys(row.region for row in self.variants[0].runs[0].rows))
+        """Names of the regions, in the order in which the task states them."""
+        stated = self.variants[0].runs[0].regions
+        present = {region for _, region in self.test_set}
+        return [*(region for region in stated if region in present), *sorted(present - set(stated))]
 
     @property
     def cases(self) -> int:

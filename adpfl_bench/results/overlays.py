@@ -181,7 +181,7 @@ def _dice(run: ScoredRun) -> dict[str, dict[str, float]]:
 def _dice_text(by_region: Mapping[str, float]) -> str:
     if len(by_region) == 1:
         return f"Dice {next(iter(by_region.values())):.2f}"
-    return " ".join(f"{region} {value:.2f}" for region, value in by_region.items())
+    return " ".join(f"{region} {value:.2f}" for region, value in sorted(by_region.items()))
 
 
 def _draw(rows: Sequence[_Row]) -> bytes:

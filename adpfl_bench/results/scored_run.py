@@ -73,10 +73,18 @@ class ScoredRun:
         block: dict[str, Any] = self.record["privacy"]
         return block
 
+    @property
+    def regions(self) -> list[str]:
+        """Names of the regions in the task's order; empty where the record does not state them."""
+        return list(self._tolerances)
+
     def surface_tolerance(self, region: str) -> float | None:
         """Tolerance of a region's normalised surface distance; ``None`` where the record does not state it."""
-        stated = (self.record.get("model") or {}).get("surface_tolerance") or {}
-        return float(stated[region]) if region in stated else None
+        return float(self._tolerances[region]) if region in self._tolerances else None
+
+    @property
+    def _tolerances(self) -> dict[str, Any]:
+        return (self.record.get("model") or {}).get("surface_tolerance") or {}
 
     @cached_property
     def settings(self) -> dict[str, str]:

@@ -152,7 +152,8 @@ def test_no_runs_is_a_sentence(tmp_path):
         find_runs([tmp_path / "nowhere"])
 
 
-def test_regions_keep_the_order_in_which_the_task_scores_them(tmp_path):
-    write_run(tmp_path / "run", "fedavg", [case_row("b", 0.75, "whole"), case_row("b", 0.5, "core")])
-    (group,), _ = groups_of(tmp_path)
-    assert group.regions == ["whole", "core"]
+def test_regions_keep_the_order_in_which_the_task_states_them(tmp_path):
+    run = write_run(tmp_path / "run", "fedavg", [case_row("b", 0.75, "whole"), case_row("b", 0.5, "core")])
+    assert groups_of(tmp_path)[0][0].regions == ["core", "whole"]
+    edit_record(run, model={"scored_round": 3, "parameters": 1, "surface_tolerance": {"whole": 1.0, "core": 1.0}})
+    assert groups_of(tmp_path)[0][0].regions == ["whole", "core"]
