@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ _NAMED_COLOURS = {
 _REGION_COLOURS = tuple(_NAMED_COLOURS.values())
 _TRUTH_COLOUR = "#00E5FF"
 _MOST_CASES = 6
+_LONGEST_LINE = 34
 _CELL_INCHES = 1.9
 
 
@@ -97,12 +99,13 @@ def draw_overlays(group: Group) -> Picture | None:
 def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
     """Draw the first cases of several groups under each other, as far as all have the same methods.
 
-    The picture in the README is made from runs on phantoms of three modalities, each method under one seed::
+    The picture in the README is made from runs of tasks/ham10000.yaml, kits.yaml and brats.yaml with configs/phantom.yaml,
+    each method under seed 0::
 
-        python -c "from pathlib import Path; from adpfl_bench.errors import RecordError
-    from adpfl_bench.results.comparability import compare_runs, find_runs;
+        python -c "from pathlib import Path; from adpfl_bench.results.comparability import compare_runs, find_runs;
         from adpfl_bench.results.overlays import draw_groups;
-        Path('docs/images/modalities.png').write_bytes(draw_groups(compare_runs(find_runs([Path('runs')]))[0]))"
+        groups = sorted(compare_runs(find_runs([Path('runs')]))[0], key=lambda group: 'hkb'.index(group.task[0]));
+        Path('docs/images/modalities.png').write_bytes(draw_groups(groups))"
 
     Args:
         groups: Comparable runs, as :func:`~adpfl_bench.results.comparability.compare_runs` returns them.
@@ -190,7 +193,11 @@ def _draw(rows: Sequence[_Row]) -> bytes:
 
     labels = list(rows[0].predictions)
     planes = [_plane(row.example) for row in rows]
-    heights = [_CELL_INCHES * image.shape[0] / image.shape[1] + 0.36 for image, _, _ in planes]
+    lines = [max(2, *(_wrapped(score).count("\n") + 1 for score in row.scores.values())) for row in rows]
+    heights = [
+        _CELL_INCHES * image.shape[0] / image.shape[1] + 0.1 + 0.13 * count
+        for (image, _, _), count in zip(planes, lines, strict=True)
+    ]
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.4), layout=engine)
     axes = figure.subplots(len(rows), 2 + len(labels), squeeze=False, gridspec_kw={"height_ratios": heights})
@@ -205,10 +212,15 @@ def _draw(rows: Sequence[_Row]) -> bytes:
         for axis, label in zip(line[2:], labels, strict=True):
             _outline(axis, truth, [_TRUTH_COLOUR])
             _outline(axis, _plane(row.predictions[label])[2], _REGION_COLOURS)
-            axis.set_xlabel(row.scores[label], fontsize=8, parse_math=False)
+            axis.set_xlabel(_wrapped(row.scores[label]), fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
         axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
     return to_png(figure, dpi=120)
+
+
+def _wrapped(scores: str) -> str:
+    """Scores as they fit under a picture: in one line, or each region in a line of its own."""
+    return scores if len(scores) <= _LONGEST_LINE else re.sub(r"(\d) ", r"\1\n", scores)
 
 
 def _plane(example: Example) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
