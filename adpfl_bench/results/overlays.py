@@ -99,8 +99,8 @@ def draw_overlays(group: Group) -> Picture | None:
 def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
     """Draw the first cases of several groups under each other, as far as all have the same methods.
 
-    The picture in the README is made from runs of tasks/ham10000.yaml, kits.yaml and brats.yaml with configs/phantom.yaml,
-    each method under seed 0::
+    The picture in the README is made from runs of tasks/ham10000.yaml, kits.yaml and brats.yaml with
+    configs/phantom.yaml, each method under seed 0::
 
         python -c "from pathlib import Path; from adpfl_bench.results.comparability import compare_runs, find_runs;
         from adpfl_bench.results.overlays import draw_groups;
