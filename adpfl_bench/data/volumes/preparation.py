@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +45,8 @@ class Preparation:
 
     def settings(self) -> dict[str, Any]:
         """All that the prepared voxels depend on, for the name of a cache."""
-        return asdict(self)
+        spacing = None if self.spacing is None else [float(edge) for edge in self.spacing]
+        return {"spacing": spacing, "window": [float(end) for end in self.window]}
 
     def background(self, modality: str) -> float:
         """Value of what lies outside of a prepared image."""

@@ -62,7 +62,7 @@ def test_the_name_follows_files_and_settings(tmp_path: Path) -> None:
     case = Case("case_00001", "case_00001", (image,), label)
     names = [case_name(case, RELEASE, HOW)]
     assert names[0].startswith("case_00001-")
-    assert case_name(case, RELEASE, Preparation((1.0, 1.0, 1.0), (-79.0, 304.0))) == names[0]
+    assert case_name(case, RELEASE, Preparation((1, 1, 1), (-79, 304))) == names[0]
     names.append(case_name(case, RELEASE, Preparation((1.0, 1.0, 2.0), (-79.0, 304.0))))
     names.append(case_name(case, RELEASE, Preparation((1.0, 1.0, 1.0), (-80.0, 304.0))))
     other = VolumeRelease("KiTS19", "CT", ("CT",), {1: "kidney", 2: "tumour"}, ("kits19",))
