@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from marching_reference import areas, triangles
 from mask_examples import ellipsoid, mask_pairs, mask_pairs_with_spacing, thorough
 from monai.metrics import compute_surface_dice
 
@@ -71,6 +72,13 @@ def test_areas_of_boxes():
     chamfers = 2 * (4 * z * np.hypot(x, y) + 3 * y * np.hypot(x, z) + 2 * x * np.hypot(y, z))
     corners = 8 * np.linalg.norm([y * z, x * z, x * y]) / 8
     assert boundary_size(mask, (x, y, z)) == pytest.approx(faces + chamfers + corners)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.8, 0.8, 3.0), (3.0, 0.3, 1.1)])
+def test_areas_of_every_neighbourhood(spacing):
+    cubes = [tuple(bool(code >> bit & 1) for bit in range(8)) for code in range(256)]
+    expected = [areas(triangles(cube), spacing).sum() for cube in cubes]
+    np.testing.assert_allclose(element_sizes(spacing), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("spacing", [(0.5, 2.0), (0.5, 2.0, 3.0)])

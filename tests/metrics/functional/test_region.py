@@ -1,9 +1,11 @@
 import subprocess
 import sys
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from mask_examples import mask_pairs_with_spacing, thorough
 
 from adpfl_bench.metrics.functional import (
@@ -41,6 +43,18 @@ def test_a_missed_structure_scores_no_better_than_a_found_one_and_is_counted(exa
     assert missed.nsd <= found.nsd
     assert missed.missed
     assert not found.missed
+
+
+@pytest.mark.usefixtures("way")
+@thorough
+@given(mask_pairs_with_spacing(), st.data())
+def test_flipped_and_permuted_axes_leave_every_score_as_it_is(example, data):
+    prediction, target, spacing = example
+    order = data.draw(st.permutations(range(target.ndim)))
+    flipped = sorted(data.draw(st.sets(st.integers(0, target.ndim - 1))))
+    turned = [np.flip(mask.transpose(order), flipped) for mask in (prediction, target)]
+    found = score_region(*turned, tuple(spacing[axis] for axis in order), tolerance=1.1)
+    assert astuple(found) == pytest.approx(astuple(score_region(prediction, target, spacing, tolerance=1.1)))
 
 
 def test_missed_counts_inventions_but_not_absence():
