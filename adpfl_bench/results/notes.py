@@ -23,6 +23,7 @@ LEGEND = (
     " that happened, the largest over clients and seeds. Neither means anything without its unit: what one neighbour"
     " differs in.",
     "Wall time is the mean of a run, memory the largest over seeds.",
+    "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md.",
 )
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
 _LONGEST_LIST = 4

@@ -2,14 +2,19 @@
 
 import csv
 import io
+import re
 from dataclasses import fields
+from pathlib import Path
 
 from rich.console import Console
 
 from adpfl_bench.results.comparability import compare_runs, find_runs
+from adpfl_bench.results.notes import LEGEND
 from adpfl_bench.results.rendering import text_table, to_csv, to_markdown, to_terminal
 from adpfl_bench.results.table import TableRow, tabulate
-from tests.results.records import private, toy_runs, write_run
+from tests.results.records import case_row, private, toy_runs, write_run
+
+ROOT = Path(__file__).parents[2]
 
 
 def board(root):
@@ -45,6 +50,25 @@ def test_markdown_rounds_and_says_what_it_shows(tmp_path):
     assert "Phantoms are synthetic" in text
     assert "a patient's Dice is first averaged" in text
     assert "Left out" not in text
+
+
+def test_headings_name_units_and_surfaces(tmp_path):
+    write_run(tmp_path / "px", "fedavg", {"b": 0.5})
+    write_run(tmp_path / "mm", "fedavg", [case_row("b", 0.5, hd95_unit="mm")], task="volumes")
+    tables, left_out = board(tmp_path)
+    headings = {table.group.task: text_table(table).headings for table in tables}
+    assert {"HD95 px (edge voxels)", "NSD % (area)"} <= set(headings["toy"])
+    assert {"HD95 mm (edge voxels)", "NSD % (area)"} <= set(headings["volumes"])
+    text = to_markdown(tables, left_out)
+    assert "NSD is taken at a tolerance of 2 mm." in text
+    assert "MONAI's definition" in text
+    assert "the definition of the surface-distance package and of KiTS" in text
+
+
+def test_the_legend_points_to_pages_that_exist():
+    pages = [page for sentence in LEGEND for page in re.findall(r"docs/\w+\.md", sentence)]
+    assert pages == ["docs/metrics.md", "docs/privacy.md"]
+    assert all((ROOT / page).is_file() for page in pages)
 
 
 def test_phantom_and_real_have_headings_of_their_own(tmp_path):

@@ -78,7 +78,11 @@ def test_page_has_scores_privacy_and_provenance(tmp_path):
         "0123456789",
         "cccccccccc",
         "1,234",
+        "HD95 px (edge voxels)",
+        "NSD % (area)",
+        "NSD is taken at a tolerance of 2 px.",
         "How to read the tables",
+        "docs/metrics.md",
     ):
         assert words in page.text, words
 
