@@ -22,9 +22,10 @@ class ExampleCases(Callback):
     """Keeps the first test cases of every client in ``examples.npz`` of the run's folder.
 
     The file holds the arrays ``case`` and ``client`` [N], ``region`` [R], ``image`` [N, C, H, W] (as the network sees
-    it) and ``truth`` and ``prediction`` [N, R, H, W]. Of a volume it holds the axial slice with most of the truth, as
-    radiologists look at it: the patient's front is up and the right side is left. Slices of several sizes are padded
-    to the largest. It shows patients' images: it stays with the run and is not published.
+    it) and ``truth`` and ``prediction`` [N, R, H, W]. Of a volume it holds the axial slice with most of the truth,
+    added up over the regions, or the middle one if there is none, as radiologists look at it: the patient's front is
+    up and the right side is left. Slices of several sizes are padded to the largest. It shows patients' images: it
+    stays with the run and is not published.
 
     Args:
         per_client: Number of cases kept of each client; 0 keeps none.
@@ -98,7 +99,7 @@ def _plane(image: NDArray[Any], truth: Mask, prediction: Mask) -> tuple[NDArray[
 
 
 def _padded(arrays: list[Any]) -> list[Any]:
-    """Pad pictures [C, H, W] around their middle to a common size, with the darkest value."""
+    """Pad pictures [C, H, W] around their middle to a common size, images with the darkest value, masks with False."""
     shapes = {np.shape(array) for array in arrays}
     if len(shapes) == 1:
         return arrays
@@ -107,5 +108,5 @@ def _padded(arrays: list[Any]) -> list[Any]:
     for array in arrays:
         rows, columns = height - array.shape[1], width - array.shape[2]
         around = [(0, 0), (rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)]
-        padded.append(np.pad(array, around, constant_values=array.min()))
+        padded.append(np.pad(array, around, constant_values=array.min() if array.dtype != np.bool_ else False))
     return padded

@@ -79,6 +79,39 @@ def test_slices_of_several_sizes_are_padded_around_their_middle(tmp_path: Path) 
     assert found["client"].tolist() == ["a", "b"]
 
 
+def test_a_mask_that_fills_its_slice_ends_where_the_slice_does(tmp_path: Path) -> None:
+    (small, full), (large, large_label) = volume((4, 6, 3), 0), volume((8, 10, 3), 1)
+    full[...] = 1
+    batches = [(batch(small, full), full.astype(bool)), (batch(large, large_label), large_label.astype(bool))]
+    found = keep(tmp_path, batches)
+    for masks in (found["truth"], found["prediction"]):
+        assert masks[0].sum(axis=(1, 2)).tolist() == [4 * 6, 4 * 6]
+
+
+def test_without_truth_the_middle_slice_is_shown(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=2)
+    found = keep(tmp_path, [(batch(image, 0 * label), label.astype(bool))])
+    assert not found["truth"].any()
+    assert found["prediction"][0, :, 2, 1].all()
+    assert found["image"][0, 0, 2, 1] == 5.0
+
+
+def test_regions_add_up_so_that_a_tumour_is_shown_where_the_organ_is_a_little_smaller(tmp_path: Path) -> None:
+    image, label = np.ones((1, 6, 8, 5), dtype=np.float32), np.zeros((2, 6, 8, 5), dtype=np.uint8)
+    label[0, 1:5, 1:6, 1] = 1
+    label[0, 1:5, 1:5, 3] = label[1, 1:4, 1:3, 3] = 1
+    truth = keep(tmp_path, [(batch(image, label), label.astype(bool))])["truth"]
+    assert truth[0].sum(axis=(1, 2)).tolist() == [16, 6]
+
+
+def test_masks_of_another_size_without_a_grid_are_resized(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=3)
+    stored = label.repeat(2, axis=1).repeat(3, axis=2).repeat(2, axis=3)
+    found = keep(tmp_path, [(batch(image, stored), stored.astype(bool))])
+    assert np.argwhere(found["truth"][0, 0]).tolist() == [[2, 1]]
+    assert found["image"][0, 0, 2, 1] == 5.0
+
+
 def test_what_lies_around_a_brain_is_dark(tmp_path: Path) -> None:
     image, label = volume((6, 8, 5), slice_z=2)
     image[:, 0] = 0.0
