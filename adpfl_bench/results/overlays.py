@@ -143,7 +143,8 @@ def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_
     rows = []
     for case in _chosen(examples[kept[0][0]], common, most) if kept else []:
         predictions = {label: examples[label][case] for label, _ in kept}
-        scores = {label: _dice_text(dice[label][case]) for label, _ in kept}
+        order = predictions[kept[0][0]].regions
+        scores = {label: _dice_text(dice[label][case], order) for label, _ in kept}
         rows.append(_Row(case, predictions[kept[0][0]], predictions, scores))
     return rows, [variant.label for variant, _ in shown if not examples[variant.label]]
 
@@ -181,10 +182,12 @@ def _dice(run: ScoredRun) -> dict[str, dict[str, float]]:
     return scores
 
 
-def _dice_text(by_region: Mapping[str, float]) -> str:
+def _dice_text(by_region: Mapping[str, float], order: Sequence[str]) -> str:
+    """Dice of each region, in the given order or, where there is none, by name."""
     if len(by_region) == 1:
         return f"Dice {next(iter(by_region.values())):.2f}"
-    return " ".join(f"{region} {value:.2f}" for region, value in sorted(by_region.items()))
+    names = order if set(order) == set(by_region) else sorted(by_region)
+    return " ".join(f"{name} {by_region[name]:.2f}" for name in names)
 
 
 def _draw(rows: Sequence[_Row]) -> bytes:

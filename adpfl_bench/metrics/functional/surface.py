@@ -76,7 +76,7 @@ def normalized_surface_distance(
 
     Boundary elements sit on the voxel corners where foreground meets background and weigh as much as the piece of
     contour (2-D, mm) or surface (3-D, mm^2) that marching squares or cubes puts there; the score is the weight within
-    the tolerance of the other boundary over the weight of both : the surface DSC of Nikolov et al. (2018, arXiv
+    the tolerance of the other boundary over the weight of both: the surface DSC of Nikolov et al. (2018, arXiv
     1809.04430), as in the surface-distance package and the KiTS ranking.
 
     Args:
