@@ -35,7 +35,8 @@ class RunWandbLogger(WandbLogger):
         offline: bool | None = None,
         **kwargs: Any,
     ) -> None:
-        folder = Path(save_dir or ".")
+        # wandb's service writes relative paths below the folder in which the process's first run was started.
+        folder = Path(save_dir or ".").resolve()
         folder.mkdir(parents=True, exist_ok=True)
         offline = not _logged_in() if offline is None else offline
         if offline:

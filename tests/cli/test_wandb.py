@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,9 +39,15 @@ def logged(adpfl_bench: Run, monkeypatch: pytest.MonkeyPatch) -> list[wandb_inte
     monkeypatch.setenv("NETRC", "no-netrc-here")
     import wandb
 
+    wandb.finish()  # what another test has left open would be taken up again
     assert adpfl_bench("fit", "--config", "configs/wandb.yaml", "--seed_everything=5", method="dp_fl") == 0
     wandb.finish()
     (path,) = Path("runs/isic/dp_fl/seed5/wandb").glob("offline-run-*/*.wandb")
+    # The file is written by a process of its own, which may be behind on a busy machine; its last word is the exit.
+    deadline = time.monotonic() + 60
+    while not any(record.WhichOneof("record_type") == "exit" for record in records(path)):
+        assert time.monotonic() < deadline, [record.WhichOneof("record_type") for record in records(path)]
+        time.sleep(0.1)
     return list(records(path))
 
 
