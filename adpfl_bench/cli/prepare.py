@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,23 +11,13 @@ from rich.filesize import decimal
 
 from adpfl_bench.cli.config_files import find_config
 from adpfl_bench.data.problems import refuse
-from adpfl_bench.data.volumes.brats import survey_brats
-from adpfl_bench.data.volumes.kits import survey_kits
-from adpfl_bench.data.volumes.lgg import survey_lgg
-from adpfl_bench.data.volumes.msd_brain import survey_msd_brain
-from adpfl_bench.data.volumes.preparation import Preparation
-from adpfl_bench.data.volumes.release import Survey
+from adpfl_bench.data.surveys import VOLUMES
+from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.errors import INTERRUPTED
 
-_SURVEYS: dict[str, tuple[Callable[[Path, str | None], Survey], str]] = {
-    "kits": (survey_kits, "kits"),
-    "brats": (survey_brats, "brats"),
-    "msd": (survey_msd_brain, "msd_brain"),
-    "lgg": (survey_lgg, "lgg"),
-}
-DEFAULT_WINDOW = (-79.0, 304.0)
-"""HU window of CT, of nnU-Net's KiTS19 entry (Isensee and Maier-Hein 2019, arXiv 1908.02182)."""
+_TASKS = {"kits": "kits", "brats": "brats", "msd": "msd_brain", "lgg": "lgg"}
+"""The task file whose settings a dataset is prepared with."""
 
 
 def prepare(
@@ -57,9 +46,9 @@ def prepare(
             ~/.cache/adpfl_bench.
         workers: Threads that prepare; by default one for each processor, at most 8.
     """
-    survey_of, task = _SURVEYS[dataset]
+    task = _TASKS[dataset]
     settings = _task_settings(task)
-    survey = survey_of(root, release)
+    survey = VOLUMES[dataset](root, release)
     left_out = set(exclude or [])
     print(f"{root}: {survey.release.name}, {len(survey.cases):,} cases", flush=True)
     refuse([problem for problem in survey.problems if problem.case not in left_out], survey.release.name, ADVICE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from adpfl_bench.data.image_store import Shape, build_arrays, default_directory,
 from adpfl_bench.data.rgb_files import UInt8Array, read_image, read_native_mask, read_pair
 from adpfl_bench.data.scanning import a_few, count
 from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.processors import count_processors
 
 __all__ = ["ImageCache", "read_image", "read_native_mask"]
 
@@ -167,7 +167,7 @@ def _decode(cases: Sequence[Case], images: UInt8Array, masks: UInt8Array, worker
     started = time.monotonic()
     progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
     task = progress.add_task("Decoding images", total=len(cases))
-    pool = ThreadPoolExecutor(workers or _processors(), thread_name_prefix="decode")
+    pool = ThreadPoolExecutor(workers or count_processors(), thread_name_prefix="decode")
     try:
         futures = {pool.submit(read_into, i): i for i in range(len(cases))}
         for future in as_completed(futures):
@@ -186,8 +186,3 @@ def _decode(cases: Sequence[Case], images: UInt8Array, masks: UInt8Array, worker
         more = f"\n  and {len(lines) - _ERRORS_SHOWN:,} more" if len(lines) > _ERRORS_SHOWN else ""
         listing = "".join(f"\n  {line}" for line in lines[:_ERRORS_SHOWN])
         raise DataError(f"{count(lines, 'case')} of {len(cases):,} cannot be used:{listing}{more}")
-
-
-def _processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

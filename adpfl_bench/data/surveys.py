@@ -20,12 +20,13 @@ from adpfl_bench.data.volumes.msd_brain import survey_msd_brain
 from adpfl_bench.data.volumes.release import Survey
 from adpfl_bench.errors import ConfigError
 
-_VOLUMES: Mapping[str, Callable[[Path, str | None], Survey]] = {
+VOLUMES: Mapping[str, Callable[[Path, str | None], Survey]] = {
     "kits": survey_kits,
     "brats": survey_brats,
     "msd": survey_msd_brain,
     "lgg": survey_lgg,
 }
+"""The surveys of datasets of volumes, by the names that the command line gives them."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ def take_inventory(dataset: str, root: Path, release: str | None = None) -> Inve
         DataError: The folder is not the dataset.
         ConfigError: There is no such release.
     """
-    if dataset in _VOLUMES:
-        survey = _VOLUMES[dataset](root, release)
+    if dataset in VOLUMES:
+        survey = VOLUMES[dataset](root, release)
         check = partial(check_case, release=survey.release)
         return Inventory(survey.release.name, survey.cases, survey.problems, check)
     inventory = _ham10000(root) if dataset == "ham10000" else _isic(root)

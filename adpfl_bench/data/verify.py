@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from adpfl_bench.data.scanning import count
 from adpfl_bench.data.surveys import Inventory, take_inventory
 from adpfl_bench.data.volumes.checks import CheckedCase, duplicate_problems
 from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
+from adpfl_bench.processors import count_processors
 
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
 
@@ -53,7 +53,7 @@ def verify(
         raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
     print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)
     try:
-        problems = [*inventory.problems, *_check_all(inventory, workers or _processors())]
+        problems = [*inventory.problems, *_check_all(inventory, workers or count_processors())]
     except KeyboardInterrupt:
         print("adpfl-bench: interrupted; nothing was changed.", file=sys.stderr)
         return INTERRUPTED
@@ -116,7 +116,3 @@ def _print_table(problems: Sequence[Problem]) -> None:
         table.add_row(Text(problem.case), Text(problem.problem), Text(str(problem.path)))
     console = Console()
     (console if console.is_terminal else Console(width=_WIDE)).print(table)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -25,7 +25,7 @@ from adpfl_bench.data.phantoms import write_phantom
 from adpfl_bench.data.problems import refuse
 from adpfl_bench.data.sites import with_sites
 from adpfl_bench.data.volumes.patches import PatchRecords
-from adpfl_bench.data.volumes.preparation import Preparation, class_map
+from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.sliding_window import SlidingWindow
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
@@ -78,7 +78,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         augmentation: bool = True,
         window_overlap: float = 0.5,
         window_batch_size: int = 2,
-        ct_window: tuple[float, float] = (-79.0, 304.0),
+        ct_window: tuple[float, float] = DEFAULT_WINDOW,
         cache_directory: Path | None = None,
         prepare_workers: int | None = None,
         phantom_size: tuple[int, int, int] | None = None,

@@ -19,6 +19,9 @@ from adpfl_bench.seeding import numpy_generator
 
 UInt8Array = NDArray[np.uint8]
 
+DEFAULT_WINDOW = (-79.0, 304.0)
+"""HU window of CT, of nnU-Net's KiTS19 entry (Isensee and Maier-Hein 2019, arXiv 1908.02182)."""
+
 _FOREGROUND_VOXELS = 512  # kept of each class to centre patches on
 
 

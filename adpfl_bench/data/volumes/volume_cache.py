@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -21,6 +19,7 @@ from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case
 from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.processors import count_processors
 
 ADVICE = (
     "Take the files again from the publisher, or leave the cases out with --data.exclude; `adpfl-bench verify` lists"
@@ -75,7 +74,9 @@ class VolumeCache:
                 problems.append(Problem(case.case_id, f"a file cannot be read: {error.strerror}", case.images[0]))
         missing = [case for case in cases if case.case_id in folders and not folders[case.case_id].is_dir()]
         if missing:
-            problems += self._prepare(missing, len(cases), folders, workers or _processors(), say)
+            problems += self._prepare(
+                missing, len(cases), folders, workers or min(count_processors(), _MOST_WORKERS), say
+            )
         self._stored: dict[str, StoredCase] = {}
         for case in cases:
             if case.case_id in folders and folders[case.case_id].is_dir():
@@ -156,8 +157,3 @@ class VolumeCache:
             return 0
         x, y, z = self.how.network_shape(grid, self.release.reader.has_spacing)
         return x * y * z * (2 * len(self.release.channels) + 1)
-
-
-def _processors() -> int:
-    processors = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(processors, _MOST_WORKERS)
