@@ -1,30 +1,67 @@
-"""L2 norms of gradients, and scaling them to a threshold."""
+"""Norms of gradients, and scaling them to a threshold."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+Norm = Literal["l2", "l1"]
 
-def global_norm(tensors: list[Tensor]) -> float:
-    """Compute the L2 norm of a gradient given as a list of tensors, as if they were one vector."""
-    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors))))
+# A norm in float32 may be too small by rounding. Clipping to a little less keeps every contribution within C.
+_MARGIN = 1e-5
 
 
-def clip_(tensors: list[Tensor], norm: float, threshold: float) -> float:
-    """Scale a gradient in place so that its L2 norm is at most ``threshold``.
+def group_norms(tensors: list[Tensor], norm: Norm = "l2") -> Tensor:
+    """Compute the norm of each of several gradients.
 
     Args:
-        tensors: The gradient.
-        norm: Its L2 norm.
+        tensors: The gradients' parts, each [U, ...]; the parts of one gradient count as one vector.
+        norm: ``l2`` or ``l1``.
+
+    Returns:
+        Their norms, [U].
+    """
+    order = 1 if norm == "l1" else 2
+    parts = [torch.linalg.vector_norm(tensor.reshape(len(tensor), -1), ord=order, dim=1) for tensor in tensors]
+    norms: Tensor = torch.linalg.vector_norm(torch.stack(parts), ord=order, dim=0)
+    return norms
+
+
+def clip_factors(norms: Tensor, threshold: float) -> Tensor:
+    """Compute the factors ``min(1, C / norm)`` (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1).
+
+    A factor below 1 is smaller by one part in 100,000, so that rounding never lets a contribution exceed C.
+
+    Args:
+        norms: Norms, any shape.
         threshold: The clipping threshold C, at least 0.
 
     Returns:
-        The factor ``min(1, C / norm)`` that was applied (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1); 1 for a
-        gradient of zeros.
+        Factors of the same shape; 1 for a gradient of zeros.
     """
-    if norm <= threshold:
-        return 1.0
-    factor = threshold / norm
-    torch._foreach_mul_(tensors, factor)
+    inside = norms <= threshold * (1 - _MARGIN)
+    return torch.where(inside, torch.ones_like(norms), threshold * (1 - _MARGIN) / norms)
+
+
+def global_norm(tensors: list[Tensor], norm: Norm = "l2") -> float:
+    """Compute the norm of one gradient given as a list of tensors, as if they were one vector."""
+    return float(group_norms([tensor[None] for tensor in tensors], norm))
+
+
+def clip_(tensors: list[Tensor], norm: float, threshold: float) -> float:
+    """Scale a gradient in place so that its norm is at most ``threshold``.
+
+    Args:
+        tensors: The gradient.
+        norm: Its norm.
+        threshold: The clipping threshold C, at least 0.
+
+    Returns:
+        The factor that was applied; see :func:`clip_factors`.
+    """
+    factor = float(clip_factors(torch.tensor(norm, dtype=torch.float64), threshold))
+    if factor < 1:
+        torch._foreach_mul_(tensors, factor)
     return factor

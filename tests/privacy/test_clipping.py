@@ -25,9 +25,9 @@ def test_abadi_by_numpy(gradients, threshold):
     assert measured == pytest.approx(norm, rel=1e-5, abs=TINY)
     factor = clip_(tensors, measured, threshold)
     clipped = torch.cat(tensors).numpy()
-    assert factor == pytest.approx(1 / max(1, norm / threshold), rel=1e-5)
-    np.testing.assert_allclose(clipped, flat / max(1, norm / threshold), rtol=1e-5, atol=TINY)
-    assert np.linalg.norm(clipped.astype(float)) <= threshold * (1 + 1e-6)
+    assert factor == pytest.approx(1 / max(1, norm / threshold), rel=2e-5)
+    np.testing.assert_allclose(clipped, flat / max(1, norm / threshold), rtol=2e-5, atol=TINY)
+    assert np.linalg.norm(clipped.astype(float)) <= threshold
 
 
 def test_a_gradient_within_the_threshold_keeps_its_bits():

@@ -1,0 +1,171 @@
+"""The gradient of each privacy unit, clipped and summed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
+
+RecordLosses = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ClippedSum:
+    """What a batch contributes before noise.
+
+    Attributes:
+        gradients: Sum over units of the clipped gradients, one tensor per trainable parameter, in float32 or wider.
+        norms: Norm of each unit's gradient before clipping, [U].
+        losses: Loss of each record, [B].
+    """
+
+    gradients: list[Tensor]
+    norms: Tensor
+    losses: Tensor
+
+
+class UnitGradients:
+    """Computes per-unit gradients with ``vmap(grad(functional_call))``, a chunk of records at a time.
+
+    A unit's gradient is the *sum* of its records' gradients; it is clipped as a whole, so that a unit moves the result
+    by at most the threshold, however many records it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
+    the record replaced by the unit).
+
+    Args:
+        module: Holds the trainable parameters; the network must not mix the records of a batch.
+        record_losses: Method of ``module`` from ``image`` [B, C, *spatial] and ``label`` [B, R, *spatial] to the loss
+            of each record, [B]. It must not pool over the batch.
+        memory_budget: Bytes that gradients and activations of a chunk may take. At least one record is processed at
+            a time, whatever it takes.
+    """
+
+    def __init__(self, module: nn.Module, record_losses: RecordLosses, memory_budget: float) -> None:
+        self._parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        self._losses = _Losses(module, record_losses)
+        self._budget = memory_budget
+        self._chunks: dict[tuple[int, ...], int] = {}
+
+    def clipped_sum(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, norm: Norm) -> ClippedSum:
+        """Clip the gradient of every unit and add them up.
+
+        Args:
+            image: [B, C, *spatial]; B may be 0.
+            label: [B, R, *spatial].
+            units: Unit of each record, [B]: 0, ..., U - 1 without gaps and in ascending order.
+            threshold: Clipping threshold C; infinity only measures.
+            norm: The norm that is clipped.
+
+        Returns:
+            Sum, norms and losses. Where B is 0 all of them are empty or zero.
+        """
+        total = [torch.zeros_like(p, dtype=_wide(p)) for p in self._parameters.values()]
+        norms, losses = [], []
+        for gradients, chunk_losses in self._by_unit(image, label, units):
+            chunk_norms = group_norms(gradients, norm)
+            factors = clip_factors(chunk_norms, threshold)
+            for tensor, gradient in zip(total, gradients, strict=True):
+                tensor += torch.tensordot(factors.to(gradient.dtype), gradient, dims=1)
+            norms.append(chunk_norms)
+            losses.append(chunk_losses)
+        if not norms:
+            return ClippedSum(total, image.new_zeros(0), image.new_zeros(0))
+        return ClippedSum(total, torch.cat(norms), torch.cat(losses))
+
+    def norms(self, image: Tensor, label: Tensor, units: Tensor, norm: Norm) -> Tensor:
+        """Measure the norm of every unit's gradient, [U]; arguments as :meth:`clipped_sum`."""
+        parts = [group_norms(gradients, norm) for gradients, _ in self._by_unit(image, label, units)]
+        return torch.cat(parts) if parts else image.new_zeros(0)
+
+    def gradients(self, image: Tensor, label: Tensor, units: Tensor) -> Tensor:
+        """The gradient of every unit, flat, [U, P]; arguments as :meth:`clipped_sum`."""
+        rows = [torch.cat([g.flatten(1) for g in part], dim=1) for part, _ in self._by_unit(image, label, units)]
+        width = sum(p.numel() for p in self._parameters.values())
+        return torch.cat(rows) if rows else image.new_zeros(0, width)
+
+    def _by_unit(self, image: Tensor, label: Tensor, units: Tensor) -> Iterator[tuple[list[Tensor], Tensor]]:
+        """Gradients of whole units, chunk by chunk: tensors [u, *parameter], with the losses of their records."""
+        parameters = {name: p.detach() for name, p in self._parameters.items()}
+        step = vmap(grad_and_value(self._losses.one), in_dims=(None, 0, 0), randomness="different")
+        held: list[Tensor] = []  # a unit whose records go on in the next chunk
+        held_losses: list[Tensor] = []
+        size = self.chunk_size(image, label) if len(image) else 1
+        for start in range(0, len(image), size):
+            stop = min(start + size, len(image))
+            # Outside of autograd: what leaves here is a release, not a node of a graph.
+            with torch.no_grad():
+                by_name, losses = step(parameters, image[start:stop], label[start:stop])
+                gradients = [by_name[name].to(_wide(p)) for name, p in parameters.items()]
+                own = units[start:stop]
+                gradients = _sum_by_unit(gradients, own - own[0])
+            if held:
+                for gradient, before in zip(gradients, held, strict=True):
+                    gradient[0] += before[0]
+                losses = torch.cat([*held_losses, losses])
+                held, held_losses = [], []
+            if stop < len(image) and units[stop] == units[stop - 1]:
+                held = [gradient[-1:].clone() for gradient in gradients]
+                if len(gradients[0]) == 1:
+                    held_losses = [losses]
+                    continue
+                gradients = [gradient[:-1] for gradient in gradients]
+            yield gradients, losses
+
+    def chunk_size(self, image: Tensor, label: Tensor) -> int:
+        """Number of records that the budget has room for at a time; the same for all batches of this shape."""
+        shape = (*image.shape[1:], *label.shape[1:])
+        if shape not in self._chunks:
+            self._chunks[shape] = max(1, int(self._budget // self._bytes_per_record(image[:1], label[:1])))
+        return self._chunks[shape]
+
+    def _bytes_per_record(self, image: Tensor, label: Tensor) -> int:
+        """Gradients (twice, while they are summed) and what the backward pass of one record keeps."""
+        kept: dict[int, int] = {}
+
+        def pack(tensor: Tensor) -> Tensor:
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            loss = self._losses(image, label)
+        del loss
+        weights = {p.untyped_storage().data_ptr() for p in self._parameters.values()}
+        activations = sum(size for place, size in kept.items() if place not in weights)
+        gradients = sum(p.numel() * _wide(p).itemsize for p in self._parameters.values())
+        # The backward pass has the gradients of the widest layers beside what it still keeps.
+        return int(2 * gradients + 1.5 * activations) + 1
+
+
+class _Losses(nn.Module):
+    """Lets ``functional_call`` reach a method that is not ``forward``."""
+
+    def __init__(self, module: nn.Module, record_losses: RecordLosses) -> None:
+        super().__init__()
+        self.module = module
+        self._record_losses = record_losses
+
+    def forward(self, image: Tensor, label: Tensor) -> Tensor:
+        return self._record_losses(image, label)
+
+    def one(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        """Loss of one record without batch dimension, under the given parameters."""
+        own: dict[str, Any] = {f"module.{name}": value for name, value in parameters.items()}
+        losses: Tensor = functional_call(self, own, (image[None], label[None]))
+        return losses[0]
+
+
+def _sum_by_unit(gradients: list[Tensor], units: Tensor) -> list[Tensor]:
+    """Add the records [b, ...] of the same unit: [u, ...]."""
+    count = int(units[-1]) + 1
+    if count == len(units):
+        return gradients
+    return [g.new_zeros(count, *g.shape[1:]).index_add_(0, units.to(g.device), g) for g in gradients]
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.promote_types(tensor.dtype, torch.float32)
