@@ -1,22 +1,38 @@
-"""From counted releases to (epsilon, delta)."""
+"""From counted releases to (epsilon, delta), by the tightest accountant that is proved for them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.gaussian_dp import composed_mu, gaussian_epsilon, pld_applies, pld_epsilon
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.rdp_curves import (
+    ACCOUNTED_MECHANISMS,
+    ORDERS,
+    SAMPLED_ORDERS,
+    Array,
+    grid_rdp,
+    pure_epsilon,
+    shift,
+)
 
-# dp-accounting's conversion is stable for orders above 1.01. The grid is dense enough that epsilon is at most a
-# ten-thousandth above that of the best order; where it exceeds 10^5, the best order is below the grid and it is one
-# hundredth.
-_ORDERS = 1.0 + np.geomspace(0.0101, 1e5, 2000)
+__all__ = [
+    "ACCOUNTED_MECHANISMS",
+    "Accounted",
+    "accountant",
+    "client_epsilon",
+    "federation_epsilon",
+    "rdp_epsilon",
+    "zcdp_epsilon",
+    "zcdp_rho",
+]
 
-ACCOUNTED_MECHANISMS = ("GaussianMechanism", "LaplaceMechanism")
-"""The laws of noise that the bound of :func:`zcdp_rho` is proved for."""
+_Events = tuple[tuple[Release, int], ...]
 
 
 @dataclass(frozen=True)
@@ -27,54 +43,131 @@ class Accounted:
         epsilon: The guarantee, or ``None`` where there is none.
         delta: The delta it holds at.
         reason: Why there is no guarantee; ``None`` where there is one.
+        accountant: Name of the proof that epsilon comes from, see :func:`accountant`.
+        not_covered: What the number does not cover, for example stopping early by private validation.
     """
 
     epsilon: float | None
     delta: float
     reason: str | None = None
+    accountant: str | None = None
+    not_covered: tuple[str, ...] = ()
 
 
 def zcdp_rho(release: Release) -> float:
-    """Compute the zero-concentrated DP parameter rho of one release.
+    """The zero-concentrated DP parameter rho of one release, taken as unsampled: ``t^2 / 2``.
 
-    Gaussian noise with standard deviation ``z C`` under L2 sensitivity ``s C`` satisfies ``rho = s^2 / (2 z^2)``
-    (Bun and Steinke 2016, arXiv 1605.02065, Proposition 1.6).
-
-    Laplace noise with scale ``b = z C`` satisfies the same bound in any dimension: for one coordinate shifted by t
-    (in units of b) its Renyi divergence of order alpha is at most ``alpha t^2 / 2``; divergences of independent
-    coordinates add, and the squared shifts add up to at most ``(s C / b)^2``.
+    Holds for Gaussian noise (Bun and Steinke 2016, arXiv 1605.02065, Proposition 1.6) and for Laplace noise in any
+    dimension (see :mod:`adpfl_bench.privacy.rdp_curves`).
     """
-    if release.noise_multiplier == 0:
-        return float("inf")
-    return release.sensitivity**2 / (2 * release.noise_multiplier**2)
+    return shift(release) ** 2 / 2
 
 
-@lru_cache(maxsize=1024)  # progress bars ask at every step, and it changes once per local epoch
 def zcdp_epsilon(rho: float, delta: float) -> float:
-    """Convert rho-zCDP to the epsilon of (epsilon, delta)-DP.
-
-    Uses dp-accounting's conversion from Renyi DP (Canonne, Kamath and Steinke 2020, arXiv 2004.00010, Proposition
-    12), with ``RDP(alpha) = alpha rho``.
+    """Convert rho-zCDP to the epsilon of (epsilon, delta)-DP, as Renyi DP with ``RDP(alpha) = alpha rho``.
 
     Example:
         >>> round(zcdp_epsilon(0.5, 1e-5), 2)
         4.73
     """
-    if np.isinf(rho):
-        return float("inf")
-    # Deferred: it takes as long to import as everything else here together.
-    from dp_accounting.rdp import compute_epsilon
+    return _convert(ORDERS, ORDERS * rho, delta)
 
-    epsilon, _ = compute_epsilon(_ORDERS.tolist(), (_ORDERS * rho).tolist(), delta)
-    return float(epsilon)
+
+def rdp_epsilon(events: Mapping[Release, int], delta: float) -> float:
+    """Add up a client's Renyi divergences and convert the sum; 0 where nothing was released.
+
+    Where all noise is Laplace under L1 clipping, pure epsilons add up too, and the smaller result counts.
+
+    Raises:
+        ConfigError: delta is not between 0 and 1, or no bound is proved for a mechanism.
+    """
+    return _rdp_epsilon(_effective(events), _checked(delta))
 
 
 def client_epsilon(events: Mapping[Release, int], delta: float) -> float:
-    """Compose a client's releases (rho adds) and convert the sum; 0 where nothing was released."""
-    rho = sum(count * zcdp_rho(release) for release, count in events.items())
-    return zcdp_epsilon(rho, delta) if rho > 0 else 0.0
+    """Epsilon of a client's releases by the accountant that :func:`accountant` names; 0 where nothing was released.
+
+    Raises:
+        ConfigError: delta is not between 0 and 1, or no bound is proved for a mechanism.
+    """
+    return _client_epsilon(_effective(events), _checked(delta))
 
 
 def federation_epsilon(ledger: PrivacyLedger, delta: float) -> float:
     """The federation's epsilon: the largest over its clients, since each client's data are its own."""
     return max((client_epsilon(ledger.events(client), delta) for client in ledger.clients()), default=0.0)
+
+
+def accountant(events: Mapping[Release, int], delta: float = 1e-5) -> str:
+    """Name the accountant of these releases.
+
+    * ``Gaussian DP``: only unsampled Gaussian noise; exact.
+    * ``PLD``: only Gaussian noise, some sampled; the privacy-loss distribution, exact but for its grid (RDP where that
+      makes it larger).
+    * ``zCDP``: unsampled, with Laplace noise under L2 clipping; an upper bound.
+    * ``RDP``: everything else; an upper bound. That includes sampled Gaussian noise for which the distribution is not
+      computed, see :func:`adpfl_bench.privacy.gaussian_dp.pld_applies`.
+
+    Args:
+        events: Releases and how often each was made.
+        delta: Matters only below 1e-10, where no distribution is computed.
+
+    Raises:
+        ConfigError: No bound is proved for a mechanism.
+    """
+    return _accountant(_effective(events), delta)
+
+
+def _accountant(events: _Events, delta: float) -> str:
+    unsampled = all(release.sampling_rate == 1 for release, _ in events)
+    if all(release.mechanism == "GaussianMechanism" for release, _ in events):
+        if unsampled:
+            return "Gaussian DP"
+        return "PLD" if pld_applies(events, delta) else "RDP"
+    l2 = all(release.mechanism == "GaussianMechanism" or release.norm == "l2" for release, _ in events)
+    return "zCDP" if unsampled and l2 else "RDP"
+
+
+@lru_cache(maxsize=4096)  # progress bars ask at every step, and it changes once per release
+def _client_epsilon(events: _Events, delta: float) -> float:
+    if any(np.isinf(shift(release)) for release, _ in events):
+        return float("inf")
+    name = _accountant(events, delta)
+    if name == "Gaussian DP":
+        return gaussian_epsilon(composed_mu(events), delta)
+    upper = _rdp_epsilon(events, delta)
+    return min(pld_epsilon(events, delta), upper) if name == "PLD" else upper
+
+
+@lru_cache(maxsize=4096)
+def _rdp_epsilon(events: _Events, delta: float) -> float:
+    sampled = any(release.sampling_rate < 1 for release, _ in events)
+    orders = SAMPLED_ORDERS if sampled else ORDERS
+    total = sum((count * grid_rdp(release, sampled) for release, count in events), np.zeros_like(orders))
+    pure = sum(count * pure_epsilon(release) for release, count in events)
+    return min(_convert(orders, total, delta), pure)
+
+
+def _convert(orders: Array, divergences: Array, delta: float) -> float:
+    """Convert by Canonne, Kamath and Steinke 2020 (arXiv 2004.00010, Proposition 12), as dp-accounting has it."""
+    if not divergences.any():
+        return 0.0
+    if np.isinf(divergences).all():
+        return float("inf")
+    # Deferred: it takes as long to import as everything else here together.
+    from dp_accounting.rdp import compute_epsilon
+
+    epsilon, _ = compute_epsilon(orders.tolist(), divergences.tolist(), delta)
+    return float(epsilon)
+
+
+def _effective(events: Mapping[Release, int]) -> _Events:
+    """The releases that were made and reveal anything, sorted, so that equal ledgers give equal sums."""
+    kept = [(release, count) for release, count in events.items() if count > 0 and shift(release) > 0]
+    return tuple(sorted(kept, key=lambda event: astuple(event[0])))
+
+
+def _checked(delta: float) -> float:
+    if not 0 < delta < 1:
+        raise ConfigError(f"delta must lie between 0 and 1, but it is {delta}.")
+    return delta

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from adpfl_bench.errors import ConfigError
+
+Norm = Literal["l2", "l1"]
 
 
 @dataclass(frozen=True)
@@ -15,12 +17,31 @@ class Release:
     Attributes:
         mechanism: ``"LaplaceMechanism"`` or ``"GaussianMechanism"``.
         noise_multiplier: Noise scale z in units of the clipping threshold C.
-        sensitivity: L2 sensitivity of the sum in units of C.
+        sensitivity: Sensitivity of the sum in units of C, measured in ``norm``.
+        sampling_rate: Probability q with which each unit takes part, independently of all others (Poisson sampling);
+            1 where nothing is sampled.
+        norm: The norm that contributions are clipped in.
+
+    Raises:
+        ConfigError: A number is out of its range, or the norm is unknown.
     """
 
     mechanism: str
     noise_multiplier: float
-    sensitivity: float
+    sensitivity: float = 1.0
+    sampling_rate: float = 1.0
+    norm: Norm = "l2"
+
+    def __post_init__(self) -> None:
+        if not (self.noise_multiplier >= 0 and self.sensitivity >= 0):
+            raise ConfigError(
+                "The noise multiplier and the sensitivity of a release must be at least 0, but they are"
+                f" {self.noise_multiplier} and {self.sensitivity}."
+            )
+        if not 0 <= self.sampling_rate <= 1:
+            raise ConfigError(f"The sampling rate of a release is a probability, but it is {self.sampling_rate}.")
+        if self.norm not in get_args(Norm):
+            raise ConfigError(f"Contributions are clipped in the norm l2 or l1, but a release has {self.norm!r}.")
 
 
 class PrivacyLedger:
@@ -45,6 +66,18 @@ class PrivacyLedger:
         events = self._counts.setdefault(client, {})
         events[release] = events.get(release, 0) + count
 
+    def raise_to(self, other_state: dict[str, Any]) -> None:
+        """Raise every count to that of another :meth:`state_dict`, where the other is higher.
+
+        For a run that was killed after its last checkpoint: what it had entered since is a high-water mark. The
+        resumed run makes those releases again with the same noise, which reveals nothing new, so they count once and
+        not twice: the maximum is right, and the sum would be too much.
+        """
+        for client, theirs in _parse(other_state).items():
+            events = self._counts.setdefault(client, {})
+            for release, count in theirs.items():
+                events[release] = max(events.get(release, 0), count)
+
     def clients(self) -> tuple[str, ...]:
         """Names of the clients that have released anything, sorted."""
         return tuple(sorted(self._counts))
@@ -54,15 +87,22 @@ class PrivacyLedger:
         return dict(self._counts.get(client, {}))
 
     def state_dict(self) -> dict[str, Any]:
-        """The ledger as plain lists, for a checkpoint or a record."""
+        """The ledger as plain lists, for a checkpoint or a record.
+
+        A release is ``[mechanism, noise_multiplier, sensitivity, sampling_rate, norm, count]``.
+        """
         return {
-            client: [[r.mechanism, r.noise_multiplier, r.sensitivity, count] for r, count in events.items()]
+            client: [
+                [r.mechanism, r.noise_multiplier, r.sensitivity, r.sampling_rate, r.norm, count]
+                for r, count in events.items()
+            ]
             for client, events in self._counts.items()
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`."""
-        self._counts = {
-            client: {Release(mechanism, z, sensitivity): count for mechanism, z, sensitivity, count in events}
-            for client, events in state.items()
-        }
+        """Restore :meth:`state_dict`, also the older one of ``[mechanism, noise_multiplier, sensitivity, count]``."""
+        self._counts = _parse(state)
+
+
+def _parse(state: dict[str, Any]) -> dict[str, dict[Release, int]]:
+    return {client: {Release(*fields): count for *fields, count in events} for client, events in state.items()}
