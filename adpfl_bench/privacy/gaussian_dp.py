@@ -92,7 +92,7 @@ def pld_epsilon(events: Sequence[tuple[Release, int]], delta: float) -> float:
 
 
 def _interval(releases: tuple[Release, ...]) -> float:
-    """Step of the grid of losses: a twentieth of a release's typical loss, if that leaves the grid a reasonable length."""
+    """Step of the grid of losses: a twentieth of a release's typical loss, unless the grid would be too long."""
     typical = min(math.sqrt(float(rdp(release, np.array([2.0]))[0])) for release in releases)
     longest = max(shift(release) * 10 + shift(release) ** 2 / 2 for release in releases)
     step = min(max(typical / 20, longest / _FINEST), _COARSEST)

@@ -27,7 +27,8 @@ and ``a = 1 - q + q L``, the density of the mixture over P.
 
 This extends Theorem 5 of Mironov, Talwar and Zhang 2019 (arXiv 1908.10530) from Gaussian noise to any that is
 symmetric. ``(alpha - 1) D`` of the first direction is convex in alpha and 0 at 1, so a chord bounds it between two
-integers.
+integers. At every order ``a^alpha <= 1 - q + q L^alpha``, since the power is convex: the better bound where epsilon is
+large and the best order near 1.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def shift(release: Release) -> float:
 def rdp(release: Release, orders: Array) -> Array:
     """Bound the Renyi divergence of one release, the larger of both directions.
 
-    Sampled releases get the smaller of the sampled bound (exact at integer orders, a chord between them) and the
-    bound without sampling, which holds too.
+    Sampled releases get the smaller of the binomial sum (a chord between integer orders) and the bound that convexity
+    gives at every order, which is never above the one without sampling.
 
     Args:
         release: The release.
@@ -97,7 +98,8 @@ def rdp(release: Release, orders: Array) -> Array:
     knots = np.concatenate([[1.0], _INTEGERS])
     moments = np.concatenate([[0.0], _sampled_log_moments(release)])
     chords: Array = np.interp(orders, knots, moments, right=np.inf)
-    smaller: Array = np.minimum(plain, chords / (orders - 1))
+    convex = _log_mixture(release.sampling_rate, (orders - 1) * plain)
+    smaller: Array = np.minimum(chords, convex) / (orders - 1)
     return smaller
 
 
@@ -107,12 +109,12 @@ def pure_epsilon(release: Release) -> float:
     The likelihood ratio of Laplace noise is between ``e^-t`` and ``e^t`` wherever ``|v|_1 <= t``; a sampled one is
     between ``1 - q + q e^-t`` and ``1 - q + q e^t``, of which the second is farther from 1 (``a b >= 1`` above).
     """
-    t, q = shift(release), release.sampling_rate
+    t = shift(release)
     if t == 0:
         return 0.0
     if math.isinf(t) or release.mechanism != "LaplaceMechanism" or release.norm != "l1":
         return math.inf
-    return math.log1p(q * math.expm1(t)) if t < 30 else t + math.log(q + (1 - q) * math.exp(-t))
+    return float(_log_mixture(release.sampling_rate, np.array(t)))
 
 
 @lru_cache(maxsize=256)
@@ -121,6 +123,12 @@ def grid_rdp(release: Release, sampled: bool) -> Array:
     curve = rdp(release, SAMPLED_ORDERS if sampled else ORDERS)
     curve.flags.writeable = False
     return curve
+
+
+def _log_mixture(q: float, x: Array) -> Array:
+    """``log(1 - q + q e^x)`` for x >= 0, without overflow and without cancellation at small x."""
+    small, large = np.minimum(x, 30.0), np.maximum(x, 30.0)
+    return np.where(x < 30, np.log1p(q * np.expm1(small)), large + np.log(q + (1 - q) * np.exp(-large)))
 
 
 def _unsampled(release: Release, t: float, orders: Array) -> Array:
