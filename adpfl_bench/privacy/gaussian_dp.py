@@ -39,9 +39,9 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
     if erf(mu / math.sqrt(8)) <= delta:
         return 0.0
     target = math.log(delta)
-    slack = 1e-11 + 1e-12 / mu  # more than the rounding of the logarithm of delta
     low = float(ndtri(delta)) - 0.01  # Phi(x) alone is below delta there
     x = float(brentq(lambda x: _log_delta(x, mu) - target, low, mu / 2, xtol=1e-13, rtol=1e-14))
+    slack = 1e-11 + 1e-15 * (4 + x * x) / mu  # more than the rounding of the logarithm of delta
     step = 1e-12 * (1 + abs(x))
     while _log_delta(x, mu) > target - slack:
         x, step = x - step, 2 * step

@@ -45,7 +45,7 @@ def test_one_gaussian_release_in_closed_form():
     assert 3.7306 <= z <= 3.7306 * 1.0011
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=7, deadline=None)
 @given(
     clients=st.lists(
         st.tuples(st.sampled_from([0.01, 0.2, 1.0]), st.integers(1, 300), st.sampled_from([1.0, 2.0])),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dp_accounting import GaussianDpEvent, LaplaceDpEvent, PoissonSampledDpEvent
 from dp_accounting.rdp import RdpAccountant
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opacus.accountants.analysis.rdp import compute_rdp
 from scipy.integrate import quad
@@ -98,6 +98,7 @@ def ratio_nodes(t):
     return ratios, np.concatenate([[0.5, np.exp(-t) / 2], weights * t / 4 * np.exp(-x)])
 
 
+@settings(max_examples=30, deadline=None)
 @given(angle=st.floats(0, math.pi / 2), t=st.floats(0.05, 3), q=st.floats(0.001, 1), alpha=st.floats(1.1, 20))
 def test_sampled_laplace_in_two_dimensions(angle, t, q, alpha):
     for norm, order in (("l2", 2), ("l1", 1)):
@@ -145,6 +146,7 @@ def test_the_inequality_behind_the_reverse_direction():
     assert (low < 0).any()  # it needs beta >= 1/2, so the comparison above can fail
 
 
+@settings(max_examples=30, deadline=None)
 @given(
     z=st.floats(1e-3, 1e3),
     q=st.floats(1e-8, 1),
