@@ -33,6 +33,15 @@ def test_gaussian_epsilon_is_exact_and_never_rounded_below(mu, delta):
         assert exact_delta(0, mu) <= delta
 
 
+@pytest.mark.parametrize(("z", "count"), [(1.0, 1), (1.0, 40), (8.0, 100), (0.03, 1), (0.5, 2000)])
+@pytest.mark.parametrize("delta", [1e-3, 1e-9])
+def test_sampling_almost_everyone_is_not_sampling(z, count, delta):
+    """The distribution's epsilon is never below the exact one, also where epsilon is in the thousands."""
+    sampled = client_epsilon({Release("GaussianMechanism", z, 1.0, 1 - 1e-12): count}, delta)
+    exact = client_epsilon({Release("GaussianMechanism", z): count}, delta)
+    assert exact * (1 - 1e-9) <= sampled <= exact * 1.002
+
+
 def spread(losses, probabilities, step, offset, size):
     """Put probabilities on a grid of losses, shared between both neighbours so that the mean stays."""
     position = losses / step + offset
