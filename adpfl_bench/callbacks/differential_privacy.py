@@ -1,53 +1,85 @@
-"""Clips and noises the gradient of every local step."""
+"""Clips and noises what leaves each client."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 from torch.optim import Optimizer
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, need_callback
-from adpfl_bench.callbacks.trainer_checks import check_choice, check_private_trainer
+from adpfl_bench.callbacks.privacy_checks import (
+    check_delta,
+    check_method,
+    check_private_task,
+    check_private_trainer,
+    check_settings,
+    choices_by_validation,
+)
+from adpfl_bench.callbacks.private_step import PrivateStep, not_finite
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS, Accounted, client_epsilon, federation_epsilon
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS, Accounted
+from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.clipping import clip_, global_norm
-from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.private_sum import PrivateSum
+from adpfl_bench.privacy.randomness import OperatingSystem, Randomness, Seeded
+from adpfl_bench.privacy.release_plan import PrivacyUnit, ReleasePlan, Sampling
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import torch_generator
+from adpfl_bench.tasks.segmentation import SegmentationTask
 
-PrivacyUnit = Literal["none", "batch"]
 
-# Replacing one record of a batch by nothing can move the clipped gradient of the batch's mean loss anywhere in a ball
-# of radius C, so two neighbouring releases lie up to 2C apart.
-_BATCH_SENSITIVITY = 2.0
+class StepRelease(NamedTuple):
+    """One release of a client, for the round's metrics."""
+
+    norms: Sequence[float]
+    threshold: float
+    scale: float
 
 
 class DifferentialPrivacy(Callback):
-    """Makes each local gradient private before the optimizer sees it.
+    """Makes what each client sends private before anybody else sees it.
 
-    With ``unit: batch`` (the published rule) the gradient of a batch's mean loss is clipped to the client's threshold
-    C and receives noise of scale ``noise_multiplier * C`` in every coordinate. What this protects is the content of
-    one batch per local epoch. A record is in one batch of each local epoch, so with a threshold that needs no private
-    data it is covered by zCDP with L2 sensitivity 2C, one release per local epoch; a patient with several records
-    is not.
+    * ``unit: batch`` (the published rule): the gradient of a batch's mean loss is clipped to the client's threshold C
+      and receives noise of scale ``z C`` in every coordinate. It protects one record, at sensitivity 2C, one release
+      per local epoch; a patient with several records is not protected.
+    * ``unit: record`` or ``patient``: every unit's gradient (the sum over its records) is clipped to C; their sum
+      receives noise of scale ``z C`` and is divided by a public number of units. The loss must not mix records.
+    * ``unit: client``: what a client sends at the end of its turn, the change of its weights, is clipped and noised.
+      Each client noises its own, since the server is not trusted.
+
+    A threshold that learns from a noised statistic shares the budget with the gradient; z is what they have together.
 
     Args:
-        unit: ``batch``, or ``none`` for no privacy at all.
+        unit: ``none``, ``batch``, ``record``, ``patient`` or ``client``.
         threshold: Rule for the clipping threshold C.
         mechanism: Law of the noise.
-        noise_multiplier: Noise scale z in units of C, at least 0.
-        delta: The delta at which epsilon is accounted; must be below 1 / (training records of the smallest client).
+        noise_multiplier: Noise scale z in units of C, at least 0; or ``null`` with ``target_epsilon``.
+        target_epsilon: The accounted epsilon that the run may reach with its last round; z is solved for before
+            anything is trained.
+        delta: The delta at which epsilon is accounted; must be below 1 / (units of the smallest client).
+        sampling: ``shuffle`` visits every unit once per local epoch, and claims no amplification; ``poisson`` draws
+            each unit independently for every step. For records and patients.
+        normalize: Divide each release by C, so that the learning rate need not follow the threshold.
+        secure: Draw noise from the operating system and harden the release against attacks on floating-point numbers.
+            Such a run cannot be repeated, and a run that is resumed spends the broken-off round's budget twice.
+        memory_budget: MiB that the gradients and activations of a chunk of records may take.
         nominal_epsilon: The epsilon that the method's authors state; recorded as such and used for nothing.
 
     Raises:
-        ConfigError: A value is out of range, or the Trainer would change what is released.
+        ConfigError: A value is out of range, the Trainer or the network would change what is released, or no noise
+            reaches the target.
     """
 
     def __init__(
@@ -55,66 +87,138 @@ class DifferentialPrivacy(Callback):
         unit: PrivacyUnit = "none",
         threshold: Threshold | None = None,
         mechanism: Mechanism | None = None,
-        noise_multiplier: float = 0.0,
+        noise_multiplier: float | None = 0.0,
+        target_epsilon: float | None = None,
         delta: float = 1e-4,
+        sampling: Sampling = "shuffle",
+        normalize: bool = False,
+        secure: bool = False,
+        memory_budget: float = 1024.0,
         nominal_epsilon: float | None = None,
     ) -> None:
-        check_choice("privacy.unit", unit, get_args(PrivacyUnit))
-        if not (noise_multiplier >= 0 and math.isfinite(noise_multiplier)):
-            raise ConfigError(
-                f"privacy.noise_multiplier is a noise scale in units of the threshold and must be at least 0, but it is"
-                f" {noise_multiplier}."
-            )
-        if not 0 < delta < 1:
-            raise ConfigError(f"privacy.delta must lie between 0 and 1, but it is {delta}.")
-        if unit != "none" and (threshold is None or mechanism is None):
-            raise ConfigError(f"privacy.unit is {unit}, so privacy.threshold and privacy.mechanism must be given too.")
+        check_settings(unit, sampling, delta, memory_budget)
+        if unit != "none":
+            check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit
         self.threshold = threshold
         self.mechanism = mechanism
         self.noise_multiplier = noise_multiplier
+        self.target_epsilon = target_epsilon
         self.delta = delta
+        self.sampling: Sampling = sampling
+        self.normalize = normalize
+        self.secure = secure
+        self.memory_budget = memory_budget
         self.nominal_epsilon = nominal_epsilon
-        self.ledger = PrivacyLedger()
-        self._loop: FederatedLoop | None = None
+        self.books = PrivacyBooks()
+        self.private_sum: PrivateSum | None = None
+        self.private_step: PrivateStep | None = None
+        self._resumed = False
+        self._not_covered: tuple[str, ...] = ()
         self._sends_buffers = False
         self._noise_turn: tuple[int, str] | None = None
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
+        self._batch: dict[str, Any] = {}
         self._released = False
-        self._generator = torch.Generator()
-        self._steps: dict[str, list[tuple[float, float]]] = {}
+        self._source: Randomness = Seeded(torch.Generator())
+        self._steps: dict[str, list[StepRelease]] = {}
+
+    @property
+    def ledger(self) -> PrivacyLedger:
+        """What has been released since the run's start, as far as the checkpoint that it continues from knows."""
+        return self.books.ledger
+
+    @property
+    def _by_unit(self) -> bool:
+        return self.unit in ("record", "patient")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Check the Trainer and delta before anything is trained."""
+        """Check Trainer, network and delta, and settle the noise, before anything is trained."""
         self._loop = need_callback(trainer, FederatedLoop)
         has_buffers = any(True for _ in pl_module.buffers())
         self._sends_buffers = has_buffers and self._loop.buffer_policy == "average"
-        if self.unit == "none" or stage != "fit":
+        if stage != "fit":
             return
+        self._resumed = False
+        datamodule = federated_data(trainer)
+        datamodule.use_units(patients=self.unit == "patient", poisson=self._by_unit and self.sampling == "poisson")
+        if self.unit == "none":
+            return
+        assert self.threshold is not None
+        assert self.mechanism is not None
         check_private_trainer(trainer)
-        smallest, records = min(federated_data(trainer).train_sizes.items(), key=lambda item: item[1])
-        if self.delta >= 1 / records:
-            raise ConfigError(
-                f"privacy.delta is {self.delta}, but it must be below 1/{records}: client {smallest} has {records}"
-                " training records, and a larger delta would allow one of them to be published outright."
-            )
+        check_delta(self.delta, self.unit, datamodule.unit_sizes)
+        self.settle_noise(self._loop.schedule, datamodule.unit_sizes, datamodule.batch_size)
+        self._not_covered = choices_by_validation(trainer)
+        if (origin := getattr(pl_module, "started_from", None)) not in (None, "phantom"):
+            self._not_covered += (f"weights that started from {origin} data",)
+        if self._by_unit:
+            task = check_private_task(pl_module)
+            self.private_step = PrivateStep(task, self.threshold, self.mechanism.norm, self.memory_budget * 2**20)
+            task.private_step = self.private_step
+        elif self.unit == "client" and self._release_delta not in self._loop.delta_hooks:
+            self._loop.delta_hooks.append(self._release_delta)
+
+    def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], batch_size: int) -> ReleasePlan:
+        """Solve for the noise if a target is given, and return what the run will release.
+
+        Args:
+            schedule: The federation's schedule.
+            units: Number of units by client.
+            batch_size: Units per step.
+
+        Raises:
+            ConfigError: No noise reaches the target, there is no guarantee to calibrate, or the threshold leaves
+                nothing of the budget.
+        """
+        assert self.threshold is not None
+        assert self.mechanism is not None
+        self._plan = ReleasePlan(self.unit, self.sampling, batch_size, self.mechanism)
+        if self.target_epsilon is not None:
+            if reason := self._no_guarantee(noise_multiplier=1.0):
+                raise ConfigError(
+                    f"privacy.target_epsilon is {self.target_epsilon}, but no epsilon can be accounted: {reason}. State"
+                    " privacy.noise_multiplier instead."
+                )
+            self.noise_multiplier = self._plan.calibrate(self.target_epsilon, self.delta, schedule, units)
+        assert self.noise_multiplier is not None
+        self.private_sum = PrivateSum(self.threshold, self.mechanism, self.noise_multiplier)
+        return self._plan
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave module and loop as they were."""
+        if isinstance(pl_module, SegmentationTask) and pl_module.private_step is self.private_step:
+            pl_module.private_step = None
+        if stage == "fit" and self._release_delta in self._loop.delta_hooks:
+            self._loop.delta_hooks.remove(self._release_delta)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
         self._noise_turn = self._round = self._pass = None
+        if self.unit != "none":
+            self.books.open(Path(trainer.default_root_dir), self._resumed, fresh_noise=self.secure)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Expect one gradient."""
-        self._released = False
+        """Expect one release, and enter it before it is computed."""
+        self._batch, self._released = batch, False
+        if batch["round"] != self._round:
+            self._round, self._steps = batch["round"], {}
+        if self.unit == "batch" or self._by_unit:
+            self._enter_ledger(batch["client"], batch["local_epoch"], batch["sampling_rate"], batch["pass_steps"])
+
+    def _enter_ledger(self, client: str, local_epoch: int, sampling_rate: float, steps: int) -> None:
+        assert self._round is not None
+        assert self.noise_multiplier is not None
+        this_pass = (self._round, client, local_epoch)
+        if this_pass != self._pass:
+            self._pass = this_pass
+            self.books.enter(client, *self._plan.pass_event(self.noise_multiplier, sampling_rate, steps))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Clip the gradient of this step and add noise to it."""
-        if self.unit == "none":
+        """Make the gradient of this step private."""
+        if self.unit in ("none", "client"):
             return
-        assert self._loop is not None
-        assert self.threshold is not None
-        assert self.mechanism is not None
         if self._released:
             raise ConfigError(
                 f"{type(optimizer).__name__} computes several gradients for one step, but the ledger counts one release"
@@ -122,92 +226,134 @@ class DifferentialPrivacy(Callback):
             )
         self._released = True
         gradients = _gradients(optimizer)
-        norm = global_norm(gradients)
-        client = self._loop.client
-        if self._round != self._loop.round:
-            self._round, self._steps = self._loop.round, {}
+        client = self._batch["client"]
+        if self.private_step is None:
+            norms, threshold = self._clip(client, gradients)
+            divisor = 1.0  # it is the gradient of a mean
+        else:
+            norms, threshold = self.private_step.clipped.norms, self.private_step.clipped.threshold
+            divisor = float(self._batch["divisor"])
+        self._release(client, gradients, norms, threshold, self._batch["planned_units"])
+        if self.normalize and threshold > 0:
+            divisor *= threshold
+        if divisor != 1:
+            torch._foreach_div_(gradients, divisor)
+
+    def _clip(self, client: str, gradients: list[Tensor]) -> tuple[Sequence[float], float]:
+        """Clip one gradient as a whole; returns its norm, and the threshold."""
+        assert self.threshold is not None
+        assert self.mechanism is not None
+        norm = global_norm(gradients, self.mechanism.norm)
         if not math.isfinite(norm):
-            raise BenchError(
-                f"The gradient of client {client} in round {self._loop.round + 1} is not finite. Lower the learning"
-                " rate or the noise; the last checkpoint holds the round before."
-            )
-        self._enter_ledger(client)
-        threshold = self.threshold.observe(client, norm)
+            raise BenchError(not_finite(client, self._batch["round"]))
+        if self.threshold.needs_norms:
+            self.threshold.observe(client, [norm])
+        threshold = self.threshold.current(client)
         clip_(gradients, norm, threshold)
-        if self.noise_multiplier > 0:
-            scale = self.noise_multiplier * threshold
-            self.mechanism.add_noise_(gradients, scale, self._noise_generator(gradients[0].device))
-        self._steps.setdefault(client, []).append((norm, threshold))
+        return [norm], threshold
 
-    def _enter_ledger(self, client: str) -> None:
-        assert self._loop is not None
-        this_pass = (self._loop.round, client, self._loop.local_epoch)
-        if this_pass != self._pass:
-            self._pass = this_pass
-            release = Release(type(self.mechanism).__name__, self.noise_multiplier, _BATCH_SENSITIVITY)
-            self.ledger.add(client, release)
+    def _release_delta(self, client: str, delta: list[Tensor]) -> None:
+        """Clip and noise what a client sends."""
+        self._enter_ledger(client, 0, 1.0, 1)
+        norms, threshold = self._clip(client, delta)
+        self._release(client, delta, norms, threshold, 1)
 
-    def _noise_generator(self, device: torch.device) -> torch.Generator:
-        assert self._loop is not None
-        turn = (self._loop.round, self._loop.client)
+    def _release(
+        self, client: str, total: list[Tensor], norms: Sequence[float], threshold: float, units: float
+    ) -> None:
+        assert self.private_sum is not None
+        source = self._noise_source(client, total[0].device)
+        released = self.private_sum.release_(client, total, norms, threshold, units, source)
+        self._steps.setdefault(client, []).append(StepRelease(norms, threshold, released.scale))
+
+    def _noise_source(self, client: str, device: torch.device) -> Randomness:
+        if self.secure:
+            return OperatingSystem(device)
+        assert self._round is not None
+        turn = (self._round, client)
         if turn != self._noise_turn:
             self._noise_turn = turn
-            self._generator = torch_generator(self._loop.schedule.seed, "noise", *turn, device=device)
-        return self._generator
+            self._source = Seeded(torch_generator(self._loop.schedule.seed, "noise", *turn, device=device))
+        return self._source
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Make sure that the step released what the ledger says, also where its batch was empty."""
+        if (self.unit == "batch" or self._by_unit) and not self._released:
+            raise BenchError(
+                f"A local step of client {batch['client']} in round {batch['round'] + 1} released nothing, although the"
+                " ledger counts it; whether a step is skipped would tell who is in its batch. Let every step run."
+            )
+
+    def _no_guarantee(self, noise_multiplier: float) -> str | None:
+        """Why nothing can be accounted, or ``None``."""
+        if self.unit == "none":
+            return "the method is not private: no noise is added"
+        assert self.threshold is not None
+        if noise_multiplier == 0:
+            return "the noise multiplier is 0: clipping alone is not private"
+        if self._sends_buffers:
+            return "running statistics of the network leave the client without noise"
+        mechanism = type(self.mechanism).__name__
+        if mechanism not in ACCOUNTED_MECHANISMS:
+            return f"no bound is known here for the noise of {mechanism}"
+        return self.threshold.unaccounted_reason
 
     @property
     def accounted(self) -> Accounted:
         """What a proof supports for everything released so far."""
-        if self.unit == "none":
-            return Accounted(None, self.delta, "the method is not private: no noise is added")
-        assert self.threshold is not None
-        if self.noise_multiplier == 0:
-            return Accounted(None, self.delta, "the noise multiplier is 0: clipping alone is not private")
-        if self._sends_buffers:
-            return Accounted(None, self.delta, "running statistics of the network leave the client without noise")
-        mechanism = type(self.mechanism).__name__
-        if mechanism not in ACCOUNTED_MECHANISMS:
-            return Accounted(None, self.delta, f"no bound is known here for the noise of {mechanism}")
-        reason = self.threshold.unaccounted_reason
-        if reason is not None:
+        if reason := self._no_guarantee(self.noise_multiplier or 0.0):
             return Accounted(None, self.delta, reason)
-        return Accounted(federation_epsilon(self.ledger, self.delta), self.delta)
+        return self.books.accounted(self.delta, self._not_covered)
 
     def describe(self) -> dict[str, Any]:
         """The privacy block of a run record."""
         private = self.unit != "none"
         accounted = self.accounted
+        epsilons = {} if accounted.epsilon is None else self.books.epsilons(self.delta)
         return {
             "unit": self.unit,
             "adjacency": "zero-out" if private else None,
             "mechanism": type(self.mechanism).__name__ if private else None,
+            "clipping_norm": self.mechanism.norm if self.mechanism is not None and private else None,
             "threshold": type(self.threshold).__name__ if private else None,
             "noise_multiplier": self.noise_multiplier if private else None,
+            "target_epsilon": self.target_epsilon if private else None,
+            "sampling": self.sampling if private else None,
+            "secure": self.secure if private else None,
             "nominal_epsilon": self.nominal_epsilon if private else None,
-            "accounted": {"epsilon": accounted.epsilon, "delta": accounted.delta, "reason": accounted.reason},
-            "ledger": self.ledger.state_dict(),
+            "accounted": {
+                "epsilon": accounted.epsilon,
+                "delta": accounted.delta,
+                "reason": accounted.reason,
+                "accountant": accounted.accountant,
+                "by_client": epsilons,
+                "not_covered": list(accounted.not_covered),
+            },
+            "audited": None,
+            "ledger": self.books.spent.state_dict(),
         }
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Thresholds, noise scales, gradient-norm quantiles and accounted epsilon of the round, by client."""
         metrics: list[RoundMetric] = []
         for client, steps in self._steps.items():
-            norms, thresholds = np.array(steps).T
+            norms = np.concatenate([step.norms for step in steps])
+            limits = np.concatenate([np.full(len(step.norms), step.threshold) for step in steps])
             metrics += [
-                RoundMetric(client, "clipping_threshold", float(thresholds[-1])),
-                RoundMetric(client, "noise_scale", self.noise_multiplier * float(thresholds[-1])),
-                RoundMetric(client, "clipped_fraction", float(np.mean(norms > thresholds))),
+                RoundMetric(client, "clipping_threshold", steps[-1].threshold),
+                RoundMetric(client, "noise_scale", steps[-1].scale),
             ]
-            metrics += [
-                RoundMetric(client, f"gradient_norm_p{quantile}", float(np.percentile(norms, quantile)))
-                for quantile in (10, 50, 90)
-            ]
-        if self.accounted.epsilon is not None:
-            metrics += [
-                RoundMetric(client, "epsilon", client_epsilon(self.ledger.events(client), self.delta))
-                for client in self.ledger.clients()
-            ]
-            metrics.append(RoundMetric(ALL_CLIENTS, "epsilon", self.accounted.epsilon))
+            if norms.size:
+                metrics.append(RoundMetric(client, "clipped_fraction", float(np.mean(norms > limits))))
+                metrics += [
+                    RoundMetric(client, f"gradient_norm_p{quantile}", float(np.percentile(norms, quantile)))
+                    for quantile in (10, 50, 90)
+                ]
+        if (accounted := self.accounted).epsilon is not None:
+            metrics += [RoundMetric(c, "epsilon", epsilon) for c, epsilon in self.books.epsilons(self.delta).items()]
+            metrics.append(RoundMetric(ALL_CLIENTS, "epsilon", accounted.epsilon))
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -217,12 +363,13 @@ class DifferentialPrivacy(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore thresholds and ledger."""
+        self._resumed = True
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
         self.ledger.load_state_dict(state_dict["ledger"])
 
 
-def _gradients(optimizer: Optimizer) -> list[torch.Tensor]:
+def _gradients(optimizer: Optimizer) -> list[Tensor]:
     """Gradients of all parameters that are trained; one without a gradient gets zeros, so that it is noised too."""
     gradients = []
     for group in optimizer.param_groups:

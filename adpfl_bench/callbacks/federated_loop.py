@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, get_args
 
@@ -31,6 +32,9 @@ class FederatedLoop(Callback):
 
     At the start of each client's turn torch's global generators are seeded from (seed, round, client), so that
     whatever draws from them (dropout, say) is the same when the run is resumed or visits its clients in another order.
+
+    Attributes:
+        delta_hooks: Called with each client's name and delta before the server receives it; they change it in place.
 
     Args:
         rounds: Number of federated rounds; equals the Trainer's ``max_epochs``.
@@ -71,6 +75,7 @@ class FederatedLoop(Callback):
         self.client = ""
         self.local_epoch = 0
         self.rounds_completed = 0
+        self.delta_hooks: list[Callable[[str, list[torch.Tensor]], None]] = []
         self._server: Server | None = None
         self._buffers: FederatedBuffers | None = None
         self._optimizers = ClientOptimizerStates(client_optimizer_state)
@@ -167,7 +172,10 @@ class FederatedLoop(Callback):
         assert self._server is not None
         assert self._buffers is not None
         weight = self._weights[self.client]
-        delta_norm = self._server.receive(weight)
+        delta = self._server.delta()
+        for hook in self.delta_hooks:
+            hook(self.client, delta)
+        delta_norm = self._server.receive(delta, weight)
         if not torch.isfinite(torch.tensor(delta_norm)):
             raise BenchError(
                 f"Client {self.client} diverged in round {self.round + 1}: its weights are no longer finite. Lower the"
@@ -175,7 +183,7 @@ class FederatedLoop(Callback):
             )
         self._buffers.collect_from(self.client, pl_module, weight)
         self._optimizers.collect_from(self.client, trainer.optimizers[0])
-        loss = float(torch.stack(self._losses).mean())
+        loss = float(torch.stack(self._losses).nanmean())  # a batch that Poisson sampling left empty has none
         self._metrics += [
             RoundMetric(self.client, "train_loss", loss),
             RoundMetric(self.client, "delta_norm", delta_norm),

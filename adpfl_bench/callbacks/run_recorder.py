@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback
+from adpfl_bench.callbacks.privacy_checks import choices_by_validation
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.results.environment import (
     config_sha256,
@@ -106,7 +107,8 @@ class RunRecorder(Callback):
                 "class": type(pl_module).__name__,
                 "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
                 "scored_round": None,
-                "selection": "last round",
+                "selection": "; ".join(choices_by_validation(trainer)) or "last round",
+                "started_from": getattr(pl_module, "started_from", None),
                 "surface_tolerance": _tolerances(pl_module),
             },
             "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -200,7 +202,13 @@ class RunRecorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Time spent so far, and what the checkpoint belongs to."""
-        return {"wall_seconds": self._wall_seconds(), "task": self.task, "method": self.method, "config": self.config}
+        return {
+            "wall_seconds": self._wall_seconds(),
+            "task": self.task,
+            "method": self.method,
+            "config": self.config,
+            "data_kind": self._record.get("data", {}).get("kind", "unknown"),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting from the time spent before."""

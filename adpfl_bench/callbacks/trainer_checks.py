@@ -78,22 +78,3 @@ def check_optimizers(trainer: Trainer) -> None:
     count = sum(bool(optimizer.param_groups) for optimizer in trainer.optimizers)
     if count != 1:
         raise ConfigError(f"FederatedLoop needs exactly one optimizer, but the model configures {count}.")
-
-
-def check_private_trainer(trainer: Trainer) -> None:
-    """Refuse Trainer settings that would change what a privacy mechanism releases.
-
-    Raises:
-        ConfigError: Gradient clipping by the Trainer, or a precision that scales gradients.
-    """
-    settings: Any = trainer
-    if settings.gradient_clip_val is not None:
-        raise ConfigError(
-            f"trainer.gradient_clip_val is {settings.gradient_clip_val} and privacy.unit is not none; the Trainer would"
-            " clip again after the noise. Remove it: privacy.threshold does the clipping."
-        )
-    if settings.precision not in ("32-true", "64-true", "bf16-mixed"):
-        raise ConfigError(
-            f"trainer.precision is {settings.precision}, but private gradients need 32-true, 64-true or bf16-mixed: the"
-            " loss scaling of fp16 skips steps and scales what is clipped."
-        )

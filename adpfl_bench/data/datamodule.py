@@ -19,7 +19,7 @@ from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.evaluation_loader import EvaluationCases, EvaluationLoader, SplitName
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.partition import Partition
-from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
+from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, group_records, plan_round
 from adpfl_bench.data.split import Split, make_clients
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
@@ -87,6 +87,8 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
+        self._patients: Mapping[int, str] | None = None
+        self._poisson = False
         self._workers: PersistentWorkers | None = None
         self._evaluation_loaders: dict[tuple[SplitName, bool], EvaluationLoader] = {}
 
@@ -149,6 +151,10 @@ class FederatedDataModule(LightningDataModule, ABC):
         positions = {case.case_id: i for i, case in enumerate(self._cases)}
         return {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
 
+    def record_patients(self) -> Mapping[int, str]:
+        """The patient of each record, by the record's key of the dataset."""
+        return {i: case.patient_id for i, case in enumerate(self._cases)}
+
     def setup(self, stage: str) -> None:
         """Scan the dataset, divide it among clients and load their images, once."""
         if self.clients:
@@ -188,6 +194,21 @@ class FederatedDataModule(LightningDataModule, ABC):
         schedule.participants(0, list(self.train_sizes))
         self._schedule = schedule
 
+    def use_units(self, patients: bool = False, poisson: bool = False) -> None:
+        """Take over what local steps are made of; DifferentialPrivacy calls this at start.
+
+        Args:
+            patients: Whether all records of a patient come together, and ``batch_size`` counts patients.
+            poisson: Whether units are drawn independently for every step.
+        """
+        self._patients = self.record_patients() if patients else None
+        self._poisson = poisson
+
+    @property
+    def unit_sizes(self) -> Mapping[str, int]:
+        """Number of units (training records, or patients with training records) by client."""
+        return {client: len(group_records(records, self._patients)) for client, records in self._training.items()}
+
     def train_dataloader(self) -> RoundLoader:
         """Bring the local steps of the round that the Trainer is about to run."""
         if self._schedule is None:
@@ -195,7 +216,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         # On a resumed run the Trainer's current_epoch is still one too low at this point; the loop's count is right.
         trainer: Any = self.trainer
         round_index = int(trainer.fit_loop.epoch_progress.current.processed)
-        steps = plan_round(self._schedule, round_index, self._training, self.batch_size)
+        steps = plan_round(self._schedule, round_index, self._training, self.batch_size, self._patients, self._poisson)
         return RoundLoader(self._records, steps, round_index, self._workers)
 
     def val_dataloader(self) -> EvaluationLoader:

@@ -27,28 +27,47 @@ class LocalStep(NamedTuple):
         local_epoch: The client's pass over its records in this round, counted from 0. Batches do not straddle passes,
             so a record is in at most one batch of a pass.
         last: Whether this is the client's last step of the round.
-        keys: The batch's records.
+        keys: The batch's records, those of one unit side by side; none where Poisson sampling drew none.
+        units: Unit of each record, counted from 0 within the batch.
+        planned_units: Number of units of the step, expected where they are sampled: a public number.
+        divisor: What a private sum over the units is divided by, the same at every step of the client.
+        pass_steps: Number of steps of this pass.
+        sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
     """
 
     client: str
     local_epoch: int
     last: bool
     keys: list[RecordKey]
+    units: list[int]
+    planned_units: int
+    divisor: int
+    pass_steps: int
+    sampling_rate: float = 1.0
 
 
 def plan_round(
-    schedule: RoundSchedule, round_index: int, records: Mapping[str, Sequence[int]], batch_size: int
+    schedule: RoundSchedule,
+    round_index: int,
+    records: Mapping[str, Sequence[int]],
+    batch_size: int,
+    patients: Mapping[int, str] | None = None,
+    poisson: bool = False,
 ) -> list[LocalStep]:
     """Plan every participant's local steps of a round.
 
-    Each pass of a client visits its records in an order drawn from (seed, round, client, pass), so the plan of a
-    client does not depend on who else takes part, or exists.
+    The units of a client are its records or, when ``patients`` are given, its patients with all their records. A pass
+    visits them in an order drawn from (seed, round, client, pass) or, under Poisson sampling, draws each of them
+    independently for every step, with probability batch size / units. So the plan of a client does not depend on who
+    else takes part, or exists.
 
     Args:
         schedule: Who takes part, and for how long.
         round_index: Round, counted from 0.
         records: Each client's training records.
-        batch_size: Records per step; the last batch of a pass may be smaller.
+        batch_size: Units per step; the last batch of a pass may be smaller. Expected units under Poisson sampling.
+        patients: Patient of each record; ``None`` makes each record a unit of its own.
+        poisson: Whether units are sampled.
 
     Returns:
         The steps, client after client.
@@ -56,25 +75,56 @@ def plan_round(
     steps = []
     for client in schedule.participants(round_index, list(records)):
         own = records[client]
-        count = schedule.steps(len(own), batch_size)
-        batches_per_pass = -(-len(own) // batch_size)
+        members = group_records(own, patients)
+        count = schedule.steps(len(members), batch_size)
+        batches_per_pass = -(-len(members) // batch_size)
+        divisor = min(batch_size, len(members))
         for step in range(count):
             local_epoch, position = divmod(step, batches_per_pass)
             purpose = (round_index, client, local_epoch)
-            if position == 0:
-                order = numpy_generator(schedule.seed, "order", *purpose).permutation(len(own))
-            batch = order[position * batch_size : (position + 1) * batch_size].tolist()
-            # Seeded by the place among the client's own records, whatever other clients there are.
-            keys = [RecordKey(own[i], derive_seed(schedule.seed, "augment", *purpose, i)) for i in batch]
-            steps.append(LocalStep(client, local_epoch, step == count - 1, keys))
+            if poisson:
+                drawn = numpy_generator(schedule.seed, "poisson", *purpose, position).random(len(members))
+                batch = [i for i, chance in enumerate(drawn) if chance < divisor / len(members)]
+            else:
+                if position == 0:
+                    order = numpy_generator(schedule.seed, "order", *purpose).permutation(len(members))
+                batch = order[position * batch_size : (position + 1) * batch_size].tolist()
+            places = [(unit, i) for unit, member in enumerate(batch) for i in members[member]]
+            # Seeded by the place among the client's own records, whatever other clients there are. A record that is
+            # sampled twice in a pass is augmented in two ways.
+            again = (position,) if poisson else ()
+            keys = [RecordKey(own[i], derive_seed(schedule.seed, "augment", *purpose, *again, i)) for _, i in places]
+            steps.append(
+                LocalStep(
+                    client,
+                    local_epoch,
+                    step == count - 1,
+                    keys,
+                    units=[unit for unit, _ in places],
+                    planned_units=divisor if poisson else len(batch),
+                    divisor=divisor,
+                    pass_steps=min(batches_per_pass, count - local_epoch * batches_per_pass),
+                    sampling_rate=divisor / len(members) if poisson else 1.0,
+                )
+            )
     return steps
+
+
+def group_records(records: Sequence[int], patients: Mapping[int, str] | None) -> list[list[int]]:
+    """Places of the records of each unit, in the order in which units first appear."""
+    if patients is None:
+        return [[i] for i in range(len(records))]
+    members: dict[str, list[int]] = {}
+    for i, record in enumerate(records):
+        members.setdefault(patients[record], []).append(i)
+    return list(members.values())
 
 
 class RoundLoader:
     """Brings the batches of one round; each says whose it is and whether it is its client's last.
 
-    A batch is a dictionary with ``image`` [B, C, *spatial], ``label`` [B, R, *spatial], ``client``, ``local_epoch``,
-    ``last`` and ``round``.
+    A batch is a dictionary with ``image`` [B, C, *spatial], ``label`` [B, R, *spatial], ``units`` [B] and the other
+    fields of its :class:`LocalStep` by name, and ``round``. B is 0 where Poisson sampling drew nobody.
 
     Args:
         dataset: Maps a :class:`RecordKey` to a dictionary of tensors.
@@ -102,13 +152,16 @@ class RoundLoader:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Iterate over the batches."""
         for step, batch in zip(self.steps, self._batches(), strict=True):
-            tags = {"client": step.client, "local_epoch": step.local_epoch, "last": step.last}
-            yield {**batch, **tags, "round": self.round_index}
+            tags = {**step._asdict(), "units": torch.tensor(step.units, dtype=torch.long), "round": self.round_index}
+            del tags["keys"]
+            # An empty batch was loaded with a record of someone's, for its shape, which goes no further.
+            yield {**{name: value[: len(step.keys)] for name, value in batch.items()}, **tags}
 
     def _batches(self) -> Iterator[dict[str, torch.Tensor]]:
+        batches = [step.keys or [RecordKey(0, 0)] for step in self.steps]
         if self.workers is not None:
-            return self.workers.load([step.keys for step in self.steps])
-        return (default_collate([self.dataset[key] for key in step.keys]) for step in self.steps)
+            return self.workers.load(batches)
+        return (default_collate([self.dataset[key] for key in keys]) for keys in batches)
 
 
 class PersistentWorkers:

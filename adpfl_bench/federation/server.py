@@ -51,16 +51,21 @@ class Server:
         torch._foreach_copy_(self._local, self._global)
 
     @torch.no_grad()
-    def receive(self, weight: float) -> float:
-        """Add the network's delta to the running sum.
+    def delta(self) -> list[Tensor]:
+        """How far the network has moved from the global weights: what a client sends."""
+        return list(torch._foreach_sub(self._local, self._global))
+
+    @torch.no_grad()
+    def receive(self, delta: list[Tensor], weight: float) -> float:
+        """Add a client's delta to the running sum.
 
         Args:
+            delta: What the client sends.
             weight: The client's share of the round's total weight.
 
         Returns:
             The L2 norm of the delta; infinite or NaN when the client diverged.
         """
-        delta = torch._foreach_sub(self._local, self._global)
         torch._foreach_add_(self._delta_sum, delta, alpha=weight)
         return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.ledger import Norm, Release
+from adpfl_bench.privacy.randomness import Randomness
 
 
 class Mechanism(ABC):
@@ -13,45 +18,102 @@ class Mechanism(ABC):
 
     The scale is ``noise_multiplier * threshold``; what the scale means is the law's own matter, and so is what it
     proves.
+
+    Attributes:
+        norm: The norm that contributions are clipped in.
     """
 
-    @abstractmethod
-    def sample(self, size: int, scale: float, generator: torch.Generator) -> Tensor:
-        """Draw ``size`` values with the given scale on the generator's device, as float32 of shape (size,)."""
+    norm: Norm = "l2"
 
-    def add_noise_(self, tensors: list[Tensor], scale: float, generator: torch.Generator) -> None:
+    @abstractmethod
+    def sample(self, size: int, scale: float, source: Randomness) -> Tensor:
+        """Draw ``size`` values with the given scale on the source's device, of shape (size,)."""
+
+    def add_noise_(self, tensors: list[Tensor], scale: float, source: Randomness) -> None:
         """Add noise to every coordinate of ``tensors``, in place.
 
         Args:
             tensors: The clipped gradient.
             scale: ``noise_multiplier * threshold``.
-            generator: Source of the noise, on the device of the tensors.
+            source: Where chance comes from, on the device of the tensors. A hardened source first rounds the
+                tensors to a lattice that it rounds the noise to as well; see
+                :class:`~adpfl_bench.privacy.randomness.OperatingSystem`.
         """
         sizes = [tensor.numel() for tensor in tensors]
-        noise = torch.split(self.sample(sum(sizes), scale, generator), sizes)
-        shaped = [part.view_as(tensor).to(tensor.dtype) for part, tensor in zip(noise, tensors, strict=True)]
-        torch._foreach_add_(tensors, shaped)
+        noise = self.sample(sum(sizes), scale, source)
+        lattice = source.lattice(scale)
+        if lattice:
+            noise = torch.round(noise / lattice) * lattice
+        for part, tensor in zip(torch.split(noise, sizes), tensors, strict=True):
+            if lattice:
+                on_lattice = torch.round(tensor.double() / lattice) * lattice
+                tensor.copy_(on_lattice + part.view_as(tensor))
+            else:
+                tensor.add_(part.view_as(tensor).to(tensor.dtype))
+
+    def widened(self, threshold: float, size: int, scale: float, source: Randomness) -> float:
+        """The sensitivity to scale noise to when contributions of norm ``threshold`` are summed in ``size`` numbers.
+
+        Rounding to a lattice of spacing g moves each coordinate by at most g/2 on either of two neighbours, so their
+        distance grows by at most ``g sqrt(size)`` in L2 norm (``g size`` in L1). Noise scaled to that may have a
+        lattice of twice the spacing, which is what is added here.
+        """
+        reach = size if self.norm == "l1" else math.sqrt(size)
+        return threshold + 2 * source.lattice(scale) * reach
+
+    def event(self, noise_multiplier: float, sensitivity: float = 1.0, sampling_rate: float = 1.0) -> Release:
+        """The ledger's entry for one release with noise of this law; arguments as :class:`Release`."""
+        return Release(type(self).__name__, noise_multiplier, sensitivity, sampling_rate, self.norm)
+
+    def split(self, noise_multiplier: float, share: float) -> tuple[float, float]:
+        """Divide one release among two sums that are released together.
+
+        Args:
+            noise_multiplier: z of the joint release.
+            share: Share of the budget that the second sum takes, in [0, 1).
+
+        Returns:
+            Multipliers ``(z1, z2)`` of noise in units of each sum's own sensitivity. Under L2 clipping
+            ``z1^-2 + z2^-2 = z^-2``: sensitivities of a vector that each part divides by its own noise add in squares
+            (Andrew et al. 2021, arXiv 1905.03871, Theorem 1, which halves the indicator's sensitivity in addition).
+            Under L1 clipping ``1/z1 + 1/z2 = 1/z``. ``z2`` is infinite where the share is 0.
+        """
+        power = 1.0 if self.norm == "l1" else 0.5
+        first = noise_multiplier / (1 - share) ** power
+        second = noise_multiplier / share**power if share > 0 else math.inf
+        return first, second
+
+    def share(self, noise_multiplier: float, second: float) -> float:
+        """The share of the budget that a second sum takes when its own multiplier is given; see :meth:`split`."""
+        return float((noise_multiplier / second) ** (1 if self.norm == "l1" else 2))
 
 
 class LaplaceMechanism(Mechanism):
     """Laplace noise with scale b: density ``exp(-|x| / b) / (2 b)``, standard deviation ``sqrt(2) b``.
 
     Under L2 sensitivity Delta, in any dimension, its Renyi divergence of order alpha is at most
-    ``alpha * Delta^2 / (2 b^2)``, the curve of a Gaussian with standard deviation b.
+    ``alpha * Delta^2 / (2 b^2)``, the curve of a Gaussian with standard deviation b. Under L1 sensitivity Delta it is
+    ``Delta / b``-DP (Dwork et al. 2006, Calibrating Noise to Sensitivity in Private Data Analysis).
 
     The draw is the difference of two standard exponentials, which has exactly this law.
+
+    Args:
+        norm: ``l2`` or ``l1``: the norm that contributions are clipped in.
     """
 
-    def sample(self, size: int, scale: float, generator: torch.Generator) -> Tensor:
+    def __init__(self, norm: Norm = "l2") -> None:
+        if norm not in ("l2", "l1"):
+            raise ConfigError(f"LaplaceMechanism.norm is {norm}; possible are l2, l1.")
+        self.norm = norm
+
+    def sample(self, size: int, scale: float, source: Randomness) -> Tensor:
         """Draw Laplace(0, scale) values; see :meth:`Mechanism.sample`."""
-        positive = torch.empty(size, device=generator.device).exponential_(generator=generator)
-        negative = torch.empty(size, device=generator.device).exponential_(generator=generator)
-        return positive.sub_(negative).mul_(scale)
+        return source.exponential(size).sub_(source.exponential(size)).mul_(scale)
 
 
 class GaussianMechanism(Mechanism):
     """Gaussian noise with standard deviation equal to the scale."""
 
-    def sample(self, size: int, scale: float, generator: torch.Generator) -> Tensor:
+    def sample(self, size: int, scale: float, source: Randomness) -> Tensor:
         """Draw Normal(0, scale^2) values; see :meth:`Mechanism.sample`."""
-        return torch.empty(size, device=generator.device).normal_(0.0, scale, generator=generator)
+        return source.normal(size).mul_(scale)

@@ -5,27 +5,66 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.mechanisms import Mechanism
 
 
 class Threshold(ABC):
     """Gives each client its clipping threshold, step by step.
 
-    One object serves all clients and keeps what it knows of each apart. Its state goes into the checkpoint.
+    One object serves all clients and keeps what it knows of each apart. Its state goes into the checkpoint. A rule
+    either looks at norms as they are (:meth:`observe`), and then nothing can be proved; or learns from sums over
+    units that are released with noise beside the gradient (:meth:`statistic`, :meth:`learn`).
+
+    Attributes:
+        statistic_sensitivity: How far one unit moves the statistic, in L2 and in L1 norm; 0 for rules without one.
     """
 
+    statistic_sensitivity: float = 0.0
+
     @abstractmethod
-    def observe(self, client: str, norm: float) -> float:
-        """Take note of a gradient norm of ``client`` and return the threshold that this gradient is clipped to."""
+    def current(self, client: str) -> float:
+        """The threshold C that the client's coming gradient is clipped to."""
 
     @property
-    @abstractmethod
+    def needs_norms(self) -> bool:
+        """Whether :meth:`observe` must be told the norms of the gradients at hand before they are clipped."""
+        return False
+
+    def observe(self, client: str, norms: Sequence[float]) -> None:  # noqa: B027 - most rules must not look
+        """Take note of norms as they are, before the gradients that have them are clipped."""
+
+    def budget_share(self, mechanism: Mechanism, noise_multiplier: float) -> float:
+        """The share of the budget that the statistic takes; see :meth:`Mechanism.split`.
+
+        Raises:
+            ConfigError: Nothing of the budget would be left for the gradient.
+        """
+        return 0.0
+
+    def statistic(self, client: str, norms: Sequence[float]) -> NDArray[np.float64]:
+        """Sum a statistic over units, [K]; K is 0 for rules without one."""
+        return np.zeros(0)
+
+    def learn(self, client: str, statistic: NDArray[np.float64], units: float) -> None:  # noqa: B027 - as above
+        """Move the threshold by a statistic that has been released with noise.
+
+        Args:
+            client: Name of the client.
+            statistic: The noised sum, [K].
+            units: Number of units of the step, or the expected number where they are sampled: a public number.
+        """
+
+    @property
     def unaccounted_reason(self) -> str | None:
         """Why no privacy guarantee can be stated when this rule is used, or ``None`` where one can."""
+        return None
 
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint, as plain numbers."""
@@ -39,7 +78,7 @@ class FixedThreshold(Threshold):
     """One constant threshold for all clients and steps: DP-FL.
 
     Source: Abadi et al. 2016 (arXiv 1607.00133). Recommended: near the typical gradient norm; the result depends on
-    it strongly.
+    it strongly. Costs nothing.
 
     Args:
         value: The threshold C, greater than 0 and finite.
@@ -52,14 +91,9 @@ class FixedThreshold(Threshold):
             )
         self.value = float(value)
 
-    def observe(self, client: str, norm: float) -> float:
-        """Return the constant threshold."""
+    def current(self, client: str) -> float:
+        """The constant threshold; a public constant reveals nothing."""
         return self.value
-
-    @property
-    def unaccounted_reason(self) -> str | None:
-        """A public constant reveals nothing."""
-        return None
 
 
 class PercentileThreshold(Threshold):
@@ -68,9 +102,11 @@ class PercentileThreshold(Threshold):
     The norm of the gradient at hand enters the window first, then the threshold is
     ``numpy.percentile(window, percentile)`` (linear interpolation). So a client without any history is clipped to
     the norm of its first gradient, that is, not at all, and its noise is scaled to that norm; with every further
-    step the percentile has more to stand on. The window of a client goes on from round to round.
+    step the percentile has more to stand on. The window of a client goes on from round to round. With per-record or
+    per-patient gradients the norms of all units of a step enter together, which takes a second pass over them.
 
     Source: ADP-FL (arXiv 2604.06518). Recommended: percentile 50 to 90; window of about one local epoch or more.
+    Costs: the guarantee.
 
     Args:
         percentile: In (0, 100]; 100 clips to the largest norm of the window.
@@ -86,11 +122,18 @@ class PercentileThreshold(Threshold):
         self.window = window
         self._norms: dict[str, deque[float]] = {}
 
-    def observe(self, client: str, norm: float) -> float:
-        """Add ``norm`` to the client's window and return the window's percentile."""
-        norms = self._norms.setdefault(client, deque(maxlen=self.window))
-        norms.append(norm)
-        return float(np.percentile(norms, self.percentile))
+    @property
+    def needs_norms(self) -> bool:
+        """It looks at nothing else."""
+        return True
+
+    def observe(self, client: str, norms: Sequence[float]) -> None:
+        """Add ``norms`` to the client's window."""
+        self._norms.setdefault(client, deque(maxlen=self.window)).extend(norms)
+
+    def current(self, client: str) -> float:
+        """The window's percentile; 0, which lets nothing through, for a client of whom nothing is known."""
+        return float(np.percentile(norms, self.percentile)) if (norms := self._norms.get(client)) else 0.0
 
     @property
     def unaccounted_reason(self) -> str | None:

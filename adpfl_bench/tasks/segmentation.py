@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,12 +41,18 @@ class SegmentationTask(LightningModule):
     with a ``scheme`` takes its regions from there: the network predicts some of them, a label map is painted from
     these, and all are scored as they stand in that map. Without one, each region is predicted and scored by itself.
 
+    Attributes:
+        private_step: Takes the place of the mean loss where gradients are made private unit by unit: returns a loss
+            whose backward pass brings the clipped sum. DifferentialPrivacy sets it.
+        started_from: What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance.
+
     Args:
         network: Name of a MONAI network; see :func:`~adpfl_bench.tasks.networks.build_network`.
         network_arguments: Further arguments of the network.
         optimizer: Makes the clients' local optimizer.
         lr_scheduler: Makes its schedule, which is stepped once per round; none keeps the rate constant.
-        init_from: Checkpoint to start the weights from.
+        init_from: Checkpoint to start the weights from. Weights trained on phantoms are public; those trained on real
+            images carry what these images gave away.
         surface_tolerance: Tolerance of the normalised surface distance for all regions, in the unit of the dataset's
             spacing (pixels where it has none); by default the published ones of the label scheme, or 2.
     """
@@ -55,6 +61,7 @@ class SegmentationTask(LightningModule):
     scheme: LabelScheme | None = None
     spatial_dims: int
     in_channels: int
+    private_step: Callable[[dict[str, Any]], Tensor] | None = None
 
     def __init__(
         self,
@@ -70,8 +77,7 @@ class SegmentationTask(LightningModule):
         self.lr_scheduler = lr_scheduler
         self.surface_tolerance = surface_tolerance
         self.network = self.configure_network(network, network_arguments or {})
-        if init_from is not None:
-            self._start_from(init_from)
+        self.started_from = self._start_from(init_from) if init_from is not None else None
         self.rows: list[CaseRow] = []
 
     @property
@@ -90,14 +96,16 @@ class SegmentationTask(LightningModule):
         """Build the network, [B, C, *spatial] to logits [B, P, *spatial]."""
         return build_network(network, self.spatial_dims, self.in_channels, len(self.predicted), arguments)
 
-    def _start_from(self, path: Path) -> None:
+    def _start_from(self, path: Path) -> str:
         try:
-            weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-            self.load_state_dict(weights)
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
             raise CheckpointError(
                 f"model.init_from is {path}, but the weights of this network could not be read from it: {error}"
             ) from error
+        recorder: Mapping[str, Any] = checkpoint.get("callbacks", {}).get("RunRecorder", {})
+        return str(recorder.get("data_kind", "unknown"))
 
     def configure_optimizers(self) -> Any:
         """Make the clients' optimizer and its schedule by rounds."""
@@ -114,12 +122,14 @@ class SegmentationTask(LightningModule):
         return dice_cross_entropy(self.network(image), label)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Mean loss of the batch's records.
+        """Mean loss of the batch's records; its gradient may be a private sum instead of its own.
 
         Raises:
             ConfigError: The network cannot take images of this size.
         """
         try:
+            if self.private_step is not None:
+                return self.private_step(batch)
             return self.record_losses(batch["image"], batch["label"]).mean()
         except (RuntimeError, ValueError) as error:
             if not _SIZE_ERROR.search(str(error)):

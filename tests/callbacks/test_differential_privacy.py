@@ -59,10 +59,9 @@ class Recorded(PercentileThreshold):
         super().__init__(*arguments)
         self.calls = []
 
-    def observe(self, client, norm):
-        threshold = super().observe(client, norm)
-        self.calls.append((client, norm, threshold))
-        return threshold
+    def observe(self, client, norms):
+        super().observe(client, norms)
+        self.calls += [(client, norm, self.current(client)) for norm in norms]
 
 
 @pytest.mark.parametrize("threshold", [FixedThreshold(0.05), FixedThreshold(100.0), PercentileThreshold(30.0, 4)])
@@ -74,7 +73,7 @@ def test_without_noise_the_gradient_is_clipped_exactly(released, threshold):
         norm = float(before.double().norm())
         window.setdefault(client, []).append(norm)
         c = threshold.value if isinstance(threshold, FixedThreshold) else np.percentile(window[client][-4:], 30)
-        torch.testing.assert_close(after, before * min(1.0, c / norm), rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(after, before * min(1.0, c / norm), rtol=2e-5, atol=1e-9)
         clipped += norm > c
     expected = {0.05: len(raw.turns), 100.0: 0}.get(getattr(threshold, "value", None))
     assert clipped == expected if expected is not None else 0 < clipped < len(raw.turns)
@@ -184,19 +183,19 @@ def test_percentile_clipping_equals_a_plain_loop(
 
     reference = plain_federation(start, data, RoundSchedule(3), sgd, on_gradient=clip)
     for ours, expected in zip(history.rounds, reference, strict=True):
-        assert difference(expected, ours) < 1e-6
+        assert difference(expected, ours) < 2e-5  # clipping stays five parts in a million below C
     for client in data.train_sizes:
         own = [(norm, c) for name, norm, c in threshold.calls if name == client]
-        np.testing.assert_allclose(own, np.transpose([norms[client], thresholds[client]]), rtol=1e-5)
+        np.testing.assert_allclose(own, np.transpose([norms[client], thresholds[client]]), rtol=1e-4)
 
     metrics = {(metric.client, metric.name): metric.value for metric in privacy.round_metrics(trainer)}
     for client, size in data.train_sizes.items():
         steps = math.ceil(size / data.batch_size)
         last, used = np.array(norms[client][-steps:]), np.array(thresholds[client][-steps:])
-        assert metrics[client, "clipping_threshold"] == pytest.approx(used[-1], rel=1e-5)
+        assert metrics[client, "clipping_threshold"] == pytest.approx(used[-1], rel=1e-4)
         assert metrics[client, "clipped_fraction"] == np.mean(last > used * (1 + 1e-6))
         for quantile in (10, 50, 90):
-            expected = pytest.approx(np.percentile(last, quantile), rel=1e-5)
+            expected = pytest.approx(np.percentile(last, quantile), rel=1e-4)
             assert metrics[client, f"gradient_norm_p{quantile}"] == expected
 
 

@@ -87,7 +87,8 @@ def test_first_comment_of_each_method_states_its_guarantee() -> None:
     for method in METHODS:
         first = (TOP / "callbacks" / f"{method}.yaml").read_text().splitlines()[0]
         assert first.startswith("# ")
-        assert any(word in first for word in ("guarantee", "zCDP", "DP-FL")), method
+        assert any(word in first for word in ("no guarantee", "no formal guarantee", "zCDP", "-DP for each")), method
+        assert len(first) <= 130
 
 
 def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:

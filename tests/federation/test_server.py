@@ -26,7 +26,7 @@ def play(server, module, deltas):
             with torch.no_grad():
                 module.weight.add_(delta[:4].view(2, 2))
                 module.bias.add_(delta[4:])
-            norm = server.receive(weight)
+            norm = server.receive(server.delta(), weight)
             assert norm == pytest.approx(float(delta.norm()), rel=1e-5)
         server.finish_round()
         after_round.append(torch.cat([module.weight.detach().flatten(), module.bias.detach()]))
@@ -104,7 +104,7 @@ def test_frozen_parameters_are_left_alone():
         module.bias.fill_(5)
         module.weight.add_(1)
     before = module.weight.detach().clone()
-    server.receive(1.0)
+    server.receive(server.delta(), 1.0)
     server.finish_round()
     assert torch.equal(module.bias, torch.full((2,), 5.0))
     torch.testing.assert_close(module.weight.detach(), before)
@@ -116,7 +116,7 @@ def test_a_diverged_client_has_a_delta_without_norm(value):
     server = Server(module)
     with torch.no_grad():
         module.weight[0, 0] = value
-    assert not torch.isfinite(torch.tensor(server.receive(1.0)))
+    assert not torch.isfinite(torch.tensor(server.receive(server.delta(), 1.0)))
 
 
 def test_memory_does_not_grow_with_clients():
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_clients():
             server.send()
             with torch.no_grad():
                 module.weight.add_(1)
-            server.receive(1 / clients)
+            server.receive(server.delta(), 1 / clients)
         gc.collect()
         found = [thing for thing in gc.get_objects() if type(thing) in (torch.Tensor, nn.Parameter)]
         return len(found), sum(tensor.numel() for tensor in found)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adpfl_bench.privacy.clipping import clip_, global_norm
+from adpfl_bench.privacy.clipping import clip_, clip_factors, global_norm, group_norms
 
 # Norms are taken in float32, where squares below 1e-38 vanish; a gradient that small is never clipped.
 TINY = 1e-18
@@ -47,3 +47,19 @@ def test_shapes_do_not_matter():
     vector = torch.arange(12.0)
     split = [vector[:6].view(2, 3), vector[6:7].view(1, 1, 1), vector[7:]]
     assert global_norm(split) == pytest.approx(float(vector.norm()))
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 100_000, 3_000_000])
+@pytest.mark.parametrize("kind", ["normal", "equal", "heavy"])
+def test_long_gradients_do_not_exceed_the_threshold_by_rounding(norm, size, kind):
+    """Plain torch.linalg.vector_norm is off by 10^-3 (l2) and 10^-2 (l1) at the largest size."""
+    values = torch.randn(2, size, generator=torch.Generator().manual_seed(size))
+    values = {"normal": values, "equal": torch.full((2, size), 0.1234), "heavy": values**5}[kind]
+    order = 1 if norm == "l1" else 2
+    exact = torch.linalg.vector_norm(values.double(), ord=order, dim=1)
+    norms = group_norms([values[:, : size // 3].reshape(2, -1), values[:, size // 3 :]], norm)
+    torch.testing.assert_close(norms.double(), exact, rtol=3e-6, atol=0)
+    for threshold in (exact.min() / 2, exact.max() * (1 - 1e-7), exact.max() * 2):
+        clipped = values * clip_factors(norms, float(threshold))[:, None]
+        assert (torch.linalg.vector_norm(clipped.double(), ord=order, dim=1) <= threshold).all()

@@ -8,7 +8,13 @@ import torch
 from scipy import stats
 
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
+from adpfl_bench.privacy.randomness import Seeded
 from adpfl_bench.seeding import torch_generator
+
+
+def seeded(*purpose):
+    return Seeded(torch_generator(*purpose))
+
 
 LAWS = [(LaplaceMechanism(), stats.laplace, math.sqrt(2)), (GaussianMechanism(), stats.norm, 1.0)]
 
@@ -16,7 +22,7 @@ LAWS = [(LaplaceMechanism(), stats.laplace, math.sqrt(2)), (GaussianMechanism(),
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 37.5])
 @pytest.mark.parametrize(("mechanism", "law", "deviation"), LAWS)
 def test_law_and_scale(mechanism, law, deviation, scale):
-    noise = mechanism.sample(200_000, scale, torch_generator(0, "law"))
+    noise = mechanism.sample(200_000, scale, seeded(0, "law"))
     assert noise.dtype == torch.float32
     assert noise.shape == (200_000,)
     values = noise.double().numpy()
@@ -28,7 +34,7 @@ def test_law_and_scale(mechanism, law, deviation, scale):
 
 @pytest.mark.parametrize(("mechanism", "law", "deviation"), LAWS)
 def test_neighbouring_draws_are_independent(mechanism, law, deviation):
-    values = mechanism.sample(100_000, 1.0, torch_generator(0, "pairs")).numpy()
+    values = mechanism.sample(100_000, 1.0, seeded(0, "pairs")).numpy()
     for lag in (1, 2, 50_000):
         assert abs(np.corrcoef(values[:-lag], values[lag:])[0, 1]) < 4 / math.sqrt(len(values) - lag)
 
@@ -37,10 +43,10 @@ def test_neighbouring_draws_are_independent(mechanism, law, deviation):
 def test_every_coordinate_of_every_tensor_is_noised_in_place(mechanism, law, deviation):
     tensors = [torch.full((3, 2), 5.0), torch.zeros(()), torch.ones(400, dtype=torch.float64)]
     before = [tensor.clone() for tensor in tensors]
-    mechanism.add_noise_(tensors, 0.5, torch_generator(1, "add"))
+    mechanism.add_noise_(tensors, 0.5, seeded(1, "add"))
     added = torch.cat([(new - old).flatten().double() for new, old in zip(tensors, before, strict=True)])
     assert len(added.unique()) == 407
-    expected = mechanism.sample(407, 0.5, torch_generator(1, "add")).double()
+    expected = mechanism.sample(407, 0.5, seeded(1, "add")).double()
     torch.testing.assert_close(added, expected, atol=1e-6, rtol=0)
     assert [tensor.dtype for tensor in tensors] == [torch.float32, torch.float32, torch.float64]
 
@@ -48,17 +54,17 @@ def test_every_coordinate_of_every_tensor_is_noised_in_place(mechanism, law, dev
 @pytest.mark.parametrize(("mechanism", "law", "deviation"), LAWS)
 def test_noise_follows_its_generator_alone(mechanism, law, deviation):
     torch.manual_seed(0)
-    first = mechanism.sample(10, 1.0, torch_generator(1, "x"))
+    first = mechanism.sample(10, 1.0, seeded(1, "x"))
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    assert torch.equal(first, mechanism.sample(10, 1.0, torch_generator(1, "x")))
+    assert torch.equal(first, mechanism.sample(10, 1.0, seeded(1, "x")))
     assert torch.equal(state, torch.get_rng_state())
-    generator = torch_generator(1, "x")
+    generator = seeded(1, "x")
     mechanism.sample(10, 1.0, generator)
     assert not torch.equal(first, mechanism.sample(10, 1.0, generator))
-    assert not torch.equal(first, mechanism.sample(10, 1.0, torch_generator(2, "x")))
+    assert not torch.equal(first, mechanism.sample(10, 1.0, seeded(2, "x")))
 
 
 @pytest.mark.parametrize(("mechanism", "law", "deviation"), LAWS)
 def test_scale_zero_adds_nothing(mechanism, law, deviation):
-    assert not mechanism.sample(10, 0.0, torch_generator(1, "x")).any()
+    assert not mechanism.sample(10, 0.0, seeded(1, "x")).any()

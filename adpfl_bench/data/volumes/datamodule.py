@@ -182,6 +182,10 @@ class VolumeDataModule(FederatedDataModule, ABC):
             start = stop
         return records
 
+    def record_patients(self) -> Mapping[int, str]:
+        """A record is a patient already."""
+        return {record: str(record) for records in self.training_records().values() for record in records}
+
     def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
         """Bring a whole volume, with the grid on which it is scored and the window it is segmented by."""
         stored = self._volumes[case.case_id]

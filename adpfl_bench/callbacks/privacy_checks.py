@@ -1,0 +1,148 @@
+"""What a private run refuses at start, a sentence each, and what it has to admit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from torch import nn
+
+from adpfl_bench.callbacks.lookup import callbacks_of
+from adpfl_bench.callbacks.trainer_checks import check_choice
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
+from adpfl_bench.privacy.thresholds import Threshold
+from adpfl_bench.tasks.segmentation import SegmentationTask
+
+
+def check_settings(unit: str, sampling: str, delta: float, memory_budget: float) -> None:
+    """Refuse values that are out of range, whatever the method.
+
+    Raises:
+        ConfigError: The first one found.
+    """
+    check_choice("privacy.unit", unit, PRIVACY_UNITS)
+    check_choice("privacy.sampling", sampling, SAMPLINGS)
+    if not 0 < delta < 1:
+        raise ConfigError(f"privacy.delta must lie between 0 and 1, but it is {delta}.")
+    if not memory_budget > 0:
+        raise ConfigError(f"privacy.memory_budget is a number of MiB above 0, but it is {memory_budget}.")
+
+
+def check_method(
+    unit: str,
+    threshold: Threshold | None,
+    mechanism: Mechanism | None,
+    noise_multiplier: float | None,
+    target_epsilon: float | None,
+    sampling: str,
+) -> None:
+    """Refuse settings of a private method that do not go together.
+
+    Raises:
+        ConfigError: The first pair found.
+    """
+    if threshold is None or mechanism is None:
+        raise ConfigError(f"privacy.unit is {unit}, so privacy.threshold and privacy.mechanism must be given too.")
+    if (noise_multiplier is None) == (target_epsilon is None):
+        raise ConfigError(
+            "The noise is set either by privacy.noise_multiplier or by privacy.target_epsilon: give one and leave the"
+            f" other null; they are {noise_multiplier} and {target_epsilon}."
+        )
+    if noise_multiplier is not None and not (noise_multiplier >= 0 and math.isfinite(noise_multiplier)):
+        raise ConfigError(
+            "privacy.noise_multiplier is a noise scale in units of the threshold and must be at least 0, but it is"
+            f" {noise_multiplier}."
+        )
+    if target_epsilon is not None and not 0 < target_epsilon < math.inf:
+        raise ConfigError(f"privacy.target_epsilon must be greater than 0 and finite, but it is {target_epsilon}.")
+    if sampling == "poisson" and unit not in ("record", "patient"):
+        raise ConfigError(
+            f"privacy.sampling is poisson, but with privacy.unit {unit} nothing is gained by sampling: use shuffle, or"
+            " the unit record or patient."
+        )
+    if unit == "batch" and threshold.statistic_sensitivity > 0:
+        raise ConfigError(
+            f"{type(threshold).__name__} counts units, but with privacy.unit batch there is one gradient for all of"
+            " them: use the unit record, patient or client."
+        )
+
+
+def check_delta(delta: float, unit: str, sizes: Mapping[str, int]) -> None:
+    """Refuse a delta at which a unit might be published outright.
+
+    Args:
+        delta: The delta.
+        unit: The privacy unit.
+        sizes: Number of units (for clients and batches: of records) by client.
+
+    Raises:
+        ConfigError: delta is not below 1 / (units of the smallest client); for clients, below 1 / clients.
+    """
+    smallest, units = min(sizes.items(), key=lambda item: item[1])
+    who = f"client {smallest} has {units} training {'patients' if unit == 'patient' else 'records'}"
+    if unit == "client":
+        units, who = len(sizes), f"there are {len(sizes)} clients"
+    if delta >= 1 / units:
+        raise ConfigError(
+            f"privacy.delta is {delta}, but it must be below 1/{units}: {who}, and a larger delta would allow one of"
+            " them to be published outright."
+        )
+
+
+def check_private_trainer(trainer: Trainer) -> None:
+    """Refuse Trainer settings that would change what a privacy mechanism releases.
+
+    Raises:
+        ConfigError: Gradient clipping by the Trainer, or a precision that scales gradients.
+    """
+    settings: Any = trainer
+    if settings.gradient_clip_val is not None:
+        raise ConfigError(
+            f"trainer.gradient_clip_val is {settings.gradient_clip_val} and privacy.unit is not none; the Trainer would"
+            " clip again after the noise. Remove it: privacy.threshold does the clipping."
+        )
+    if settings.precision not in ("32-true", "64-true", "bf16-mixed"):
+        raise ConfigError(
+            f"trainer.precision is {settings.precision}, but private gradients need 32-true, 64-true or bf16-mixed: the"
+            " loss scaling of fp16 skips steps and scales what is clipped."
+        )
+
+
+def check_private_task(module: LightningModule) -> SegmentationTask:
+    """Refuse a module whose records cannot be told apart in its gradient.
+
+    Raises:
+        ConfigError: It is no SegmentationTask, or a layer mixes the records of a batch.
+    """
+    if not isinstance(module, SegmentationTask):
+        raise ConfigError(
+            "Gradients of single units need the loss of each record, which a SegmentationTask has, but the model is"
+            f" {type(module).__name__}."
+        )
+    for name, layer in module.named_modules():
+        # Instance normalisation is of the same base class, and mixes nothing unless it keeps running statistics.
+        mixes = isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.SyncBatchNorm)
+        if mixes or (isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats):
+            raise ConfigError(
+                f"{name} is {type(layer).__name__}, whose statistics mix the records of a batch, so that a single"
+                " unit's gradient is not defined; use instance or group normalisation"
+                " (model.network_arguments.norm: INSTANCE)."
+            )
+    return module
+
+
+def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
+    """Name the choices that this run makes by validation on private cases, which no epsilon covers."""
+    found = []
+    for callback in callbacks_of(trainer):
+        monitor = getattr(callback, "monitor", None)
+        if monitor and isinstance(callback, EarlyStopping):
+            found.append(f"stopping early by {monitor}")
+        elif monitor and isinstance(callback, Checkpoint):
+            found.append(f"choosing a round by {monitor}")
+    return tuple(found)

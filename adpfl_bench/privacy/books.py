@@ -1,0 +1,80 @@
+"""What a run has released so far, on disk and in memory, and what it amounts to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.privacy.accounting import Accounted, accountant, client_epsilon
+from adpfl_bench.privacy.journal import LedgerJournal
+from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+
+
+class PrivacyBooks:
+    """A ledger that is written to disk before a release is made, and read again after a crash.
+
+    A resumed run repeats the releases after its checkpoint. With seeded noise they are the same numbers again and
+    reveal nothing new: what is shown is the larger of the ledger and what the disk says, until the ledger has caught
+    up. With noise from the operating system they are new releases, and both count.
+
+    Attributes:
+        ledger: What is in the checkpoint, and what has been released since.
+    """
+
+    def __init__(self) -> None:
+        self.ledger = PrivacyLedger()
+        self._journal: LedgerJournal | None = None
+        self._journaled: dict[str, Any] = {}
+
+    def open(self, folder: Path, resumed: bool, fresh_noise: bool) -> None:
+        """Start to write into a run's folder.
+
+        Args:
+            folder: The run's folder.
+            resumed: Whether the run goes on from a checkpoint.
+            fresh_noise: Whether releases that are repeated have other noise than before.
+
+        Raises:
+            RecordError: The folder's journal cannot be read.
+        """
+        self._journal = LedgerJournal(folder)
+        self._journaled = self._journal.read() if resumed else {}
+        if fresh_noise:
+            self.ledger.raise_to(self._journaled)
+
+    def enter(self, client: str, release: Release, count: int) -> None:
+        """Enter releases that are about to be made.
+
+        Raises:
+            RecordError: They cannot be written to disk, and so must not be made.
+        """
+        self.ledger.add(client, release, count)
+        if self._journal is not None:
+            self._journal.write(self.spent)
+
+    @property
+    def spent(self) -> PrivacyLedger:
+        """What has been released, including what a broken-off round released after the last checkpoint."""
+        spent = PrivacyLedger()
+        spent.load_state_dict(self.ledger.state_dict())
+        spent.raise_to(self._journaled)
+        return spent
+
+    def epsilons(self, delta: float) -> dict[str, float]:
+        """Epsilon of every client that has released anything."""
+        spent = self.spent
+        return {client: client_epsilon(spent.events(client), delta) for client in spent.clients()}
+
+    def accounted(self, delta: float, not_covered: tuple[str, ...] = ()) -> Accounted:
+        """The largest epsilon of the clients, and the accountant that it comes from.
+
+        Args:
+            delta: The delta it holds at.
+            not_covered: What else private data was used for.
+        """
+        epsilons = self.epsilons(delta)
+        if not epsilons:
+            return Accounted(0.0, delta, not_covered=not_covered)
+        worst = max(epsilons, key=lambda client: epsilons[client])
+        name = accountant(self.spent.events(worst), delta)
+        return Accounted(epsilons[worst], delta, accountant=name, not_covered=not_covered)

@@ -1,0 +1,88 @@
+"""One release of a client: a noised sum of clipped gradients, and what the threshold learns from beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.randomness import Randomness
+from adpfl_bench.privacy.thresholds import Threshold
+
+
+@dataclass(frozen=True)
+class Released:
+    """What left the privacy boundary beside the sum itself.
+
+    Attributes:
+        scale: Scale of the noise on the sum.
+        statistic: The noised statistic that the threshold learned from, [K].
+    """
+
+    scale: float
+    statistic: NDArray[np.float64]
+
+
+class PrivateSum:
+    """Noises clipped sums, and lets the threshold learn from its own noised statistic.
+
+    Sum and statistic are one release with noise multiplier z: each takes its share of the budget
+    (:meth:`~adpfl_bench.privacy.mechanisms.Mechanism.split`), so the ledger has one entry for both.
+
+    Args:
+        threshold: Rule for the clipping threshold.
+        mechanism: Law of the noise.
+        noise_multiplier: z of the joint release, at least 0.
+
+    Raises:
+        ConfigError: The threshold's statistic would leave nothing of the budget.
+    """
+
+    def __init__(self, threshold: Threshold, mechanism: Mechanism, noise_multiplier: float) -> None:
+        self.threshold = threshold
+        self.mechanism = mechanism
+        self.noise_multiplier = noise_multiplier
+        share = threshold.budget_share(mechanism, noise_multiplier)
+        self.sum_multiplier, self.statistic_multiplier = mechanism.split(noise_multiplier, share)
+
+    def release_(
+        self,
+        client: str,
+        total: list[Tensor],
+        norms: Sequence[float],
+        threshold: float,
+        units: float,
+        source: Randomness,
+    ) -> Released:
+        """Add noise to a sum in place; release the threshold's statistic with noise and let it learn.
+
+        Args:
+            client: Whose sum it is.
+            total: Sum of gradients that were each clipped to ``threshold``.
+            norms: Their norms before clipping.
+            threshold: The threshold C.
+            units: Number of units, or the expected number where they are sampled: a public number.
+            source: Where the noise comes from, on the device of ``total``.
+        """
+        scale = 0.0
+        if self.noise_multiplier > 0:
+            numbers = sum(tensor.numel() for tensor in total)
+            wanted = self.sum_multiplier * threshold
+            scale = self.sum_multiplier * self.mechanism.widened(threshold, numbers, wanted, source)
+            self.mechanism.add_noise_(total, scale, source)
+        statistic = self.threshold.statistic(client, norms)
+        if statistic.size:
+            if self.noise_multiplier > 0:
+                reach = self.threshold.statistic_sensitivity
+                noised = [torch.from_numpy(statistic).to(total[0].device)]
+                wanted = self.statistic_multiplier * reach
+                width = self.mechanism.widened(reach, statistic.size, wanted, source)
+                self.mechanism.add_noise_(noised, self.statistic_multiplier * width, source)
+                statistic = noised[0].cpu().numpy()
+            self.threshold.learn(client, statistic, units)
+        return Released(scale, statistic)

@@ -1,0 +1,96 @@
+"""Where the noise comes from: a seed, so that runs repeat, or the operating system, so that nobody can repeat them."""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# A lattice this much finer than the noise costs less than a millionth of it, and its points still fit in float64.
+_LATTICE_BITS = 30
+
+
+class Randomness(ABC):
+    """A source of standard random numbers."""
+
+    @abstractmethod
+    def exponential(self, size: int) -> Tensor:
+        """Draw standard exponential values, (size,)."""
+
+    @abstractmethod
+    def normal(self, size: int) -> Tensor:
+        """Draw standard normal values, (size,)."""
+
+    @abstractmethod
+    def lattice(self, scale: float) -> float:
+        """Spacing of the lattice that noise of this scale, and what it is added to, are rounded to; 0 for none."""
+
+
+class Seeded(Randomness):
+    """Pseudo-random numbers from a generator: runs repeat, and whoever knows the seed can take the noise off again.
+
+    Args:
+        generator: The generator, on the device where the numbers are needed.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.generator = generator
+
+    def exponential(self, size: int) -> Tensor:
+        """Draw float32 values."""
+        return torch.empty(size, device=self.generator.device).exponential_(generator=self.generator)
+
+    def normal(self, size: int) -> Tensor:
+        """Draw float32 values."""
+        return torch.empty(size, device=self.generator.device).normal_(generator=self.generator)
+
+    def lattice(self, scale: float) -> float:
+        """None: values are added as they are."""
+        return 0.0
+
+
+class OperatingSystem(Randomness):
+    """Numbers from the operating system's generator, for releases that are rounded to a lattice.
+
+    Floating-point noise has gaps that depend on what it was added to, and its lowest bits give that away (Mironov 2012,
+    On Significance of the Least Significant Bits for Differential Privacy). So the sum is rounded to a lattice, and
+    noise drawn in float64 is rounded to the same lattice before they are added: every released value can then come from
+    every sum, and rounding the noise is post-processing. Rounding the sum enlarges its sensitivity, which
+    :meth:`~adpfl_bench.privacy.mechanisms.Mechanism.widened` makes up for.
+
+    A uniform number has 53 random bits whatever its size (its exponent is drawn bit by bit), so that the tails have no
+    gaps. What remains unproved is the rounding inside the logarithm and the cosine, about one part in 10^16.
+
+    Args:
+        device: Where the numbers are needed.
+    """
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = device
+
+    def _log_uniform(self, size: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """``-log U`` for U uniform in (0, 1)."""
+        bits = np.frombuffer(os.urandom(16 * size), dtype=np.uint64).reshape(2, size)
+        mantissa = 0.5 + (bits[0] >> np.uint64(11)).astype(np.float64) * 2.0**-54 + 2.0**-55  # in (1/2, 1)
+        # Zeros before the first one: a uniform number lies in [2^-(k+1), 2^-k) with probability 2^-(k+1).
+        exponent = 63.0 - np.floor(np.log2(np.maximum(bits[1], 1).astype(np.float64)))
+        exponent += bits[1] == 0
+        logarithm: np.ndarray[tuple[int], np.dtype[np.float64]] = exponent * math.log(2) - np.log(mantissa)
+        return logarithm
+
+    def exponential(self, size: int) -> Tensor:
+        """Draw float64 values."""
+        return torch.from_numpy(self._log_uniform(size)).to(self.device)
+
+    def normal(self, size: int) -> Tensor:
+        """Draw float64 values (Box and Muller 1958)."""
+        angle = np.frombuffer(os.urandom(8 * size), dtype=np.uint64).astype(np.float64) * (2 * math.pi * 2.0**-64)
+        return torch.from_numpy(np.sqrt(2 * self._log_uniform(size)) * np.cos(angle)).to(self.device)
+
+    def lattice(self, scale: float) -> float:
+        """The power of two at most 2^-30 of the scale."""
+        return 2.0 ** (math.floor(math.log2(scale)) - _LATTICE_BITS) if scale > 0 else 0.0

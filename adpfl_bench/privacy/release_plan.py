@@ -1,0 +1,114 @@
+"""What a run will release, known before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.privacy.calibration import solve_noise_multiplier
+from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.mechanisms import Mechanism
+
+PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
+Sampling = Literal["shuffle", "poisson"]
+PRIVACY_UNITS = get_args(PrivacyUnit)
+SAMPLINGS = get_args(Sampling)
+
+# Replacing one record of a batch by nothing can move the clipped gradient of the batch's mean loss anywhere in a ball
+# of radius C, so two neighbouring releases lie up to 2C apart.
+BATCH_SENSITIVITY = 2.0
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """Counts the releases that one unit can influence.
+
+    * ``batch``: a record is in one batch of each pass, and moves it by up to 2C.
+    * ``record`` and ``patient``: a unit is in one batch of each pass, and moves the sum by up to C. Under Poisson
+      sampling every step is a release that it may be in.
+    * ``client``: one release for each turn.
+
+    Attributes:
+        unit: The privacy unit; not ``none``.
+        sampling: How units are drawn into steps.
+        batch_size: Units per step.
+        mechanism: Law of the noise.
+    """
+
+    unit: PrivacyUnit
+    sampling: Sampling
+    batch_size: int
+    mechanism: Mechanism
+
+    def pass_event(self, noise_multiplier: float, sampling_rate: float, steps: int) -> tuple[Release, int]:
+        """The ledger's entry for one pass (or, for clients, one turn): which release, and how many.
+
+        Args:
+            noise_multiplier: z, of the sum and the threshold's statistic together.
+            sampling_rate: Probability of each unit to be in a step's batch.
+            steps: Number of steps of the pass.
+        """
+        if self.unit == "batch":
+            return self.mechanism.event(noise_multiplier, BATCH_SENSITIVITY), 1
+        if self.unit != "client" and self.sampling == "poisson":
+            return self.mechanism.event(noise_multiplier, sampling_rate=sampling_rate), steps
+        return self.mechanism.event(noise_multiplier), 1
+
+    def turn_events(self, noise_multiplier: float, units: int, steps: int) -> Mapping[Release, int]:
+        """The ledger's entries for a client's turn in a round.
+
+        Args:
+            noise_multiplier: z.
+            units: Number of units of the client.
+            steps: Number of local steps of its turn.
+        """
+        steps_per_pass = -(-units // self.batch_size)
+        rate = min(1.0, self.batch_size / units)
+        events: dict[Release, int] = {}
+        passes = 1 if self.unit == "client" else -(-steps // steps_per_pass)
+        for index in range(passes):
+            event, count = self.pass_event(noise_multiplier, rate, min(steps_per_pass, steps - index * steps_per_pass))
+            events[event] = events.get(event, 0) + count
+        return events
+
+    def events_by_round(
+        self, noise_multiplier: float, schedule: RoundSchedule, units: Mapping[str, int]
+    ) -> Iterator[Mapping[str, Mapping[Release, int]]]:
+        """All that each client has released after each round, round by round.
+
+        Args:
+            noise_multiplier: z.
+            schedule: Who takes part in which round, and for how long.
+            units: Number of units by client.
+        """
+        turns = {
+            client: self.turn_events(noise_multiplier, count, schedule.steps(count, self.batch_size))
+            for client, count in units.items()
+        }
+        ledger: dict[str, dict[Release, int]] = {client: {} for client in units}
+        for round_index in range(schedule.rounds):
+            for client in schedule.participants(round_index, list(units)):
+                for event, count in turns[client].items():
+                    ledger[client][event] = ledger[client].get(event, 0) + count
+            yield {client: dict(events) for client, events in ledger.items()}
+
+    def calibrate(self, epsilon: float, delta: float, schedule: RoundSchedule, units: Mapping[str, int]) -> float:
+        """Solve for the noise multiplier with which the planned run spends at most ``epsilon`` in any client.
+
+        Args:
+            epsilon: The target.
+            delta: The delta that it holds at.
+            schedule: Who takes part in which round, and for how long.
+            units: Number of units by client.
+
+        Raises:
+            ConfigError: No noise reaches the target.
+        """
+
+        def planned(noise_multiplier: float) -> Iterable[Mapping[Release, int]]:
+            *_, last = self.events_by_round(noise_multiplier, schedule, units)
+            return last.values()
+
+        return solve_noise_multiplier(planned, epsilon, delta)
