@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, vmap
 
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
+from adpfl_bench.privacy.record_functions import RecordFunctions
 
 RecordLosses = Callable[[Tensor, Tensor], Tensor]
 
@@ -31,7 +32,7 @@ class ClippedSum:
 
 
 class UnitGradients:
-    """Computes per-unit gradients with ``vmap(grad(functional_call))``, a chunk of records at a time.
+    """Computes per-unit gradients by mapping one record's loss over records with ``vmap``, a chunk at a time.
 
     A unit's gradient is the *sum* of its records' gradients; it is clipped as a whole, so that a unit moves the result
     by at most the threshold, however many records it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
@@ -91,7 +92,6 @@ class UnitGradients:
     def _by_unit(self, image: Tensor, label: Tensor, units: Tensor) -> Iterator[tuple[list[Tensor], Tensor]]:
         """Gradients of whole units, chunk by chunk: tensors [u, *parameter], with the losses of their records."""
         parameters = {name: p.detach() for name, p in self._parameters.items()}
-        step = vmap(grad_and_value(self._losses.one), in_dims=(None, 0, 0), randomness="different")
         held: list[Tensor] = []  # a unit whose records go on in the next chunk
         held_losses: list[Tensor] = []
         size = self.chunk_size(image, label) if len(image) else 1
@@ -99,8 +99,7 @@ class UnitGradients:
             stop = min(start + size, len(image))
             # Outside of autograd: what leaves here is a release, not a node of a graph.
             with torch.no_grad():
-                by_name, losses = step(parameters, image[start:stop], label[start:stop])
-                gradients = [by_name[name].to(_wide(p)) for name, p in parameters.items()]
+                gradients, losses = self._losses.by_record(parameters, image[start:stop], label[start:stop])
                 own = units[start:stop]
                 gradients = _sum_by_unit(gradients, own - own[0])
             if held:
@@ -131,6 +130,7 @@ class UnitGradients:
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
+        image, label = image.clone(), label.clone()  # what is kept of them is this record's, not the whole batch
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             loss = self._losses(image, label)
         del loss
@@ -148,14 +148,33 @@ class _Losses(nn.Module):
         super().__init__()
         self.module = module
         self._record_losses = record_losses
+        # A parameter may be used in several places, and a module may be registered under several names. (torch's own
+        # `tie_weights` leaves the mapped parameters in such a module, as in MONAI's DynUNet.)
+        places: dict[tuple[int, str], str] = {}
+        for name, _ in module.named_parameters(remove_duplicate=False):
+            owner, _, attribute = name.rpartition(".")
+            places.setdefault((id(module.get_submodule(owner)), attribute), name)
+        first = {id(p): name for name, p in module.named_parameters()}
+        self._names = {name: first[id(module.get_parameter(name))] for name in places.values()}
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         return self._record_losses(image, label)
 
-    def one(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+    def by_record(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Gradients of each record, [b, *parameter], and the losses, [b]."""
+        own = {name: p.expand(len(image), *p.shape).requires_grad_() for name, p in parameters.items()}
+        with torch.enable_grad():
+            with RecordFunctions():
+                losses = vmap(self._one, randomness="different")(own, image, label)
+            gradients = torch.autograd.grad(losses.sum(), list(own.values()), materialize_grads=True)
+        return [gradient.to(_wide(gradient)) for gradient in gradients], losses.detach()
+
+    def _one(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
         """Loss of one record without batch dimension, under the given parameters."""
-        own: dict[str, Any] = {f"module.{name}": value for name, value in parameters.items()}
-        losses: Tensor = functional_call(self, own, (image[None], label[None]))
+        own: dict[str, Any] = {
+            f"module.{name}": parameters[first] for name, first in self._names.items() if first in parameters
+        }
+        losses: Tensor = functional_call(self, own, (image[None], label[None]), tie_weights=False)
         return losses[0]
 
 
