@@ -72,9 +72,7 @@ def test_histogram_reads_the_percentile_to_a_bin(norms, percentile):
 
 def test_histogram_interpolates_within_the_bin():
     rule = HistogramThreshold(25.0, bins=2, lowest=1.0, highest=100.0, initial=1.0, decay=0.0)
-    assert follow(rule, [2.0, 2.0, 20.0, 20.0], 1) == [
-        pytest.approx(math.sqrt(10))
-    ]  # half of the first bin's log width
+    assert follow(rule, [2.0, 2.0, 20.0, 20.0], 1) == [pytest.approx(math.sqrt(10))]
 
 
 def test_histogram_adds_up_with_decay_and_takes_negative_counts_as_none():
@@ -126,18 +124,16 @@ def test_indicator_noise_that_would_spend_the_whole_budget():
 @pytest.mark.parametrize("mechanism", [GaussianMechanism(), LaplaceMechanism()])
 @pytest.mark.parametrize("rule", RULES)
 def test_the_statistic_is_noised_at_its_scale(rule, mechanism):
+    seen = []
+
     class Still(rule):
-        seen = []
-
         def learn(self, client, statistic, units):
-            self.seen.append(statistic - self.statistic(client, [1.0, 2.0]))
+            seen.append(statistic - self.statistic(client, [1.0, 2.0]))
 
-    made = Still(budget_share=0.25)
-    made.seen = []
-    follow(made, [1.0, 2.0], 4000, z=2.0, mechanism=mechanism)
-    deviation = 2.0 / math.sqrt(0.25) * made.statistic_sensitivity
+    follow(Still(budget_share=0.25), [1.0, 2.0], 4000, z=2.0, mechanism=mechanism)
+    deviation = 2.0 / math.sqrt(0.25) * rule.statistic_sensitivity
     deviation *= math.sqrt(2) if isinstance(mechanism, LaplaceMechanism) else 1
-    assert np.std(made.seen) == pytest.approx(deviation, rel=0.05)
+    assert np.std(seen) == pytest.approx(deviation, rel=0.05)
 
 
 @pytest.mark.parametrize("rule", RULES)
