@@ -21,6 +21,7 @@ _COMMANDS = {
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
 }
+_PRIVACY = {"privacy": "Epsilon by round and client before anything is trained, or what a run has spent."}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,20 +53,24 @@ def _dispatch(words: list[str]) -> int:
         from adpfl_bench.cli.training import run  # deferred: importing torch and Lightning takes seconds
 
         run(words)
+    elif command in _PRIVACY:
+        from adpfl_bench.cli.privacy import privacy  # deferred likewise; it defers torch itself
+
+        return privacy(rest)
     elif command in _COMMANDS:
         from adpfl_bench.cli.function_command import run_function  # deferred likewise
 
         module, name, _ = _COMMANDS[command]
         return run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
     else:
-        known = ", ".join([*_TRAINING, *_COMMANDS])
+        known = ", ".join([*_TRAINING, *_PRIVACY, *_COMMANDS])
         print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)
         return 2
     return 0
 
 
 def _help() -> str:
-    commands = {**_TRAINING, **{name: text for name, (_, _, text) in _COMMANDS.items()}}
+    commands = {**_TRAINING, **_PRIVACY, **{name: text for name, (_, _, text) in _COMMANDS.items()}}
     lines = "\n".join(f"  {name:<12} {text}" for name, text in commands.items())
     return f"""usage: adpfl-bench COMMAND [options]
 

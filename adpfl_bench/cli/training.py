@@ -178,18 +178,22 @@ def _name_wandb_run(config: Any, run_directory: Path) -> None:
                     logger.init_args[key] = value
 
 
-def run(arguments: list[str]) -> None:
+def run(arguments: list[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     """Run one of fit, validate, test and predict.
 
     Args:
         arguments: The command line after the program's name.
+        kind: What is done with it.
+
+    Returns:
+        The command line with what was made of it.
     """
     # Lightning's tips and device lines would hide what the run itself says; a warning of it about torch's own internals
     # is nothing a user can act on.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     try:
-        BenchCLI(arguments)
+        return kind(arguments)
     except ValueError as error:
         # jsonargparse wraps what a class's constructor raised; the constructor's own sentence says it best.
         cause: BaseException | None = error

@@ -85,6 +85,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.phantom_directory = Path(phantom_directory)
         self.clients: tuple[Client, ...] = ()
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
+        self._loaded = False
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
         self._patients: Mapping[int, str] | None = None
@@ -157,20 +158,36 @@ class FederatedDataModule(LightningDataModule, ABC):
 
     def setup(self, stage: str) -> None:
         """Scan the dataset, divide it among clients and load their images, once."""
-        if self.clients:
+        if self._loaded:
             return
         if self.scheme is None:
             self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
+        self.divide()
+        self._records = self.load_cases(self._cases)
+        self._loaded = True
+        if self.num_workers > 0:
+            self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
+
+    def divide(self) -> None:
+        """Scan the dataset and divide it among clients, once; images are not loaded.
+
+        Raises:
+            ConfigError: The partition does not fit the dataset.
+            DataError: The folder is missing, malformed or holds something else.
+        """
+        if self.clients:
+            return
         root = self._resolve_root()
         cases = self.scan(root)
         self.root = root
         self._fingerprint = dataset_fingerprint(root, cases)
-        self.clients = make_clients(cases, self.partition, self.split, self.split_seed)
+        self.use_clients(make_clients(cases, self.partition, self.split, self.split_seed))
+
+    def use_clients(self, clients: Sequence[Client]) -> None:
+        """Take over clients as they are given, in place of scanning a dataset."""
+        self.clients = tuple(clients)
         self._cases = [case for client in self.clients for case in client.cases]
-        self._records = self.load_cases(self._cases)
         self._training = self.training_records()
-        if self.num_workers > 0:
-            self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of training."""

@@ -1,0 +1,146 @@
+"""Epsilon of a planned run, round by round and client by client, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.privacy.accounting import accountant, client_epsilon
+from adpfl_bench.privacy.calibration import affordable_rounds
+from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.release_plan import ReleasePlan
+from adpfl_bench.privacy.thresholds import Threshold
+
+MOST_ROUNDS = 100_000
+"""Longer runs than this are not looked at when a budget is turned into rounds."""
+
+_MOST_EPSILONS = 3000
+
+
+class ClientRound(NamedTuple):
+    """What one client has spent after one round.
+
+    Attributes:
+        round: Round, counted from 1.
+        client: The client.
+        participates: Whether it takes part in the round.
+        releases: Number of releases that one of its units may have been in, up to here.
+        epsilon: What they amount to at the forecast's delta.
+        accountant: The proof that epsilon comes from; empty where nothing was released.
+    """
+
+    round: int
+    client: str
+    participates: bool
+    releases: int
+    epsilon: float
+    accountant: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Counts what a run is going to release and what that amounts to.
+
+    Attributes:
+        plan: What each turn of a client releases.
+        schedule: Who takes part in which round, and for how long.
+        units: Number of units by client.
+        noise_multiplier: z.
+        delta: The delta that epsilon holds at.
+        threshold: Rule for the clipping threshold, which may take a share of the budget.
+    """
+
+    plan: ReleasePlan
+    schedule: RoundSchedule
+    units: Mapping[str, int]
+    noise_multiplier: float
+    delta: float
+    threshold: Threshold
+    _turns: list[dict[str, int]] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def rows(self) -> list[ClientRound]:
+        """Account for every client after every round, rounds first.
+
+        Where that would be more than 3000 epsilons, whose computation takes up to 50 ms each, rounds in between are
+        left out evenly; the first and the last never are.
+        """
+        stride = -(-self.schedule.rounds * len(self.units) // _MOST_EPSILONS)
+        rows = []
+        ledgers = self.plan.events_by_round(self.noise_multiplier, self.schedule, self.units)
+        for index, ledger in enumerate(ledgers):
+            if index % stride and index != self.schedule.rounds - 1:
+                continue
+            present = self.schedule.participants(index, list(self.units))
+            for client, events in sorted(ledger.items()):
+                rows.append(
+                    ClientRound(
+                        index + 1,
+                        client,
+                        client in present,
+                        sum(events.values()),
+                        client_epsilon(events, self.delta),
+                        accountant(events, self.delta) if events else "",
+                    )
+                )
+        return rows
+
+    @property
+    def final(self) -> float:
+        """The federation's epsilon after the last round: the largest of its clients'."""
+        *_, last = self.plan.events_by_round(self.noise_multiplier, self.schedule, self.units)
+        return max(client_epsilon(events, self.delta) for events in last.values())
+
+    def with_noise(self, noise_multiplier: float) -> Forecast:
+        """The same run with another z."""
+        return replace(self, noise_multiplier=noise_multiplier)
+
+    def parts(self) -> tuple[float, float]:
+        """The noise multipliers of the sum and of the threshold's statistic, infinite where there is no statistic.
+
+        Raises:
+            ConfigError: The statistic would leave nothing of the budget.
+        """
+        share = self.threshold.budget_share(self.plan.mechanism, self.noise_multiplier)
+        return self.plan.mechanism.split(self.noise_multiplier, share)
+
+    def needed_noise(self, epsilon: float) -> float:
+        """The noise multiplier with which the planned rounds stay within a budget.
+
+        Raises:
+            ConfigError: There is none.
+        """
+        return self.plan.calibrate(epsilon, self.delta, self.schedule, self.units)
+
+    def affordable(self, epsilon: float) -> int:
+        """The number of rounds that a budget affords at the planned noise; :data:`MOST_ROUNDS` stands for more.
+
+        Who takes part in rounds after the planned ones is drawn as in the planned ones.
+
+        Raises:
+            ConfigError: The budget is not positive.
+        """
+        turn = {
+            client: self.plan.turn_events(
+                self.noise_multiplier, count, self.schedule.steps(count, self.plan.units_per_step)
+            )
+            for client, count in self.units.items()
+        }
+
+        def planned(rounds: int) -> list[dict[Release, int]]:
+            turns = self._turns_after(rounds)
+            return [{release: n * turns[client] for release, n in events.items()} for client, events in turn.items()]
+
+        return affordable_rounds(planned, epsilon, self.delta, MOST_ROUNDS)
+
+    def _turns_after(self, rounds: int) -> Mapping[str, int]:
+        names = list(self.units)
+        if len(self.schedule.participants(0, names)) == len(names):
+            return dict.fromkeys(names, rounds)
+        while len(self._turns) < rounds:
+            turns = dict(self._turns[-1]) if self._turns else dict.fromkeys(names, 0)
+            for client in self.schedule.participants(len(self._turns), names):
+                turns[client] += 1
+            self._turns.append(turns)
+        return self._turns[rounds - 1]

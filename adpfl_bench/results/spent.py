@@ -1,0 +1,139 @@
+"""What a run has spent of its privacy budget, from its record and the journal of its releases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.privacy.accounting import accountant, client_epsilon
+from adpfl_bench.privacy.journal import LedgerJournal
+from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.results.run_directory import RunDirectory
+
+
+@dataclass(frozen=True)
+class SpentClient:
+    """One client's account.
+
+    Attributes:
+        releases: Number of releases that one of its units may have been in.
+        epsilon: What they amount to.
+        planned: Epsilon after the last planned round, or ``None`` where the client has not taken part yet.
+        accountant: The proof that epsilon comes from; empty where nothing was released.
+    """
+
+    releases: int
+    epsilon: float
+    planned: float | None
+    accountant: str
+
+
+@dataclass(frozen=True)
+class SpentBudget:
+    """A run's account.
+
+    Attributes:
+        record: What run.json holds.
+        reason: Why there is no guarantee, or ``None``.
+        delta: The delta that epsilons hold at.
+        clients: Every client; empty where there is no guarantee.
+        ahead: Whether the journal holds releases that run.json does not know of: of a round that was broken off.
+    """
+
+    record: Mapping[str, Any]
+    reason: str | None
+    delta: float
+    clients: Mapping[str, SpentClient]
+    ahead: bool
+
+    @property
+    def privacy(self) -> Mapping[str, Any]:
+        """The privacy block of the record."""
+        block: Mapping[str, Any] = self.record["privacy"]
+        return block
+
+    @property
+    def epsilon(self) -> float:
+        """The federation's epsilon: the largest of its clients'."""
+        return max((client.epsilon for client in self.clients.values()), default=0.0)
+
+    @property
+    def planned(self) -> float | None:
+        """The run's budget: its target or, without one, epsilon after the last planned round; ``None``: unknown."""
+        target = self.privacy.get("target_epsilon")
+        if target is not None:
+            return float(target)
+        ends = [client.planned for client in self.clients.values()]
+        return max((end for end in ends if end is not None), default=None) if None not in ends else None
+
+
+def read_spent(folder: Path) -> SpentBudget:
+    """Account for a run's releases: of run.json and the journal the larger count of each.
+
+    Args:
+        folder: The folder of a finished or broken-off run.
+
+    Raises:
+        RecordError: It holds no run, or its files do not say what was released.
+    """
+    record = RunDirectory(folder).read_record()
+    journal = LedgerJournal(folder).read()
+    try:
+        privacy = record["privacy"]
+        accounted = privacy["accounted"]
+        reason, delta = accounted["reason"], float(accounted["delta"])
+        recorded = PrivacyLedger()
+        recorded.load_state_dict(privacy.get("ledger") or {})
+        spent = PrivacyLedger()
+        spent.load_state_dict(recorded.state_dict())
+        spent.raise_to(journal)
+        clients = {}
+        if reason is None:
+            turns = _turns(record)
+            for client in sorted({*turns, *spent.clients()}):
+                before, share = recorded.events(client), turns.get(client, (0, 0))
+                clients[client] = _account(spent.events(client), before, share, delta)
+        ahead = any(spent.events(client) != recorded.events(client) for client in spent.clients())
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+        raise RecordError(
+            f"{folder / 'run.json'} does not say what was released as this version records it ({error!r}); read the"
+            " run with the version that made it."
+        ) from error
+    return SpentBudget(record, reason, delta, clients, ahead)
+
+
+def _turns(record: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Each client's number of turns in the rounds that are recorded, and in all planned rounds."""
+    names = list(record["data"]["clients"])
+    settings = record["federated"]
+    schedule = RoundSchedule(
+        int(settings["rounds"]),
+        int(record["seed"]),
+        float(settings.get("participation", 1.0)),
+        settings.get("clients_per_round"),
+    )
+    done = int(record["rounds_completed"])
+    turns = {name: [0, 0] for name in names}
+    for index in range(schedule.rounds):
+        for name in schedule.participants(index, names):
+            turns[name][0] += index < done
+            turns[name][1] += 1
+    return {name: (recorded, planned) for name, (recorded, planned) in turns.items()}
+
+
+def _account(
+    spent: Mapping[Release, int], recorded: Mapping[Release, int], turns: tuple[int, int], delta: float
+) -> SpentClient:
+    """Account for one client; all its turns release the same, so what is planned follows from what is recorded."""
+    done, all_turns = turns
+    end: float | None = 0.0 if all_turns == 0 else None
+    if done:
+        planned = {release: math.ceil(count * all_turns / done) for release, count in recorded.items()}
+        end = client_epsilon({release: max(planned.get(release, 0), spent[release]) for release in spent}, delta)
+    name = accountant(spent, delta) if spent else ""
+    return SpentClient(sum(spent.values()), client_epsilon(spent, delta), end, name)
