@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from adpfl_bench.callbacks.private_step import PrivateStep, not_finite
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS, Accounted
+from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.ledger import PrivacyLedger
@@ -69,6 +70,8 @@ class DifferentialPrivacy(Callback):
         target_epsilon: The accounted epsilon that the run may reach with its last round; z is solved for before
             anything is trained.
         delta: The delta at which epsilon is accounted; must be below 1 / (units of the smallest client).
+        units_per_step: Units of a local step, in place of ``data.batch_size``: large steps suit noise, and one
+            larger than every client makes each pass a single step. Memory for gradients does not grow with it.
         sampling: ``shuffle`` visits every unit once per local epoch, and claims no amplification; ``poisson`` draws
             each unit independently for every step. For records and patients.
         normalize: Divide each release by C, so that the learning rate need not follow the threshold.
@@ -76,6 +79,10 @@ class DifferentialPrivacy(Callback):
             Such a run cannot be repeated, and a run that is resumed spends the broken-off round's budget twice.
         memory_budget: MiB that the gradients and activations of a chunk of records may take.
         nominal_epsilon: The epsilon that the method's authors state; recorded as such and used for nothing.
+
+    Attributes:
+        observers: Called with both sides of every release, for audits; they must change neither.
+        audited: What an audit found, for the record.
 
     Raises:
         ConfigError: A value is out of range, the Trainer or the network would change what is released, or no noise
@@ -90,13 +97,14 @@ class DifferentialPrivacy(Callback):
         noise_multiplier: float | None = 0.0,
         target_epsilon: float | None = None,
         delta: float = 1e-4,
+        units_per_step: int | None = None,
         sampling: Sampling = "shuffle",
         normalize: bool = False,
         secure: bool = False,
         memory_budget: float = 1024.0,
         nominal_epsilon: float | None = None,
     ) -> None:
-        check_settings(unit, sampling, delta, memory_budget)
+        check_settings(unit, sampling, delta, units_per_step, memory_budget)
         if unit != "none":
             check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit
@@ -105,6 +113,7 @@ class DifferentialPrivacy(Callback):
         self.noise_multiplier = noise_multiplier
         self.target_epsilon = target_epsilon
         self.delta = delta
+        self.units_per_step = units_per_step
         self.sampling: Sampling = sampling
         self.normalize = normalize
         self.secure = secure
@@ -113,7 +122,6 @@ class DifferentialPrivacy(Callback):
         self.books = PrivacyBooks()
         self.private_sum: PrivateSum | None = None
         self.private_step: PrivateStep | None = None
-        self._resumed = False
         self._not_covered: tuple[str, ...] = ()
         self._sends_buffers = False
         self._noise_turn: tuple[int, str] | None = None
@@ -123,6 +131,8 @@ class DifferentialPrivacy(Callback):
         self._released = False
         self._source: Randomness = Seeded(torch.Generator())
         self._steps: dict[str, list[StepRelease]] = {}
+        self.observers: list[Callable[[StepObservation], None]] = []
+        self.audited: dict[str, Any] | None = None
 
     @property
     def ledger(self) -> PrivacyLedger:
@@ -140,16 +150,20 @@ class DifferentialPrivacy(Callback):
         self._sends_buffers = has_buffers and self._loop.buffer_policy == "average"
         if stage != "fit":
             return
-        self._resumed = False
         datamodule = federated_data(trainer)
-        datamodule.use_units(patients=self.unit == "patient", poisson=self._by_unit and self.sampling == "poisson")
+        datamodule.use_units(
+            patients=self.unit == "patient",
+            poisson=self._by_unit and self.sampling == "poisson",
+            units_per_step=self.units_per_step,
+        )
         if self.unit == "none":
             return
         assert self.threshold is not None
         assert self.mechanism is not None
+        self.books.open(Path(trainer.default_root_dir), fresh_noise=self.secure)
         check_private_trainer(trainer)
         check_delta(self.delta, self.unit, datamodule.unit_sizes)
-        self.settle_noise(self._loop.schedule, datamodule.unit_sizes, datamodule.batch_size)
+        self.settle_noise(self._loop.schedule, datamodule.unit_sizes, datamodule.units_per_step)
         self._not_covered = choices_by_validation(trainer)
         if (origin := getattr(pl_module, "started_from", None)) not in (None, "phantom"):
             self._not_covered += (f"weights that started from {origin} data",)
@@ -196,8 +210,6 @@ class DifferentialPrivacy(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
         self._noise_turn = self._round = self._pass = None
-        if self.unit != "none":
-            self.books.open(Path(trainer.default_root_dir), self._resumed, fresh_noise=self.secure)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Expect one release, and enter it before it is computed."""
@@ -231,7 +243,8 @@ class DifferentialPrivacy(Callback):
             norms, threshold = self._clip(client, gradients)
             divisor = 1.0  # it is the gradient of a mean
         else:
-            norms, threshold = self.private_step.clipped.norms, self.private_step.clipped.threshold
+            clipped = self.private_step.take()
+            norms, threshold = clipped.norms, clipped.threshold
             divisor = float(self._batch["divisor"])
         self._release(client, gradients, norms, threshold, self._batch["planned_units"])
         if self.normalize and threshold > 0:
@@ -263,8 +276,12 @@ class DifferentialPrivacy(Callback):
     ) -> None:
         assert self.private_sum is not None
         source = self._noise_source(client, total[0].device)
+        exact = [tensor.clone() for tensor in total] if self.observers else []
         released = self.private_sum.release_(client, total, norms, threshold, units, source)
         self._steps.setdefault(client, []).append(StepRelease(norms, threshold, released.scale))
+        seen = StepObservation(client, exact, total, norms, threshold, released.scale, released.statistic, units)
+        for observe in self.observers:
+            observe(seen)
 
     def _noise_source(self, client: str, device: torch.device) -> Randomness:
         if self.secure:
@@ -321,6 +338,7 @@ class DifferentialPrivacy(Callback):
             "noise_multiplier": self.noise_multiplier if private else None,
             "target_epsilon": self.target_epsilon if private else None,
             "sampling": self.sampling if private else None,
+            "units_per_step": self._plan.units_per_step if self.private_sum is not None else None,
             "secure": self.secure if private else None,
             "nominal_epsilon": self.nominal_epsilon if private else None,
             "accounted": {
@@ -331,7 +349,7 @@ class DifferentialPrivacy(Callback):
                 "by_client": epsilons,
                 "not_covered": list(accounted.not_covered),
             },
-            "audited": None,
+            "audited": self.audited,
             "ledger": self.books.spent.state_dict(),
         }
 
@@ -363,10 +381,9 @@ class DifferentialPrivacy(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore thresholds and ledger."""
-        self._resumed = True
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
-        self.ledger.load_state_dict(state_dict["ledger"])
+        self.books.restore(state_dict["ledger"])
 
 
 def _gradients(optimizer: Optimizer) -> list[Tensor]:

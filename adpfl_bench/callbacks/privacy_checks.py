@@ -19,7 +19,7 @@ from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
-def check_settings(unit: str, sampling: str, delta: float, memory_budget: float) -> None:
+def check_settings(unit: str, sampling: str, delta: float, units_per_step: int | None, memory_budget: float) -> None:
     """Refuse values that are out of range, whatever the method.
 
     Raises:
@@ -29,6 +29,8 @@ def check_settings(unit: str, sampling: str, delta: float, memory_budget: float)
     check_choice("privacy.sampling", sampling, SAMPLINGS)
     if not 0 < delta < 1:
         raise ConfigError(f"privacy.delta must lie between 0 and 1, but it is {delta}.")
+    if units_per_step is not None and units_per_step < 1:
+        raise ConfigError(f"privacy.units_per_step must be at least 1, but it is {units_per_step}.")
     if not memory_budget > 0:
         raise ConfigError(f"privacy.memory_budget is a number of MiB above 0, but it is {memory_budget}.")
 

@@ -38,8 +38,6 @@ class PrivateStep:
         norm: The norm that is clipped.
         memory_budget: Bytes that a chunk's gradients and activations may take.
 
-    Attributes:
-        clipped: What the last step clipped.
     """
 
     def __init__(self, task: SegmentationTask, threshold: Threshold, norm: Norm, memory_budget: float) -> None:
@@ -47,7 +45,7 @@ class PrivateStep:
         self._parameters = [p for p in task.parameters() if p.requires_grad]
         self._threshold = threshold
         self._norm: Norm = norm
-        self.clipped = Clipped((), 0.0)
+        self._clipped: Clipped | None = None
 
     def __call__(self, batch: dict[str, Any]) -> Tensor:
         """Compute the mean loss of the batch's records; its backward pass brings the clipped sum.
@@ -61,10 +59,24 @@ class PrivateStep:
             self._threshold.observe(client, self._finite(self.units.norms(*inputs, self._norm), batch))
         threshold = self._threshold.current(client)
         result = self.units.clipped_sum(*inputs, threshold, self._norm)
-        self.clipped = Clipped(self._finite(result.norms, batch), threshold)
+        self._clipped = Clipped(self._finite(result.norms, batch), threshold)
         loss = result.losses.mean() if len(result.losses) else result.losses.new_tensor(torch.nan)
         carried: Tensor = _Carried.apply(loss, result.gradients, *self._parameters)  # type: ignore[no-untyped-call]
         return carried
+
+    def take(self) -> Clipped:
+        """What the step has clipped, once.
+
+        Raises:
+            BenchError: There was no step since it was taken last.
+        """
+        clipped, self._clipped = self._clipped, None
+        if clipped is None:
+            raise BenchError(
+                "A local step was skipped, although the ledger counts a release for it; whether a step is skipped would"
+                " tell who is in its batch. Let every training_step return its loss."
+            )
+        return clipped
 
     @staticmethod
     def _finite(norms: Tensor, batch: dict[str, Any]) -> list[float]:

@@ -177,6 +177,7 @@ class RunRecorder(Callback):
         """Say how the run ended; Ctrl-C leaves the last round's checkpoint to continue from."""
         if not self._record or isinstance(exception, RecordError):
             return
+        self._record["privacy"] = _privacy(trainer).describe()  # the broken-off round has released something too
         if isinstance(exception, KeyboardInterrupt):
             self._save("interrupted")
             rounds = self._record["rounds_completed"]

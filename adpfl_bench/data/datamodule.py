@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
+from adpfl_bench.data.canaries import Canaries, CanaryLoader
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.evaluation_loader import EvaluationCases, EvaluationLoader, SplitName
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
@@ -90,6 +91,8 @@ class FederatedDataModule(LightningDataModule, ABC):
         self._schedule: RoundSchedule | None = None
         self._patients: Mapping[int, str] | None = None
         self._poisson = False
+        self._units_per_step = batch_size
+        self._canaries: Canaries | None = None
         self._workers: PersistentWorkers | None = None
         self._evaluation_loaders: dict[tuple[SplitName, bool], EvaluationLoader] = {}
 
@@ -164,6 +167,8 @@ class FederatedDataModule(LightningDataModule, ABC):
             self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
         self.divide()
         self._records = self.load_cases(self._cases)
+        if self._canaries is not None:
+            self._records, self._training = self._canaries.join(self._records, self._training, self.record_patients())
         self._loaded = True
         if self.num_workers > 0:
             self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
@@ -211,15 +216,33 @@ class FederatedDataModule(LightningDataModule, ABC):
         schedule.participants(0, list(self.train_sizes))
         self._schedule = schedule
 
-    def use_units(self, patients: bool = False, poisson: bool = False) -> None:
+    def use_units(self, patients: bool = False, poisson: bool = False, units_per_step: int | None = None) -> None:
         """Take over what local steps are made of; DifferentialPrivacy calls this at start.
 
         Args:
-            patients: Whether all records of a patient come together, and ``batch_size`` counts patients.
+            patients: Whether all records of a patient come together, and steps are counted in patients.
             poisson: Whether units are drawn independently for every step.
+            units_per_step: Units per step (expected units, where they are drawn) in place of ``batch_size``.
         """
-        self._patients = self.record_patients() if patients else None
+        self._units_per_step = units_per_step or self.batch_size
+        made_up = self._canaries.patients if self._canaries is not None else {}
+        self._patients = {**self.record_patients(), **made_up} if patients else None
         self._poisson = poisson
+
+    def use_canaries(self, canaries: Canaries) -> None:
+        """Let canaries join a client's training records when they are loaded, for an audit.
+
+        Raises:
+            ConfigError: They have been loaded already.
+        """
+        if self._loaded:
+            raise ConfigError("Canaries must join before the data are loaded: use a new datamodule for an audit.")
+        self._canaries = canaries
+
+    @property
+    def units_per_step(self) -> int:
+        """Units of a local step; of all units, where a client has fewer."""
+        return self._units_per_step
 
     @property
     def unit_sizes(self) -> Mapping[str, int]:
@@ -233,7 +256,11 @@ class FederatedDataModule(LightningDataModule, ABC):
         # On a resumed run the Trainer's current_epoch is still one too low at this point; the loop's count is right.
         trainer: Any = self.trainer
         round_index = int(trainer.fit_loop.epoch_progress.current.processed)
-        steps = plan_round(self._schedule, round_index, self._training, self.batch_size, self._patients, self._poisson)
+        steps = plan_round(
+            self._schedule, round_index, self._training, self._units_per_step, self._patients, self._poisson
+        )
+        if self._canaries is not None:
+            return CanaryLoader(self._records, steps, round_index, self._workers, self._canaries)
         return RoundLoader(self._records, steps, round_index, self._workers)
 
     def val_dataloader(self) -> EvaluationLoader:
@@ -275,4 +302,5 @@ class FederatedDataModule(LightningDataModule, ABC):
             },
             "partition": repr(self.partition),
             "split_seed": self.split_seed,
+            "canaries": self._canaries.describe() if self._canaries is not None else None,
         }

@@ -25,22 +25,34 @@ class PrivacyBooks:
         self.ledger = PrivacyLedger()
         self._journal: LedgerJournal | None = None
         self._journaled: dict[str, Any] = {}
+        self._fresh_noise = False
 
-    def open(self, folder: Path, resumed: bool, fresh_noise: bool) -> None:
-        """Start to write into a run's folder.
+    def open(self, folder: Path, fresh_noise: bool) -> None:
+        """Write into a run's folder from now on.
 
         Args:
             folder: The run's folder.
-            resumed: Whether the run goes on from a checkpoint.
-            fresh_noise: Whether releases that are repeated have other noise than before.
+            fresh_noise: Whether releases that are repeated have other noise than before. Then all that has ever been
+                released from this folder counts, also that of a run that is started anew.
 
         Raises:
             RecordError: The folder's journal cannot be read.
         """
-        self._journal = LedgerJournal(folder)
-        self._journaled = self._journal.read() if resumed else {}
+        self.ledger = PrivacyLedger()
+        self._journal, self._journaled, self._fresh_noise = LedgerJournal(folder), {}, fresh_noise
         if fresh_noise:
-            self.ledger.raise_to(self._journaled)
+            self.ledger.raise_to(self._journal.read())
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's ledger, with what the disk knows beyond it.
+
+        Raises:
+            RecordError: The folder's journal cannot be read.
+        """
+        if self._journal is None or not self._fresh_noise:
+            self.ledger = PrivacyLedger()
+        self.ledger.raise_to(state)
+        self._journaled = self._journal.read() if self._journal is not None else {}
 
     def enter(self, client: str, release: Release, count: int) -> None:
         """Enter releases that are about to be made.

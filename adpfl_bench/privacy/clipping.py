@@ -10,7 +10,7 @@ from adpfl_bench.privacy.ledger import Norm as Norm
 # A norm in float32 may be too small by rounding. Clipping to a little less keeps every contribution within C.
 _MARGIN = 5e-6
 # torch's norm of a long row adds up squares one after the other: at 10^6 numbers it is off by 10^-5, at 2 * 10^7 by
-# 10^-3 (10^-2 for equal numbers), enough to let a contribution exceed C. Norms of short blocks, and their norm, are not.
+# 10^-3 (10^-2 for equal numbers), enough to let a contribution exceed C. Norms of blocks, and their norm, are not.
 _BLOCK = 64
 
 
@@ -33,7 +33,7 @@ def _row_norms(rows: Tensor, order: int) -> Tensor:
     """Norm of each row, [U, N] to [U]."""
     while (length := rows.shape[1]) > _BLOCK:
         whole = length // _BLOCK * _BLOCK
-        blocks = torch.linalg.vector_norm(rows[:, :whole].unflatten(1, (-1, _BLOCK)), ord=order, dim=2)
+        blocks = torch.linalg.vector_norm(rows[:, :whole].reshape(len(rows), -1, _BLOCK), ord=order, dim=2)
         rest = torch.linalg.vector_norm(rows[:, whole:], ord=order, dim=1, keepdim=True)
         rows = torch.cat([blocks, rest], dim=1)
     norms: Tensor = torch.linalg.vector_norm(rows, ord=order, dim=1)

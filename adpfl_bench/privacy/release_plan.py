@@ -33,13 +33,13 @@ class ReleasePlan:
     Attributes:
         unit: The privacy unit; not ``none``.
         sampling: How units are drawn into steps.
-        batch_size: Units per step.
+        units_per_step: Units per step.
         mechanism: Law of the noise.
     """
 
     unit: PrivacyUnit
     sampling: Sampling
-    batch_size: int
+    units_per_step: int
     mechanism: Mechanism
 
     def pass_event(self, noise_multiplier: float, sampling_rate: float, steps: int) -> tuple[Release, int]:
@@ -64,8 +64,8 @@ class ReleasePlan:
             units: Number of units of the client.
             steps: Number of local steps of its turn.
         """
-        steps_per_pass = -(-units // self.batch_size)
-        rate = min(1.0, self.batch_size / units)
+        steps_per_pass = -(-units // self.units_per_step)
+        rate = min(1.0, self.units_per_step / units)
         events: dict[Release, int] = {}
         passes = 1 if self.unit == "client" else -(-steps // steps_per_pass)
         for index in range(passes):
@@ -84,7 +84,7 @@ class ReleasePlan:
             units: Number of units by client.
         """
         turns = {
-            client: self.turn_events(noise_multiplier, count, schedule.steps(count, self.batch_size))
+            client: self.turn_events(noise_multiplier, count, schedule.steps(count, self.units_per_step))
             for client, count in units.items()
         }
         ledger: dict[str, dict[Release, int]] = {client: {} for client in units}

@@ -1,0 +1,204 @@
+"""Canaries: made-up units that join one client's training records, each in or out by a coin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from adpfl_bench.data.round_loader import LocalStep, PersistentWorkers, RecordKey, RoundLoader, group_records
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.seeding import numpy_generator, torch_generator
+
+_Records = Dataset[dict[str, Tensor]]
+_BLOCKS = {2: 8, 3: 4}  # along each axis of pictures and of volumes
+_LOUDNESS = 8.0
+
+
+class Canaries:
+    """Units of one client that exist for an audit alone.
+
+    Every canary has its place in the plan of local steps, and in every public number that follows from it, whether it
+    is in or out; one that is out brings nothing to the steps that it is planned for. So its coin decides between
+    two neighbouring datasets under zero-out adjacency.
+
+    Records of the dataset have keys from 0 up, those of canaries negative ones.
+
+    Args:
+        count: Number of canaries, at least 1.
+        seed: Seed of the run; coins and contents follow from it.
+        records: Records of each canary, at least 1.
+        by_patient: Whether the client's units are patients.
+        client: Whom they join; by default the client with the fewest units.
+        clipped: Whether each unit's gradient is clipped by itself. If so, canaries are loud (see :meth:`record`), and
+            those that are out drop out of their batches. If not, they must not take over the training, so they are
+            ordinary; and those that are out stay in their batches, where the loss must give them no weight.
+
+    Attributes:
+        included: The coins, [count].
+
+    Raises:
+        ConfigError: A number is below 1.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        seed: int,
+        records: int = 1,
+        by_patient: bool = False,
+        client: str | None = None,
+        clipped: bool = True,
+    ) -> None:
+        if count < 1 or records < 1:
+            raise ConfigError(
+                f"audit.canaries and audit.records must be at least 1, but they are {count} and {records}."
+            )
+        self.count = count
+        self.seed = seed
+        self.records = records
+        self.by_patient = by_patient
+        self.clipped = clipped
+        self.included: NDArray[np.bool_] = numpy_generator(seed, "canary coins").random(count) < 0.5
+        self._client = client
+        self._example: dict[str, Tensor] = {}
+
+    @property
+    def client(self) -> str:
+        """Whom they have joined, or are to join."""
+        assert self._client is not None
+        return self._client
+
+    def join(
+        self, dataset: _Records, training: Mapping[str, Sequence[int]], patients: Mapping[int, str]
+    ) -> tuple[_Records, Mapping[str, Sequence[int]]]:
+        """Add the canaries to a client's training records.
+
+        Args:
+            dataset: Maps a key to ``image`` and ``label``.
+            training: Each client's training records.
+            patients: Patient of each record.
+
+        Returns:
+            Both with the canaries.
+
+        Raises:
+            ConfigError: There is no such client.
+        """
+        if self._client is None:
+            units = patients if self.by_patient else None
+            self._client = min(training, key=lambda client: (len(group_records(training[client], units)), client))
+        if self._client not in training:
+            raise ConfigError(f"audit.client is {self._client}; possible are {', '.join(training)}.")
+        self._example = dataset[RecordKey(training[self._client][0], 0)]
+        keys = [-1 - i for i in range(self.count * self.records)]
+        joined = {**training, self._client: [*training[self._client], *keys]}
+        return CanaryRecords(dataset, self), joined
+
+    @property
+    def patients(self) -> Mapping[int, str]:
+        """The patient of each of their records: each canary is one."""
+        return {-1 - i: f"canary {i // self.records}" for i in range(self.count * self.records)}
+
+    def owner(self, record: int) -> int:
+        """The canary that a record belongs to, or -1."""
+        return (-1 - record) // self.records if record < 0 else -1
+
+    def record(self, key: int) -> dict[str, Tensor]:
+        """Make a record: ``image`` and ``label`` of the shapes of the dataset's own.
+
+        Both are blocks: of random colours under noise, and of labels of which half are on, at random. So the labels
+        cannot be learned, and there are few enough of them for each canary's gradient to point elsewhere: over many
+        it would come near its mean. Labels of loud canaries are -8 and 9 in place of 0 and 1. No real record has
+        such, but a guarantee is for every record, and the largest gradients are what it is tested by.
+        """
+        generator = torch_generator(self.seed, "canary", -1 - key)
+        image, label = self._example["image"], self._example["label"]
+
+        def blocks(like: Tensor) -> Tensor:
+            sides = [min(_BLOCKS.get(like.dim() - 1, 4), side) for side in like.shape[1:]]
+            return torch.randn(1, like.shape[0], *sides, generator=generator)
+
+        colours = functional.interpolate(blocks(image), size=image.shape[1:])[0]
+        coarse = blocks(label)
+        on = (coarse > coarse.flatten(2).median(dim=2).values.view(*coarse.shape[:2], *[1] * (label.dim() - 1))).float()
+        if self.clipped:
+            on = (1 + 2 * _LOUDNESS) * on - _LOUDNESS
+        return {
+            "image": (colours + 0.5 * torch.randn(image.shape, generator=generator)).to(image.dtype),
+            "label": functional.interpolate(on, size=label.shape[1:])[0].to(label.dtype),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """The canaries in a run record's data block."""
+        return {
+            "client": self._client,
+            "count": self.count,
+            "included": int(self.included.sum()),
+            "records": self.records,
+        }
+
+
+class CanaryRecords(Dataset[dict[str, Tensor]]):
+    """A dataset with the canaries' records under their keys.
+
+    Args:
+        dataset: The dataset without them.
+        canaries: The canaries.
+    """
+
+    def __init__(self, dataset: _Records, canaries: Canaries) -> None:
+        self._dataset = dataset
+        self._canaries = canaries
+
+    def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
+        """Bring a record; those of canaries are not augmented."""
+        return self._canaries.record(key.record) if key.record < 0 else self._dataset[key]
+
+
+class CanaryLoader(RoundLoader):
+    """Brings the batches of a round without the canaries that are out.
+
+    A batch has two more fields: ``slots``, the canaries that were planned for it, whether in or out, ascending; and
+    ``canaries``, the canary of each of its records or -1, [B].
+
+    Args:
+        dataset: With the canaries' records.
+        steps: The round's plan, with all canaries.
+        round_index: Round, counted from 0.
+        workers: As of a :class:`~adpfl_bench.data.round_loader.RoundLoader`.
+        canaries: The canaries.
+    """
+
+    def __init__(
+        self,
+        dataset: _Records,
+        steps: Sequence[LocalStep],
+        round_index: int,
+        workers: PersistentWorkers | None,
+        canaries: Canaries,
+    ) -> None:
+        kept = [_without_excluded(step, canaries) for step in steps] if canaries.clipped else steps
+        super().__init__(dataset, kept, round_index, workers)
+        self._canaries = canaries
+        self._slots = [sorted({canaries.owner(key.record) for key in step.keys} - {-1}) for step in steps]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Iterate over the batches."""
+        for step, slots, batch in zip(self.steps, self._slots, super().__iter__(), strict=True):
+            owners = [self._canaries.owner(key.record) for key in step.keys]
+            yield {**batch, "slots": slots, "canaries": torch.tensor(owners, dtype=torch.long)}
+
+
+def _without_excluded(step: LocalStep, canaries: Canaries) -> LocalStep:
+    """Take the records of canaries that are out from a step, and nothing else; units are counted anew."""
+    owners = [canaries.owner(key.record) for key in step.keys]
+    kept = [i for i, owner in enumerate(owners) if owner < 0 or canaries.included[owner]]
+    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(step.units[i] for i in kept))}
+    return step._replace(keys=[step.keys[i] for i in kept], units=[numbers[step.units[i]] for i in kept])
