@@ -21,7 +21,10 @@ _COMMANDS = {
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
 }
-_PRIVACY = {"privacy": "Epsilon by round and client before anything is trained, or what a run has spent."}
+_PRIVACY = {
+    "privacy": "Epsilon by round and client before anything is trained, or what a run has spent.",
+    "audit": "Train with canaries in one client, and bound its epsilon from below.",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +56,10 @@ def _dispatch(words: list[str]) -> int:
         from adpfl_bench.cli.training import run  # deferred: importing torch and Lightning takes seconds
 
         run(words)
+    elif command == "audit":
+        from adpfl_bench.cli.audit import run_audit  # deferred likewise
+
+        return run_audit(rest)
     elif command in _PRIVACY:
         from adpfl_bench.cli.privacy import privacy  # deferred likewise; it defers torch itself
 

@@ -1,0 +1,277 @@
+"""Audits a run from within: canaries, the strongest attack on them, and named checks of every release."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.lookup import federated_data, need_callback
+from adpfl_bench.callbacks.privacy_checks import check_private_task
+from adpfl_bench.data.canaries import Canaries
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.audit.checks import Check, ThresholdTwin, release_count, sensitivity
+from adpfl_bench.privacy.audit.noise import NoiseRecord, law_of
+from adpfl_bench.privacy.audit.observation import StepObservation
+from adpfl_bench.privacy.audit.one_run import audit, ceiling
+from adpfl_bench.privacy.audit.step_attack import StepAttack
+from adpfl_bench.privacy.release_plan import ReleasePlan
+from adpfl_bench.tasks.segmentation import SegmentationTask
+
+_CHECKS = ("noise scale", "noise independence", "sensitivity", "threshold", "release count")
+_NOT_PRIVATE = "the method is not private"
+_NO_NOISE = "no noise is stated"
+_NO_LAW = "the mechanism states no law that is known here"
+# Shares of the gradient that may be lost when it is computed again.
+_ROUNDING = {"bf16-mixed": 2e-2}
+
+
+class PrivacyAudit(Callback):
+    """Lets canaries join one client, attacks what the client releases, and bounds epsilon from below.
+
+    The attack is white-box: it sees every release of the client (the noised sum after each local step), the weights
+    at every step, and all units but the canaries. :meth:`join` must be called before the fit.
+
+    Args:
+        canaries: Number of canaries. The more there are, the higher the bound can become, and the less is the run like
+            one without.
+        client: Whom they join; by default the client with the fewest units.
+        guesses: Number of canaries that a guess is made about; by default the best of 100 %, 50 % and 20 % of them, at
+            a third of the error probability each.
+        confidence: Probability that the bound is not too high.
+        delta: The delta that epsilon is bounded at; by default ``privacy.delta``.
+        records: Records of each canary where units are patients; by default 2.
+
+    Attributes:
+        result: What was found; it goes into the run record as ``privacy.audited``.
+
+    Raises:
+        ConfigError: A number is out of range, or this run cannot be audited.
+    """
+
+    def __init__(
+        self,
+        canaries: int = 100,
+        client: str | None = None,
+        guesses: int | None = None,
+        confidence: float = 0.95,
+        delta: float | None = None,
+        records: int | None = None,
+    ) -> None:
+        if not 0 < confidence < 1:
+            raise ConfigError(f"audit.confidence must lie between 0 and 1, but it is {confidence}.")
+        if delta is not None and not 0 < delta < 1:
+            raise ConfigError(f"audit.delta must lie between 0 and 1, but it is {delta}.")
+        ceiling(canaries, delta or 0.0, confidence, guesses)  # refuses numbers that are out of range
+        self.count = canaries
+        self.client = client
+        self.guesses = guesses
+        self.confidence = confidence
+        self.delta = delta
+        self.records = records
+        self.result: dict[str, Any] | None = None
+        self._canaries: Canaries | None = None
+        self._batch: dict[str, Any] = {}
+
+    def join(self, datamodule: FederatedDataModule, privacy: DifferentialPrivacy, seed: int) -> Canaries:
+        """Make the canaries and let them join the data; before anything is loaded.
+
+        Args:
+            datamodule: The data.
+            privacy: What is audited.
+            seed: Seed of the run.
+
+        Raises:
+            ConfigError: This method cannot be audited.
+        """
+        if privacy.unit == "client":
+            raise ConfigError(
+                "privacy.unit is client, which an audit with canaries cannot test: a canary would have to be a whole"
+                " client. Audit with the unit record, patient, batch or none."
+            )
+        by_patient = privacy.unit == "patient"
+        if self.records not in (None, 1) and not by_patient:
+            raise ConfigError(
+                f"audit.records is {self.records}, but with privacy.unit {privacy.unit} a canary is one record."
+            )
+        records = self.records or (2 if by_patient else 1)
+        clipped = privacy.unit in ("record", "patient")
+        self._canaries = Canaries(self.count, seed, records, by_patient, self.client, clipped)
+        datamodule.use_canaries(self._canaries)
+        return self._canaries
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check that gradients can be told apart and computed again."""
+        if stage != "fit":
+            return
+        self._privacy = need_callback(trainer, DifferentialPrivacy)
+        if self._canaries is None:
+            raise ConfigError("A PrivacyAudit must join the datamodule before the fit: call its method join.")
+        self._task = check_private_task(pl_module)
+        for name, layer in pl_module.named_modules():
+            if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0:
+                raise ConfigError(
+                    f"{name} is {type(layer).__name__}, so that gradients cannot be computed again as an audit needs:"
+                    " set its probability to 0 (model.network_arguments.dropout: 0)."
+                )
+        if not self._canaries.clipped:
+            self._task.private_step = self._weighted_loss
+        if self._privacy.unit != "none" and self._observe not in self._privacy.observers:
+            self._privacy.observers.append(self._observe)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave module and privacy as they were."""
+        if isinstance(pl_module, SegmentationTask) and pl_module.private_step == self._weighted_loss:
+            pl_module.private_step = None
+        if stage == "fit" and self._observe in self._privacy.observers:
+            self._privacy.observers.remove(self._observe)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin with nothing seen.
+
+        Raises:
+            ConfigError: The run continues from a checkpoint, or the optimizer has other parameters than the module.
+        """
+        assert self._canaries is not None
+        if need_callback(trainer, FederatedLoop).rounds_completed > 0:
+            raise ConfigError("An audit must see every release of a run from its first round on: start it anew.")
+        privacy = self._privacy
+        rounding = _ROUNDING.get(str(trainer.precision), 1e-4)
+        self._attack = StepAttack(self._task, self._canaries, privacy.mechanism, privacy.memory_budget, rounding)
+        self._rounding = rounding
+        self._order = _order(self._task, trainer.optimizers[0])
+        self._released: Counter[str] = Counter()
+        self._twin = ThresholdTwin(privacy.threshold) if privacy.threshold is not None else None
+        law = law_of(privacy.mechanism) if privacy.mechanism is not None else None
+        self._noise = NoiseRecord(law) if law is not None else None
+        self._statistic_noise = NoiseRecord(law) if law is not None else None
+        self._autocast = trainer.precision_plugin.train_step_context
+
+    def _weighted_loss(self, batch: dict[str, Any]) -> Tensor:
+        """Mean loss of a batch's records, in which canaries that are out count as zeros."""
+        assert self._canaries is not None
+        losses = self._task.record_losses(batch["image"], batch["label"])
+        weights = [float(number < 0 or self._canaries.included[number]) for number in batch["canaries"].tolist()]
+        return (losses * losses.new_tensor(weights)).mean()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Keep the batch at hand, for what will be released of it."""
+        self._batch = batch
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Attack the gradient as it is where nothing is private; otherwise the release is observed."""
+        if self._privacy.unit == "none":
+            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._task.parameters()]
+            flat = torch.cat([g.flatten() for g, p in zip(gradients, self._task.parameters(), strict=True)])
+            self._look(flat, flat, torch.inf, 0.0)
+
+    def _observe(self, seen: StepObservation) -> None:
+        """Check a release, and attack it if it is the audited client's."""
+        self._released[seen.client] += 1
+        assert self._privacy.private_sum is not None
+        assert self._twin is not None
+        sums = self._privacy.private_sum
+        exact, released = self._flat(seen.exact), self._flat(seen.released)
+        scale = sums.sum_multiplier * seen.threshold if sums.noise_multiplier > 0 else 0.0
+        statistic = self._twin.see(seen)
+        if scale > 0 and self._noise is not None and self._statistic_noise is not None:
+            self._noise.add(released - exact, scale)
+            if statistic.size:
+                width = sums.statistic_multiplier * sums.threshold.statistic_sensitivity
+                self._statistic_noise.add(torch.from_numpy(seen.statistic - statistic), width)
+        self._look(exact, released, seen.threshold, scale)
+
+    def _look(self, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
+        assert self._canaries is not None
+        if self._batch["client"] == self._canaries.client:
+            with torch.no_grad(), self._autocast():
+                self._attack.see(self._batch, exact, released, threshold, scale)
+
+    def _flat(self, tensors: list[Tensor]) -> Tensor:
+        return torch.cat([tensors[place].flatten() for place in self._order])
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bound epsilon, and compare it with what is accounted for the client."""
+        assert self._canaries is not None
+        privacy = self._privacy
+        delta = self.delta or privacy.delta
+        included = self._canaries.included
+        bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses)
+        claims = privacy.accounted.epsilon is not None
+        accounted = privacy.books.epsilons(delta).get(self._canaries.client) if claims else None
+        checks = self._checks(trainer)
+        self.result = {
+            "epsilon": bound.epsilon,
+            "confidence": self.confidence,
+            "delta": delta,
+            "canaries": self.count,
+            "included": int(included.sum()),
+            "guesses": bound.guesses,
+            "correct": bound.correct,
+            "guesses_tried": list(bound.tried),
+            "ceiling": ceiling(self.count, delta, self.confidence, self.guesses),
+            "client": self._canaries.client,
+            "accounted": accounted,
+            "checks": {name: check.describe() for name, check in checks.items()},
+            "verdict": verdict(bound.epsilon, accounted, checks),
+        }
+        privacy.audited = self.result
+
+    def _checks(self, trainer: Trainer) -> dict[str, Check]:
+        privacy = self._privacy
+        if privacy.unit == "none":
+            return {name: Check(None, reason=_NOT_PRIVATE) for name in _CHECKS}
+        assert self._twin is not None
+        limit = 2.0 if privacy.unit == "batch" else 1.0
+        reason = _NO_LAW if self._noise is None else _NO_NOISE
+        found = dict.fromkeys(_CHECKS, Check(None, reason=reason))
+        if self._noise is not None and not self._noise.empty:
+            found["noise scale"] = self._noise.scale_check(self._statistic_noise)
+            found["noise independence"] = self._noise.independence_check()
+        found["sensitivity"] = sensitivity(self._attack.moves, limit, 10 * self._rounding)
+        found["threshold"] = self._twin.check()
+        found["release count"] = self._release_count(trainer)
+        return found
+
+    def _release_count(self, trainer: Trainer) -> Check:
+        privacy, loop, data = self._privacy, need_callback(trainer, FederatedLoop), federated_data(trainer)
+        assert privacy.mechanism is not None
+        assert privacy.noise_multiplier is not None
+        sizes, schedule = data.unit_sizes, loop.schedule
+        planned: Counter[str] = Counter()
+        for round_index in range(loop.rounds_completed):
+            for client in schedule.participants(round_index, list(sizes)):
+                planned[client] += schedule.steps(sizes[client], data.batch_size)
+        plan = ReleasePlan(privacy.unit, privacy.sampling, data.batch_size, privacy.mechanism)
+        events = plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
+        *_, ledger = islice(events, loop.rounds_completed)
+        made = {client: privacy.ledger.events(client) for client in sizes}
+        return release_count(planned, self._released, ledger, made)
+
+
+def verdict(epsilon: float, accounted: float | None, checks: Mapping[str, Check]) -> str:
+    """What an audit comes to, in a few words."""
+    if accounted is not None and epsilon > accounted:
+        return "audited exceeds accounted"
+    if any(check.passed is False for check in checks.values()):
+        return "check failed"
+    return "consistent"
+
+
+def _order(task: SegmentationTask, optimizer: Optimizer) -> list[int]:
+    """Where each of the module's parameters is among the optimizer's."""
+    trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
+    places = {id(parameter): place for place, parameter in enumerate(trained)}
+    own = [p for p in task.parameters() if p.requires_grad]
+    if {id(p) for p in own} != set(places):
+        raise ConfigError("An audit needs an optimizer of all parameters of the model that are trained.")
+    return [places[id(parameter)] for parameter in own]

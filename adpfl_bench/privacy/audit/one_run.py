@@ -1,0 +1,151 @@
+"""What guesses about canaries prove: a lower bound on epsilon from a single run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from adpfl_bench.errors import ConfigError
+
+FRACTIONS = (1.0, 0.5, 0.2)
+"""Shares of the canaries that are guessed about where no number of guesses is stated."""
+
+_HIGHEST = 200.0
+_HALVINGS = 50
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The outcome of an audit.
+
+    Attributes:
+        epsilon: Lower bound on epsilon; 0 where the guesses prove nothing.
+        guesses: Number of guesses that the bound comes from.
+        correct: How many of them were right.
+        tried: Numbers of guesses that shared the error probability.
+    """
+
+    epsilon: float
+    guesses: int
+    correct: int
+    tried: tuple[int, ...]
+
+
+def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: float) -> float:
+    """Bound the probability that an (epsilon, delta)-DP run lets so many guesses be right.
+
+    With ``N ~ Binomial(guesses, e^epsilon / (1 + e^epsilon))`` it is
+
+        P[N >= correct] + 2 canaries delta max_i (1 / i) P[correct > N >= correct - i],
+
+    for canaries that are each in or out by a fair coin, and guesses by whatever rule that sees the outputs alone.
+
+    Source: Steinke, Nasr and Jagielski 2023 (arXiv 2305.08846), Theorem 5.2 and the code in its Appendix D.
+
+    Args:
+        canaries: Number of coins m.
+        guesses: Number of canaries that a guess was made about, r <= m.
+        correct: Number of right guesses, v <= r.
+        epsilon: At least 0.
+        delta: In [0, 1).
+
+    Raises:
+        ConfigError: The numbers contradict each other.
+    """
+    if not 0 <= correct <= guesses <= canaries:
+        raise ConfigError(
+            f"An audit has right guesses <= guesses <= canaries, but they are {correct}, {guesses} and {canaries}."
+        )
+    if not (epsilon >= 0 and 0 <= delta < 1):
+        raise ConfigError(f"An audit needs epsilon >= 0 and delta in [0, 1), but they are {epsilon} and {delta}.")
+    accuracy = 1 / (1 + math.exp(-epsilon))
+    value = float(stats.binom.sf(correct - 1, guesses, accuracy))
+    if correct > 0 and delta > 0:
+        below = np.cumsum(stats.binom.pmf(np.arange(correct - 1, -1, -1), guesses, accuracy))
+        value += 2 * canaries * delta * float(np.max(below / np.arange(1, correct + 1)))
+    return min(value, 1.0)
+
+
+def epsilon_lower_bound(canaries: int, guesses: int, correct: int, delta: float, error: float) -> float:
+    """The largest epsilon that the guesses refute, by bisection.
+
+    Args:
+        canaries: Number of coins.
+        guesses: Number of guesses.
+        correct: Number of right guesses.
+        delta: The delta that epsilon is stated at.
+        error: Probability beta that the bound may be too high; 1 - beta is the confidence.
+
+    Raises:
+        ConfigError: The numbers contradict each other.
+
+    Example:
+        >>> round(epsilon_lower_bound(1000, 100, 75, 1e-4, 0.05), 3)
+        0.673
+    """
+    low, high = 0.0, _HIGHEST
+    if p_value(canaries, guesses, correct, low, delta) >= error:
+        return 0.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if p_value(canaries, guesses, correct, middle, delta) < error:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def ceiling(canaries: int, delta: float, confidence: float, guesses: int | None = None) -> float:
+    """The bound of an audit whose guesses are all right: no audit with so many canaries can show more."""
+    tried = _numbers(canaries, guesses)
+    return max(epsilon_lower_bound(canaries, r, r, delta, (1 - confidence) / len(tried)) for r in tried)
+
+
+def audit(
+    evidence: NDArray[np.float64],
+    included: NDArray[np.bool_],
+    delta: float,
+    confidence: float = 0.95,
+    guesses: int | None = None,
+) -> Bound:
+    """Guess about the canaries with the strongest evidence, and bound epsilon by how often that is right.
+
+    Without a number of guesses, the best of :data:`FRACTIONS` of the canaries counts, each at its part of the error
+    probability (Bonferroni), so that the confidence holds for the best of them.
+
+    Args:
+        evidence: For each canary the log-likelihood ratio of in to out, or anything like it, [m]: positive guesses in.
+        included: The coins, [m].
+        delta: The delta that epsilon is stated at.
+        confidence: Probability that the bound is not too high.
+        guesses: Number of guesses, stated before the evidence is seen.
+
+    Raises:
+        ConfigError: There are fewer canaries than guesses, or none.
+    """
+    strongest_first = np.argsort(-np.abs(evidence), kind="stable")
+    right = ((evidence > 0) == included)[strongest_first]
+    tried = _numbers(len(evidence), guesses)
+    bounds = []
+    for number in tried:
+        correct = int(np.sum(right[:number]))
+        error = (1 - confidence) / len(tried)
+        bounds.append(
+            Bound(epsilon_lower_bound(len(evidence), number, correct, delta, error), number, correct, tuple(tried))
+        )
+    return max(bounds, key=lambda bound: bound.epsilon)
+
+
+def _numbers(canaries: int, guesses: int | None) -> Sequence[int]:
+    if canaries < 1:
+        raise ConfigError(f"audit.canaries must be at least 1, but it is {canaries}.")
+    if guesses is None:
+        return sorted({max(1, round(fraction * canaries)) for fraction in FRACTIONS})
+    if not 1 <= guesses <= canaries:
+        raise ConfigError(f"audit.guesses must lie between 1 and audit.canaries = {canaries}, but it is {guesses}.")
+    return [guesses]

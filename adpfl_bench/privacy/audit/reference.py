@@ -1,0 +1,71 @@
+"""What a step's units bring to its sum, computed apart from the run's own path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
+from adpfl_bench.privacy.unit_gradients import UnitGradients
+
+Record = Callable[[int], Mapping[str, Tensor]]
+
+
+class Reference:
+    """Gradients of units one by one, each clipped by itself, by the definition.
+
+    Args:
+        gradients: Computes gradients of units, at the weights of the moment.
+        record: Makes a canary's record from its key, which is negative.
+        records: Records of each canary.
+        norm: The norm that is clipped.
+    """
+
+    def __init__(self, gradients: UnitGradients, record: Record, records: int, norm: Norm) -> None:
+        self._gradients = gradients
+        self._record = record
+        self._records = records
+        self._norm: Norm = norm
+
+    def canaries(self, numbers: Sequence[int], threshold: float, device: torch.device) -> Tensor:
+        """The clipped gradient of each of some canaries, [k, P], whether it is in or out.
+
+        Args:
+            numbers: Which; at least one.
+            threshold: What they are clipped to; infinity leaves them as they are.
+            device: Where the module is.
+        """
+        keys = [-1 - (number * self._records + i) for number in numbers for i in range(self._records)]
+        made = [self._record(key) for key in keys]
+        image, label = (torch.stack([record[name] for record in made]).to(device) for name in ("image", "label"))
+        return self._clipped(image, label, torch.arange(len(numbers)).repeat_interleave(self._records), threshold)
+
+    def others(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, width: int) -> Tensor:
+        """The sum of the clipped gradients of the units of a batch, [P].
+
+        Args:
+            image: [B, C, *spatial]; B may be 0.
+            label: [B, R, *spatial].
+            units: Unit of each record in ascending order, [B]; there may be gaps.
+            threshold: What they are clipped to.
+            width: P.
+        """
+        total = torch.zeros(width, device=image.device)
+        if len(image) == 0:
+            return total
+        sizes = torch.unique_consecutive(units, return_counts=True)[1].tolist()
+        room = self._gradients.chunk_size(image, label)
+        start = 0
+        while sizes:
+            number = min(room, len(sizes))  # as many gradients as fit for a chunk of records
+            stop = start + sum(sizes[:number])
+            own = torch.arange(number).repeat_interleave(torch.tensor(sizes[:number]))
+            total += self._clipped(image[start:stop], label[start:stop], own, threshold).sum(0)
+            start, sizes = stop, sizes[number:]
+        return total
+
+    def _clipped(self, image: Tensor, label: Tensor, units: Tensor, threshold: float) -> Tensor:
+        rows = self._gradients.gradients(image, label, units.to(image.device))
+        return rows * clip_factors(group_norms([rows], self._norm), threshold)[:, None].to(rows.dtype)

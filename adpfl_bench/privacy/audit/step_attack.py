@@ -1,0 +1,143 @@
+"""The attack on one local step: what is known of it, what is left, and what the canaries would have brought."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from adpfl_bench.privacy.audit.attack import CanaryAttack, batch_factor, linearised
+from adpfl_bench.privacy.audit.reference import Reference
+from adpfl_bench.privacy.clipping import clip_factors, group_norms
+from adpfl_bench.privacy.ledger import Norm
+from adpfl_bench.privacy.mechanisms import LaplaceMechanism, Mechanism
+from adpfl_bench.privacy.unit_gradients import UnitGradients
+
+
+class Planted(Protocol):
+    """What the attack knows of the canaries, and the coins, for the check of the sensitivity alone."""
+
+    count: int
+    records: int
+    clipped: bool
+    included: NDArray[np.bool_]
+
+    def record(self, key: int) -> Mapping[str, Tensor]:
+        """Make the record of a key."""
+
+
+class StepAttack:
+    """Attacks releases of the client that the canaries have joined.
+
+    Subtracted from a release is what the other units of its batch bring to it. Whoever knows all other units' data,
+    and when each of them is sampled, is an adversary that the guarantee covers: it holds for each unit on its own,
+    whatever the others are and do, also with the amplification by its own secret sampling.
+
+    Args:
+        task: The module that is trained, with ``record_losses``.
+        canaries: The canaries.
+        mechanism: States the law of the noise and the norm; ``None`` where there is none.
+        memory_budget: MiB that gradients and activations of a chunk of records may take.
+        rounding: How well a gradient can be computed again, as a share of it.
+
+    Attributes:
+        moves: How far each canary that was in moved the sum, for each of its steps, in units of the threshold.
+    """
+
+    def __init__(
+        self, task: Any, canaries: Planted, mechanism: Mechanism | None, memory_budget: float, rounding: float
+    ) -> None:
+        gradients = UnitGradients(task, task.record_losses, memory_budget * 2**20)
+        self._norm: Norm = mechanism.norm if mechanism is not None else "l2"
+        self._laplace = isinstance(mechanism, LaplaceMechanism)
+        self._reference = Reference(gradients, canaries.record, canaries.records, self._norm)
+        self._canaries = canaries
+        self._attack = CanaryAttack(canaries.count, rounding)
+        self.moves: list[float] = []
+
+    @property
+    def evidence(self) -> NDArray[np.float64]:
+        """Log-likelihood ratio of in to out for each canary, [m]."""
+        return self._attack.evidence
+
+    def see(self, batch: Mapping[str, Any], exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
+        """Learn from one release.
+
+        Args:
+            batch: The step's batch.
+            exact: The sum without noise, for :attr:`moves`, [P].
+            released: What the attacker sees, [P].
+            threshold: The clipping threshold.
+            scale: Scale of the noise as it is stated.
+        """
+        rate = float(batch["sampling_rate"])
+        slots = list(range(self._canaries.count)) if rate < 1 else list(batch["slots"])
+        if not slots or threshold == 0:
+            return
+        if self._canaries.clipped:
+            self._see_sum(batch, slots, exact, released, threshold, scale, rate)
+        else:
+            self._see_mean(batch, slots, exact, released, threshold, scale)
+
+    def _see_sum(
+        self,
+        batch: Mapping[str, Any],
+        slots: Sequence[int],
+        exact: Tensor,
+        released: Tensor,
+        threshold: float,
+        scale: float,
+        rate: float,
+    ) -> None:
+        """Units are clipped one by one and added up."""
+        known = self._known(batch, threshold, len(released))
+        rows = self._reference.canaries(slots, threshold, released.device)
+        present = sorted(set(batch["canaries"].tolist()) - {-1})
+        places = [slots.index(number) for number in present]
+        total = known + rows[places].sum(0)
+        self._note_moves(exact, [total - rows[place] for place in places], threshold)
+        seen, deviation = linearised(released - known, rows.sum(0) * rate / 2, scale, self._laplace)
+        self._attack.see(slots, rows, seen, deviation, rate)
+
+    def _see_mean(
+        self,
+        batch: Mapping[str, Any],
+        slots: Sequence[int],
+        exact: Tensor,
+        released: Tensor,
+        threshold: float,
+        scale: float,
+    ) -> None:
+        """The mean over a batch is clipped as a whole, or not at all."""
+        size = len(batch["canaries"])
+        known = self._known(batch, math.inf, len(released)) / size
+        rows = self._reference.canaries(slots, math.inf, released.device) / size
+        factor = 1.0
+        if threshold < math.inf:
+            total = known + rows[[i for i, number in enumerate(slots) if self._canaries.included[number]]].sum(0)
+            left = [total - rows[i] for i, number in enumerate(slots) if self._canaries.included[number]]
+            self._note_moves(exact, [self._clip(mean, threshold) for mean in left], threshold)
+            deviation = scale * (math.sqrt(2) if self._laplace else 1)
+            factor = batch_factor(known, rows, released, deviation, threshold, self._norm)
+        rows, known = factor * rows, factor * known
+        seen, deviation = linearised(released - known, rows.sum(0) / 2, scale, self._laplace)
+        self._attack.see(slots, rows, seen, deviation)
+
+    def _known(self, batch: Mapping[str, Any], threshold: float, width: int) -> Tensor:
+        other = batch["canaries"] < 0
+        return self._reference.others(
+            batch["image"][other], batch["label"][other], batch["units"][other], threshold, width
+        )
+
+    def _clip(self, gradient: Tensor, threshold: float) -> Tensor:
+        return gradient * clip_factors(group_norms([gradient[None]], self._norm), threshold)
+
+    def _note_moves(self, exact: Tensor, without: Sequence[Tensor], threshold: float) -> None:
+        if without:
+            distances = group_norms([torch.stack([exact - other for other in without])], self._norm)
+            self.moves += [float(distance) / threshold for distance in distances.tolist()]
