@@ -119,7 +119,7 @@ def _show_spent(folder: Path, spent: SpentBudget) -> None:
     record, block = spent.record, spent.privacy
     rounds = f"{record['rounds_completed']} of {record['federated']['rounds']} rounds"
     print(f"{record['task']} / {record['method']} / seed {record['seed']}: {record['status']} after {rounds}; {folder}")
-    print_facts({"nominal": nominal_text(block.get("nominal_epsilon")), **_spent_facts(spent)})
+    print_facts({**_spent_facts(spent), "nominal": nominal_text(block.get("nominal_epsilon"))})
     if spent.reason is None:
         print_table("Spent by client", _spent_table(spent))
 
@@ -143,7 +143,7 @@ def _spent_facts(spent: SpentBudget) -> dict[str, str]:
     kind = "target" if block.get("target_epsilon") is not None else "after the last planned round"
     planned = spent.planned
     facts["planned"] = (
-        "unknown: not every client has taken part in a round that is recorded"
+        "unknown: a client has not taken part yet, or makes a stated number of local steps"
         if planned is None
         else f"epsilon {planned:.4g} ({kind}), of which {max(planned - spent.epsilon, 0):.4g} is left"
     )
@@ -166,9 +166,11 @@ def _spent_table(spent: SpentBudget) -> Any:
 def _audited(value: Any) -> str:
     if value is None:
         return "no audit is recorded"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_number(part)}" for key, part in value.items())
-    return f"epsilon at least {_number(value)}"
+    if not isinstance(value, Mapping):
+        return f"epsilon at least {_number(value)}"
+    known = {"confidence": "{:.0%} confidence", "delta": "delta {:g}", "client": "client {}", "verdict": "{}"}
+    details = [text.format(value[name]) for name, text in known.items() if value.get(name) is not None]
+    return f"epsilon at least {_number(value.get('epsilon'))} ({', '.join(details) or 'no details'})"
 
 
 def _number(value: Any) -> str:

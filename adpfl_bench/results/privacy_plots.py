@@ -37,6 +37,9 @@ def draw_epsilon(rows: Sequence[ClientRound], heading: str, target: float | None
     axis = figure.subplots()
     stepped = any(not row.participates for row in rows)
     _draw_curves(axis, curves, "steps-post" if stepped else "default")
+    idle = sorted({row.client for row in rows} - {name for names in curves.values() for name in names})
+    if idle:
+        axis.plot([], [], " ", label=f"{_names(idle, 0)}: 0, takes no part")
     last = max(row.round for row in rows)
     if target is not None:
         axis.axhline(target, color="black", linewidth=1.0, linestyle=(0, (6, 3)), label=f"target {target:g}")
@@ -48,7 +51,7 @@ def draw_epsilon(rows: Sequence[ClientRound], heading: str, target: float | None
     axis.set_axisbelow(True)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)
-    legend = axis.legend(frameon=False, fontsize=8, handlelength=3.2, loc="best")
+    legend = figure.legend(frameon=False, fontsize=8, handlelength=3.2, loc="outside lower left", ncols=2)
     for text in legend.get_texts():
         text.set_parse_math(False)
     ends = {names[0]: curve[-1][1] for curve, names in curves.items()}
@@ -81,11 +84,20 @@ def _draw_curves(axis: Axes, curves: Mapping[Curve, Sequence[str]], drawstyle: s
     between = sum(len(names) for names in list(curves.values())[1:-1])
     for index, (curve, names) in enumerate(curves.items()):
         rounds, values = [number for number, _ in curve], [value for _, value in curve]
-        line: dict[str, Any] = {"drawstyle": drawstyle, "marker": "o" if len(rounds) == 1 else None, "markersize": 4}
+        line: dict[str, Any] = {"drawstyle": drawstyle, "marker": "o", "markersize": 4, "markevery": [-1]}
         end = f"{values[-1]:.4g}"
         if many and 0 < index < len(curves) - 1:
             label = f"{between} clients in between" if index == 1 else "_"
-            axis.plot(rounds, values, color=_GREY, linewidth=0.8, alpha=0.7, label=label, zorder=1.5, **line)
+            axis.plot(
+                rounds,
+                values,
+                color=_GREY,
+                linewidth=0.8,
+                alpha=0.7,
+                label=label,
+                zorder=1.5,
+                **{**line, "markersize": 2},
+            )
             continue
         place = min(index, 1) if many else index
         rank = {0: "highest, ", 1: "lowest, "}[place] if many else ""
@@ -121,4 +133,5 @@ def _set_scales(axis: Axes, values: Sequence[float], target: float | None, round
         axis.xaxis.set_major_formatter(plain)
         axis.xaxis.set_minor_formatter(NullFormatter())
     else:
+        axis.set_xlim(0.5, rounds + 0.5)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

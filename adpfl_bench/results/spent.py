@@ -23,7 +23,8 @@ class SpentClient:
     Attributes:
         releases: Number of releases that one of its units may have been in.
         epsilon: What they amount to.
-        planned: Epsilon after the last planned round, or ``None`` where the client has not taken part yet.
+        planned: Epsilon after the last planned round, or ``None`` where the record does not say what a turn releases:
+            the client has not taken part yet, or makes a stated number of local steps.
         accountant: The proof that epsilon comes from; empty where nothing was released.
     """
 
@@ -96,8 +97,8 @@ def read_spent(folder: Path) -> SpentBudget:
         if reason is None:
             turns = _turns(record)
             for client in sorted({*turns, *spent.clients()}):
-                before, share = recorded.events(client), turns.get(client, (0, 0))
-                clients[client] = _account(spent.events(client), before, share, delta)
+                planned = turns.get(client, 0)
+                clients[client] = _account(spent.events(client), planned, privacy, record["federated"], delta)
         ahead = any(spent.events(client) != recorded.events(client) for client in spent.clients())
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise RecordError(
@@ -107,8 +108,8 @@ def read_spent(folder: Path) -> SpentBudget:
     return SpentBudget(record, reason, delta, clients, ahead)
 
 
-def _turns(record: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
-    """Each client's number of turns in the rounds that are recorded, and in all planned rounds."""
+def _turns(record: Mapping[str, Any]) -> dict[str, int]:
+    """Each client's number of turns in all planned rounds."""
     names = list(record["data"]["clients"])
     settings = record["federated"]
     schedule = RoundSchedule(
@@ -117,23 +118,35 @@ def _turns(record: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
         float(settings.get("participation", 1.0)),
         settings.get("clients_per_round"),
     )
-    done = int(record["rounds_completed"])
-    turns = {name: [0, 0] for name in names}
-    for index in range(schedule.rounds):
-        for name in schedule.participants(index, names):
-            turns[name][0] += index < done
-            turns[name][1] += 1
-    return {name: (recorded, planned) for name, (recorded, planned) in turns.items()}
+    rounds = [schedule.participants(index, names) for index in range(schedule.rounds)]
+    return {name: sum(name in present for present in rounds) for name in names}
 
 
 def _account(
-    spent: Mapping[Release, int], recorded: Mapping[Release, int], turns: tuple[int, int], delta: float
+    spent: Mapping[Release, int], turns: int, privacy: Mapping[str, Any], federated: Mapping[str, Any], delta: float
 ) -> SpentClient:
-    """Account for one client; all its turns release the same, so what is planned follows from what is recorded."""
-    done, all_turns = turns
-    end: float | None = 0.0 if all_turns == 0 else None
-    if done:
-        planned = {release: math.ceil(count * all_turns / done) for release, count in recorded.items()}
-        end = client_epsilon({release: max(planned.get(release, 0), spent[release]) for release in spent}, delta)
+    end: float | None = 0.0 if turns == 0 else None
+    by_turn = {release: _by_turn(release, privacy, federated) for release in spent}
+    if spent and None not in by_turn.values():
+        planned = {release: max((by_turn[release] or 0) * turns, count) for release, count in spent.items()}
+        end = client_epsilon(planned, delta)
     name = accountant(spent, delta) if spent else ""
     return SpentClient(sum(spent.values()), client_epsilon(spent, delta), end, name)
+
+
+def _by_turn(release: Release, privacy: Mapping[str, Any], federated: Mapping[str, Any]) -> int | None:
+    """How often a turn of a client makes a release, as far as the record says: the same in each of its turns.
+
+    A sampling rate tells the client's number of units, and so its steps.
+    """
+    if privacy["unit"] == "client":
+        return 1
+    passes, steps = int(federated.get("local_epochs", 1)), federated.get("local_steps")
+    if privacy.get("sampling") == "poisson":
+        if steps:
+            return int(steps)
+        if release.sampling_rate == 1:
+            return passes
+        per_step = privacy.get("units_per_step")
+        return passes * math.ceil(round(per_step / release.sampling_rate) / per_step) if per_step else None
+    return None if steps else passes

@@ -79,6 +79,10 @@ def test_what_is_forecast_is_what_the_run_records(adpfl_bench, empty_folder, mon
     assert recorded == {(row["round"], row["client"]): row["epsilon"] for row in rows if float(row["epsilon"])}
 
     capsys.readouterr()
+    account = read_spent(folder)
+    by_client = {name: client for name, client in account.clients.items() if client.releases}
+    assert {name: client.epsilon for name, client in by_client.items()} == accounted["by_client"]
+    assert {name: client.planned for name, client in by_client.items()} == accounted["by_client"]
     assert main(["privacy", str(folder)]) == 0
     spent = capsys.readouterr().out
     assert f"epsilon {accounted['epsilon']:.4g} at delta 0.0001" in spent
@@ -129,15 +133,19 @@ def test_output_that_cannot_be_written_is_named(capsys):
 
 
 def make_run(folder, done=2, target=None, journal=None, **changes):
-    """A run of 4 rounds with two clients, the second of which releases twice in each round."""
+    """A run of 4 rounds with two local epochs, in one of which alps has been broken off."""
     ledger = PrivacyLedger()
-    ledger.add("alps", Release("GaussianMechanism", 4.0), done)
+    ledger.add("alps", Release("GaussianMechanism", 4.0), 2 * done - 1)
     ledger.add("bay", Release("GaussianMechanism", 4.0), 2 * done)
     accounted = {"epsilon": 1.0, "delta": 1e-3, "reason": None, "not_covered": []}
     privacy = {"unit": "record", "adjacency": "zero-out", "noise_multiplier": 4.0, "nominal_epsilon": None}
     privacy |= {"target_epsilon": target, "accounted": accounted, "audited": None, "ledger": ledger.state_dict()}
     record = {"task": "t", "method": "m", "seed": 0, "status": "running", "rounds_completed": done}
-    record |= {"federated": {"rounds": 4}, "data": {"clients": {"alps": {}, "bay": {}}}, "privacy": privacy | changes}
+    record |= {
+        "federated": {"rounds": 4, "local_epochs": 2},
+        "data": {"clients": {"alps": {}, "bay": {}}},
+        "privacy": privacy | changes,
+    }
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(record))
     if journal:
@@ -152,9 +160,10 @@ def epsilon_of(count):
 def test_spent_and_planned_follow_from_the_record(tmp_path, capsys):
     spent = read_spent(make_run(tmp_path / "run"))
     assert {name: client.epsilon for name, client in spent.clients.items()} == {
-        "alps": epsilon_of(2),
+        "alps": epsilon_of(3),
         "bay": epsilon_of(4),
     }
+    assert {client.planned for client in spent.clients.values()} == {epsilon_of(8)}
     assert spent.planned == epsilon_of(8)
     assert not spent.ahead
     assert main(["privacy", str(tmp_path / "run")]) == 0
@@ -162,11 +171,34 @@ def test_spent_and_planned_follow_from_the_record(tmp_path, capsys):
     assert f"(after the last planned round), of which {left:.4g} is left" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("changes", "federated", "releases"),
+    [
+        ({"unit": "client"}, {}, 4),
+        ({"sampling": "shuffle"}, {"local_epochs": 3}, 12),
+        ({"sampling": "shuffle"}, {"local_steps": 5}, None),
+        ({"sampling": "poisson", "units_per_step": 7}, {"local_epochs": 2}, 2 * 15 * 4),
+        ({"sampling": "poisson", "units_per_step": 7}, {"local_steps": 5}, 20),
+        ({"sampling": "poisson"}, {}, None),
+    ],
+)
+def test_what_is_planned_follows_from_one_turn(changes, federated, releases, tmp_path):
+    release = Release("GaussianMechanism", 4.0, 1.0, 7 / 100)
+    ledger = PrivacyLedger()
+    ledger.add("alps", release)
+    folder = make_run(tmp_path / "run", ledger=ledger.state_dict(), **changes)
+    record = json.loads((folder / "run.json").read_text())
+    record["federated"] = {"rounds": 4, **federated}
+    (folder / "run.json").write_text(json.dumps(record))
+    expected = None if releases is None else client_epsilon({release: releases}, 1e-3)
+    assert read_spent(folder).clients["alps"].planned == expected
+
+
 def test_journal_of_a_killed_run_wins_where_it_is_larger(tmp_path, capsys):
     release = ["GaussianMechanism", 4.0, 1.0, 1.0, "l2"]
     folder = make_run(tmp_path / "run", target=8.0, journal={"alps": [[*release, 1]], "bay": [[*release, 5]]})
     spent = read_spent(folder)
-    assert {name: client.releases for name, client in spent.clients.items()} == {"alps": 2, "bay": 5}
+    assert {name: client.releases for name, client in spent.clients.items()} == {"alps": 3, "bay": 5}
     assert spent.epsilon == epsilon_of(5)
     assert spent.ahead
     assert spent.planned == 8.0
@@ -179,24 +211,24 @@ def test_journal_of_a_killed_run_wins_where_it_is_larger(tmp_path, capsys):
 
 def test_run_that_was_killed_in_its_first_round_has_spent_what_its_journal_says(tmp_path, capsys):
     release = ["GaussianMechanism", 4.0, 1.0, 1.0, "l2", 1]
-    folder = make_run(tmp_path / "run", done=0, ledger={}, journal={"alps": [release]})
+    folder = make_run(tmp_path / "run", ledger={}, journal={"alps": [release]})
     spent = read_spent(folder)
     assert {name: client.releases for name, client in spent.clients.items()} == {"alps": 1, "bay": 0}
     assert spent.planned is None
     assert main(["privacy", str(folder)]) == 0
-    assert "unknown: not every client has taken part" in capsys.readouterr().out
+    assert "unknown: a client has not taken part yet" in capsys.readouterr().out
 
 
 def test_run_without_guarantee_gives_its_reason(tmp_path, capsys):
     reason = {"epsilon": None, "delta": 1e-3, "reason": "because"}
     folder = make_run(
-        tmp_path / "run", nominal_epsilon=0.5, accounted=reason, audited={"epsilon": 2.25, "passed": True}
+        tmp_path / "run", nominal_epsilon=0.5, accounted=reason, audited={"epsilon": 2.25, "client": "bay"}
     )
     assert main(["privacy", str(folder)]) == 0
     output = capsys.readouterr().out
     assert "accounted  none: because" in output
     assert "nominal    epsilon 0.5: stated by the method's authors, not proved" in output
-    assert "audited    epsilon 2.25, passed True" in output
+    assert "audited    epsilon at least 2.25 (client bay)" in output
 
 
 @pytest.mark.parametrize("changes", [{"accounted": None}, {"ledger": {"alps": [["GaussianMechanism", -1.0, 1]]}}])
