@@ -200,6 +200,9 @@ LAYERS = {
     "norms without parameters": lambda: nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.InstanceNorm2d(4), nn.GroupNorm(2, 4, affine=False), nn.PReLU()
     ),
+    "batch norm of its own record": lambda: nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU(inplace=True)
+    ),
     "norm over a vector": lambda: nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.GroupNorm(2, 4), nn.Linear(4, 3)
     ),
