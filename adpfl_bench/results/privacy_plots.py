@@ -114,7 +114,7 @@ def _names(names: Sequence[str], clients: int) -> str:
 
 def _set_scales(axis: Axes, values: Sequence[float], target: float | None, rounds: int) -> None:
     """Logarithmic axes where they span much: rounds from ten on, epsilons from a factor of five on."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     plain = FuncFormatter(lambda value, _: f"{value:g}")
     shown = [*values, *([target] if target is not None else [])]
@@ -134,4 +134,4 @@ def _set_scales(axis: Axes, values: Sequence[float], target: float | None, round
         axis.xaxis.set_minor_formatter(NullFormatter())
     else:
         axis.set_xlim(0.5, rounds + 0.5)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xticks(range(1, rounds + 1))
