@@ -205,7 +205,8 @@ class PrivacyAudit(Callback):
         privacy = self._privacy
         delta = self.delta or privacy.delta
         included = self._canaries.included
-        bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses)
+        by_rank = not (privacy.sampling == "poisson" and self._canaries.clipped)
+        bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses, by_rank)
         claims = privacy.accounted.epsilon is not None
         accounted = privacy.books.epsilons(delta).get(self._canaries.client) if claims else None
         checks = self._checks(trainer)
@@ -250,8 +251,8 @@ class PrivacyAudit(Callback):
         planned: Counter[str] = Counter()
         for round_index in range(loop.rounds_completed):
             for client in schedule.participants(round_index, list(sizes)):
-                planned[client] += schedule.steps(sizes[client], data.batch_size)
-        plan = ReleasePlan(privacy.unit, privacy.sampling, data.batch_size, privacy.mechanism)
+                planned[client] += schedule.steps(sizes[client], data.units_per_step)
+        plan = ReleasePlan(privacy.unit, privacy.sampling, data.units_per_step, privacy.mechanism)
         events = plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
         *_, ledger = islice(events, loop.rounds_completed)
         made = {client: privacy.ledger.events(client) for client in sizes}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, special, stats
 from torch import Tensor
 
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
@@ -125,8 +125,9 @@ def linearised(residual: Tensor, expected: Tensor, scale: float, laplace: bool) 
 def batch_factor(known: Tensor, rows: Tensor, release: Tensor, deviation: float, threshold: float, norm: Norm) -> float:
     """Estimate the factor that a batch's mean gradient was clipped by, which depends on the coins.
 
-    The release is ``a known + a sum_i b_i rows_i`` under noise. Its factor a and the products a b_i are estimated
-    together, by least squares with the factor that coins of 1/2 would give as a prior, half of it as its deviation.
+    The release is ``a (known + sum_i b_i rows_i)`` under noise, with a factor a that follows from the coins b. Least
+    squares say in which order the canaries are likely to be in; of the outcomes in which the first k of them are, each
+    is weighed by its likelihood and by the probability of k, and their factors are averaged.
 
     Args:
         known: What the other units bring to the mean gradient, [P].
@@ -136,15 +137,17 @@ def batch_factor(known: Tensor, rows: Tensor, release: Tensor, deviation: float,
         threshold: The clipping threshold.
         norm: The norm that is clipped.
     """
-    likely = known + rows.sum(0) / 2
-    guess = float(clip_factors(group_norms([likely[None]], norm), threshold))
     columns = torch.cat([known[None], rows])
-    largest = float(group_norms([columns]).max())
-    if guess == 0 or largest == 0:
-        return guess
-    precision = max(deviation, ROUNDING * guess * largest) ** -2
-    gram, weighted = (precision * part for part in _products(columns, release))
-    prior = np.array([guess, *[guess / 2] * len(rows)])
-    pull = np.eye(len(prior)) * (2 / guess) ** 2
-    estimate = linalg.solve(gram + pull, weighted + pull @ prior, assume_a="pos")
-    return float(np.clip(estimate[0], guess / 4, 4 * guess))
+    largest = float(group_norms([columns], norm).max())
+    if largest == 0:
+        return 1.0
+    gram, weighted = _products(columns, release)
+    ridge = 1e-6 * float(np.trace(gram)) / len(gram) * np.eye(len(gram))
+    likeliest_first = np.argsort(-linalg.solve(gram + ridge, weighted, assume_a="pos")[1:], kind="stable")
+    means = columns[[0, *(likeliest_first + 1).tolist()]].cumsum(0)
+    factors = clip_factors(group_norms([means], norm), threshold)
+    distances = group_norms([release - factors[:, None] * means], "l2").double().cpu().numpy()
+    noise = max(deviation, ROUNDING * min(threshold, largest))
+    prior = stats.binom.logpmf(np.arange(len(means)), len(rows), 0.5)
+    weights = special.softmax(prior - (distances / noise) ** 2 / 2)
+    return float(weights @ factors.double().cpu().numpy())

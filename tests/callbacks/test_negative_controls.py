@@ -1,0 +1,223 @@
+"""Methods broken on purpose, each in a way that an audit must find; and honest ones that it must not accuse."""
+
+import pytest
+import torch
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.errors import BenchError
+from adpfl_bench.privacy.clipping import clip_factors, group_norms
+from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
+from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
+from adpfl_bench.privacy.randomness import Seeded
+from adpfl_bench.privacy.thresholds import PercentileThreshold
+from adpfl_bench.privacy.unit_gradients import ClippedSum, UnitGradients
+from adpfl_bench.seeding import torch_generator
+from tests.callbacks.audits import audited as audited
+from tests.callbacks.audits import failed, per_record
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"z": 2.0},
+        {"z": 2.0, "mechanism": LaplaceMechanism(), "threshold": QuantileThreshold()},
+        {"z": 2.0, "mechanism": LaplaceMechanism("l1"), "threshold": HistogramThreshold()},
+        {"z": 1.0, "sampling": "poisson", "unit": "patient"},
+        {"z": 2.0, "unit": "batch", "mechanism": LaplaceMechanism()},
+    ],
+    ids=["fixed", "quantile", "histogram-l1", "poisson-patient", "batch"],
+)
+def test_an_honest_run_passes(audited, settings, seed):
+    result, _ = audited(per_record(**settings), seed=seed)
+    assert failed(result) == []
+    assert [check["passed"] for check in result["checks"].values()] == [True] * 5
+    assert result["epsilon"] <= result["accounted"]
+    assert result["verdict"] == "consistent"
+
+
+@pytest.mark.parametrize(("mechanism", "half"), [(GaussianMechanism, 0.5), (LaplaceMechanism, 0.5)])
+def test_noise_at_half_the_scale(audited, monkeypatch, mechanism, half):
+    sample = mechanism.sample
+    monkeypatch.setattr(mechanism, "sample", lambda self, size, scale, source: sample(self, size, half * scale, source))
+    result, _ = audited(per_record(2.0, mechanism()))
+    assert failed(result) == ["noise scale"]
+    assert result["checks"]["noise scale"]["scale_ratio"] == pytest.approx(0.5, abs=0.03)
+    assert result["verdict"] == "check failed"
+
+
+def test_noise_of_another_law(audited, monkeypatch):
+    """Uniform noise with the standard deviation that is stated."""
+
+    def sample(self, size, scale, source):
+        return (torch.rand(size, generator=source.generator) - 0.5) * scale * 12**0.5
+
+    monkeypatch.setattr(GaussianMechanism, "sample", sample)
+    result, _ = audited(per_record(2.0))
+    assert failed(result) == ["noise scale"]
+    assert result["checks"]["noise scale"]["scale_ratio"] == pytest.approx(1, abs=0.03)
+    assert result["checks"]["noise scale"]["ks_p_value"] < 1e-10
+
+
+def test_a_parameter_without_noise(audited, monkeypatch):
+    add = GaussianMechanism.add_noise_
+    monkeypatch.setattr(
+        GaussianMechanism, "add_noise_", lambda self, tensors, scale, source: add(self, tensors[:-1], scale, source)
+    )
+    result, _ = audited(per_record(2.0))
+    assert failed(result) == ["noise scale"]
+    assert result["checks"]["noise scale"]["coordinates_without_noise"] == 1  # the last bias
+
+
+def test_a_statistic_without_noise(audited):
+    class Quiet(GaussianMechanism):
+        def add_noise_(self, tensors, scale, source):
+            if sum(tensor.numel() for tensor in tensors) > 1:
+                super().add_noise_(tensors, scale, source)
+
+    result, _ = audited(per_record(2.0, Quiet(), QuantileThreshold()))
+    assert failed(result) == ["noise scale"]
+    assert result["checks"]["noise scale"]["statistic_scale_ratio"] == 0
+
+
+def test_a_threshold_from_raw_data_says_that_nothing_is_accounted(audited):
+    result, _ = audited(per_record(2.0, threshold=PercentileThreshold()))
+    assert result["accounted"] is None
+    assert result["checks"]["threshold"]["passed"] is None
+    assert "raw percentile of private gradient norms" in result["checks"]["threshold"]["reason"]
+
+
+class Claims(PercentileThreshold):
+    """Looks at raw norms and claims a proof."""
+
+    unaccounted_reason = None
+
+
+class Peeks(QuantileThreshold):
+    """Learns from the statistic before it is noised, too."""
+
+    def statistic(self, client, norms):
+        exact = super().statistic(client, norms)
+        self.learn(client, exact, max(len(norms), 1))
+        return exact
+
+
+@pytest.mark.parametrize("rule", [Claims, Peeks])
+def test_a_threshold_from_raw_data_that_claims_a_proof(audited, rule):
+    result, _ = audited(per_record(2.0, threshold=rule()))
+    assert failed(result) == ["threshold"]
+    assert result["checks"]["threshold"]["largest_difference"] > 0.05
+    assert result["accounted"] is not None
+
+
+class SkipsEmpty(DifferentialPrivacy):
+    """Makes no release where nobody was drawn."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        if len(self._batch["image"]):
+            super().on_before_optimizer_step(trainer, pl_module, optimizer)
+        else:
+            self.private_step.take()
+
+
+class SkipsEmptySilently(SkipsEmpty):
+    """And does not mind."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self._released = True
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+
+def test_a_skipped_empty_batch(audited, toy_data):
+    def settings():
+        arguments = per_record(1.0, sampling="poisson")
+        return arguments.unit, arguments.threshold, arguments.mechanism, 1.0, None, 1e-3
+
+    def data():
+        return toy_data({"alps": 12, "cape": 3}, batch_size=1)
+
+    with pytest.raises(BenchError, match="released nothing"):
+        audited(SkipsEmpty(*settings(), sampling="poisson"), data=data())
+    result, _ = audited(SkipsEmptySilently(*settings(), sampling="poisson"), data=data())
+    assert failed(result) == ["release count"]
+    count = result["checks"]["release count"]
+    assert count["planned"] == 2 * (12 + 43)
+    assert 50 < count["released"] < 90
+
+
+def broken_sum(factor):
+    """A clipped sum with factors as ``factor(norms, factors)`` has them."""
+
+    def clipped_sum(self, image, label, units, threshold, norm):
+        rows = self.gradients(image, label, units)
+        total = [torch.zeros_like(p) for p in self._parameters.values()]
+        if not len(rows):
+            return ClippedSum(total, image.new_zeros(0), image.new_zeros(0))
+        norms = group_norms([rows], norm)
+        flat = (factor(norms, clip_factors(norms, threshold))[:, None] * rows).sum(0)
+        parts = torch.split(flat, [p.numel() for p in self._parameters.values()])
+        gradients = [part.view_as(p) for part, p in zip(parts, self._parameters.values(), strict=True)]
+        return ClippedSum(gradients, norms, image.new_zeros(len(image)))
+
+    return clipped_sum
+
+
+def test_the_sum_that_is_broken_below_is_right_unless_it_is(audited, monkeypatch):
+    monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(lambda norms, factors: factors))
+    result, _ = audited(per_record(4.0))
+    assert failed(result) == []
+
+
+def test_a_unit_left_unclipped(audited, monkeypatch):
+    """The last of every batch, as by a wrong index."""
+
+    def factor(norms, factors):
+        factors[-1] = 1.0
+        return factors
+
+    monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
+    result, _ = audited(per_record(6.0), canaries=200, rounds=4)
+    assert failed(result) == ["sensitivity"]
+    assert result["checks"]["sensitivity"]["largest_move"] > 10
+    assert result["accounted"] == pytest.approx(0.834, abs=1e-3)
+    assert result["epsilon"] > result["accounted"]
+    assert result["verdict"] == "audited exceeds accounted"
+
+
+def test_weights_that_are_not_bounded(audited, monkeypatch):
+    """Three times the weight for some units, after clipping."""
+
+    def factor(norms, factors):
+        return torch.where(norms > norms.median(), 3 * factors, factors)
+
+    monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
+    result, _ = audited(per_record(4.0))
+    assert failed(result) == ["sensitivity"]
+    assert 2.9 < result["checks"]["sensitivity"]["largest_move"] < 6  # others of the batch move it, too
+
+
+class Reseeds(DifferentialPrivacy):
+    """Draws every release's noise from a generator that starts anew."""
+
+    def _noise_source(self, client, device):
+        return Seeded(torch_generator(0, "noise", device=device))
+
+
+class ReseedsByClient(DifferentialPrivacy):
+    """Draws the same noise in every round."""
+
+    def _noise_source(self, client, device):
+        if (self._round, client) != self._noise_turn:
+            self._noise_turn = (self._round, client)
+            self._source = Seeded(torch_generator(0, "noise", client, device=device))
+        return self._source
+
+
+@pytest.mark.parametrize(("kind", "repeated"), [(Reseeds, 27), (ReseedsByClient, 14)])
+def test_noise_from_a_reseeded_generator(audited, kind, repeated):
+    honest = per_record(2.0)
+    result, _ = audited(kind("record", honest.threshold, honest.mechanism, 2.0, None, 1e-3))
+    assert "noise independence" in failed(result)
+    independence = result["checks"]["noise independence"]
+    assert independence["repeated"] == repeated
+    assert independence["largest_correlation"] > 0.99

@@ -1,0 +1,286 @@
+"""What canaries do to a run and what they leave alone, and how much of them an attack sees."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import nn
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
+from adpfl_bench.data.canaries import Canaries
+from adpfl_bench.data.round_loader import RecordKey
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.privacy.clipping import clip_factors
+from adpfl_bench.privacy.mechanisms import LaplaceMechanism
+from adpfl_bench.privacy.private_thresholds import QuantileThreshold
+from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
+from tests.callbacks.audits import WideTask, failed, per_record, sgd
+from tests.callbacks.audits import audited as audited
+from tests.conftest import ToyDataModule
+
+SETTINGS = {
+    "none": DifferentialPrivacy,
+    "record": lambda: per_record(0.0),
+    "patient": lambda: per_record(0.0, unit="patient"),
+    "poisson": lambda: per_record(0.0, sampling="poisson"),
+    "batch": lambda: per_record(0.0, unit="batch", threshold=FixedThreshold(0.05)),
+    "batch-percentile": lambda: per_record(0.0, unit="batch", threshold=PercentileThreshold()),
+    "quantile": lambda: per_record(0.0, LaplaceMechanism(), QuantileThreshold()),
+}
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("name", SETTINGS)
+def test_without_noise_the_bound_is_the_ceiling(audited, name, seed):
+    rounds = 12 if name == "poisson" else 2  # until every canary that is in has been drawn
+    result, _ = audited(SETTINGS[name](), canaries=60, rounds=rounds, seed=seed, delta=1e-5)
+    assert (result["guesses"], result["correct"]) == (60, 60)
+    assert result["epsilon"] == result["ceiling"] > 2.5
+    assert result["accounted"] is None
+    assert failed(result) == []
+
+
+class VolumeData(ToyDataModule):
+    """The toy's pictures as volumes of 8x8x6 voxels with two regions."""
+
+    def load_cases(self, cases):
+        pictures = super().load_cases(cases)
+
+        class Volumes(type(pictures)):
+            def __getitem__(self, key):
+                record = super().__getitem__(key)
+                label = record["label"][..., None].repeat(2, 1, 1, 6)
+                return {"image": record["image"][..., None].repeat(1, 1, 1, 6), "label": label}
+
+        pictures.__class__ = Volumes
+        return pictures
+
+
+class VolumeTask(WideTask):
+    """A 3-D network of two regions."""
+
+    regions = ("one", "two")
+    spatial_dims = 3
+
+    def configure_network(self, network, arguments):
+        with torch.random.fork_rng():
+            torch.manual_seed(7)
+            return nn.Sequential(
+                nn.Conv3d(1, 8, 3, padding=1), nn.InstanceNorm3d(8), nn.Tanh(), nn.Conv3d(8, 2, 3, padding=1)
+            )
+
+
+@pytest.mark.parametrize("name", ["none", "patient", "batch"])
+def test_volumes_without_noise(audited, name):
+    data = VolumeData({"alps": 6, "cape": 3})
+    result, _ = audited(SETTINGS[name](), data=data, task=VolumeTask("volume", optimizer=sgd), guesses=40, delta=1e-5)
+    assert result["correct"] == 40
+    assert result["epsilon"] == result["ceiling"] > 2.5
+    assert failed(result) == []
+
+
+def test_much_noise_proves_nothing(audited):
+    result, _ = audited(per_record(100.0))
+    assert result["epsilon"] < 0.2
+    assert result["verdict"] == "consistent"
+
+
+class Batches(Callback):
+    """Keeps every batch, and the gradient as it is released."""
+
+    def __init__(self):
+        self.batches, self.gradients = [], []
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.batches.append(batch)
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.gradients.append(torch.cat([p.grad.flatten() for p in pl_module.parameters()]).clone())
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "poisson"])
+@pytest.mark.parametrize("unit", ["record", "patient"])
+def test_a_canary_that_is_out_keeps_its_place_and_brings_nothing(audited, unit, sampling):
+    kept = Batches()
+    _, audit = audited(per_record(1.0, unit=unit, sampling=sampling), more=[kept])
+    canaries = audit._canaries
+    assert canaries.client == "cape"
+    assert 0 < canaries.included.sum() < 40
+    per_canary = {"record": 1, "patient": 2}[unit]
+    assert canaries.records == per_canary
+    drawn = np.zeros(40)
+    for batch in kept.batches:
+        owners = batch["canaries"].tolist()
+        present = {owner for owner in owners if owner >= 0}
+        assert present == {slot for slot in batch["slots"] if canaries.included[slot]}
+        assert all(owners.count(owner) == per_canary for owner in present)
+        drawn[batch["slots"]] += 1
+        others = len({int(u) for u, owner in zip(batch["units"], owners, strict=True) if owner < 0})
+        if sampling == "shuffle":
+            assert batch["planned_units"] == others + len(batch["slots"])
+        else:
+            assert batch["planned_units"] == 4
+        assert batch["divisor"] == 4
+        if batch["client"] == "cape":
+            assert batch["pass_steps"] == 11  # of 3 + 40 units, in fours
+            assert batch["sampling_rate"] == (4 / 43 if sampling == "poisson" else 1)
+        else:
+            assert batch["slots"] == []
+        numbers = batch["units"].tolist()
+        assert numbers == sorted(numbers)
+        assert set(numbers) == set(range(len(set(numbers))))
+    if sampling == "shuffle":
+        assert (drawn == 2).all()
+
+
+@pytest.mark.parametrize("threshold", [None, 0.05])
+def test_in_a_mean_a_canary_that_is_out_counts_as_zero(audited, threshold):
+    """Its record stays in the divisor."""
+    kept, task = Batches(), WideTask("wide", optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.0))
+    privacy = DifferentialPrivacy()
+    if threshold is not None:
+        privacy = per_record(0.0, unit="batch", threshold=FixedThreshold(threshold))
+    _, audit = audited(privacy, more=[kept], task=task)
+    out = 0
+    for batch, gradient in zip(kept.batches, kept.gradients, strict=True):
+        inside = [number < 0 or audit._canaries.included[number] for number in batch["canaries"].tolist()]
+        out += inside.count(False)
+        losses = task.record_losses(batch["image"], batch["label"])
+        mean = (losses * torch.tensor(inside)).sum() / len(inside)
+        expected = torch.cat([g.flatten() for g in torch.autograd.grad(mean, list(task.parameters()))])
+        if threshold is not None:
+            expected *= clip_factors(expected.norm(), threshold)
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
+    assert out > 10
+
+
+def test_auditing_changes_nothing_of_the_training(audited, toy_data, fit):
+    """The run is the one of a federation that has the canaries' records for good."""
+    task = WideTask("wide", optimizer=sgd)
+    start = copy.deepcopy(task)
+    privacy = per_record(1.0, threshold=QuantileThreshold())
+    audited(privacy, task=task)
+    data = toy_data({"alps": 12, "cape": 3})
+    data.use_canaries(Canaries(40, seed=0))
+    fit(start, data, FederatedLoop(rounds=2), per_record(1.0, threshold=QuantileThreshold()), limit_val_batches=0)
+    assert all(torch.equal(a, b) for a, b in zip(task.parameters(), start.parameters(), strict=True))
+    assert privacy.observers == []
+    assert task.private_step is None
+
+
+def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data, fit, toy_task):
+    data, canaries = toy_data(), Canaries(10, seed=3, records=2, by_patient=True, client="bay")
+    data.use_canaries(canaries)
+    fit(toy_task(), data, FederatedLoop(rounds=1))
+    assert data.train_sizes == {"alps": 12, "bay": 9 + 20, "cape": 3}
+    record, own = data._records[RecordKey(-4, 5)], data._records[RecordKey(0, 5)]
+    for name in ("image", "label"):
+        assert record[name].shape == own[name].shape
+        assert record[name].dtype == own[name].dtype
+        assert torch.equal(record[name], data._records[RecordKey(-4, 6)][name])  # not augmented
+        assert not torch.equal(record[name], data._records[RecordKey(-5, 5)][name])
+    assert sorted(record["label"].unique().tolist()) == [-8, 9]
+    assert [canaries.owner(key) for key in (7, -1, -2, -3, -20)] == [-1, 0, 0, 1, 9]
+    assert (Canaries(100, 3).included == Canaries(100, 3).included).all()
+    assert (Canaries(100, 3).included != Canaries(100, 4).included).any()
+    assert data.describe()["canaries"] == {
+        "client": "bay",
+        "count": 10,
+        "included": int(canaries.included.sum()),
+        "records": 2,
+    }
+    for split in ("validation", "test"):
+        cases = [case.case_id for client in data.clients for case in getattr(client, split)]
+        assert len(cases) == 8
+        assert all(not case.startswith("canary") for case in cases)
+
+
+def test_the_accounted_epsilon_is_that_of_the_client_that_they_join(audited):
+    privacy = per_record(1.0, sampling="poisson", threshold=QuantileThreshold())
+    result, _ = audited(privacy, client="alps")
+    assert result["client"] == "alps"
+    assert result["accounted"] == privacy.books.epsilons(1e-3)["alps"] != privacy.accounted.epsilon
+    looser, _ = audited(per_record(1.0, sampling="poisson"), client="alps", delta=1e-5)
+    assert looser["accounted"] > result["accounted"]
+    assert looser["delta"] == 1e-5
+
+
+def test_workers_load_canaries(audited, toy_data):
+    one, _ = audited(per_record(0.5))
+    two, _ = audited(per_record(0.5), data=toy_data({"alps": 12, "cape": 3}, num_workers=1))
+    assert one == two
+
+
+def test_secure_noise_is_noise_of_the_stated_law(audited):
+    result, _ = audited(per_record(2.0, secure=True, threshold=QuantileThreshold()))
+    assert failed(result) == []
+    assert [check["passed"] for check in result["checks"].values()] == [True] * 5
+
+
+def test_bf16(audited):
+    result, _ = audited(per_record(0.0), trainer={"precision": "bf16-mixed"}, guesses=40, delta=1e-5)
+    assert result["correct"] >= 38
+    assert failed(result) == []
+
+
+def test_the_clients_of_a_round_are_drawn(audited, toy_data):
+    data = toy_data({"alps": 12, "bay": 9, "cape": 3})
+    result, _ = audited(per_record(1.0), data=data, rounds=3, clients_per_round=2)
+    assert failed(result) == []
+    schedule = RoundSchedule(3, 0, clients_per_round=2)
+    steps = {"alps": 3, "bay": 3, "cape": 11}
+    planned = sum(steps[client] for r in range(3) for client in schedule.participants(r, list(steps)))
+    assert result["checks"]["release count"]["planned"] == planned
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"confidence": 1.0}, "audit.confidence must lie between 0 and 1, but it is 1.0"),
+        ({"delta": 0.0}, "audit.delta must lie between 0 and 1"),
+        ({"canaries": 0}, "audit.canaries must be at least 1"),
+        ({"canaries": 10, "guesses": 11}, "audit.guesses must lie between 1 and audit.canaries = 10"),
+        ({"client": "nobody"}, "audit.client is nobody; possible are alps, cape"),
+        ({"records": 2}, "audit.records is 2, but with privacy.unit record a canary is one record"),
+    ],
+)
+def test_settings_that_are_refused(audited, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        audited(per_record(1.0), **arguments)
+
+
+def test_runs_that_are_refused(audited, toy_task, toy_data, fit, tmp_path):
+    with pytest.raises(ConfigError, match=r"privacy\.unit is client, which an audit with canaries cannot test"):
+        audited(per_record(1.0, unit="client"))
+    for network, message in (("dropout", "Dropout, so that gradients cannot be computed"), ("batchnorm", "mix")):
+        with pytest.raises(ConfigError, match=message):
+            audited(DifferentialPrivacy(), task=toy_task(network))
+    with pytest.raises(ConfigError, match="must join the datamodule before the fit"):
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), per_record(1.0), PrivacyAudit())
+    used = toy_data()
+    fit(toy_task(), used, FederatedLoop(rounds=1))
+    with pytest.raises(ConfigError, match="before the data are loaded"):
+        PrivacyAudit().join(used, per_record(1.0), 0)
+
+
+def test_an_audit_is_not_continued(audited, fit, toy_data):
+    checkpoint = ModelCheckpoint(save_on_train_epoch_end=True, filename="last")
+    audited(per_record(1.0), more=[checkpoint], rounds=1, trainer={"enable_checkpointing": True})
+    data, privacy, audit = toy_data({"alps": 12, "cape": 3}), per_record(1.0), PrivacyAudit(40)
+    audit.join(data, privacy, 0)
+    with pytest.raises(ConfigError, match="must see every release of a run from its first round on"):
+        fit(
+            WideTask("wide", optimizer=sgd),
+            data,
+            FederatedLoop(rounds=2),
+            privacy,
+            audit,
+            ckpt_path=checkpoint.best_model_path,
+            limit_val_batches=0,
+        )
