@@ -31,9 +31,7 @@ class AuditCLI(BenchCLI):
         """
         config = self.config[self.subcommand]
         if config.ckpt_path is not None:
-            raise ConfigError(
-                "An audit must see every release from the first round on: start it anew, without --ckpt_path."
-            )
+            raise ConfigError("An audit must see every release of its run: start it anew, without --ckpt_path.")
         if config.trainer.default_root_dir is None:
             config.trainer.default_root_dir = f"runs/{config.task}/{config.method}/audit-seed{config.seed_everything}"
         config.score = False
