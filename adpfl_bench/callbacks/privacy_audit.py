@@ -19,20 +19,17 @@ from adpfl_bench.callbacks.privacy_checks import check_private_task
 from adpfl_bench.data.canaries import Canaries
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.audit.checks import Check, ThresholdTwin, release_count, sensitivity
-from adpfl_bench.privacy.audit.noise import NoiseRecord, law_of
+from adpfl_bench.privacy.audit.checks import Check, release_count
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
 from adpfl_bench.privacy.audit.step_attack import StepAttack
-from adpfl_bench.privacy.release_plan import ReleasePlan
+from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
+from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY, ReleasePlan
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
-_CHECKS = ("noise scale", "noise independence", "sensitivity", "threshold", "release count")
-_NOT_PRIVATE = "the method is not private"
-_NO_NOISE = "no noise is stated"
-_NO_LAW = "the mechanism states no law that is known here"
-# Shares of the gradient that may be lost when it is computed again.
-_ROUNDING = {"bf16-mixed": 2e-2}
+# Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.
+_EXACT = 1e-4
+_COARSE = 2e-2
 
 
 class PrivacyAudit(Callback):
@@ -81,6 +78,7 @@ class PrivacyAudit(Callback):
         self.result: dict[str, Any] | None = None
         self._canaries: Canaries | None = None
         self._batch: dict[str, Any] = {}
+        self._divisor = 1.0
 
     def join(self, datamodule: FederatedDataModule, privacy: DifferentialPrivacy, seed: int) -> Canaries:
         """Make the canaries and let them join the data; before anything is loaded.
@@ -145,15 +143,12 @@ class PrivacyAudit(Callback):
         if need_callback(trainer, FederatedLoop).rounds_completed > 0:
             raise ConfigError("An audit must see every release of a run from its first round on: start it anew.")
         privacy = self._privacy
-        rounding = _ROUNDING.get(str(trainer.precision), 1e-4)
+        coarse = str(trainer.precision) == "bf16-mixed" or self._task.device.type != "cpu"
+        rounding = _COARSE if coarse else _EXACT
         self._attack = StepAttack(self._task, self._canaries, privacy.mechanism, privacy.memory_budget, rounding)
         self._rounding = rounding
         self._order = _order(self._task, trainer.optimizers[0])
-        self._released: Counter[str] = Counter()
-        self._twin = ThresholdTwin(privacy.threshold) if privacy.threshold is not None else None
-        law = law_of(privacy.mechanism) if privacy.mechanism is not None else None
-        self._noise = NoiseRecord(law) if law is not None else None
-        self._statistic_noise = NoiseRecord(law) if law is not None else None
+        self._witness = ReleaseWitness(privacy.private_sum) if privacy.private_sum is not None else None
         self._autocast = trainer.precision_plugin.train_step_context
 
     def _weighted_loss(self, batch: dict[str, Any]) -> Tensor:
@@ -170,25 +165,30 @@ class PrivacyAudit(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Attack the gradient as it is where nothing is private; otherwise the release is observed."""
         if self._privacy.unit == "none":
-            gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._task.parameters()]
-            flat = torch.cat([g.flatten() for g, p in zip(gradients, self._task.parameters(), strict=True)])
+            flat = self._gradient()
             self._look(flat, flat, torch.inf, 0.0)
 
     def _observe(self, seen: StepObservation) -> None:
         """Check a release, and attack it if it is the audited client's."""
-        self._released[seen.client] += 1
-        assert self._privacy.private_sum is not None
-        assert self._twin is not None
-        sums = self._privacy.private_sum
+        assert self._witness is not None
         exact, released = self._flat(seen.exact), self._flat(seen.released)
-        scale = sums.sum_multiplier * seen.threshold if sums.noise_multiplier > 0 else 0.0
-        statistic = self._twin.see(seen)
-        if scale > 0 and self._noise is not None and self._statistic_noise is not None:
-            self._noise.add(released - exact, scale)
-            if statistic.size:
-                width = sums.statistic_multiplier * sums.threshold.statistic_sensitivity
-                self._statistic_noise.add(torch.from_numpy(seen.statistic - statistic), width)
+        scale = self._witness.see(seen, exact, released, self._batch["planned_units"])
         self._look(exact, released, seen.threshold, scale)
+        by_unit = self._privacy.private_step is not None
+        self._divisor = float(self._batch["divisor"]) if by_unit else 1.0
+        if self._privacy.normalize and seen.threshold > 0:
+            self._divisor *= seen.threshold
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look at what the optimizer has stepped on."""
+        if self._witness is not None:
+            self._witness.used(self._gradient(), self._divisor)
+
+    def _gradient(self) -> Tensor:
+        parameters = [p for p in self._task.parameters() if p.requires_grad]
+        return torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
 
     def _look(self, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
         assert self._canaries is not None
@@ -229,21 +229,14 @@ class PrivacyAudit(Callback):
 
     def _checks(self, trainer: Trainer) -> dict[str, Check]:
         privacy = self._privacy
-        if privacy.unit == "none":
-            return {name: Check(None, reason=_NOT_PRIVATE) for name in _CHECKS}
-        assert self._twin is not None
-        limit = 2.0 if privacy.unit == "batch" else 1.0
-        reason = _NO_LAW if self._noise is None else _NO_NOISE
-        found = dict.fromkeys(_CHECKS, Check(None, reason=reason))
-        if self._noise is not None and not self._noise.empty:
-            found["noise scale"] = self._noise.scale_check(self._statistic_noise)
-            found["noise independence"] = self._noise.independence_check()
-        found["sensitivity"] = sensitivity(self._attack.moves, limit, 10 * self._rounding)
-        found["threshold"] = self._twin.check()
-        found["release count"] = self._release_count(trainer)
+        if self._witness is None:
+            return dict.fromkeys(CHECKS, Check(None, reason="the method is not private"))
+        limit = BATCH_SENSITIVITY if privacy.unit == "batch" else 1.0
+        found = self._witness.checks(self._attack.moves, limit, 10 * self._rounding)
+        found["release count"] = self._release_count(trainer, self._witness.released)
         return found
 
-    def _release_count(self, trainer: Trainer) -> Check:
+    def _release_count(self, trainer: Trainer, released: Mapping[str, int]) -> Check:
         privacy, loop, data = self._privacy, need_callback(trainer, FederatedLoop), federated_data(trainer)
         assert privacy.mechanism is not None
         assert privacy.noise_multiplier is not None
@@ -256,7 +249,7 @@ class PrivacyAudit(Callback):
         events = plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
         *_, ledger = islice(events, loop.rounds_completed)
         made = {client: privacy.ledger.events(client) for client in sizes}
-        return release_count(planned, self._released, ledger, made)
+        return release_count(planned, released, ledger, made)
 
 
 def verdict(epsilon: float, accounted: float | None, checks: Mapping[str, Check]) -> str:

@@ -31,7 +31,7 @@ from tests.callbacks.audits import failed, per_record
 def test_an_honest_run_passes(audited, settings, seed):
     result, _ = audited(per_record(**settings), seed=seed)
     assert failed(result) == []
-    assert [check["passed"] for check in result["checks"].values()] == [True] * 5
+    assert [check["passed"] for check in result["checks"].values()] == [True] * 6
     assert result["epsilon"] <= result["accounted"]
     assert result["verdict"] == "consistent"
 
@@ -194,6 +194,43 @@ def test_weights_that_are_not_bounded(audited, monkeypatch):
     result, _ = audited(per_record(4.0))
     assert failed(result) == ["sensitivity"]
     assert 2.9 < result["checks"]["sensitivity"]["largest_move"] < 6  # others of the batch move it, too
+
+
+class DividesByTheDraw(DifferentialPrivacy):
+    """Divides by the number of units that were drawn, which is private."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self._batch = {**self._batch, "divisor": max(1, len(set(self._batch["units"].tolist())))}
+        super().on_before_optimizer_step(trainer, pl_module, optimizer)
+
+
+class AddsTheGradient(DifferentialPrivacy):
+    """Adds a little of the exact sum after the noise."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        exact = [p.grad.clone() for p in pl_module.parameters()]
+        super().on_before_optimizer_step(trainer, pl_module, optimizer)
+        for parameter, gradient in zip(pl_module.parameters(), exact, strict=True):
+            parameter.grad += 0.1 * gradient
+
+
+@pytest.mark.parametrize("kind", [DividesByTheDraw, AddsTheGradient])
+def test_something_else_than_the_release_is_used(audited, kind):
+    honest = per_record(1.0)
+    arguments = honest.threshold, honest.mechanism, 1.0, None, 1e-3
+    result, _ = audited(kind("record", *arguments, sampling="poisson"))
+    assert failed(result) == ["use of releases"]
+    assert result["checks"]["use of releases"]["largest_difference"] > 5e-3
+
+
+def test_a_threshold_that_is_told_how_many_were_drawn(audited):
+    class Tells(DifferentialPrivacy):
+        def _release(self, client, total, norms, threshold, units):
+            super()._release(client, total, norms, threshold, max(1, len(norms)))
+
+    honest = per_record(1.0)
+    result, _ = audited(Tells("record", QuantileThreshold(), honest.mechanism, 1.0, None, 1e-3, sampling="poisson"))
+    assert failed(result) == ["threshold"]
 
 
 class Reseeds(DifferentialPrivacy):

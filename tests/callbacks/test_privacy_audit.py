@@ -220,7 +220,7 @@ def test_workers_load_canaries(audited, toy_data):
 def test_secure_noise_is_noise_of_the_stated_law(audited):
     result, _ = audited(per_record(2.0, secure=True, threshold=QuantileThreshold()))
     assert failed(result) == []
-    assert [check["passed"] for check in result["checks"].values()] == [True] * 5
+    assert [check["passed"] for check in result["checks"].values()] == [True] * 6
 
 
 def test_bf16(audited):

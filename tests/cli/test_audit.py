@@ -42,6 +42,7 @@ def test_an_honest_method_is_consistent(adpfl_bench: Run, capsys: pytest.Capture
         "sensitivity",
         "threshold",
         "release count",
+        "use of releases",
     }
     assert all(check["passed"] for check in audited["checks"].values())
     assert audited["verdict"] == "consistent"

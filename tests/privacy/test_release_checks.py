@@ -9,6 +9,7 @@ from adpfl_bench.privacy.audit.checks import (
     noise_scale,
     release_count,
     sensitivity,
+    use_of_releases,
 )
 from adpfl_bench.privacy.audit.noise import NoiseRecord, law_of
 from adpfl_bench.privacy.audit.observation import StepObservation
@@ -195,3 +196,11 @@ def test_release_count():
         assert short.passed is False
         assert short.reason == "the ledger has less than was planned of a"
     assert release_count(planned, planned, ledger, {"a": {release: 5}, "b": {release: 2}}).passed
+
+
+def test_use_of_releases():
+    assert use_of_releases([0.0, 1e-6]).passed
+    found = use_of_releases([0.0, 0.02])
+    assert found.passed is False
+    assert found.figures == {"largest_difference": 0.02, "steps": 2}
+    assert use_of_releases([]).passed is None

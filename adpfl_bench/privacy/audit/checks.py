@@ -98,6 +98,8 @@ def noise_independence(rows: NDArray[np.float64], repeated: int, law: str) -> Ch
         return Check(not repeated, figures, "noise is used again" if repeated else None)
     normal = stats.norm.ppf(np.clip(getattr(stats, law).cdf(rows), 1e-12, 1 - 1e-12))
     spread = normal.std(axis=1) > 0
+    if spread.sum() < 2:
+        return Check(not repeated, figures, "noise is used again" if repeated else None)
     correlation = np.corrcoef(normal[spread])
     np.fill_diagonal(correlation, 0.0)
     pairs = spread.sum() * (spread.sum() - 1) / 2
@@ -178,3 +180,16 @@ def release_count(planned: Counts, released: Counts, planned_ledger: Ledger, led
     if short:
         reasons.append(f"the ledger has less than was planned of {', '.join(short)}")
     return Check(not reasons, figures, "; ".join(reasons) or None)
+
+
+def use_of_releases(errors: Sequence[float]) -> Check:
+    """Check that a step is made on the release, divided by a public number, and on nothing else.
+
+    Args:
+        errors: Distances of what the optimizer stepped on to that, as shares of it.
+    """
+    if not errors:
+        return Check(None, reason="no release was followed by a step")
+    passed = max(errors) <= 1e-3
+    figures = {"largest_difference": max(errors), "steps": len(errors)}
+    return Check(passed, figures, None if passed else "the optimizer is given something else than the release")

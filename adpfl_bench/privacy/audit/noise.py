@@ -33,6 +33,7 @@ class NoiseRecord:
         self._rows: list[NDArray[np.float64]] = []
         self._signs: dict[int, int] = {}
         self._never: Tensor | None = None
+        self._releases = 0
 
     def add(self, noise: Tensor, scale: float) -> None:
         """Take in a release's noise, [P].
@@ -44,6 +45,7 @@ class NoiseRecord:
         values = noise.double() / scale
         self._total += float(values.abs().sum() if self.law == "laplace" else values.square().sum())
         self._values += len(values)
+        self._releases += 1
         without = noise == 0
         self._never = without if self._never is None else self._never & without
         if self._sampled < _SAMPLE:
@@ -64,7 +66,8 @@ class NoiseRecord:
         """Compare with the stated law and scale; ``statistic`` holds the noise on the threshold's statistic."""
         mean = self._total / self._values
         estimate = mean if self.law == "laplace" else mean**0.5
-        never = int(self._never.sum()) if self._never is not None else 0
+        # A single value may be rounded away; the same one three times is not.
+        never = int(self._never.sum()) if self._never is not None and self._releases >= 3 else 0
         beside = statistic.scale_check() if statistic is not None and not statistic.empty else None
         return noise_scale(estimate, self._values, np.concatenate(self._sample), self.law, never, beside)
 

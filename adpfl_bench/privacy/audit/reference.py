@@ -29,20 +29,20 @@ class Reference:
         self._records = records
         self._norm: Norm = norm
 
-    def canaries(self, numbers: Sequence[int], threshold: float, device: torch.device) -> Tensor:
+    def canaries(self, numbers: Sequence[int], threshold: float, like: Tensor) -> Tensor:
         """The clipped gradient of each of some canaries, [k, P], whether it is in or out.
 
         Args:
             numbers: Which; at least one.
             threshold: What they are clipped to; infinity leaves them as they are.
-            device: Where the module is.
+            like: Of the device and type that the module computes with.
         """
         keys = [-1 - (number * self._records + i) for number in numbers for i in range(self._records)]
         made = [self._record(key) for key in keys]
-        image, label = (torch.stack([record[name] for record in made]).to(device) for name in ("image", "label"))
+        image, label = (torch.stack([record[name] for record in made]).to(like) for name in ("image", "label"))
         return self._clipped(image, label, torch.arange(len(numbers)).repeat_interleave(self._records), threshold)
 
-    def others(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, width: int) -> Tensor:
+    def others(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, like: Tensor) -> Tensor:
         """The sum of the clipped gradients of the units of a batch, [P].
 
         Args:
@@ -50,9 +50,9 @@ class Reference:
             label: [B, R, *spatial].
             units: Unit of each record in ascending order, [B]; there may be gaps.
             threshold: What they are clipped to.
-            width: P.
+            like: Of the shape and type of the sum, [P].
         """
-        total = torch.zeros(width, device=image.device)
+        total = torch.zeros_like(like)
         if len(image) == 0:
             return total
         sizes = torch.unique_consecutive(units, return_counts=True)[1].tolist()

@@ -95,8 +95,8 @@ class StepAttack:
         rate: float,
     ) -> None:
         """Units are clipped one by one and added up."""
-        known = self._known(batch, threshold, len(released))
-        rows = self._reference.canaries(slots, threshold, released.device)
+        known = self._known(batch, threshold, released)
+        rows = self._reference.canaries(slots, threshold, released)
         present = sorted(set(batch["canaries"].tolist()) - {-1})
         places = [slots.index(number) for number in present]
         total = known + rows[places].sum(0)
@@ -115,8 +115,8 @@ class StepAttack:
     ) -> None:
         """The mean over a batch is clipped as a whole, or not at all."""
         size = len(batch["canaries"])
-        known = self._known(batch, math.inf, len(released)) / size
-        rows = self._reference.canaries(slots, math.inf, released.device) / size
+        known = self._known(batch, math.inf, released) / size
+        rows = self._reference.canaries(slots, math.inf, released) / size
         factor = 1.0
         if threshold < math.inf:
             total = known + rows[[i for i, number in enumerate(slots) if self._canaries.included[number]]].sum(0)
@@ -128,10 +128,10 @@ class StepAttack:
         seen, deviation = linearised(released - known, rows.sum(0) / 2, scale, self._laplace)
         self._attack.see(slots, rows, seen, deviation)
 
-    def _known(self, batch: Mapping[str, Any], threshold: float, width: int) -> Tensor:
+    def _known(self, batch: Mapping[str, Any], threshold: float, like: Tensor) -> Tensor:
         other = batch["canaries"] < 0
         return self._reference.others(
-            batch["image"][other], batch["label"][other], batch["units"][other], threshold, width
+            batch["image"][other], batch["label"][other], batch["units"][other], threshold, like
         )
 
     def _clip(self, gradient: Tensor, threshold: float) -> Tensor:
