@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 
-from adpfl_bench.callbacks.lookup import federated_data
+from adpfl_bench.callbacks.lookup import federated_data, need_task
 from adpfl_bench.callbacks.trainer_checks import check_choice, check_optimizers, check_trainer
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.buffers import BufferPolicy, FederatedBuffers
@@ -42,6 +42,7 @@ class FederatedLoop(Callback):
         clients_per_round: Number of participants instead of a fraction.
         local_epochs: Passes over its training records that a participant makes in a round.
         local_steps: Optimizer steps of a participant in a round, instead of whole passes.
+        client_optimizer: The clients' local optimizer, in place of the task's. Its schedule stays the task's.
         server_optimizer: Steps the global weights on the pseudo-gradient; ``SGD(lr=1)`` is FedAvg. Deltas are
             weighted by the clients' numbers of training records.
         client_optimizer_state: ``reset`` clears the local optimizer's state for each turn of a client, ``keep`` gives
@@ -61,6 +62,7 @@ class FederatedLoop(Callback):
         clients_per_round: int | None = None,
         local_epochs: int = 1,
         local_steps: int | None = None,
+        client_optimizer: OptimizerCallable | None = None,
         server_optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(parameters, lr=1.0),
         client_optimizer_state: OptimizerStatePolicy = "reset",
         buffers: BufferPolicy = "average",
@@ -69,6 +71,7 @@ class FederatedLoop(Callback):
         check_choice("federated.client_optimizer_state", client_optimizer_state, get_args(OptimizerStatePolicy))
         check_choice("federated.buffers", buffers, get_args(BufferPolicy))
         self.schedule = RoundSchedule(rounds, seed, participation, clients_per_round, local_epochs, local_steps)
+        self.client_optimizer = client_optimizer
         self.server_optimizer = server_optimizer
         self.buffer_policy: BufferPolicy = buffers
         self.round = 0
@@ -92,6 +95,8 @@ class FederatedLoop(Callback):
         if stage == "fit":
             self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded after this
             check_trainer(trainer, pl_module, self.schedule.rounds)
+            if self.client_optimizer is not None:
+                need_task(pl_module).optimizer = self.client_optimizer
             datamodule.use_schedule(self.schedule)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
@@ -216,6 +221,7 @@ class FederatedLoop(Callback):
         return {
             **asdict(self.schedule),
             "aggregation_weights": "training records",
+            "client_optimizer": describe_optimizer(self.client_optimizer) if self.client_optimizer else "the task's",
             "server_optimizer": describe_optimizer(self.server_optimizer),
             "client_optimizer_state": self._optimizers.policy,
             "buffers": self.buffer_policy,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.tasks.segmentation import SegmentationTask
 
 CallbackT = TypeVar("CallbackT", bound=Callback)
 
@@ -50,3 +51,14 @@ def federated_data(trainer: Trainer) -> FederatedDataModule:
             f" {type(untyped.datamodule).__name__}."
         )
     return untyped.datamodule
+
+
+def need_task(module: LightningModule) -> SegmentationTask:
+    """The module as a task.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if not isinstance(module, SegmentationTask):
+        raise ConfigError(f"The model must be a SegmentationTask here, but it is {type(module).__name__}.")
+    return module

@@ -31,8 +31,8 @@ def check_settings(unit: str, sampling: str, delta: float, units_per_step: int |
         raise ConfigError(f"privacy.delta must lie between 0 and 1, but it is {delta}.")
     if units_per_step is not None and units_per_step < 1:
         raise ConfigError(f"privacy.units_per_step must be at least 1, but it is {units_per_step}.")
-    if not memory_budget > 0:
-        raise ConfigError(f"privacy.memory_budget is a number of MiB above 0, but it is {memory_budget}.")
+    if not 0 < memory_budget < math.inf:
+        raise ConfigError(f"privacy.memory_budget is a finite number of MiB above 0, but it is {memory_budget}.")
 
 
 def check_method(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,8 +10,11 @@ import torch
 from monai.data.meta_obj import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
+    RandAffined,
+    RandBiasFieldd,
     RandFlipd,
     RandGaussianNoised,
+    RandGaussianSmoothd,
     RandRotate90d,
     RandScaleIntensityd,
     RandShiftIntensityd,
@@ -37,6 +41,41 @@ def image_augmentation(size: tuple[int, int]) -> Compose:
             *turns,
             RandScaleIntensityd("image", factors=0.1, prob=0.5),
             RandShiftIntensityd("image", offsets=0.2, prob=0.5),
+        ]
+    )
+
+
+def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
+    """Changes that are far larger than any real variation, so that a network learns what stays: the lesion's shape.
+
+    For pre-training on phantoms, whose colours, light and texture are simpler than those of real images (Tobin et al.
+    2017, arXiv 1703.06907). Image and mask are turned by any angle, zoomed and shifted; colours are scaled and shifted
+    channel by channel, the light gets a smooth field, and the image is blurred and made noisy at random.
+
+    Args:
+        size: Height and width; image and mask as for :func:`image_augmentation`.
+        strength: 1 for the full amounts, less for smaller ones; greater than 0.
+    """
+    both = ["image", "label"]
+    return Compose(
+        [
+            RandFlipd(both, prob=0.5, spatial_axis=0),
+            RandAffined(
+                both,
+                prob=1.0,
+                rotate_range=math.pi,
+                scale_range=(-0.3 * strength, 0.45 * strength),
+                translate_range=[0.15 * strength * side for side in size],
+                mode=("bilinear", "nearest"),
+                padding_mode="reflection",
+            ),
+            RandScaleIntensityd("image", factors=0.35 * strength, prob=1.0, channel_wise=True),
+            RandScaleIntensityd("image", factors=0.3 * strength, prob=1.0),
+            RandShiftIntensityd("image", offsets=0.4 * strength, prob=1.0, channel_wise=True),
+            RandShiftIntensityd("image", offsets=0.6 * strength, prob=1.0),
+            RandBiasFieldd("image", degree=2, coeff_range=(-0.2 * strength, 0.2 * strength), prob=0.7),
+            RandGaussianSmoothd("image", sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2), prob=0.4),
+            RandGaussianNoised("image", std=0.2 * strength, prob=0.7),
         ]
     )
 

@@ -87,6 +87,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.clients: tuple[Client, ...] = ()
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._loaded = False
+        self._training: Mapping[str, Sequence[int]] = {}
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
         self._patients: Mapping[int, str] | None = None

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adpfl_bench.data.augmentation import augment, image_augmentation
+from adpfl_bench.data.augmentation import augment, domain_randomization, image_augmentation
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.image_cache import ImageCache, read_native_mask
 from adpfl_bench.data.partition import Partition
 from adpfl_bench.data.phantoms import write_phantom
 from adpfl_bench.data.round_loader import RecordKey
+from adpfl_bench.errors import ConfigError
 
 
 class ImageDataModule(FederatedDataModule, ABC):
@@ -28,6 +30,8 @@ class ImageDataModule(FederatedDataModule, ABC):
         partition: Who holds which patients.
         image_size: Height and width that images are resized to for the network, in pixels.
         augmentation: Whether training records are flipped, turned and changed in brightness and contrast at random.
+        randomization: Strength of domain randomisation, for pre-training on phantoms, in place of these small changes;
+            0 for none, 1 for the full amounts.
         memory_budget_gib: Resized images (4 bytes per pixel) are kept in memory up to this size, and beyond it in a
             file that is mapped into memory.
         cache_directory: Folder for such files; by default a folder of the user's cache.
@@ -43,6 +47,7 @@ class ImageDataModule(FederatedDataModule, ABC):
         partition: Partition,
         image_size: tuple[int, int] = (128, 128),
         augmentation: bool = True,
+        randomization: float = 0.0,
         memory_budget_gib: float = 4.0,
         cache_directory: Path | None = None,
         phantom_size: tuple[int, ...] = (192, 256),
@@ -51,6 +56,9 @@ class ImageDataModule(FederatedDataModule, ABC):
         super().__init__(root, partition, **federation)
         self.image_size = image_size
         self.augmentation = augmentation
+        if not 0 <= randomization < float("inf"):
+            raise ConfigError(f"data.randomization is a strength and must be at least 0, but it is {randomization}.")
+        self.randomization = randomization
         self.memory_budget_gib = memory_budget_gib
         self.cache_directory = cache_directory
         self.phantom_size = phantom_size
@@ -73,7 +81,10 @@ class ImageDataModule(FederatedDataModule, ABC):
             memory_budget_bytes=int(self.memory_budget_gib * 2**30),
             directory=self.cache_directory,
         )
-        return ImageRecords(self._cache, self.augmentation)
+        size = self._cache.images.shape[2], self._cache.images.shape[3]
+        if self.randomization > 0:
+            return ImageRecords(self._cache, domain_randomization(size, self.randomization))
+        return ImageRecords(self._cache, image_augmentation(size) if self.augmentation else None)
 
     def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
         """Bring one case; distances are in pixels, since pictures have no spacing."""
@@ -87,12 +98,12 @@ class ImageRecords(Dataset[dict[str, Tensor]]):
 
     Args:
         cache: Resized images and masks.
-        augmented: Whether records are changed at random.
+        augmentation: Random transform, or ``None``.
     """
 
-    def __init__(self, cache: ImageCache, augmented: bool) -> None:
+    def __init__(self, cache: ImageCache, augmentation: Compose | None) -> None:
         self._cache = cache
-        self._augmentation = image_augmentation((cache.images.shape[2], cache.images.shape[3])) if augmented else None
+        self._augmentation = augmentation
 
     def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
         """Bring ``image`` [3, H, W] and ``label`` [1, H, W], both float32."""

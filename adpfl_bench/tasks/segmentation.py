@@ -53,6 +53,8 @@ class SegmentationTask(LightningModule):
         lr_scheduler: Makes its schedule, which is stepped once per round; none keeps the rate constant.
         init_from: Checkpoint to start the weights from. Weights trained on phantoms are public; those trained on real
             images carry what these images gave away.
+        frozen: Regular expression of parameters that stay as they started, by name; noise is added only to those that
+            are trained.
         surface_tolerance: Tolerance of the normalised surface distance for all regions, in the unit of the dataset's
             spacing (pixels where it has none); by default the published ones of the label scheme, or 2.
     """
@@ -70,6 +72,7 @@ class SegmentationTask(LightningModule):
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
         lr_scheduler: LRSchedulerCallable | None = None,
         init_from: Path | None = None,
+        frozen: str | None = None,
         surface_tolerance: float | None = None,
     ) -> None:
         super().__init__()
@@ -78,6 +81,8 @@ class SegmentationTask(LightningModule):
         self.surface_tolerance = surface_tolerance
         self.network = self.configure_network(network, network_arguments or {})
         self.started_from = self._start_from(init_from) if init_from is not None else None
+        if frozen is not None:
+            self._freeze(frozen)
         self.rows: list[CaseRow] = []
 
     @property
@@ -106,6 +111,17 @@ class SegmentationTask(LightningModule):
             ) from error
         recorder: Mapping[str, Any] = checkpoint.get("callbacks", {}).get("RunRecorder", {})
         return str(recorder.get("data_kind", "unknown"))
+
+    def _freeze(self, pattern: str) -> None:
+        names = [name for name, _ in self.named_parameters()]
+        chosen = [name for name in names if re.search(pattern, name)]
+        if not chosen or len(chosen) == len(names):
+            raise ConfigError(
+                f"model.frozen is {pattern}, which is found in {len(chosen)} of the {len(names)} parameters' names;"
+                f" some and not all must be frozen. The names are like {names[0]} and {names[-1]}."
+            )
+        for name in chosen:
+            self.get_parameter(name).requires_grad_(False)
 
     def configure_optimizers(self) -> Any:
         """Make the clients' optimizer and its schedule by rounds."""

@@ -141,3 +141,17 @@ def test_frozen_parameters_keep_their_values(toy_task, toy_data, fit, frozen):
     fit(task, toy_data(), FederatedLoop(rounds=2))
     changed = {name for name, value in task.state_dict().items() if not torch.equal(value, start[name])}
     assert changed == set(start) - {frozen}
+
+
+def test_the_method_may_bring_the_clients_optimizer(toy_task, toy_data, fit, history, plain_federation, difference):
+    def sgd(parameters):
+        return torch.optim.SGD(parameters, lr=0.5)
+
+    task, data = toy_task(lr_scheduler=CosineOverRounds, optimizer=adamw), toy_data()
+    start, loop = copy.deepcopy(task), FederatedLoop(rounds=3, client_optimizer=sgd)
+    fit(task, data, loop, history)
+    rate = lambda index: (1 + math.cos(math.pi * index / 3)) / 2  # noqa: E731
+    for ours, expected in zip(history.rounds, plain_federation(start, data, RoundSchedule(3), sgd, rate), strict=True):
+        assert difference(expected, ours) < 1e-6
+    assert loop.describe()["client_optimizer"]["class"] == "SGD"
+    assert FederatedLoop(rounds=1).describe()["client_optimizer"] == "the task's"

@@ -58,16 +58,17 @@ def test_each_place_runs_every_task(adpfl_bench: Run, task: str, place: str, mon
     volumes = "volumes" in (TOP / "tasks" / f"{task}.yaml").read_text()
     shrunk = ["--data.patch_size=[16,16,16]"] if volumes else ["--data.image_size=[32,32]"]
     cases = 16 if volumes or "slices" in task else 32
+    small = ["--federated.rounds=1", "--federated.local_epochs=1", f"--data.phantom_cases={cases}", *shrunk]
     here = {
-        "phantom": [
-            *("--federated.rounds=1", "--federated.local_epochs=1"),
-            *(f"--data.phantom_cases={cases}", *shrunk),
-        ],
+        "phantom": small,
+        # A share of this few patients would leave nobody to validate and test.
+        "pretrain": [*small, "--data.validation_fraction=0.1", "--data.test_fraction=0.2"],
         "gpu": ["--trainer.accelerator=cpu", "--data.num_workers=1", "--data.root=phantom"],
     }
     assert adpfl_bench("fit", "--config", f"configs/{place}.yaml", *here.get(place, []), task=task) == 0
-    written = record(Path("runs") / task / "fedavg/seed0")
+    written = record(Path("runs") / task / ("pretraining" if place == "pretrain" else "fedavg") / "seed0")
     assert written["status"] == "finished"
+    assert written["data"]["kind"] == "phantom"
     if place == "gpu":
         assert written["config"]["trainer"]["precision"] == "bf16-mixed"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monai.data.meta_obj import get_track_meta, set_track_meta
 from torch.utils.data import default_collate
 
-from adpfl_bench.data.augmentation import augment, image_augmentation
+from adpfl_bench.data.augmentation import augment, domain_randomization, image_augmentation
 
 
 def record(seed=0):
@@ -25,13 +25,17 @@ def seed_everything(seed):
     random.seed(seed)
 
 
+TRANSFORMS = [image_augmentation, lambda size: domain_randomization(size, 1.0)]
+
+
+@pytest.mark.parametrize("make", TRANSFORMS)
 @given(seed=st.integers(0, 2**63 - 1), others=st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)))
 @settings(max_examples=15)
-def test_depends_on_the_seed_alone(seed, others):
+def test_depends_on_the_seed_alone(make, seed, others):
     """Neither on global generators, nor on what the same transform did before, nor on the object."""
-    used = image_augmentation((8, 8))
+    used = make((8, 8))
     results = []
-    for transform, other in ((used, others[0]), (used, others[1]), (image_augmentation((8, 8)), 0)):
+    for transform, other in ((used, others[0]), (used, others[1]), (make((8, 8)), 0)):
         seed_everything(other)
         augment(used, *record(1), seed=other)
         results.append(augment(transform, *record(), seed=seed))
@@ -107,3 +111,21 @@ def test_oblong_images_keep_their_shape():
     image, label = torch.rand(3, 6, 8), torch.ones(1, 6, 8)
     transform = image_augmentation((6, 8))
     assert default_collate([augment(transform, image, label, seed)[0] for seed in range(20)]).shape == (20, 3, 6, 8)
+
+
+def test_randomisation_keeps_image_and_mask_together_and_grows_with_its_strength():
+    """A disk brighter than its surroundings stays so, wherever it goes; colours change more at full strength."""
+    rows, columns = np.mgrid[:32, :32]
+    label = torch.from_numpy(((rows - 12) ** 2 + (columns - 18) ** 2 < 49).astype(np.float32))[None]
+    image = label.repeat(3, 1, 1) * 3 - 1.5
+    changes = {}
+    for strength in (0.1, 1.0):
+        transform, spread = domain_randomization((32, 32), strength), []
+        for seed in range(40):
+            seen, mask = augment(transform, image, label, seed)
+            assert set(mask.unique().tolist()) <= {0.0, 1.0}
+            if 10 < mask.sum() < 900:
+                assert seen[:, mask[0] > 0].mean() > seen[:, mask[0] == 0].mean() + 1
+            spread.append(float(seen.mean()))
+        changes[strength] = np.std(spread)
+    assert changes[1.0] > 3 * changes[0.1] > 0

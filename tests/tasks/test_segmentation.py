@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.errors import CheckpointError
+from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
@@ -151,3 +151,29 @@ def test_init_from_refuses_what_does_not_fit(tmp_path, write):
     write(path)
     with pytest.raises(CheckpointError, match=r"model\.init_from is .*weights\.ckpt, but the weights"):
         SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0}, init_from=path)
+
+
+@pytest.mark.parametrize(("kind", "stated"), [("phantom", "phantom"), ("real", "real"), (None, "unknown")])
+def test_what_the_weights_started_from_is_known(tmp_path, kind, stated):
+    callbacks = {"RunRecorder": {"data_kind": kind}} if kind else {}
+    torch.save({"state_dict": small().state_dict(), "callbacks": callbacks}, tmp_path / "weights.ckpt")
+    arguments = {"channels": [4, 8], "strides": [2], "num_res_units": 0}
+    assert SkinLesionTask(network_arguments=arguments, init_from=tmp_path / "weights.ckpt").started_from == stated
+    assert SkinLesionTask(network_arguments=arguments).started_from is None
+
+
+def test_frozen_parameters_by_name():
+    task = SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2]}, frozen=r"model\.0\..*conv|adn\.A")
+    frozen = {name for name, parameter in task.named_parameters() if not parameter.requires_grad}
+    assert frozen == {n for n, _ in task.named_parameters() if n.startswith("network.model.0") and "conv" in n} | {
+        n for n, _ in task.named_parameters() if "adn.A" in n
+    }
+    assert frozen
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"), [("nope", "found in 0 of the"), ("network", r"found in (\d+) of the \1")]
+)
+def test_freezing_nothing_or_everything(pattern, found):
+    with pytest.raises(ConfigError, match=rf"model\.frozen is {pattern}, which is {found} parameters' names"):
+        SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2]}, frozen=pattern)
