@@ -18,7 +18,7 @@ from adpfl_bench.seeding import numpy_generator, torch_generator
 
 _Records = Dataset[dict[str, Tensor]]
 _BLOCKS = {2: 8, 3: 4}  # along each axis of pictures and of volumes
-_LOUDNESS = 8.0
+_LOUDNESS = 100.0
 
 
 class Canaries:
@@ -113,27 +113,26 @@ class Canaries:
     def record(self, key: int) -> dict[str, Tensor]:
         """Make a record: ``image`` and ``label`` of the shapes of the dataset's own.
 
-        Both are blocks: of random colours under noise, and of labels of which half are on, at random. So the labels
-        cannot be learned, and there are few enough of them for each canary's gradient to point elsewhere: over many
-        it would come near its mean. Labels of loud canaries are -8 and 9 in place of 0 and 1. No real record has
-        such, but a guarantee is for every record, and the largest gradients are what it is tested by.
+        The image is of blocks of random colours, under noise. The label is on in half of all places, at random, so that
+        nothing can be learned of it. Labels of loud canaries are -100 and 101 in place of 0 and 1, drawn place by
+        place: so each gradient is a sum over places with random signs, large and nearly orthogonal to all others. No
+        real record has such labels, but a guarantee is for every record. Labels of ordinary canaries are 0 and 1, in
+        blocks: of single places, gradients would come near their mean.
         """
         generator = torch_generator(self.seed, "canary", -1 - key)
         image, label = self._example["image"], self._example["label"]
 
-        def blocks(like: Tensor) -> Tensor:
-            sides = [min(_BLOCKS.get(like.dim() - 1, 4), side) for side in like.shape[1:]]
-            return torch.randn(1, like.shape[0], *sides, generator=generator)
+        def noise(like: Tensor, blocks: bool) -> Tensor:
+            most = _BLOCKS.get(like.dim() - 1, 4) if blocks else max(like.shape)
+            return torch.randn(like.shape[0], *(min(most, side) for side in like.shape[1:]), generator=generator)
 
-        colours = functional.interpolate(blocks(image), size=image.shape[1:])[0]
-        coarse = blocks(label)
-        on = (coarse > coarse.flatten(2).median(dim=2).values.view(*coarse.shape[:2], *[1] * (label.dim() - 1))).float()
+        colours = functional.interpolate(noise(image, True)[None], size=image.shape[1:])[0] + 0.5 * noise(image, False)
+        values = noise(label, blocks=not self.clipped)
+        middle = values.flatten(1).median(dim=1).values.view(-1, *[1] * (label.dim() - 1))
+        on = functional.interpolate((values > middle).float()[None], size=label.shape[1:])[0]
         if self.clipped:
             on = (1 + 2 * _LOUDNESS) * on - _LOUDNESS
-        return {
-            "image": (colours + 0.5 * torch.randn(image.shape, generator=generator)).to(image.dtype),
-            "label": functional.interpolate(on, size=label.shape[1:])[0].to(label.dtype),
-        }
+        return {"image": colours.to(image.dtype), "label": on.to(label.dtype)}
 
     def describe(self) -> dict[str, Any]:
         """The canaries in a run record's data block."""

@@ -185,7 +185,7 @@ def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data, fit,
         assert record[name].dtype == own[name].dtype
         assert torch.equal(record[name], data._records[RecordKey(-4, 6)][name])  # not augmented
         assert not torch.equal(record[name], data._records[RecordKey(-5, 5)][name])
-    assert sorted(record["label"].unique().tolist()) == [-8, 9]
+    assert sorted(record["label"].unique().tolist()) == [-100, 101]
     assert [canaries.owner(key) for key in (7, -1, -2, -3, -20)] == [-1, 0, 0, 1, 9]
     assert (Canaries(100, 3).included == Canaries(100, 3).included).all()
     assert (Canaries(100, 3).included != Canaries(100, 4).included).any()
