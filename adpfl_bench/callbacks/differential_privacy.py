@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -22,31 +21,24 @@ from adpfl_bench.callbacks.privacy_checks import (
     check_private_trainer,
     check_settings,
     choices_by_validation,
+    no_guarantee,
 )
-from adpfl_bench.callbacks.private_step import PrivateStep, not_finite
+from adpfl_bench.callbacks.privacy_record import StepRelease, describe_privacy, epsilon_metrics, release_metrics
+from adpfl_bench.callbacks.private_step import PrivateStep, not_finite, trained_gradients
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS, Accounted
+from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.private_sum import PrivateSum
-from adpfl_bench.privacy.randomness import OperatingSystem, Randomness, Seeded
+from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import PrivacyUnit, ReleasePlan, Sampling
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
-from adpfl_bench.seeding import torch_generator
+from adpfl_bench.results.round_metrics import RoundMetric
 from adpfl_bench.tasks.segmentation import SegmentationTask
-
-
-class StepRelease(NamedTuple):
-    """One release of a client, for the round's metrics."""
-
-    norms: Sequence[float]
-    threshold: float
-    scale: float
 
 
 class DifferentialPrivacy(Callback):
@@ -124,12 +116,11 @@ class DifferentialPrivacy(Callback):
         self.private_step: PrivateStep | None = None
         self._not_covered: tuple[str, ...] = ()
         self._sends_buffers = False
-        self._noise_turn: tuple[int, str] | None = None
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
         self._batch: dict[str, Any] = {}
         self._released = False
-        self._source: Randomness = Seeded(torch.Generator())
+        self._noise = NoiseStreams(secure)
         self._steps: dict[str, list[StepRelease]] = {}
         self.observers: list[Callable[[StepObservation], None]] = []
         self.audited: dict[str, Any] | None = None
@@ -209,7 +200,8 @@ class DifferentialPrivacy(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
-        self._noise_turn = self._round = self._pass = None
+        self._round = self._pass = None
+        self._noise = NoiseStreams(self.secure)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Expect one release, and enter it before it is computed."""
@@ -237,7 +229,7 @@ class DifferentialPrivacy(Callback):
                 " for each batch: use an optimizer that needs one gradient, such as SGD or AdamW."
             )
         self._released = True
-        gradients = _gradients(optimizer)
+        gradients = trained_gradients(optimizer)
         client = self._batch["client"]
         if self.private_step is None:
             norms, threshold = self._clip(client, gradients)
@@ -275,23 +267,14 @@ class DifferentialPrivacy(Callback):
         self, client: str, total: list[Tensor], norms: Sequence[float], threshold: float, units: float
     ) -> None:
         assert self.private_sum is not None
-        source = self._noise_source(client, total[0].device)
+        assert self._round is not None
+        source = self._noise.source(self._loop.schedule.seed, self._round, client, total[0].device)
         exact = [tensor.clone() for tensor in total] if self.observers else []
         released = self.private_sum.release_(client, total, norms, threshold, units, source)
         self._steps.setdefault(client, []).append(StepRelease(norms, threshold, released.scale))
         seen = StepObservation(client, exact, total, norms, threshold, released.scale, released.statistic, units)
         for observe in self.observers:
             observe(seen)
-
-    def _noise_source(self, client: str, device: torch.device) -> Randomness:
-        if self.secure:
-            return OperatingSystem(device)
-        assert self._round is not None
-        turn = (self._round, client)
-        if turn != self._noise_turn:
-            self._noise_turn = turn
-            self._source = Seeded(torch_generator(self._loop.schedule.seed, "noise", *turn, device=device))
-        return self._source
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -308,14 +291,13 @@ class DifferentialPrivacy(Callback):
         if self.unit == "none":
             return "the method is not private: no noise is added"
         assert self.threshold is not None
-        if noise_multiplier == 0:
-            return "the noise multiplier is 0: clipping alone is not private"
-        if self._sends_buffers:
-            return "running statistics of the network leave the client without noise"
-        mechanism = type(self.mechanism).__name__
-        if mechanism not in ACCOUNTED_MECHANISMS:
-            return f"no bound is known here for the noise of {mechanism}"
-        return self.threshold.unaccounted_reason
+        assert self.mechanism is not None
+        return no_guarantee(self.threshold, self.mechanism, noise_multiplier, self._sends_buffers)
+
+    @property
+    def plan(self) -> ReleasePlan | None:
+        """What the run releases; ``None`` before its noise is settled."""
+        return self._plan if self.private_sum is not None else None
 
     @property
     def accounted(self) -> Accounted:
@@ -326,53 +308,11 @@ class DifferentialPrivacy(Callback):
 
     def describe(self) -> dict[str, Any]:
         """The privacy block of a run record."""
-        private = self.unit != "none"
-        accounted = self.accounted
-        epsilons = {} if accounted.epsilon is None else self.books.epsilons(self.delta)
-        return {
-            "unit": self.unit,
-            "adjacency": "zero-out" if private else None,
-            "mechanism": type(self.mechanism).__name__ if private else None,
-            "clipping_norm": self.mechanism.norm if self.mechanism is not None and private else None,
-            "threshold": type(self.threshold).__name__ if private else None,
-            "noise_multiplier": self.noise_multiplier if private else None,
-            "target_epsilon": self.target_epsilon if private else None,
-            "sampling": self.sampling if private else None,
-            "units_per_step": self._plan.units_per_step if self.private_sum is not None else None,
-            "secure": self.secure if private else None,
-            "nominal_epsilon": self.nominal_epsilon if private else None,
-            "accounted": {
-                "epsilon": accounted.epsilon,
-                "delta": accounted.delta,
-                "reason": accounted.reason,
-                "accountant": accounted.accountant,
-                "by_client": epsilons,
-                "not_covered": list(accounted.not_covered),
-            },
-            "audited": self.audited,
-            "ledger": self.books.spent.state_dict(),
-        }
+        return describe_privacy(self)
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Thresholds, noise scales, gradient-norm quantiles and accounted epsilon of the round, by client."""
-        metrics: list[RoundMetric] = []
-        for client, steps in self._steps.items():
-            norms = np.concatenate([step.norms for step in steps])
-            limits = np.concatenate([np.full(len(step.norms), step.threshold) for step in steps])
-            metrics += [
-                RoundMetric(client, "clipping_threshold", steps[-1].threshold),
-                RoundMetric(client, "noise_scale", steps[-1].scale),
-            ]
-            if norms.size:
-                metrics.append(RoundMetric(client, "clipped_fraction", float(np.mean(norms > limits))))
-                metrics += [
-                    RoundMetric(client, f"gradient_norm_p{quantile}", float(np.percentile(norms, quantile)))
-                    for quantile in (10, 50, 90)
-                ]
-        if (accounted := self.accounted).epsilon is not None:
-            metrics += [RoundMetric(c, "epsilon", epsilon) for c, epsilon in self.books.epsilons(self.delta).items()]
-            metrics.append(RoundMetric(ALL_CLIENTS, "epsilon", accounted.epsilon))
-        return metrics
+        return [*release_metrics(self._steps), *epsilon_metrics(self)]
 
     def state_dict(self) -> dict[str, Any]:
         """Thresholds and ledger, as plain values."""
@@ -384,15 +324,3 @@ class DifferentialPrivacy(Callback):
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
         self.books.restore(state_dict["ledger"])
-
-
-def _gradients(optimizer: Optimizer) -> list[Tensor]:
-    """Gradients of all parameters that are trained; one without a gradient gets zeros, so that it is noised too."""
-    gradients = []
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.requires_grad:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                gradients.append(parameter.grad)
-    return gradients

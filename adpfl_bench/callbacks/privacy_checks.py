@@ -13,6 +13,7 @@ from torch import nn
 from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.callbacks.trainer_checks import check_choice
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
@@ -148,3 +149,23 @@ def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
         elif monitor and isinstance(callback, Checkpoint):
             found.append(f"choosing a round by {monitor}")
     return tuple(found)
+
+
+def no_guarantee(
+    threshold: Threshold, mechanism: Mechanism, noise_multiplier: float, sends_buffers: bool
+) -> str | None:
+    """Why nothing can be accounted for a private method, or ``None``.
+
+    Args:
+        threshold: Rule for the clipping threshold.
+        mechanism: Law of the noise.
+        noise_multiplier: Noise scale z.
+        sends_buffers: Whether running statistics of the network leave the client.
+    """
+    if noise_multiplier == 0:
+        return "the noise multiplier is 0: clipping alone is not private"
+    if sends_buffers:
+        return "running statistics of the network leave the client without noise"
+    if type(mechanism).__name__ not in ACCOUNTED_MECHANISMS:
+        return f"no bound is known here for the noise of {type(mechanism).__name__}"
+    return threshold.unaccounted_reason

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.ledger import Norm
@@ -91,6 +92,18 @@ def not_finite(client: str, round_index: int) -> str:
         f"The gradient of client {client} in round {round_index + 1} is not finite. Lower the learning rate or the"
         " noise; the last checkpoint holds the round before."
     )
+
+
+def trained_gradients(optimizer: Optimizer) -> list[Tensor]:
+    """Gradients of all parameters that are trained; one without a gradient gets zeros, so that it is noised too."""
+    gradients = []
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
+    return gradients
 
 
 class _Carried(torch.autograd.Function):

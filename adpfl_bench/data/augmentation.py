@@ -10,16 +10,18 @@ import torch
 from monai.data.meta_obj import get_track_meta, set_track_meta
 from monai.transforms import (
     Compose,
+    MapTransform,
     RandAffined,
-    RandBiasFieldd,
     RandFlipd,
     RandGaussianNoised,
     RandGaussianSmoothd,
+    RandomizableTransform,
     RandRotate90d,
     RandScaleIntensityd,
     RandShiftIntensityd,
 )
 from torch import Tensor
+from torch.nn import functional
 
 
 def image_augmentation(size: tuple[int, int]) -> Compose:
@@ -50,7 +52,8 @@ def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
 
     For pre-training on phantoms, whose colours, light and texture are simpler than those of real images (Tobin et al.
     2017, arXiv 1703.06907). Image and mask are turned by any angle, zoomed and shifted; colours are scaled and shifted
-    channel by channel, the light gets a smooth field, and the image is blurred and made noisy at random.
+    channel by channel, a smooth field of light and a coarse coloured texture are added, and the image is blurred and
+    made noisy at random.
 
     Args:
         size: Height and width; image and mask as for :func:`image_augmentation`.
@@ -73,11 +76,40 @@ def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
             RandScaleIntensityd("image", factors=0.3 * strength, prob=1.0),
             RandShiftIntensityd("image", offsets=0.4 * strength, prob=1.0, channel_wise=True),
             RandShiftIntensityd("image", offsets=0.6 * strength, prob=1.0),
-            RandBiasFieldd("image", degree=2, coeff_range=(-0.2 * strength, 0.2 * strength), prob=0.7),
-            RandGaussianSmoothd("image", sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2), prob=0.4),
-            RandGaussianNoised("image", std=0.2 * strength, prob=0.7),
+            RandSmoothNoised("image", grid=3, deviation=0.25 * strength, colored=False),
+            RandGaussianSmoothd("image", sigma_x=(0.5, 1.0), sigma_y=(0.5, 1.0), prob=0.4),
+            RandGaussianNoised("image", std=0.15 * strength, prob=1.0),
+            RandSmoothNoised("image", grid=16, deviation=0.25 * strength, colored=True),
         ]
     )
+
+
+class RandSmoothNoised(MapTransform, RandomizableTransform):
+    """Adds normal noise on a coarse grid, interpolated to the image, with an amplitude drawn anew each time.
+
+    Args:
+        keys: Images [C, H, W].
+        grid: Points of the coarse grid along each axis.
+        deviation: Largest standard deviation of the noise.
+        colored: Whether each channel has noise of its own.
+    """
+
+    def __init__(self, keys: str, grid: int, deviation: float, colored: bool) -> None:
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, prob=1.0)
+        self.grid, self.deviation, self.colored = grid, deviation, colored
+
+    def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add the noise; other keys stay."""
+        changed = dict(data)
+        for key in map(str, self.keys):
+            image = changed[key]
+            channels = image.shape[0] if self.colored else 1
+            noise = self.R.standard_normal((1, channels, self.grid, self.grid)) * self.R.uniform(0, self.deviation)
+            coarse = torch.as_tensor(noise, dtype=torch.float32)
+            size = list(image.shape[1:])
+            changed[key] = image + functional.interpolate(coarse, size=size, mode="bicubic", align_corners=False)[0]
+        return changed
 
 
 def volume_augmentation() -> Compose:

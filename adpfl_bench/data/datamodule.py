@@ -92,7 +92,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self._schedule: RoundSchedule | None = None
         self._patients: Mapping[int, str] | None = None
         self._poisson = False
-        self._units_per_step = batch_size
+        self.units_per_step = batch_size
         self._canaries: Canaries | None = None
         self._workers: PersistentWorkers | None = None
         self._evaluation_loaders: dict[tuple[SplitName, bool], EvaluationLoader] = {}
@@ -225,7 +225,7 @@ class FederatedDataModule(LightningDataModule, ABC):
             poisson: Whether units are drawn independently for every step.
             units_per_step: Units per step (expected units, where they are drawn) in place of ``batch_size``.
         """
-        self._units_per_step = units_per_step or self.batch_size
+        self.units_per_step = units_per_step or self.batch_size
         made_up = self._canaries.patients if self._canaries is not None else {}
         self._patients = {**self.record_patients(), **made_up} if patients else None
         self._poisson = poisson
@@ -241,11 +241,6 @@ class FederatedDataModule(LightningDataModule, ABC):
         self._canaries = canaries
 
     @property
-    def units_per_step(self) -> int:
-        """Units of a local step; of all units, where a client has fewer."""
-        return self._units_per_step
-
-    @property
     def unit_sizes(self) -> Mapping[str, int]:
         """Number of units (training records, or patients with training records) by client."""
         return {client: len(group_records(records, self._patients)) for client, records in self._training.items()}
@@ -258,7 +253,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         trainer: Any = self.trainer
         round_index = int(trainer.fit_loop.epoch_progress.current.processed)
         steps = plan_round(
-            self._schedule, round_index, self._training, self._units_per_step, self._patients, self._poisson
+            self._schedule, round_index, self._training, self.units_per_step, self._patients, self._poisson
         )
         if self._canaries is not None:
             return CanaryLoader(self._records, steps, round_index, self._workers, self._canaries)
@@ -294,11 +289,7 @@ class FederatedDataModule(LightningDataModule, ABC):
             "fingerprint": self._fingerprint,
             "cases": len(self._cases),
             "clients": {
-                client.name: {
-                    "train": len(client.train),
-                    "validation": len(client.validation),
-                    "test": len(client.test),
-                }
+                client.name: {s: len(getattr(client, s)) for s in ("train", "validation", "test")}
                 for client in self.clients
             },
             "partition": repr(self.partition),

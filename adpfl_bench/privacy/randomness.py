@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from adpfl_bench.seeding import torch_generator
+
 # A lattice this much finer than the noise costs less than a millionth of it, and its points still fit in float64.
 _LATTICE_BITS = 30
 
@@ -94,3 +96,27 @@ class OperatingSystem(Randomness):
     def lattice(self, scale: float) -> float:
         """The power of two at most 2^-30 of the scale."""
         return 2.0 ** (math.floor(math.log2(scale)) - _LATTICE_BITS) if scale > 0 else 0.0
+
+
+class NoiseStreams:
+    """A source of noise for each client's turn in a round.
+
+    Args:
+        secure: Take all noise from the operating system; otherwise each turn has a stream of its own, derived from the
+            run's seed, the round and the client, so that a round that is repeated has the same noise.
+    """
+
+    def __init__(self, secure: bool) -> None:
+        self.secure = secure
+        self._turn: tuple[int, int, str] | None = None
+        self._source: Randomness = OperatingSystem()
+
+    def source(self, seed: int, round_index: int, client: str, device: torch.device) -> Randomness:
+        """The source for the client's next release; it goes on where the release before it stopped."""
+        if self.secure:
+            return OperatingSystem(device)
+        turn = (seed, round_index, client)
+        if turn != self._turn:
+            self._turn = turn
+            self._source = Seeded(torch_generator(seed, "noise", round_index, client, device=device))
+        return self._source

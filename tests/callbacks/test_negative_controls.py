@@ -8,7 +8,7 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.clipping import clip_factors, group_norms
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
-from adpfl_bench.privacy.randomness import Seeded
+from adpfl_bench.privacy.randomness import NoiseStreams, Seeded
 from adpfl_bench.privacy.thresholds import PercentileThreshold
 from adpfl_bench.privacy.unit_gradients import ClippedSum, UnitGradients
 from adpfl_bench.seeding import torch_generator
@@ -233,27 +233,36 @@ def test_a_threshold_that_is_told_how_many_were_drawn(audited):
     assert failed(result) == ["threshold"]
 
 
-class Reseeds(DifferentialPrivacy):
+class Reseeds:
     """Draws every release's noise from a generator that starts anew."""
 
-    def _noise_source(self, client, device):
+    def source(self, seed, round_index, client, device):
         return Seeded(torch_generator(0, "noise", device=device))
 
 
-class ReseedsByClient(DifferentialPrivacy):
+class ReseedsByClient(NoiseStreams):
     """Draws the same noise in every round."""
 
-    def _noise_source(self, client, device):
-        if (self._round, client) != self._noise_turn:
-            self._noise_turn = (self._round, client)
-            self._source = Seeded(torch_generator(0, "noise", client, device=device))
-        return self._source
+    def __init__(self):
+        super().__init__(secure=False)
+        self.turn = None
+
+    def source(self, seed, round_index, client, device):
+        if (round_index, client) != self.turn:
+            self.turn = (round_index, client)
+            self.stream = Seeded(torch_generator(0, "noise", client, device=device))
+        return self.stream
 
 
 @pytest.mark.parametrize(("kind", "repeated"), [(Reseeds, 27), (ReseedsByClient, 14)])
 def test_noise_from_a_reseeded_generator(audited, kind, repeated):
+    class Broken(DifferentialPrivacy):
+        def on_train_start(self, trainer, pl_module):
+            super().on_train_start(trainer, pl_module)
+            self._noise = kind()
+
     honest = per_record(2.0)
-    result, _ = audited(kind("record", honest.threshold, honest.mechanism, 2.0, None, 1e-3))
+    result, _ = audited(Broken("record", honest.threshold, honest.mechanism, 2.0, None, 1e-3))
     assert "noise independence" in failed(result)
     independence = result["checks"]["noise independence"]
     assert independence["repeated"] == repeated
