@@ -59,6 +59,19 @@ def describe_privacy(privacy: DifferentialPrivacy) -> dict[str, Any]:
     }
 
 
+def planned_privacy(privacy: DifferentialPrivacy) -> str:
+    """What a run promises, in one line for its start."""
+    if privacy.unit == "none":
+        return "none, and none claimed"
+    threshold, mechanism = type(privacy.threshold).__name__, type(privacy.mechanism).__name__
+    rule = f"unit {privacy.unit}, {threshold}, {mechanism} with z = {privacy.noise_multiplier:.4g}"
+    if privacy.accounted.epsilon is None:
+        return f"{rule}; accounted epsilon: none, since {privacy.accounted.reason}"
+    if privacy.target_epsilon is None:
+        return f"{rule}; epsilon is accounted at delta {privacy.delta:g} as the run goes on"
+    return f"{rule}, for epsilon {privacy.target_epsilon:g} at delta {privacy.delta:g} after the last round"
+
+
 def release_metrics(steps: Mapping[str, Sequence[StepRelease]]) -> list[RoundMetric]:
     """Threshold, noise scale, share of clipped units and quantiles of their norms, by client.
 

@@ -13,6 +13,7 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
+from adpfl_bench.callbacks.privacy_record import planned_privacy
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.results.environment import (
     config_sha256,
@@ -127,7 +128,8 @@ class RunRecorder(Callback):
         return (
             f"{self.task} / {self.method} / seed {self._record['seed']}: {data['cases']} {data['kind']} cases,"
             f" {len(data['clients'])} clients (training cases: {sizes});"
-            f" {model['parameters']:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}"
+            f" {model['parameters']:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}\n"
+            f"privacy: {planned_privacy(_privacy(trainer))}"
         )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

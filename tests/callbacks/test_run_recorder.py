@@ -9,8 +9,8 @@ from adpfl_bench.callbacks.checkpointing import RoundCheckpoint, last_checkpoint
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
-from adpfl_bench.privacy.mechanisms import GaussianMechanism
-from adpfl_bench.privacy.thresholds import FixedThreshold
+from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
+from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 
 
 class BreakOff(Callback):
@@ -65,3 +65,26 @@ def test_scoring_again_does_not_lower_the_peak_memory(make_trainer, toy_task, to
     make_trainer(*callbacks()).test(toy_task(), datamodule=toy_data(), ckpt_path=last_checkpoint(tmp_path))
     record = json.loads(path.read_text())
     assert (record["status"], record["peak_memory_mb"]) == ("finished", 1e9)
+
+
+@pytest.mark.parametrize(
+    ("privacy", "line"),
+    [
+        (DifferentialPrivacy(), "privacy: none, and none claimed"),
+        (
+            DifferentialPrivacy("batch", PercentileThreshold(), LaplaceMechanism(), 0.5),
+            "z = 0.5; accounted epsilon: none, since the clipping threshold is a raw percentile",
+        ),
+        (
+            DifferentialPrivacy("record", FixedThreshold(), LaplaceMechanism(), None, target_epsilon=3.0),
+            "for epsilon 3 at delta 0.0001 after the last round",
+        ),
+        (
+            DifferentialPrivacy("record", FixedThreshold(), LaplaceMechanism(), 4.0),
+            "unit record, FixedThreshold, LaplaceMechanism with z = 4; epsilon is accounted at delta 0.0001 as",
+        ),
+    ],
+)
+def test_a_run_says_at_its_start_what_it_promises(make_trainer, toy_task, toy_data, capsys, privacy, line):
+    make_trainer(FederatedLoop(rounds=1), privacy, RunRecorder()).fit(toy_task(), datamodule=toy_data())
+    assert line in capsys.readouterr().out
