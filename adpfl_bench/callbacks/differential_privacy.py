@@ -20,8 +20,8 @@ from adpfl_bench.callbacks.privacy_checks import (
     check_private_task,
     check_private_trainer,
     check_settings,
-    choices_by_validation,
     no_guarantee,
+    not_covered,
 )
 from adpfl_bench.callbacks.privacy_record import StepRelease, describe_privacy, epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.private_step import PrivateStep, not_finite, trained_gradients
@@ -30,7 +30,6 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
-from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.private_sum import PrivateSum
@@ -73,6 +72,7 @@ class DifferentialPrivacy(Callback):
         nominal_epsilon: The epsilon that the method's authors state; recorded as such and used for nothing.
 
     Attributes:
+        plan: What the run releases; ``None`` before its noise is settled.
         observers: Called with both sides of every release, for audits; they must change neither.
         audited: What an audit found, for the record.
 
@@ -100,6 +100,7 @@ class DifferentialPrivacy(Callback):
         if unit != "none":
             check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit
+        self._by_unit = unit in ("record", "patient")
         self.threshold = threshold
         self.mechanism = mechanism
         self.noise_multiplier = noise_multiplier
@@ -112,6 +113,7 @@ class DifferentialPrivacy(Callback):
         self.memory_budget = memory_budget
         self.nominal_epsilon = nominal_epsilon
         self.books = PrivacyBooks()
+        self.plan: ReleasePlan | None = None
         self.private_sum: PrivateSum | None = None
         self.private_step: PrivateStep | None = None
         self._not_covered: tuple[str, ...] = ()
@@ -129,10 +131,6 @@ class DifferentialPrivacy(Callback):
     def ledger(self) -> PrivacyLedger:
         """What has been released since the run's start, as far as the checkpoint that it continues from knows."""
         return self.books.ledger
-
-    @property
-    def _by_unit(self) -> bool:
-        return self.unit in ("record", "patient")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check Trainer, network and delta, and settle the noise, before anything is trained."""
@@ -155,9 +153,7 @@ class DifferentialPrivacy(Callback):
         check_private_trainer(trainer)
         check_delta(self.delta, self.unit, datamodule.unit_sizes)
         self.settle_noise(self._loop.schedule, datamodule.unit_sizes, datamodule.units_per_step)
-        self._not_covered = choices_by_validation(trainer)
-        if (origin := getattr(pl_module, "started_from", None)) not in (None, "phantom"):
-            self._not_covered += (f"weights that started from {origin} data",)
+        self._not_covered = not_covered(trainer, pl_module)
         if self._by_unit:
             task = check_private_task(pl_module)
             self.private_step = PrivateStep(task, self.threshold, self.mechanism.norm, self.memory_budget * 2**20)
@@ -165,13 +161,13 @@ class DifferentialPrivacy(Callback):
         elif self.unit == "client" and self._release_delta not in self._loop.delta_hooks:
             self._loop.delta_hooks.append(self._release_delta)
 
-    def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], batch_size: int) -> ReleasePlan:
+    def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
         """Solve for the noise if a target is given, and return what the run will release.
 
         Args:
             schedule: The federation's schedule.
             units: Number of units by client.
-            batch_size: Units per step.
+            units_per_step: Units per step.
 
         Raises:
             ConfigError: No noise reaches the target, there is no guarantee to calibrate, or the threshold leaves
@@ -179,17 +175,17 @@ class DifferentialPrivacy(Callback):
         """
         assert self.threshold is not None
         assert self.mechanism is not None
-        self._plan = ReleasePlan(self.unit, self.sampling, batch_size, self.mechanism)
+        self.plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
         if self.target_epsilon is not None:
             if reason := self._no_guarantee(noise_multiplier=1.0):
                 raise ConfigError(
                     f"privacy.target_epsilon is {self.target_epsilon}, but no epsilon can be accounted: {reason}. State"
                     " privacy.noise_multiplier instead."
                 )
-            self.noise_multiplier = self._plan.calibrate(self.target_epsilon, self.delta, schedule, units)
+            self.noise_multiplier = self.plan.calibrate(self.target_epsilon, self.delta, schedule, units)
         assert self.noise_multiplier is not None
         self.private_sum = PrivateSum(self.threshold, self.mechanism, self.noise_multiplier)
-        return self._plan
+        return self.plan
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave module and loop as they were."""
@@ -213,11 +209,12 @@ class DifferentialPrivacy(Callback):
 
     def _enter_ledger(self, client: str, local_epoch: int, sampling_rate: float, steps: int) -> None:
         assert self._round is not None
+        assert self.plan is not None
         assert self.noise_multiplier is not None
         this_pass = (self._round, client, local_epoch)
         if this_pass != self._pass:
             self._pass = this_pass
-            self.books.enter(client, *self._plan.pass_event(self.noise_multiplier, sampling_rate, steps))
+            self.books.enter(client, *self.plan.pass_event(self.noise_multiplier, sampling_rate, steps))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Make the gradient of this step private."""
@@ -246,15 +243,10 @@ class DifferentialPrivacy(Callback):
 
     def _clip(self, client: str, gradients: list[Tensor]) -> tuple[Sequence[float], float]:
         """Clip one gradient as a whole; returns its norm, and the threshold."""
-        assert self.threshold is not None
-        assert self.mechanism is not None
-        norm = global_norm(gradients, self.mechanism.norm)
+        assert self.private_sum is not None
+        norm, threshold = self.private_sum.clip_(client, gradients)
         if not math.isfinite(norm):
             raise BenchError(not_finite(client, self._batch["round"]))
-        if self.threshold.needs_norms:
-            self.threshold.observe(client, [norm])
-        threshold = self.threshold.current(client)
-        clip_(gradients, norm, threshold)
         return [norm], threshold
 
     def _release_delta(self, client: str, delta: list[Tensor]) -> None:
@@ -287,17 +279,7 @@ class DifferentialPrivacy(Callback):
             )
 
     def _no_guarantee(self, noise_multiplier: float) -> str | None:
-        """Why nothing can be accounted, or ``None``."""
-        if self.unit == "none":
-            return "the method is not private: no noise is added"
-        assert self.threshold is not None
-        assert self.mechanism is not None
-        return no_guarantee(self.threshold, self.mechanism, noise_multiplier, self._sends_buffers)
-
-    @property
-    def plan(self) -> ReleasePlan | None:
-        """What the run releases; ``None`` before its noise is settled."""
-        return self._plan if self.private_sum is not None else None
+        return no_guarantee(self.unit, self.threshold, self.mechanism, noise_multiplier, self._sends_buffers)
 
     @property
     def accounted(self) -> Accounted:

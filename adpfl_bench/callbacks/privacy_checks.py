@@ -151,17 +151,27 @@ def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
     return tuple(found)
 
 
+def not_covered(trainer: Trainer, module: LightningModule) -> tuple[str, ...]:
+    """Name what a run uses private data for that no epsilon of it covers."""
+    origin = getattr(module, "started_from", None)
+    weights = (f"weights that started from {origin} data",) if origin not in (None, "phantom") else ()
+    return (*choices_by_validation(trainer), *weights)
+
+
 def no_guarantee(
-    threshold: Threshold, mechanism: Mechanism, noise_multiplier: float, sends_buffers: bool
+    unit: str, threshold: Threshold | None, mechanism: Mechanism | None, noise_multiplier: float, sends_buffers: bool
 ) -> str | None:
-    """Why nothing can be accounted for a private method, or ``None``.
+    """Why nothing can be accounted for a method, or ``None``.
 
     Args:
+        unit: The privacy unit.
         threshold: Rule for the clipping threshold.
         mechanism: Law of the noise.
         noise_multiplier: Noise scale z.
         sends_buffers: Whether running statistics of the network leave the client.
     """
+    if unit == "none" or threshold is None or mechanism is None:
+        return "the method is not private: no noise is added"
     if noise_multiplier == 0:
         return "the noise multiplier is 0: clipping alone is not private"
     if sends_buffers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.randomness import Randomness
 from adpfl_bench.privacy.thresholds import Threshold
@@ -49,6 +51,25 @@ class PrivateSum:
         self.noise_multiplier = noise_multiplier
         share = threshold.budget_share(mechanism, noise_multiplier)
         self.sum_multiplier, self.statistic_multiplier = mechanism.split(noise_multiplier, share)
+
+    def clip_(self, client: str, gradient: list[Tensor]) -> tuple[float, float]:
+        """Clip one gradient as a whole, in place; a rule that looks at norms is told this one first.
+
+        Args:
+            client: Whose gradient it is.
+            gradient: The gradient.
+
+        Returns:
+            Its norm before clipping, and the threshold C. Where the norm is not finite nothing was done, and C is 0.
+        """
+        norm = global_norm(gradient, self.mechanism.norm)
+        if not math.isfinite(norm):
+            return norm, 0.0
+        if self.threshold.needs_norms:
+            self.threshold.observe(client, [norm])
+        threshold = self.threshold.current(client)
+        clip_(gradient, norm, threshold)
+        return norm, threshold
 
     def release_(
         self,
