@@ -6,11 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.results.audits import Audit, audit_record, privacy_differences, read_audit
 from adpfl_bench.results.scored_run import ScoredRun, read_scored_run
 from adpfl_bench.results.settings import settings_digest
 
@@ -24,6 +26,14 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class ListedAudit:
+    """An audit that was among the runs: what it found, and in which rows its epsilon stands."""
+
+    folder: Path
+    text: str
+
+
+@dataclass(frozen=True)
 class Variant:
     """A method with its settings: the runs of one table row, which differ in nothing but their seeds.
 
@@ -32,12 +42,14 @@ class Variant:
         digest: Tells apart settings of the same method.
         label: What tables call it: the method, with the digest if the group has the method more than once.
         runs: One run per seed, by seed.
+        audits: Audits of this method with the privacy settings of these runs.
     """
 
     method: str
     digest: str
     label: str
     runs: tuple[ScoredRun, ...]
+    audits: tuple[Audit, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -55,6 +67,7 @@ class Group:
         fingerprint: SHA-256 of the dataset's files.
         test_set: The (case, region) pairs that every run scored.
         variants: The methods.
+        misfits: Of each audit of one of these methods whose privacy settings are no run's, why it stands in no row.
     """
 
     task: str
@@ -62,6 +75,7 @@ class Group:
     fingerprint: str
     test_set: frozenset[tuple[str, str]]
     variants: tuple[Variant, ...]
+    misfits: tuple[str, ...] = ()
 
     @property
     def regions(self) -> list[str]:
@@ -96,6 +110,20 @@ class Group:
         )
 
 
+class Comparison(NamedTuple):
+    """What was made of the given runs.
+
+    Attributes:
+        groups: Groups by task (real before phantom).
+        left_out: The runs that are in none of them.
+        audits: The audits among the runs.
+    """
+
+    groups: list[Group]
+    left_out: list[LeftOut]
+    audits: list[ListedAudit]
+
+
 def find_runs(paths: Iterable[Path]) -> list[Path]:
     """Find the folders that hold a run.json, each once.
 
@@ -122,25 +150,35 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     return sorted(found.values())
 
 
-def compare_runs(folders: Iterable[Path]) -> tuple[list[Group], list[LeftOut]]:
+def compare_runs(folders: Iterable[Path]) -> Comparison:
     """Sort runs into groups that may be compared.
 
     Phantom and real data, other files, other test cases and other regions make other groups. Within a group, the runs
-    of a method are averaged over seeds only where all their settings agree; else the method has several rows.
+    of a method are averaged over seeds only where all their settings agree; else the method has several rows. An audit
+    is no such run: it joins the methods of its task and name that have its privacy settings.
 
     Args:
         folders: Run folders.
 
     Returns:
-        Groups by task (real before phantom), and the runs that are in none of them with the reason.
+        Groups, the runs that are in none of them with the reason, and the audits.
     """
     left_out: list[LeftOut] = []
+    audits: list[Audit] = []
+    listed: list[ListedAudit] = []
     members: dict[tuple[str, str, str, frozenset[tuple[str, str]]], list[ScoredRun]] = {}
     for folder in folders:
+        audited = audit_record(folder)
         try:
+            if audited is not None:
+                audits.append(read_audit(folder, audited))
+                continue
             run = read_scored_run(folder)
         except RecordError as error:
-            left_out.append(LeftOut(folder, str(error)))
+            if audited is None:
+                left_out.append(LeftOut(folder, str(error)))
+            else:
+                listed.append(ListedAudit(folder, f"audit, {error}"))
         else:
             members.setdefault((run.task, run.kind, run.fingerprint, run.test_set), []).append(run)
     groups = []
@@ -150,7 +188,43 @@ def compare_runs(folders: Iterable[Path]) -> tuple[list[Group], list[LeftOut]]:
         groups.append(Group(*identity, variants=_variants(kept)))
     order = {"real": 0, "phantom": 1}
     groups.sort(key=lambda group: (group.task, order.get(group.kind, 2), -group.cases, group.digest))
-    return groups, sorted(left_out, key=lambda entry: entry.folder)
+    groups = [_with_audits(group, audits) for group in groups]
+    listed += [ListedAudit(audit.folder, _placed(audit, groups)) for audit in audits]
+    return Comparison(
+        groups, sorted(left_out, key=lambda entry: entry.folder), sorted(listed, key=lambda entry: entry.folder)
+    )
+
+
+def _with_audits(group: Group, audits: Sequence[Audit]) -> Group:
+    """Give each method the audits that tell of it, and say why one of its audits tells of none."""
+    fitting: dict[str, list[Audit]] = {variant.label: [] for variant in group.variants}
+    misfits = []
+    for audit in audits:
+        same = [v for v in group.variants if (group.task, v.method) == (audit.task, audit.method)]
+        found = {variant.label: privacy_differences(variant.runs[0].record, audit) for variant in same}
+        for label in found:
+            if not found[label]:
+                fitting[label].append(audit)
+        if all(found.values()):
+            misfits += [
+                f"An audit ({audit.who}: {audit.bound}) is not of {label}, whose privacy is another:"
+                f" {'; '.join(reasons)}."
+                for label, reasons in found.items()
+            ]
+    variants = tuple(replace(variant, audits=tuple(fitting[variant.label])) for variant in group.variants)
+    return replace(group, variants=variants, misfits=tuple(misfits))
+
+
+def _placed(audit: Audit, groups: Sequence[Group]) -> str:
+    same = [v for group in groups if group.task == audit.task for v in group.variants if v.method == audit.method]
+    rows = list(dict.fromkeys(variant.label for variant in same if audit in variant.audits))
+    if rows:
+        place = f"in the row of {', '.join(rows)}"
+    elif same:
+        place = "in no row: the runs of this method have other privacy settings"
+    else:
+        place = "in no row: no finished run of this method on this task is here"
+    return f"audit of {audit.method} on {audit.task} ({audit.who}): {audit.findings}; {place}"
 
 
 def _one_per_seed(runs: Sequence[ScoredRun]) -> tuple[list[ScoredRun], list[LeftOut]]:

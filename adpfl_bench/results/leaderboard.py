@@ -26,7 +26,8 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     """Make tables, pictures and a page from finished runs.
 
     Every number is computed anew from the runs' run.json and cases.csv. Phantom and real data, other test cases and
-    other regions get tables of their own; unfinished and unscored runs are listed with the reason.
+    other regions get tables of their own; unfinished and unscored runs are listed with the reason. Audits among the
+    runs put a lower bound on epsilon into the rows of their methods.
 
     Args:
         runs: Run folders, or folders to search for runs.
@@ -36,18 +37,20 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     Raises:
         RecordError: No run was found, or the output cannot be written.
     """
-    groups, left_out = compare_runs(find_runs(runs))
+    groups, left_out, audits = compare_runs(find_runs(runs))
     tables = [table for group in groups for table in tabulate(group)]
     pictures = {group.slug: _pictures(group, overlays) for group in groups}
     files = {
-        "leaderboard.md": to_markdown(tables, left_out).encode(),
+        "leaderboard.md": to_markdown(tables, left_out, audits).encode(),
         "leaderboard.csv": to_csv(tables).encode(),
-        "report.html": to_html(tables, left_out, _titled(pictures)).encode(),
+        "report.html": to_html(tables, left_out, _titled(pictures), audits).encode(),
     }
     for slug, drawn in pictures.items():
         files.update({f"{slug}/{name}.png": picture.png for name, picture in drawn.items()})
     _write(output, files)
-    _show(tables, [f"{entry.folder}: {entry.reason}" for entry in left_out])
+    misfits = [note for group in groups for note in group.misfits]
+    lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in audits)]
+    _show(tables, lines + [f"left out: {entry.folder}: {entry.reason}" for entry in left_out])
     for name in files:
         print(output / name)
     if any(group.kind != "phantom" and "overlays" in pictures[group.slug] for group in groups):
@@ -80,7 +83,7 @@ def _write(output: Path, files: dict[str, bytes]) -> None:
             ) from error
 
 
-def _show(tables: Sequence[Table], left_out: Sequence[str]) -> None:
+def _show(tables: Sequence[Table], lines: Sequence[str]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
@@ -89,5 +92,5 @@ def _show(tables: Sequence[Table], left_out: Sequence[str]) -> None:
         for number, reason in enumerate(text_table(table).footnotes, 1):
             console.print(f"[{number}] {reason}", markup=False)
         console.print()
-    for line in left_out:
-        console.print(f"left out: {line}", markup=False, soft_wrap=True)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)

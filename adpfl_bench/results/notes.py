@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adpfl_bench.results.audits import other_differences
 from adpfl_bench.results.settings import describe_difference, differences
 from adpfl_bench.results.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
 
@@ -20,10 +21,13 @@ LEGEND = (
     "Gap closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; empty where a reference is missing or fedavg is not"
     " ahead of dp_fl.",
     "Epsilon nominal is what the authors of the method state. Epsilon accounted is what a proof supports for the run"
-    " that happened, the largest over clients and seeds. Neither means anything without its unit: what one neighbour"
-    " differs in.",
+    " that happened, the largest over clients and seeds. Epsilon audited is a lower bound, with its confidence, from"
+    " canaries in a run of its own with the same privacy settings: ! marks a method that its audit contradicts, an en"
+    " dash one without an audit, and a low bound proves nothing. None of them means anything without its unit: what"
+    " one neighbour differs in.",
     "Wall time is the mean of a run, memory the largest over seeds.",
-    "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md.",
+    "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md"
+    " and docs/audit.md.",
 )
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
 _LONGEST_LIST = 4
@@ -31,7 +35,7 @@ _LONGEST_LIST = 4
 
 def table_notes(table: Table) -> list[str]:
     """Say what limits the comparison within a table."""
-    return [*_tolerance(table), *_gap(table), *_seeds(table), *_variants(table), *_fairness(table)]
+    return [*_tolerance(table), *_gap(table), *_seeds(table), *_variants(table), *_fairness(table), *_audits(table)]
 
 
 def _tolerance(table: Table) -> list[str]:
@@ -88,6 +92,29 @@ def _fairness(table: Table) -> list[str]:
         if key.startswith(_FAIR_SECTIONS)
     ]
     return [f"The methods differ in more than federation and privacy: {_listed(found)}."] if found else []
+
+
+def _audits(table: Table) -> list[str]:
+    notes = []
+    for variant, row in ((v, r) for v in table.group.variants for r in table.rows if r.label == v.label):
+        if len(variant.audits) > 1:
+            notes.append(
+                f"The audited epsilon of {row.label} is the largest of {len(variant.audits)} audits. Each holds at its"
+                " own confidence, the largest at less."
+            )
+        if row.audited_epsilon is not None and row.accounted_epsilon is not None:
+            deltas = [f"{delta:g}" for delta in (row.audited_delta, row.accounted_delta) if delta is not None]
+            if len(set(deltas)) > 1:
+                notes.append(
+                    f"The audited epsilon of {row.label} is stated at delta {deltas[0]}, the accounted one at"
+                    f" {deltas[1]}."
+                )
+        record = variant.runs[0].record
+        found = [difference for audit in variant.audits for difference in other_differences(record, audit)]
+        if found:
+            listed = _listed(list(dict.fromkeys(found)))
+            notes.append(f"{row.label} was audited in a run that differs in more than the canaries: {listed}.")
+    return [*notes, *table.group.misfits]
 
 
 def _listed(items: list[str]) -> str:

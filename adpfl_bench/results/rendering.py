@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 
@@ -11,7 +12,8 @@ from rich import box
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from adpfl_bench.results.comparability import LeftOut
+from adpfl_bench.results.audits import bound_text
+from adpfl_bench.results.comparability import LeftOut, ListedAudit
 from adpfl_bench.results.notes import LEGEND, table_notes
 from adpfl_bench.results.table import Table, TableRow
 
@@ -53,17 +55,19 @@ def text_table(table: Table, brief: bool = False) -> TextTable:
         table: The numbers.
         brief: Only the columns that fit a terminal.
     """
-    reasons = list(dict.fromkeys(row.accounted_reason for row in table.rows if row.accounted_reason))
-    columns = [column for column in _columns(table, reasons) if column.brief or not brief]
+    footnotes = list(
+        dict.fromkeys(note for row in table.rows for note in (_on_accounted(row), _on_audited(row)) if note)
+    )
+    columns = [column for column in _columns(table, footnotes, brief) if column.brief or not brief]
     return TextTable(
         headings=[column.heading for column in columns],
         numeric=[column.numeric for column in columns],
         cells=[[column.cell(row) for column in columns] for row in table.rows],
-        footnotes=reasons,
+        footnotes=footnotes,
     )
 
 
-def _columns(table: Table, reasons: Sequence[str]) -> list[_Column]:
+def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[_Column]:
     first = table.rows[0]
     columns = [
         _Column("Method", lambda row: row.label, numeric=False, brief=True),
@@ -80,7 +84,8 @@ def _columns(table: Table, reasons: Sequence[str]) -> list[_Column]:
         _Column("Gap closed %", lambda row: _percent(row.gap_closed, ".0f"), brief=True),
         _Column("Unit", lambda row: row.unit, numeric=False),
         _Column("Epsilon nominal", lambda row: _number(row.nominal_epsilon, "g"), brief=True),
-        _Column("Epsilon accounted", lambda row: _accounted(row, reasons), numeric=False, brief=True),
+        _Column("Epsilon accounted", lambda row: _accounted(row, footnotes), numeric=False, brief=True),
+        _Column("Epsilon audited", lambda row: _audited(row, footnotes, brief), numeric=False, brief=True),
         _Column("Wall s", lambda row: _number(row.wall_seconds, ",.0f")),
         _Column("Memory MiB", lambda row: _number(row.peak_memory_mb, ",.0f")),
     ]
@@ -97,10 +102,33 @@ def _percent(value: float | None, form: str = ".2f") -> str:
     return EMPTY if value is None else format(100 * value, form)
 
 
-def _accounted(row: TableRow, reasons: Sequence[str]) -> str:
+def _on_accounted(row: TableRow) -> str | None:
+    if row.accounted_epsilon is None:
+        return row.accounted_reason
+    return f"Not covered by the accounted epsilon: {row.accounted_not_covered}" if row.accounted_not_covered else None
+
+
+def _on_audited(row: TableRow) -> str | None:
+    return f"! {row.label} is contradicted: {row.audited_problems}" if row.audited_problems else None
+
+
+def _accounted(row: TableRow, footnotes: Sequence[str]) -> str:
+    value = "none"
     if row.accounted_epsilon is not None:
-        return f"{row.accounted_epsilon:.4g} (delta {_number(row.accounted_delta, 'g')})"
-    return f"none [{reasons.index(row.accounted_reason) + 1}]" if row.accounted_reason else "none"
+        value = f"{row.accounted_epsilon:.4g} (delta {_number(row.accounted_delta, 'g')})"
+    return value + _mark(_on_accounted(row), footnotes)
+
+
+def _audited(row: TableRow, footnotes: Sequence[str], brief: bool) -> str:
+    if row.audited_epsilon is None or row.audited_confidence is None or row.audited_canaries is None:
+        return EMPTY
+    text = bound_text(row.audited_epsilon, row.audited_confidence, row.audited_canaries)
+    text = text.split(" (")[0] if brief else text  # a terminal shows the whole of it among the audits
+    return f"{'! ' if row.audited_problems else ''}{text}{_mark(_on_audited(row), footnotes)}"
+
+
+def _mark(note: str | None, footnotes: Sequence[str]) -> str:
+    return f" [{footnotes.index(note) + 1}]" if note else ""
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -114,7 +142,7 @@ def to_csv(tables: Sequence[Table]) -> str:
     return text.getvalue()
 
 
-def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut]) -> str:
+def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Sequence[ListedAudit] = ()) -> str:
     """Every table under the heading of its comparable group, with what one must know to read it."""
     lines = ["# Leaderboard", ""]
     group = None
@@ -134,6 +162,9 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut]) -> str:
         lines += [f"- {_escape(note)}" for note in table_notes(table)] + [""]
     if not tables:
         lines += ["No run is finished and scored yet.", ""]
+    if audits:
+        lines += ["## Audits", ""]
+        lines += [f"- `{entry.folder}`: {_escape(entry.text)}" for entry in audits] + [""]
     if left_out:
         lines += ["## Left out", ""]
         lines += [f"- `{entry.folder}`: {_escape(entry.reason)}" for entry in left_out] + [""]
@@ -146,9 +177,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _escape(text: str) -> str:
-    for character in "\\|<>*`":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())
+    return " ".join(re.sub(r"[\\|<*`]|>(?!=)", r"\\\g<0>", text).split())
 
 
 def to_terminal(table: Table) -> RichTable:
@@ -157,7 +186,7 @@ def to_terminal(table: Table) -> RichTable:
     title = f"{table.group.heading}, region {table.region}"
     rich = RichTable(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")
     for heading, numeric in zip(text.headings, text.numeric, strict=True):
-        rich.add_column(heading, justify="right" if numeric else "left")
+        rich.add_column(heading, justify="right" if numeric else "left", no_wrap=heading == text.headings[0])
     for cells in text.cells:
         rich.add_row(*(Text(cell) for cell in cells))
     return rich

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adpfl_bench.results.comparability import Group, LeftOut
+from adpfl_bench.results.comparability import Group, LeftOut, ListedAudit
 from adpfl_bench.results.notes import LEGEND, table_notes
 from adpfl_bench.results.picture import Picture
 from adpfl_bench.results.rendering import DATA_NOTE, text_table
@@ -14,13 +14,19 @@ from adpfl_bench.results.statements import privacy_statement
 from adpfl_bench.results.table import Table, ordered_variants
 
 
-def to_html(tables: Sequence[Table], left_out: Sequence[LeftOut], pictures: Mapping[str, Mapping[str, Picture]]) -> str:
+def to_html(
+    tables: Sequence[Table],
+    left_out: Sequence[LeftOut],
+    pictures: Mapping[str, Mapping[str, Picture]],
+    audits: Sequence[ListedAudit] = (),
+) -> str:
     """Make a self-contained page: style and pictures are inside it, and nothing is fetched.
 
     Args:
         tables: All tables.
         left_out: Runs that are in none of them.
         pictures: By group slug, its pictures by title.
+        audits: All audits.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined  # deferred: only the page needs it
 
@@ -35,6 +41,7 @@ def to_html(tables: Sequence[Table], left_out: Sequence[LeftOut], pictures: Mapp
     return environment.get_template("report.html.jinja").render(
         groups=[_group(group, [t for t in tables if t.group is group], pictures) for group in groups],
         left_out=[{"folder": str(entry.folder), "reason": entry.reason} for entry in left_out],
+        audits=[{"folder": str(entry.folder), "text": entry.text} for entry in audits],
         legend=LEGEND,
     )
 

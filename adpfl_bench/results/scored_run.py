@@ -110,7 +110,7 @@ def read_scored_run(folder: Path) -> ScoredRun:
     record = directory.read_record()
     status = record.get("status") if isinstance(record, dict) else None
     if status != "finished":
-        raise RecordError(f"unfinished: {status}{_progress(record)}")
+        raise RecordError(f"unfinished: {status}{progress(record)}")
     _check(record)
     scored, completed = record["model"]["scored_round"], record["rounds_completed"]
     if scored != completed:
@@ -126,7 +126,8 @@ def read_scored_run(folder: Path) -> ScoredRun:
     return run
 
 
-def _progress(record: Any) -> str:
+def progress(record: Any) -> str:
+    """How far an unfinished run came, to follow its status."""
     if not isinstance(record, dict) or "rounds_completed" not in record:
         return ""
     planned = (record.get("federated") or {}).get("rounds")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adpfl_bench.results.audits import strongest
 from adpfl_bench.results.comparability import Variant
 from adpfl_bench.results.table import TableRow
 
@@ -24,12 +25,14 @@ class PrivacyStatement:
         rule: What is done to what leaves a client.
         nominal: What the authors state.
         accounted: What a proof supports, or why nothing.
+        audited: What audits refute, and what they hold against the method.
     """
 
     label: str
     rule: str
     nominal: str
     accounted: str
+    audited: str
 
 
 def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
@@ -40,7 +43,8 @@ def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
         row: One of its table rows, which holds the accounted epsilon over all seeds.
     """
     if row.unit == "none":
-        return PrivacyStatement(row.label, "Not private: updates leave a client as they are.", "none", "none")
+        rule = "Not private: updates leave a client as they are."
+        return PrivacyStatement(row.label, rule, "none", "none", _audited(variant, row))
     privacy = variant.runs[0].privacy
     rule = (
         f"Unit: {_UNITS.get(row.unit, row.unit)}, adjacency: {privacy.get('adjacency') or 'not stated'}."
@@ -59,7 +63,18 @@ def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
             f"{row.accounted_epsilon:.4g} at delta {_number(row.accounted_delta)}, per {row.unit}, the largest over"
             " clients and seeds"
         )
-    return PrivacyStatement(row.label, rule, nominal, accounted)
+        if row.accounted_not_covered:
+            accounted += f". Not covered: {row.accounted_not_covered}"
+    return PrivacyStatement(row.label, rule, nominal, accounted, _audited(variant, row))
+
+
+def _audited(variant: Variant, row: TableRow) -> str:
+    audit = strongest(variant.audits)
+    if audit is None:
+        return "not audited: no audit with these privacy settings was among the runs"
+    of = "" if row.audits == 1 else f", the largest of {row.audits} audits"
+    text = f"{audit.bound} at delta {audit.delta:g}, for {audit.who}{of}. "
+    return f"{text}! Contradicted: {row.audited_problems}" if row.audited_problems else f"{text}No check failed"
 
 
 def _number(value: float | None) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from adpfl_bench.results.audits import Audit, audits_beside, contradictions, strongest
 from adpfl_bench.results.case_row import CaseRow
 from adpfl_bench.results.run_directory import RunDirectory
 
@@ -71,19 +73,29 @@ def _mean(values: Iterable[float | None]) -> float:
     return float(np.mean([np.nan if value is None else value for value in values]))
 
 
-def privacy_text(privacy: dict[str, object]) -> str:
-    """Say what is stated and what is proved of a run's privacy, from the privacy block of its record."""
-    if privacy["unit"] == "none":
-        return "not private"
+def privacy_text(privacy: Mapping[str, Any], audits: Sequence[Audit] = ()) -> str:
+    """Say what is stated, what is proved and what was measured of a run's privacy.
+
+    Args:
+        privacy: The privacy block of its record.
+        audits: Audits that tell of the run.
+    """
     accounted = privacy["accounted"]
-    assert isinstance(accounted, dict)
+    audit = strongest(audits)
+    measured = "none (no audit beside this run)" if audit is None else audit.bound
+    if against := contradictions(audits, accounted["epsilon"], accounted["delta"]):
+        measured = f"! {measured} ({'; '.join(against)})"
+    if privacy["unit"] == "none":
+        return f"not private; epsilon nominal none, accounted none, audited {measured}"
     proved = (
         f"none ({accounted['reason']})"
         if accounted["epsilon"] is None
         else f"{accounted['epsilon']:.4g} at delta {accounted['delta']:g}"
     )
+    if accounted["epsilon"] is not None and (uncovered := accounted.get("not_covered")):
+        proved += f" (not covered: {'; '.join(uncovered)})"
     stated = "none" if privacy["nominal_epsilon"] is None else f"{privacy['nominal_epsilon']:g}"
-    return f"unit {privacy['unit']}; epsilon nominal {stated}, accounted {proved}"
+    return f"unit {privacy['unit']}; epsilon nominal {stated}, accounted {proved}, audited {measured}"
 
 
 def summarize_run(directory: RunDirectory) -> str:
@@ -102,6 +114,7 @@ def summarize_run(directory: RunDirectory) -> str:
             f" worst client {scores.worst_client} {scores.worst_client_dice:.4f}"
         )
     if directory.record_file.exists():
-        lines.append(f"{'privacy':>10} {privacy_text(directory.read_record()['privacy'])}")
+        record = directory.read_record()
+        lines.append(f"{'privacy':>10} {privacy_text(record['privacy'], audits_beside(directory.path, record))}")
     lines.append(f"{'record':>10} {directory.path}")
     return "\n".join(lines)

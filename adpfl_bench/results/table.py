@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adpfl_bench.results.audits import contradictions, strongest
 from adpfl_bench.results.case_row import CaseRow
 from adpfl_bench.results.comparability import Group, Variant
 from adpfl_bench.results.summary import client_means
@@ -54,6 +55,15 @@ class TableRow:
         accounted_epsilon: What a proof supports for the runs that happened, the largest over seeds; ``None`` without.
         accounted_delta: The delta that it holds at.
         accounted_reason: Why there is none.
+        accounted_not_covered: What private data was used for besides, which this epsilon does not cover.
+        audited_epsilon: What audits refute anything below, the largest over audits of this method with these privacy
+            settings; ``None`` where none was given.
+        audited_delta: The delta that it is stated at.
+        audited_confidence: Probability that it is not too high.
+        audited_canaries: Number of canaries.
+        audits: Number of audits.
+        audited_problems: What any of the audits holds against the method: failed checks, an audited above an accounted
+            epsilon.
         wall_seconds: Mean wall time of a run.
         peak_memory_mb: Largest resident memory over seeds, in MiB.
         peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
@@ -89,6 +99,13 @@ class TableRow:
     accounted_epsilon: float | None
     accounted_delta: float | None
     accounted_reason: str | None
+    accounted_not_covered: str | None
+    audited_epsilon: float | None
+    audited_delta: float | None
+    audited_confidence: float | None
+    audited_canaries: int | None
+    audits: int
+    audited_problems: str | None
     wall_seconds: float | None
     peak_memory_mb: float | None
     peak_gpu_memory_mb: float | None
@@ -146,6 +163,7 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
     worst = min(clients, key=lambda name: (clients[name], name))
     units = sorted({row.hd95_unit for row in pooled})
     epsilon, delta, reason = _accounted(variant)
+    audit = strongest(variant.audits)
     records = [run.record for run in variant.runs]
     return TableRow(
         task=group.task,
@@ -178,6 +196,15 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         accounted_epsilon=epsilon,
         accounted_delta=delta,
         accounted_reason=reason,
+        accounted_not_covered=_joined(
+            what for run in variant.runs for what in run.privacy["accounted"].get("not_covered") or ()
+        ),
+        audited_epsilon=audit.epsilon if audit else None,
+        audited_delta=audit.delta if audit else None,
+        audited_confidence=audit.confidence if audit else None,
+        audited_canaries=audit.canaries if audit else None,
+        audits=len(variant.audits),
+        audited_problems=_joined(contradictions(variant.audits, epsilon, delta)),
         wall_seconds=_mean(record.get("wall_seconds") for record in records),
         peak_memory_mb=_largest(record.get("peak_memory_mb") for record in records),
         peak_gpu_memory_mb=_largest(record.get("peak_gpu_memory_mb") for record in records),
@@ -189,6 +216,11 @@ def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None
     blocks = [run.privacy["accounted"] for run in variant.runs]
     worst = max(blocks, key=lambda block: np.inf if block["epsilon"] is None else float(block["epsilon"]))
     return worst["epsilon"], worst["delta"], worst["reason"]
+
+
+def _joined(texts: Iterable[str]) -> str | None:
+    """Each text once; ``None`` for no text."""
+    return "; ".join(dict.fromkeys(str(text) for text in texts)) or None
 
 
 def _means_by(rows: Iterable[CaseRow], key: Callable[[CaseRow], str]) -> dict[str, float]:

@@ -89,14 +89,21 @@ def test_a_published_rule_is_accounted_as_none(adpfl_bench: Run, capsys: pytest.
     assert found(Path("runs/isic/adp_fl/audit-seed0"))["epsilon"] > 1
 
 
-def test_an_audit_is_in_no_table(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_audit_is_no_row_but_a_figure_in_one(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert adpfl_bench("audit", *FEW, "--score=true", method="dp_fl_record") == 0
     assert not Path("runs/isic/dp_fl_record/audit-seed0/cases.csv").exists()
     assert adpfl_bench("fit", "--federated.rounds=1", method="dp_fl_record") == 0
     capsys.readouterr()
     assert main(["leaderboard", "runs"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if "audit-seed0" in line]
-    assert [line.split(":")[0] for line in lines] == ["left out"]
+    assert len(lines) == 1
+    assert "audit of dp_fl_record on isic (client client-" in lines[0]
+    assert lines[0].endswith("; in the row of dp_fl_record")
+    (line,) = [line for line in Path("results/leaderboard.md").read_text().splitlines() if line.startswith("| dp_fl")]
+    assert re.search(r"\| >= \d\.\d\d \(95 %, 30 canaries\) \|", line)
+    # The next run finds the audit beside it.
+    assert adpfl_bench("fit", "--federated.rounds=1", "--seed_everything=1", method="dp_fl_record") == 0
+    assert re.search(r"accounted .*, audited >= \d\.\d\d \(95 %, 30 canaries\)", capsys.readouterr().out)
 
 
 def test_client_level_privacy_is_refused_before_anything_is_trained(

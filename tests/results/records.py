@@ -32,6 +32,44 @@ def private(epsilon: float | None = 8.5, nominal: float | None = 0.001) -> dict[
     }
 
 
+def by_target(**changes: Any) -> dict[str, Any]:
+    """The privacy block of a method with a target, with all keys that a record has today."""
+    block = {
+        **private(8.0, None),
+        "unit": "record",
+        "clipping_norm": "l2",
+        "target_epsilon": 8.0,
+        "sampling": "shuffle",
+        "units_per_step": 32,
+        "secure": False,
+        "audited": None,
+        **changes,
+    }
+    more = {"accountant": "zCDP", "by_client": {"north": 8.0, "south": 7.0}, "not_covered": []}
+    return {**block, "accounted": {**more, **block["accounted"]}}
+
+
+def write_audit(
+    folder: Path, method: str, epsilon: float = 1.529, privacy: Mapping[str, Any] | None = None, **record: Any
+) -> Path:
+    """Write an audit of client south; keys of what was found are taken from ``record`` too."""
+    found = {
+        "epsilon": epsilon,
+        "confidence": 0.95,
+        "delta": 1e-4,
+        "canaries": 200,
+        "client": "south",
+        "accounted": 7.0,
+        "checks": {"noise scale": {"passed": True, "reason": None}, "threshold": {"passed": None, "reason": "fixed"}},
+        "verdict": "consistent",
+    }
+    found = {key: record.pop(key, value) for key, value in found.items()}
+    canaries = {"client": found["client"], "count": found["canaries"], "included": 90, "records": 1}
+    data = {"kind": "phantom", "fingerprint": "f" * 64, "canaries": canaries}
+    block = {**(by_target() if privacy is None else privacy), "audited": found}
+    return write_run(folder, method, None, privacy=block, **{"status": "trained", "data": data, **record})
+
+
 def case_row(case: str, dice: float, region: str = "lesion", split: str = "test", **changes: Any) -> CaseRow:
     """One line of cases.csv; patient and client follow from the case's name."""
     patient, client = PATIENTS.get(case, (case, "north"))

@@ -12,7 +12,7 @@ from tests.results.records import case_row, edit_record, toy_runs, write_run
 
 
 def groups_of(root):
-    groups, left_out = compare_runs(find_runs([root]))
+    groups, left_out, _ = compare_runs(find_runs([root]))
     return groups, {entry.folder.name: entry.reason for entry in left_out}
 
 

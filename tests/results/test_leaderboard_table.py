@@ -11,7 +11,7 @@ from tests.results.records import NOT_PRIVATE, case_row, private, toy_runs, writ
 
 
 def tables_of(root):
-    groups, left_out = compare_runs(find_runs([root]))
+    groups, left_out, _ = compare_runs(find_runs([root]))
     assert not left_out
     return [table for group in groups for table in tabulate(group)]
 

@@ -17,7 +17,7 @@ BLUE, VERMILION, GREEN = (0, 114, 178), (213, 94, 0), (0, 158, 115)
 
 
 def group_of(root):
-    (group,), _ = compare_runs(find_runs([root]))
+    (group,), *_ = compare_runs(find_runs([root]))
     return group
 
 
@@ -97,7 +97,7 @@ def test_groups_are_drawn_under_each_other(tmp_path):
     for task, method in [("skin", "fedavg"), ("skin", "dp_fl"), ("brain", "fedavg"), ("brain", "dp_fl")]:
         run = write_run(tmp_path / task / method, method, {"b": 0.5}, task=task)
         write_examples(run, ["b"])
-    groups, _ = compare_runs(find_runs([tmp_path]))
+    groups, *_ = compare_runs(find_runs([tmp_path]))
     both = np.asarray(Image.open(io.BytesIO(draw_groups(groups))).convert("RGB")).astype(int)
     one = np.asarray(Image.open(io.BytesIO(draw_groups(groups[:1]))).convert("RGB")).astype(int)
     assert both.shape[0] > 1.5 * one.shape[0]

@@ -40,7 +40,7 @@ class Page(HTMLParser):
 
 
 def page_of(root, pictures=None):
-    groups, left_out = compare_runs(find_runs([root]))
+    groups, left_out, _ = compare_runs(find_runs([root]))
     tables = [table for group in groups for table in tabulate(group)]
     drawn = {group.slug: pictures for group in groups} if pictures else {}
     return to_html(tables, left_out, drawn)

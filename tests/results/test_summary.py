@@ -39,9 +39,19 @@ def test_client_means_weigh_cases_equally_and_are_sorted():
 @pytest.mark.parametrize(
     ("privacy", "text"),
     [
-        (NOT_PRIVATE, "not private"),
-        (private(), "unit batch; epsilon nominal 0.001, accounted 8.5 at delta 0.0001"),
-        (private(None, None), "unit batch; epsilon nominal none, accounted none (the threshold is raw)"),
+        (
+            NOT_PRIVATE,
+            "not private; epsilon nominal none, accounted none, audited none (no audit beside this run)",
+        ),
+        (
+            private(),
+            "unit batch; epsilon nominal 0.001, accounted 8.5 at delta 0.0001, audited none (no audit beside this run)",
+        ),
+        (
+            private(None, None),
+            "unit batch; epsilon nominal none, accounted none (the threshold is raw), audited none"
+            " (no audit beside this run)",
+        ),
     ],
 )
 def test_privacy_in_words(privacy, text):
@@ -56,7 +66,8 @@ def test_summary_of_a_run(tmp_path):
         " worst client south 0.4000",
         "validation core: Dice 0.2500 (SD over 1 cases 0.0000), HD95 7.50 px, NSD 0.0625, missed 0;"
         " worst client south 0.2500",
-        "   privacy unit batch; epsilon nominal 0.001, accounted 8.5 at delta 0.0001",
+        "   privacy unit batch; epsilon nominal 0.001, accounted 8.5 at delta 0.0001, audited none"
+        " (no audit beside this run)",
         f"    record {run}",
     ]
 
