@@ -62,4 +62,4 @@ def test_method(examples: Path) -> None:
         float(value) for _, client, name, value in rows if (client, name) == ("client-1", "clipping_threshold")
     ]
     steps = 3  # nine training records in batches of four
-    assert thresholds == pytest.approx([2 * 0.999**steps, 2 * 0.999 ** (2 * steps)])
+    assert thresholds == pytest.approx([2 * 0.999 ** (steps - 1), 2 * 0.999 ** (2 * steps - 1)])

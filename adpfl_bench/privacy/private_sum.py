@@ -105,5 +105,5 @@ class PrivateSum:
                 width = self.mechanism.widened(reach, statistic.size, wanted, source)
                 self.mechanism.add_noise_(noised, self.statistic_multiplier * width, source)
                 statistic = noised[0].cpu().numpy()
-            self.threshold.learn(client, statistic, units)
+        self.threshold.learn(client, statistic, units)
         return Released(scale, statistic)

@@ -53,11 +53,11 @@ class Threshold(ABC):
         return np.zeros(0)
 
     def learn(self, client: str, statistic: NDArray[np.float64], units: float) -> None:  # noqa: B027 - as above
-        """Move the threshold by a statistic that has been released with noise.
+        """Move the threshold after a release, by its step alone or by a statistic that has been released with noise.
 
         Args:
             client: Name of the client.
-            statistic: The noised sum, [K].
+            statistic: The noised sum, [K]; K is 0 for rules without one.
             units: Number of units of the step, or the expected number where they are sampled: a public number.
         """
 

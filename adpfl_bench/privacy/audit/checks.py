@@ -144,8 +144,7 @@ class ThresholdTwin:
         self._worst = max(self._worst, abs(seen.threshold - expected) / max(seen.threshold, expected, 1e-300))
         self._steps += 1
         statistic = copy.deepcopy(self._rule).statistic(seen.client, seen.norms)
-        if seen.statistic.size:
-            self._rule.learn(seen.client, seen.statistic.copy(), seen.units)
+        self._rule.learn(seen.client, seen.statistic.copy(), seen.units)
         return statistic
 
     def check(self) -> Check:
