@@ -97,13 +97,12 @@ class PrivateSum:
             scale = self.sum_multiplier * self.mechanism.widened(threshold, numbers, wanted, source)
             self.mechanism.add_noise_(total, scale, source)
         statistic = self.threshold.statistic(client, norms)
-        if statistic.size:
-            if self.noise_multiplier > 0:
-                reach = self.threshold.statistic_sensitivity
-                noised = [torch.from_numpy(statistic).to(total[0].device)]
-                wanted = self.statistic_multiplier * reach
-                width = self.mechanism.widened(reach, statistic.size, wanted, source)
-                self.mechanism.add_noise_(noised, self.statistic_multiplier * width, source)
-                statistic = noised[0].cpu().numpy()
+        if statistic.size and self.noise_multiplier > 0:
+            reach = self.threshold.statistic_sensitivity
+            noised = [torch.from_numpy(statistic).to(total[0].device)]
+            wanted = self.statistic_multiplier * reach
+            width = self.mechanism.widened(reach, statistic.size, wanted, source)
+            self.mechanism.add_noise_(noised, self.statistic_multiplier * width, source)
+            statistic = noised[0].cpu().numpy()
         self.threshold.learn(client, statistic, units)
         return Released(scale, statistic)
