@@ -118,7 +118,7 @@ class DifferentialPrivacy(Callback):
         self.private_step: PrivateStep | None = None
         self._not_covered: tuple[str, ...] = ()
         self._sends_buffers = False
-        self._round: int | None = None
+        self._round = -1
         self._pass: tuple[int, str, int] | None = None
         self._batch: dict[str, Any] = {}
         self._released = False
@@ -177,7 +177,7 @@ class DifferentialPrivacy(Callback):
         assert self.mechanism is not None
         self.plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
         if self.target_epsilon is not None:
-            if reason := self._no_guarantee(noise_multiplier=1.0):
+            if reason := no_guarantee(self.unit, self.threshold, self.mechanism, 1.0, self._sends_buffers):
                 raise ConfigError(
                     f"privacy.target_epsilon is {self.target_epsilon}, but no epsilon can be accounted: {reason}. State"
                     " privacy.noise_multiplier instead."
@@ -196,7 +196,7 @@ class DifferentialPrivacy(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
-        self._round = self._pass = None
+        self._round, self._pass = -1, None
         self._noise = NoiseStreams(self.secure)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -208,7 +208,6 @@ class DifferentialPrivacy(Callback):
             self._enter_ledger(batch["client"], batch["local_epoch"], batch["sampling_rate"], batch["pass_steps"])
 
     def _enter_ledger(self, client: str, local_epoch: int, sampling_rate: float, steps: int) -> None:
-        assert self._round is not None
         assert self.plan is not None
         assert self.noise_multiplier is not None
         this_pass = (self._round, client, local_epoch)
@@ -246,7 +245,7 @@ class DifferentialPrivacy(Callback):
         assert self.private_sum is not None
         norm, threshold = self.private_sum.clip_(client, gradients)
         if not math.isfinite(norm):
-            raise BenchError(not_finite(client, self._batch["round"]))
+            raise BenchError(not_finite(client, self._round))
         return [norm], threshold
 
     def _release_delta(self, client: str, delta: list[Tensor]) -> None:
@@ -259,14 +258,14 @@ class DifferentialPrivacy(Callback):
         self, client: str, total: list[Tensor], norms: Sequence[float], threshold: float, units: float
     ) -> None:
         assert self.private_sum is not None
-        assert self._round is not None
         source = self._noise.source(self._loop.schedule.seed, self._round, client, total[0].device)
         exact = [tensor.clone() for tensor in total] if self.observers else []
         released = self.private_sum.release_(client, total, norms, threshold, units, source)
         self._steps.setdefault(client, []).append(StepRelease(norms, threshold, released.scale))
-        seen = StepObservation(client, exact, total, norms, threshold, released.scale, released.statistic, units)
-        for observe in self.observers:
-            observe(seen)
+        if self.observers:
+            seen = StepObservation(client, exact, total, norms, threshold, released.scale, released.statistic, units)
+            for observe in self.observers:
+                observe(seen)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -277,14 +276,13 @@ class DifferentialPrivacy(Callback):
                 f"A local step of client {batch['client']} in round {batch['round'] + 1} released nothing, although the"
                 " ledger counts it; whether a step is skipped would tell who is in its batch. Let every step run."
             )
-
-    def _no_guarantee(self, noise_multiplier: float) -> str | None:
-        return no_guarantee(self.unit, self.threshold, self.mechanism, noise_multiplier, self._sends_buffers)
+        self._batch = {}  # its images would stay in memory while the next ones are loaded
 
     @property
     def accounted(self) -> Accounted:
         """What a proof supports for everything released so far."""
-        if reason := self._no_guarantee(self.noise_multiplier or 0.0):
+        z = self.noise_multiplier or 0.0
+        if reason := no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
             return Accounted(None, self.delta, reason)
         return self.books.accounted(self.delta, self._not_covered)
 

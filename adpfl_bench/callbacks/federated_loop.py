@@ -79,6 +79,7 @@ class FederatedLoop(Callback):
         self.local_epoch = 0
         self.rounds_completed = 0
         self.delta_hooks: list[Callable[[str, list[torch.Tensor]], None]] = []
+        self._task_optimizer: OptimizerCallable | None = None
         self._server: Server | None = None
         self._buffers: FederatedBuffers | None = None
         self._optimizers = ClientOptimizerStates(client_optimizer_state)
@@ -96,9 +97,15 @@ class FederatedLoop(Callback):
             self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded after this
             check_trainer(trainer, pl_module, self.schedule.rounds)
             if self.client_optimizer is not None:
-                need_task(pl_module).optimizer = self.client_optimizer
+                task = need_task(pl_module)
+                self._task_optimizer, task.optimizer = task.optimizer, self.client_optimizer
             datamodule.use_schedule(self.schedule)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Give the task its own optimizer back."""
+        if stage == "fit" and self._task_optimizer is not None:
+            need_task(pl_module).optimizer, self._task_optimizer = self._task_optimizer, None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take the global weights over from the module, and restore the federation's state from a checkpoint.

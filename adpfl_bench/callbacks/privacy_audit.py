@@ -24,7 +24,7 @@ from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
 from adpfl_bench.privacy.audit.step_attack import StepAttack
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
-from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY, ReleasePlan
+from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 # Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.
@@ -238,15 +238,14 @@ class PrivacyAudit(Callback):
 
     def _release_count(self, trainer: Trainer, released: Mapping[str, int]) -> Check:
         privacy, loop, data = self._privacy, need_callback(trainer, FederatedLoop), federated_data(trainer)
-        assert privacy.mechanism is not None
+        assert privacy.plan is not None
         assert privacy.noise_multiplier is not None
         sizes, schedule = data.unit_sizes, loop.schedule
         planned: Counter[str] = Counter()
         for round_index in range(loop.rounds_completed):
             for client in schedule.participants(round_index, list(sizes)):
                 planned[client] += schedule.steps(sizes[client], data.units_per_step)
-        plan = ReleasePlan(privacy.unit, privacy.sampling, data.units_per_step, privacy.mechanism)
-        events = plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
+        events = privacy.plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
         *_, ledger = islice(events, loop.rounds_completed)
         made = {client: privacy.ledger.events(client) for client in sizes}
         return release_count(planned, released, ledger, made)

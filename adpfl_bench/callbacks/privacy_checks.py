@@ -10,7 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import nn
 
-from adpfl_bench.callbacks.lookup import callbacks_of
+from adpfl_bench.callbacks.lookup import callbacks_of, need_task
 from adpfl_bench.callbacks.trainer_checks import check_choice
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
@@ -122,12 +122,8 @@ def check_private_task(module: LightningModule) -> SegmentationTask:
     Raises:
         ConfigError: It is no SegmentationTask, or a layer mixes the records of a batch.
     """
-    if not isinstance(module, SegmentationTask):
-        raise ConfigError(
-            "Gradients of single units need the loss of each record, which a SegmentationTask has, but the model is"
-            f" {type(module).__name__}."
-        )
-    for name, layer in module.named_modules():
+    task = need_task(module)
+    for name, layer in task.named_modules():
         # Instance normalisation is of the same base class, and mixes nothing unless it keeps running statistics.
         mixes = isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.SyncBatchNorm)
         if mixes or (isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats):
@@ -136,7 +132,7 @@ def check_private_task(module: LightningModule) -> SegmentationTask:
                 " unit's gradient is not defined; use instance or group normalisation"
                 " (model.network_arguments.norm: INSTANCE)."
             )
-    return module
+    return task
 
 
 def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def describe_privacy(privacy: DifferentialPrivacy) -> dict[str, Any]:
             "delta": accounted.delta,
             "reason": accounted.reason,
             "accountant": accounted.accountant,
-            "by_client": {} if accounted.epsilon is None else privacy.books.epsilons(privacy.delta),
+            "by_client": dict(accounted.by_client),
             "not_covered": list(accounted.not_covered),
         },
         "audited": privacy.audited,
@@ -99,8 +99,7 @@ def epsilon_metrics(privacy: DifferentialPrivacy) -> list[RoundMetric]:
     """Accounted epsilon of each client and their maximum; none without a guarantee."""
     if (accounted := privacy.accounted).epsilon is None:
         return []
-    epsilons = privacy.books.epsilons(privacy.delta)
     return [
-        *(RoundMetric(client, "epsilon", epsilon) for client, epsilon in epsilons.items()),
+        *(RoundMetric(client, "epsilon", epsilon) for client, epsilon in accounted.by_client.items()),
         RoundMetric(ALL_CLIENTS, "epsilon", accounted.epsilon),
     ]

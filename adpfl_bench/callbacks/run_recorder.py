@@ -11,10 +11,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback
+from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
 from adpfl_bench.callbacks.privacy_record import planned_privacy
-from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.errors import RecordError
 from adpfl_bench.results.environment import (
     config_sha256,
     git_revision,
@@ -168,9 +168,7 @@ class RunRecorder(Callback):
             self._save("finished")
 
     def _write_cases(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not isinstance(pl_module, SegmentationTask):
-            raise ConfigError(f"Cases are scored by a SegmentationTask, but the model is {type(pl_module).__name__}.")
-        self._directory.write_cases(pl_module.rows)
+        self._directory.write_cases(need_task(pl_module).rows)
         if self._record:
             self._record["model"]["scored_round"] = need_callback(trainer, FederatedLoop).rounds_completed
             self._save(self._record["status"])

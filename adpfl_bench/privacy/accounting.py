@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +45,7 @@ class Accounted:
         reason: Why there is no guarantee; ``None`` where there is one.
         accountant: Name of the proof that epsilon comes from, see :func:`accountant`.
         not_covered: What the number does not cover, for example stopping early by private validation.
+        by_client: The guarantee of every client that has released anything; epsilon is the largest.
     """
 
     epsilon: float | None
@@ -52,6 +53,7 @@ class Accounted:
     reason: str | None = None
     accountant: str | None = None
     not_covered: tuple[str, ...] = ()
+    by_client: Mapping[str, float] = field(default_factory=dict)
 
 
 def zcdp_rho(release: Release) -> float:

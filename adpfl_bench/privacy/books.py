@@ -89,4 +89,4 @@ class PrivacyBooks:
             return Accounted(0.0, delta, not_covered=not_covered)
         worst = max(epsilons, key=lambda client: epsilons[client])
         name = accountant(self.spent.events(worst), delta)
-        return Accounted(epsilons[worst], delta, accountant=name, not_covered=not_covered)
+        return Accounted(epsilons[worst], delta, accountant=name, not_covered=not_covered, by_client=epsilons)

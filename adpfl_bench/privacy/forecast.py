@@ -10,6 +10,7 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
 from adpfl_bench.privacy.calibration import affordable_rounds
 from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
 
@@ -102,8 +103,8 @@ class Forecast:
         Raises:
             ConfigError: The statistic would leave nothing of the budget.
         """
-        share = self.threshold.budget_share(self.plan.mechanism, self.noise_multiplier)
-        return self.plan.mechanism.split(self.noise_multiplier, share)
+        released = PrivateSum(self.threshold, self.plan.mechanism, self.noise_multiplier)
+        return released.sum_multiplier, released.statistic_multiplier
 
     def needed_noise(self, epsilon: float) -> float:
         """The noise multiplier with which the planned rounds stay within a budget.

@@ -11,8 +11,8 @@ from typing import Any
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
-from adpfl_bench.privacy.journal import LedgerJournal
-from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.books import PrivacyBooks
+from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.results.run_directory import RunDirectory
 
 
@@ -83,16 +83,14 @@ def read_spent(folder: Path) -> SpentBudget:
         RecordError: It holds no run, or its files do not say what was released.
     """
     record = RunDirectory(folder).read_record()
-    journal = LedgerJournal(folder).read()
+    books = PrivacyBooks()
+    books.open(folder, fresh_noise=False)
     try:
         privacy = record["privacy"]
         accounted = privacy["accounted"]
         reason, delta = accounted["reason"], float(accounted["delta"])
-        recorded = PrivacyLedger()
-        recorded.load_state_dict(privacy.get("ledger") or {})
-        spent = PrivacyLedger()
-        spent.load_state_dict(recorded.state_dict())
-        spent.raise_to(journal)
+        books.restore(privacy.get("ledger") or {})
+        recorded, spent = books.ledger, books.spent
         clients = {}
         if reason is None:
             turns = _turns(record)
