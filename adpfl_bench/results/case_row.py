@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GLOBAL_MODEL = "global"
+"""Stands in the model column for the federation's one model; every other name is the client whose model it is."""
+
 
 @dataclass(frozen=True)
 class CaseRow:
@@ -21,6 +24,7 @@ class CaseRow:
         hd95_unit: ``mm`` or ``px``.
         nsd: Normalised surface distance at the task's tolerance, in [0, 1]; ``None`` where it was not computed.
         missed: Whether exactly one of prediction and truth was empty.
+        model: Whose model was scored: ``global``, or the name of the client whose own model it is.
     """
 
     case: str
@@ -34,3 +38,4 @@ class CaseRow:
     hd95_unit: str
     nsd: float | None
     missed: bool
+    model: str = GLOBAL_MODEL

@@ -14,7 +14,7 @@ from adpfl_bench.data.case import Client
 from adpfl_bench.data.partition_file import write_partition
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
-from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.case_row import GLOBAL_MODEL, CaseRow
 
 
 class RoundRow(NamedTuple):
@@ -126,12 +126,12 @@ class RunDirectory:
         """
         splits = {row.split for row in rows}
         kept = [row for row in self.read_cases() if row.split not in splits] if self.cases_file.exists() else []
-        ordered = sorted([*kept, *rows], key=lambda row: (row.split, row.client, row.case, row.region))
+        ordered = sorted([*kept, *rows], key=lambda row: (row.split, row.client, row.case, row.region, row.model))
         names = [field.name for field in fields(CaseRow)]
         self._write(self.cases_file, _to_csv(names, (asdict(row).values() for row in ordered)))
 
     def read_cases(self) -> list[CaseRow]:
-        """Read cases.csv.
+        """Read cases.csv; one without a column ``model`` holds scores of the global model.
 
         Raises:
             RecordError: It is missing or malformed.
@@ -183,6 +183,9 @@ def _case_row(line: dict[str, str]) -> CaseRow:
     def optional(text: str) -> float | None:
         return float(text) if text else None
 
+    model = line.get("model", GLOBAL_MODEL)
+    if not model:
+        raise ValueError("a line does not say which model it scores")
     return CaseRow(
         case=line["case"],
         patient=line["patient"],
@@ -195,4 +198,5 @@ def _case_row(line: dict[str, str]) -> CaseRow:
         hd95_unit=line["hd95_unit"],
         nsd=optional(line["nsd"]),
         missed=bool(int(line["missed"])),
+        model=model,
     )

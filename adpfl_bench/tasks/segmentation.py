@@ -19,7 +19,7 @@ from torch.nn import functional
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.label_scheme import LabelScheme
 from adpfl_bench.metrics.functional.region import score_region
-from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.case_row import GLOBAL_MODEL, CaseRow
 from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
@@ -260,20 +260,35 @@ class SegmentationTask(LightningModule):
                         hd95_unit="mm" if spacing else "px",
                         nsd=score.nsd,
                         missed=score.missed,
+                        model=batch.get("model", GLOBAL_MODEL),
                     )
                 )
         return masks
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
-        """Mean validation Dice of the round by client and region, and over all; none if it was not validated."""
+        """Mean validation Dice of the round by client and region, and over all; none if it was not validated.
+
+        Where clients have models of their own, ``val_dice`` is the mean over the scores of these, and what the global
+        model scored beside them is ``val_dice_global``.
+        """
         groups: dict[tuple[str, str], list[float]] = {}
-        for row in self.rows:
-            for client in (row.client, ALL_CLIENTS):
-                groups.setdefault((client, "val_dice"), []).append(row.dice)
-                if len(self.regions) > 1:
-                    groups.setdefault((client, f"val_dice_{row.region}"), []).append(row.dice)
+        for name, rows in self._rows_by_metric().items():
+            for row in rows:
+                for client in (row.client, ALL_CLIENTS):
+                    groups.setdefault((client, name), []).append(row.dice)
+                    if len(self.regions) > 1:
+                        groups.setdefault((client, f"{name}_{row.region}"), []).append(row.dice)
         return [RoundMetric(client, name, float(np.mean(values))) for (client, name), values in groups.items()]
 
     def on_validation_epoch_end(self) -> None:
         """Publish the mean Dice, for the progress bar and whatever monitors it."""
-        self.log("val_dice", float(np.mean([row.dice for row in self.rows])), logger=False)
+        for name, rows in self._rows_by_metric().items():
+            self.log(name, float(np.mean([row.dice for row in rows])), logger=False)
+
+    def _rows_by_metric(self) -> dict[str, list[CaseRow]]:
+        """The scored rows by the metric that averages them."""
+        of_global = [row for row in self.rows if row.model == GLOBAL_MODEL]
+        own = [row for row in self.rows if row.model != GLOBAL_MODEL]
+        if own and of_global:
+            return {"val_dice": own, "val_dice_global": of_global}
+        return {"val_dice": own or of_global}

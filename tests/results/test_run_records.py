@@ -23,7 +23,10 @@ names = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, ma
 scores = st.floats(0, 1)
 distances = st.none() | st.floats(0, 1e6)
 case_rows = st.builds(
-    CaseRow, names, names, names, st.just("test"), names, scores, scores, distances, names, distances, st.booleans()
+    CaseRow,
+    *(names, names, names, st.just("test"), names),
+    *(scores, scores, distances, names, distances, st.booleans()),
+    model=st.just("global") | names,
 )
 
 
@@ -129,6 +132,30 @@ def test_a_case_cut_off_in_mid_line_is_not_read_as_scores(directory):
     text = directory.cases_file.read_text()
     directory.cases_file.write_text(text[: text.rindex(",px")])
     with pytest.raises(RecordError, match="cannot be read as a table of cases"):
+        directory.read_cases()
+
+
+def test_cases_of_several_models_are_kept_side_by_side(directory):
+    rows = [case_row("b", dice, model=model) for model, dice in (("south", 0.75), ("global", 0.5), ("north", 0.25))]
+    directory.write_cases(rows)
+    header, *lines = directory.cases_file.read_text().splitlines()
+    assert header.endswith(",missed,model")
+    assert [line.rpartition(",")[2] for line in lines] == ["global", "north", "south"]
+    assert {row.model: row.dice for row in directory.read_cases()} == {"south": 0.75, "global": 0.5, "north": 0.25}
+
+
+def test_cases_without_a_column_of_models_are_the_global_model_s(directory):
+    directory.write_cases([case_row("b", 0.5), case_row("a1", 0.75, hd95=None)])
+    lines = directory.cases_file.read_text().splitlines()
+    directory.cases_file.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines))
+    assert directory.read_cases() == [case_row("a1", 0.75, hd95=None), case_row("b", 0.5)]
+    assert {row.model for row in directory.read_cases()} == {"global"}
+
+
+def test_a_case_cut_off_before_its_model_is_not_read_as_the_global_model_s(directory):
+    directory.write_cases([case_row("b", 0.5, model="south")])
+    directory.cases_file.write_text(directory.cases_file.read_text()[: -len(",south\n")])
+    with pytest.raises(RecordError, match="a line does not say which model it scores"):
         directory.read_cases()
 
 

@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.errors import CheckpointError, ConfigError
+from adpfl_bench.results.case_row import CaseRow
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
@@ -96,6 +97,44 @@ def test_rows_of_validation_and_test(toy_task, toy_data, fit):
     native = data.evaluation_case(data.clients[0].test[0], native=True)["label"]
     (masks,) = trainer.predict(task, datamodule=data)[:1]
     assert masks[0].shape == native.shape == (1, 16, 16)
+
+
+def row(client, dice, model, region="lesion"):
+    return CaseRow("case", "patient", client, "validation", region, dice, 0.5, None, "px", None, False, model)
+
+
+def by_metric(task):
+    return {(m.client, m.name): m.value for m in task.round_metrics(None)}
+
+
+def test_a_row_names_the_model_that_made_it(toy_task):
+    task = toy_task()
+    task.network = Fixed(torch.ones(1, 1, 2, 2))
+    batch = {"image": torch.zeros(1), "label": [torch.ones(1, 2, 2)], "spacing": [None]}
+    batch |= {"case": ["c"], "patient": ["p"], "client": "bay", "split": "test"}
+    task._score(batch, surface=True)
+    task._score({**batch, "model": "alps"}, surface=True)
+    assert [(row.client, row.model) for row in task.rows] == [("bay", "global"), ("bay", "alps")]
+
+
+def test_validation_dice_is_of_the_clients_own_models_where_they_are_scored(toy_task):
+    task = toy_task()
+    own = [row("alps", 0.5, "alps"), row("alps", 0.75, "bay"), row("bay", 0.25, "bay")]
+    task.rows = own
+    assert by_metric(task) == {
+        ("all", "val_dice"): 0.5,
+        ("alps", "val_dice"): 0.625,
+        ("bay", "val_dice"): 0.25,
+    }
+    task.rows = [row("alps", 1.0, "global"), row("bay", 0.5, "global"), *own]
+    assert by_metric(task) == {
+        ("all", "val_dice_global"): 0.75,
+        ("alps", "val_dice_global"): 1.0,
+        ("bay", "val_dice_global"): 0.5,
+        ("all", "val_dice"): 0.5,
+        ("alps", "val_dice"): 0.625,
+        ("bay", "val_dice"): 0.25,
+    }
 
 
 def test_init_from_starts_with_the_weights_of_a_checkpoint(tmp_path):
