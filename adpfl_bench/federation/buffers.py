@@ -1,11 +1,25 @@
-"""What happens to a network's buffers (running statistics) in a federation."""
+"""What happens to a network's buffers (running statistics) in a federation.
+
+The calls of a round::
+
+    buffers = FederatedBuffers(module, policy, aggregator=None)   # the server's aggregator, or one of its kind
+    buffers.begin_round(weights)                                  # dict by client; the weights sum to one
+    buffers.load_for(client, module)                              # before a client's local steps ...
+    buffers.collect_from(client, module)                          # ... and after them
+    buffers.finish_round(module)
+    buffers.load_global(module)                                   # where a client's were loaded to score its cases
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from adpfl_bench.federation.aggregation import WeightedMean
+from adpfl_bench.federation.aggregator import Aggregator
 
 BufferPolicy = Literal["average", "local", "reset"]
 
@@ -13,7 +27,10 @@ BufferPolicy = Literal["average", "local", "reset"]
 class FederatedBuffers:
     """Applies one declared policy to the persistent buffers of a network.
 
-    * ``average``: a client starts from the server's buffers and sends its own; the server averages them by weight.
+    * ``average``: a client starts from the server's buffers and sends its own; the server aggregates them as the
+      aggregator's :meth:`~adpfl_bench.federation.aggregator.Aggregator.for_buffers` says: by weight for the weighted
+      mean and FedNova, robustly for the median and the trimmed mean. Integer buffers (``num_batches_tracked``) are
+      rounded.
     * ``local``: a client's buffers never leave it. They are kept between rounds, and its cases are scored with them;
       clients that have not trained yet use the initial buffers.
     * ``reset``: a client starts every round from the initial buffers and sends none; the global model keeps the
@@ -24,15 +41,18 @@ class FederatedBuffers:
     Args:
         module: The network, holding the initial (or restored global) buffers.
         policy: One of the above.
+        aggregator: What aggregates the weights; the weighted mean unless given. It is asked for one of its kind, and
+            not used itself.
     """
 
-    def __init__(self, module: nn.Module, policy: BufferPolicy) -> None:
+    def __init__(self, module: nn.Module, policy: BufferPolicy, aggregator: Aggregator | None = None) -> None:
         self.policy = policy
+        self._aggregator = (aggregator or WeightedMean()).for_buffers()
         persistent = module.state_dict(keep_vars=True)
         self._names = [name for name, _ in module.named_buffers() if name in persistent]
         self._server = self._read(module)
         self._initial = [value.clone() for value in self._server]
-        self._sums: list[Tensor] = []
+        self._open = False
         self._clients: dict[str, list[Tensor]] = {}
 
     def _read(self, module: nn.Module) -> list[Tensor]:
@@ -45,6 +65,19 @@ class FederatedBuffers:
             for name, value in zip(self._names, values, strict=True):
                 buffers[name].copy_(value)
 
+    def begin_round(self, weights: Mapping[str, float]) -> None:
+        """Prepare for the buffers of a round's participants.
+
+        Args:
+            weights: Share of each client that will send; they sum to one. Empty when nobody sends.
+
+        Raises:
+            ConfigError: The aggregator cannot work with these participants.
+        """
+        self._open = self.policy == "average" and bool(self._names) and bool(weights)
+        if self._open:
+            self._aggregator.begin_round(weights, dict.fromkeys(weights, 1))
+
     def load_for(self, client: str, module: nn.Module) -> None:
         """Put the buffers that ``client`` trains (or is scored) with into ``module``."""
         if self.policy == "average":
@@ -54,31 +87,40 @@ class FederatedBuffers:
         else:
             self._write(module, self._initial)
 
-    def collect_from(self, client: str, module: nn.Module, weight: float) -> None:
+    def load_global(self, module: nn.Module) -> None:
+        """Put the global model's buffers into ``module``."""
+        self._write(module, self._server)
+
+    def collect_from(self, client: str, module: nn.Module) -> None:
         """Take over ``client``'s buffers after its local steps.
 
         Args:
-            client: Name of the client.
+            client: Name of a participant of the round.
             module: The network as the client leaves it.
-            weight: The client's share of the round's total weight.
+
+        Raises:
+            BenchError: The client takes no part in the round, or has sent already.
         """
         if not self._names:
             return
         if self.policy == "average":
-            values = [value.double() * weight for value in self._read(module)]
-            self._sums = [a + b for a, b in zip(self._sums, values, strict=True)] if self._sums else values
+            self._aggregator.receive(client, [value.double() for value in self._read(module)])
         elif self.policy == "local":
             self._clients[client] = [value.cpu() for value in self._read(module)]
 
     def finish_round(self, module: nn.Module) -> None:
-        """Average what was collected, if the policy says so, and put the global model's buffers into ``module``."""
-        if self.policy == "average" and self._sums:
+        """Aggregate what was collected, if the policy says so, and put the global model's buffers into ``module``.
+
+        Raises:
+            BenchError: A participant's buffers were not collected.
+        """
+        if self._open:
             self._server = [
-                total.to(old.dtype) if old.is_floating_point() else total.round().to(old.dtype)
-                for total, old in zip(self._sums, self._server, strict=True)
+                value.to(old.dtype) if old.is_floating_point() else value.round().to(old.dtype)
+                for value, old in zip(self._aggregator.finish_round(), self._server, strict=True)
             ]
-            self._sums = []
-        self._write(module, self._server)
+            self._open = False
+        self.load_global(module)
 
     def state_dict(self) -> dict[str, Any]:
         """State for a checkpoint: the initial buffers and those of the clients (on the CPU)."""

@@ -1,13 +1,27 @@
-"""The server: global weights, the running sum of client deltas, and the server optimizer."""
+"""The server: global weights, what it makes of client deltas, and the server optimizer.
+
+The calls of a round::
+
+    server = Server(parameters, optimizer=sgd, aggregator=None)       # parameters: the shared ones, held by the network
+    server.begin_round(weights, local_steps, momentum=0.0)            # dicts by client; the weights sum to one
+    server.send()                                                     # before a client's local steps ...
+    norm = server.receive(client, server.delta())                     # ... and after them
+    server.finish_round()
+    server.global_weights                                             # same order as `parameters`; not to be changed
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.aggregation import WeightedMean
+from adpfl_bench.federation.aggregator import Aggregator
 
 ServerOptimizer = Callable[[Iterable[Tensor]], Optimizer]
 
@@ -18,32 +32,67 @@ def sgd(parameters: Iterable[Tensor]) -> Optimizer:
 
 
 def describe_optimizer(optimizer: ServerOptimizer) -> dict[str, Any]:
-    """Name an optimizer's class and settings, as plain values for a record."""
+    """Name an optimizer's class and settings, as plain values for a record; a pair of betas is a list."""
     made = optimizer([nn.Parameter(torch.zeros(1))])
-    plain = {key: value for key, value in made.defaults.items() if isinstance(value, bool | int | float | str)}
-    return {"class": type(made).__name__, **plain}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in made.defaults.items()}
+    kept = {key: value for key, value in plain.items() if isinstance(value, bool | int | float | str | list)}
+    return {"class": type(made).__name__, **kept}
 
 
 class Server:
-    """Averages client deltas and applies the average as a pseudo-gradient.
+    """Aggregates client deltas and applies the aggregate as a pseudo-gradient.
 
-    With weights ``p_k`` that sum to one, the pseudo-gradient of a round is ``-sum_k p_k (w_k - w)``; a torch optimizer
-    takes one step on it (Reddi et al. 2021, arXiv 2003.00295, Algorithm 1). ``SGD(lr=1)`` is FedAvg (McMahan et al.
-    2017, arXiv 1602.05629).
+    The pseudo-gradient of a round is the negative aggregate, ``-sum_k p_k (w_k - w)`` with the weighted mean; a torch
+    optimizer takes one step on it (Reddi et al. 2021, arXiv 2003.00295, Algorithm 1). ``SGD(lr=1)`` is FedAvg (McMahan
+    et al. 2017, arXiv 1602.05629); others are in :mod:`~adpfl_bench.federation.server_optimizers`.
 
-    Memory is three copies of the trainable weights (global, sum of deltas, one temporary), whatever the number of
-    clients.
+    Memory is three copies of the shared weights (global, sum of deltas, one temporary) whatever the number of clients,
+    where the aggregator keeps a running sum.
 
     Args:
-        module: The network, holding the global weights.
+        parameters: What the clients share, as the network holds it: trained in place, and overwritten by :meth:`send`
+            and :meth:`finish_round`. They hold the global weights now.
         optimizer: Makes the server optimizer from its parameters.
+        aggregator: Makes one delta out of the clients'; the weighted mean unless given.
+
+    Raises:
+        ConfigError: There are no parameters.
     """
 
-    def __init__(self, module: nn.Module, optimizer: ServerOptimizer = sgd) -> None:
-        self._local: list[Tensor] = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    def __init__(
+        self, parameters: Sequence[Tensor], optimizer: ServerOptimizer = sgd, aggregator: Aggregator | None = None
+    ) -> None:
+        if not parameters:
+            raise ConfigError(
+                "The server expects parameters that the clients share, but there are none; share at least one that is"
+                " trained."
+            )
+        self._local: list[Tensor] = list(parameters)
         self._global: list[Tensor] = [nn.Parameter(parameter.detach().clone()) for parameter in self._local]
-        self._delta_sum = [torch.zeros_like(parameter) for parameter in self._global]
+        self.aggregator = aggregator or WeightedMean()
+        self._participants = 0
         self.optimizer = optimizer(self._global)
+
+    @property
+    def global_weights(self) -> Sequence[Tensor]:
+        """The global weights, in the order of the parameters; the server's own, not to be changed."""
+        return self._global
+
+    def begin_round(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float = 0.0) -> None:
+        """Prepare for what the participants of a round will send.
+
+        Args:
+            weights: Share of each client that will send; they sum to one. Empty for a round in which nobody sends
+                (personal models alone are trained): it leaves the global weights and the optimizer as they are.
+            local_steps: Number of local steps that each of them makes in the round.
+            momentum: Momentum of their local SGD; 0 for plain SGD and for adaptive local optimizers.
+
+        Raises:
+            ConfigError: The aggregator cannot work with these participants.
+        """
+        self._participants = len(weights)
+        if weights:
+            self.aggregator.begin_round(weights, local_steps, momentum)
 
     @torch.no_grad()
     def send(self) -> None:
@@ -56,28 +105,36 @@ class Server:
         return list(torch._foreach_sub(self._local, self._global))
 
     @torch.no_grad()
-    def receive(self, delta: list[Tensor], weight: float) -> float:
-        """Add a client's delta to the running sum.
+    def receive(self, client: str, delta: list[Tensor]) -> float:
+        """Take in a client's delta.
 
         Args:
-            delta: What the client sends.
-            weight: The client's share of the round's total weight.
+            client: Name of a participant of the round.
+            delta: What it sends.
 
         Returns:
             The L2 norm of the delta; infinite or NaN when the client diverged.
+
+        Raises:
+            BenchError: The client takes no part in the round, or has sent already.
         """
-        torch._foreach_add_(self._delta_sum, delta, alpha=weight)
+        self.aggregator.receive(client, delta)
         return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
 
     def finish_round(self) -> None:
-        """Step the server optimizer on the pseudo-gradient and write the new global weights into the network."""
-        torch._foreach_neg_(self._delta_sum)
-        for parameter, gradient in zip(self._global, self._delta_sum, strict=True):
-            parameter.grad = gradient
-        self.optimizer.step()
-        for parameter in self._global:
-            parameter.grad = None
-        torch._foreach_zero_(self._delta_sum)
+        """Step the server optimizer on the pseudo-gradient and write the new global weights into the network.
+
+        Raises:
+            BenchError: A participant has not sent anything.
+        """
+        if self._participants:
+            gradients = self.aggregator.finish_round()
+            torch._foreach_neg_(gradients)
+            for parameter, gradient in zip(self._global, gradients, strict=True):
+                parameter.grad = gradient
+            self.optimizer.step()
+            for parameter in self._global:
+                parameter.grad = None
         self.send()
 
     def state_dict(self) -> dict[str, Any]:

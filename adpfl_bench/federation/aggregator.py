@@ -1,0 +1,105 @@
+"""What turns the deltas of a round's participants into one aggregate.
+
+The calls of a round, by :class:`~adpfl_bench.federation.server.Server` or
+:class:`~adpfl_bench.federation.buffers.FederatedBuffers`::
+
+    aggregator.begin_round(weights, local_steps, momentum=0.0)   # dicts by client; the weights sum to one
+    aggregator.receive(client, delta)                            # once for each client of `weights`, in any order
+    aggregate = aggregator.finish_round()                        # tensors of the deltas' shapes, the caller's to change
+
+Before any training, ``aggregator.check_participants(count)`` says whether rounds of so many participants can be
+aggregated. ``aggregator.for_buffers()`` makes what averages buffers, ``aggregator.describe()`` is for a record.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from adpfl_bench.errors import BenchError, ConfigError
+
+
+class Aggregator(ABC):
+    """Makes one aggregate out of the deltas of a round's participants.
+
+    A subclass says what happens in :meth:`_begin`, :meth:`_add` and :meth:`_combine`; that every participant sends
+    exactly once is checked here.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: set[str] = set()
+
+    def begin_round(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float = 0.0) -> None:
+        """Forget what was received before, and prepare for a round.
+
+        Args:
+            weights: Share of each participant of the round; they sum to one.
+            local_steps: Number of local steps that each participant makes in the round.
+            momentum: Momentum of the local SGD; 0 for plain SGD and for adaptive local optimizers.
+
+        Raises:
+            ConfigError: The round cannot be aggregated in this way.
+            BenchError: The weights do not sum to one.
+        """
+        self.check_participants(len(weights))
+        if not math.isclose(sum(weights.values()), 1, abs_tol=1e-6):
+            raise BenchError(f"Aggregation weights must sum to 1, but they sum to {sum(weights.values())}.")
+        self._waiting = set(weights)
+        self._begin(weights, local_steps, momentum)
+
+    def receive(self, client: str, delta: list[Tensor]) -> None:
+        """Take in what ``client`` sends.
+
+        Args:
+            client: Name of a participant of the round.
+            delta: Its tensors, of the same shapes for all clients. They are neither changed nor kept.
+
+        Raises:
+            BenchError: The client is no participant of the round, or has sent already.
+        """
+        if client not in self._waiting:
+            raise BenchError(f"Client {client} sent a delta, but it takes no part in this round or has sent already.")
+        self._waiting.remove(client)
+        self._add(client, delta)
+
+    def finish_round(self) -> list[Tensor]:
+        """The aggregate of the round, on the device and in the type of the deltas; it is the caller's to change.
+
+        Raises:
+            BenchError: A participant has not sent anything.
+        """
+        if self._waiting:
+            raise BenchError(
+                f"The round cannot end before these clients have sent: {', '.join(sorted(self._waiting))}."
+            )
+        return self._combine()
+
+    def check_participants(self, count: int) -> None:
+        """Say whether a round of ``count`` participants can be aggregated.
+
+        Raises:
+            ConfigError: It cannot.
+        """
+        if count < 1:
+            raise ConfigError("A round needs at least one participant to aggregate, but it has none.")
+
+    @abstractmethod
+    def for_buffers(self) -> Aggregator:
+        """A new aggregator for the buffers (running statistics) that go with these weights."""
+
+    def describe(self) -> dict[str, Any]:
+        """Class and settings as plain values, for a record."""
+        return {"class": type(self).__name__}
+
+    @abstractmethod
+    def _begin(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float) -> None: ...
+
+    @abstractmethod
+    def _add(self, client: str, delta: list[Tensor]) -> None: ...
+
+    @abstractmethod
+    def _combine(self) -> list[Tensor]: ...
