@@ -52,7 +52,7 @@ class FederatedBuffers:
         self._names = [name for name, _ in module.named_buffers() if name in persistent]
         self._server = self._read(module)
         self._initial = [value.clone() for value in self._server]
-        self._open = False
+        self._averages = policy == "average" and bool(self._names)
         self._clients: dict[str, list[Tensor]] = {}
 
     def _read(self, module: nn.Module) -> list[Tensor]:
@@ -69,13 +69,12 @@ class FederatedBuffers:
         """Prepare for the buffers of a round's participants.
 
         Args:
-            weights: Share of each client that will send; they sum to one. Empty when nobody sends.
+            weights: Share of each client that will send; they sum to one.
 
         Raises:
             ConfigError: The aggregator cannot work with these participants.
         """
-        self._open = self.policy == "average" and bool(self._names) and bool(weights)
-        if self._open:
+        if self._averages:
             self._aggregator.begin_round(weights, dict.fromkeys(weights, 1))
 
     def load_for(self, client: str, module: nn.Module) -> None:
@@ -101,11 +100,9 @@ class FederatedBuffers:
         Raises:
             BenchError: The client takes no part in the round, or has sent already.
         """
-        if not self._names:
-            return
-        if self.policy == "average":
+        if self._averages:
             self._aggregator.receive(client, [value.double() for value in self._read(module)])
-        elif self.policy == "local":
+        elif self.policy == "local" and self._names:
             self._clients[client] = [value.cpu() for value in self._read(module)]
 
     def finish_round(self, module: nn.Module) -> None:
@@ -114,12 +111,11 @@ class FederatedBuffers:
         Raises:
             BenchError: A participant's buffers were not collected.
         """
-        if self._open:
+        if self._averages:
             self._server = [
                 value.to(old.dtype) if old.is_floating_point() else value.round().to(old.dtype)
                 for value, old in zip(self._aggregator.finish_round(), self._server, strict=True)
             ]
-            self._open = False
         self.load_global(module)
 
     def state_dict(self) -> dict[str, Any]:

@@ -70,7 +70,6 @@ class Server:
         self._local: list[Tensor] = list(parameters)
         self._global: list[Tensor] = [nn.Parameter(parameter.detach().clone()) for parameter in self._local]
         self.aggregator = aggregator or WeightedMean()
-        self._participants = 0
         self.optimizer = optimizer(self._global)
 
     @property
@@ -82,17 +81,14 @@ class Server:
         """Prepare for what the participants of a round will send.
 
         Args:
-            weights: Share of each client that will send; they sum to one. Empty for a round in which nobody sends
-                (personal models alone are trained): it leaves the global weights and the optimizer as they are.
+            weights: Share of each client that will send; they sum to one.
             local_steps: Number of local steps that each of them makes in the round.
             momentum: Momentum of their local SGD; 0 for plain SGD and for adaptive local optimizers.
 
         Raises:
             ConfigError: The aggregator cannot work with these participants.
         """
-        self._participants = len(weights)
-        if weights:
-            self.aggregator.begin_round(weights, local_steps, momentum)
+        self.aggregator.begin_round(weights, local_steps, momentum)
 
     @torch.no_grad()
     def send(self) -> None:
@@ -127,14 +123,13 @@ class Server:
         Raises:
             BenchError: A participant has not sent anything.
         """
-        if self._participants:
-            gradients = self.aggregator.finish_round()
-            torch._foreach_neg_(gradients)
-            for parameter, gradient in zip(self._global, gradients, strict=True):
-                parameter.grad = gradient
-            self.optimizer.step()
-            for parameter in self._global:
-                parameter.grad = None
+        gradients = self.aggregator.finish_round()
+        torch._foreach_neg_(gradients)
+        for parameter, gradient in zip(self._global, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimizer.step()
+        for parameter in self._global:
+            parameter.grad = None
         self.send()
 
     def state_dict(self) -> dict[str, Any]:
