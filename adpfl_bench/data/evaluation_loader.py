@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from adpfl_bench.data.case import Case, Client
 
 SplitName = Literal["train", "validation", "test"]
+ModelScope = Literal["global", "own", "everyone", "global and own", "global and everyone"]
 
 
 class EvaluationCases(Dataset[dict[str, Any]]):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
 from adpfl_bench.seeding import derive_seed, numpy_generator
 
 
@@ -24,9 +24,10 @@ class LocalStep(NamedTuple):
 
     Attributes:
         client: Name of the client.
-        local_epoch: The client's pass over its records in this round, counted from 0. Batches do not straddle passes,
-            so a record is in at most one batch of a pass.
-        last: Whether this is the client's last step of the round.
+        local_epoch: The client's pass over its records in this round, counted from 0 and on through its turns. Batches
+            do not straddle passes, so a record is in at most one batch of a pass.
+        turn: What the client trains: the global model or its own.
+        last: Whether this is the last step of the client's turn.
         keys: The batch's records, those of one unit side by side; none where Poisson sampling drew none.
         units: Unit of each record, counted from 0 within the batch.
         planned_units: Number of units of the step, expected where they are sampled: a public number.
@@ -37,6 +38,7 @@ class LocalStep(NamedTuple):
 
     client: str
     local_epoch: int
+    turn: Turn
     last: bool
     keys: list[RecordKey]
     units: list[int]
@@ -54,7 +56,7 @@ def plan_round(
     patients: Mapping[int, str] | None = None,
     poisson: bool = False,
 ) -> list[LocalStep]:
-    """Plan every participant's local steps of a round.
+    """Plan every participant's local steps of a round, turn after turn.
 
     The units of a client are its records or, when ``patients`` are given, its patients with all their records. A pass
     visits them in an order drawn from (seed, round, client, pass) or, under Poisson sampling, draws each of them
@@ -70,18 +72,21 @@ def plan_round(
         poisson: Whether units are sampled.
 
     Returns:
-        The steps, client after client.
+        The steps, client after client and turn after turn.
     """
-    steps = []
-    for client in schedule.participants(round_index, list(records)):
-        own = records[client]
+    steps: list[LocalStep] = []
+    passes_done: dict[str, int] = {}
+    for visit in schedule.visits(round_index, list(records)):
+        client, own = visit.client, records[visit.client]
         members = group_records(own, patients)
-        count = schedule.steps(len(members), batch_size)
+        count = visit.steps(len(members), batch_size)
         batches_per_pass = -(-len(members) // batch_size)
         divisor = min(batch_size, len(members))
+        first_pass = passes_done.get(client, 0)
+        passes_done[client] = first_pass + -(-count // batches_per_pass)
         for step in range(count):
-            local_epoch, position = divmod(step, batches_per_pass)
-            purpose = (round_index, client, local_epoch)
+            index, position = divmod(step, batches_per_pass)
+            purpose = (round_index, client, first_pass + index)
             if poisson:
                 drawn = numpy_generator(schedule.seed, "poisson", *purpose, position).random(len(members))
                 batch = [i for i, chance in enumerate(drawn) if chance < divisor / len(members)]
@@ -97,13 +102,14 @@ def plan_round(
             steps.append(
                 LocalStep(
                     client,
-                    local_epoch,
+                    first_pass + index,
+                    visit.turn,
                     step == count - 1,
                     keys,
                     units=[unit for unit, _ in places],
                     planned_units=divisor if poisson else len(batch),
                     divisor=divisor,
-                    pass_steps=min(batches_per_pass, count - local_epoch * batches_per_pass),
+                    pass_steps=min(batches_per_pass, count - index * batches_per_pass),
                     sampling_rate=divisor / len(members) if poisson else 1.0,
                 )
             )
@@ -121,7 +127,7 @@ def group_records(records: Sequence[int], patients: Mapping[int, str] | None) ->
 
 
 class RoundLoader:
-    """Brings the batches of one round; each says whose it is and whether it is its client's last.
+    """Brings the batches of one round; each says whose it is and whether it is its turn's last.
 
     A batch is a dictionary with ``image`` [B, C, *spatial], ``label`` [B, R, *spatial], ``units`` [B] and the other
     fields of its :class:`LocalStep` by name, and ``round``. B is 0 where Poisson sampling drew nobody.

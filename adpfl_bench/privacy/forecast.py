@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
 from adpfl_bench.privacy.calibration import affordable_rounds
 from adpfl_bench.privacy.ledger import Release
@@ -59,7 +60,7 @@ class Forecast:
     noise_multiplier: float
     delta: float
     threshold: Threshold
-    _turns: list[dict[str, int]] = field(default_factory=list, init=False, repr=False, compare=False)
+    _turns: _Turns = field(default_factory=lambda: _Turns(), init=False, repr=False, compare=False)
 
     def rows(self) -> list[ClientRound]:
         """Account for every client after every round, rounds first.
@@ -67,11 +68,11 @@ class Forecast:
         Where that would be more than 3000 epsilons, whose computation takes up to 50 ms each, rounds in between are
         left out evenly; the first and the last never are.
         """
-        stride = -(-self.schedule.rounds * len(self.units) // _MOST_EPSILONS)
+        stride = -(-self.schedule.total_rounds * len(self.units) // _MOST_EPSILONS)
         rows = []
         ledgers = self.plan.events_by_round(self.noise_multiplier, self.schedule, self.units)
         for index, ledger in enumerate(ledgers):
-            if index % stride and index != self.schedule.rounds - 1:
+            if index % stride and index != self.schedule.total_rounds - 1:
                 continue
             present = self.schedule.participants(index, list(self.units))
             for client, events in sorted(ledger.items()):
@@ -117,31 +118,42 @@ class Forecast:
     def affordable(self, epsilon: float) -> int:
         """The number of rounds that a budget affords at the planned noise; :data:`MOST_ROUNDS` stands for more.
 
-        Who takes part in rounds after the planned ones is drawn as in the planned ones.
+        Who takes part in rounds after the planned ones is drawn as in the planned ones. Fine-tuning, where it is
+        planned, follows the last of them.
 
         Raises:
             ConfigError: The budget is not positive.
         """
-        turn = {
-            client: self.plan.turn_events(
-                self.noise_multiplier, count, self.schedule.steps(count, self.plan.units_per_step)
-            )
-            for client, count in self.units.items()
-        }
 
-        def planned(rounds: int) -> list[dict[Release, int]]:
-            turns = self._turns_after(rounds)
-            return [{release: n * turns[client] for release, n in events.items()} for client, events in turn.items()]
+        def planned(rounds: int) -> Iterable[Mapping[Release, int]]:
+            return self.plan.events(self.noise_multiplier, self.units, self._visits_in(rounds)).values()
 
         return affordable_rounds(planned, epsilon, self.delta, MOST_ROUNDS)
 
-    def _turns_after(self, rounds: int) -> Mapping[str, int]:
-        names = list(self.units)
-        if len(self.schedule.participants(0, names)) == len(names):
-            return dict.fromkeys(names, rounds)
-        while len(self._turns) < rounds:
-            turns = dict(self._turns[-1]) if self._turns else dict.fromkeys(names, 0)
-            for client in self.schedule.participants(len(self._turns), names):
-                turns[client] += 1
-            self._turns.append(turns)
-        return self._turns[rounds - 1]
+    def _visits_in(self, rounds: int) -> Mapping[Visit, int]:
+        """How often each turn is made in this many rounds and the fine-tuning after them."""
+        names, schedule = list(self.units), replace(self.schedule, fine_tuning_epochs=0)
+        everyone = len(schedule.drawn(0, names)) == len(names)
+        if everyone and not schedule.dropout and not schedule.straggling:
+            visits = dict.fromkeys(schedule.visits(0, names), rounds)
+        else:
+            visits = self._turns.count(schedule, names, rounds)
+        if self.schedule.fine_tuning_epochs:
+            visits.update(dict.fromkeys(self.schedule.visits(self.schedule.rounds, names), 1))
+        return visits
+
+
+class _Turns:
+    """The rounds in which each turn is made, drawn as far as they are asked for."""
+
+    def __init__(self) -> None:
+        self._drawn = 0
+        self._rounds: dict[Visit, list[int]] = {}
+
+    def count(self, schedule: RoundSchedule, names: Sequence[str], rounds: int) -> dict[Visit, int]:
+        """Count how often each turn is made in the first rounds."""
+        for index in range(self._drawn, rounds):
+            for visit in schedule.visits(index, names):
+                self._rounds.setdefault(visit, []).append(index)
+        self._drawn = max(self._drawn, rounds)
+        return {visit: bisect_left(made, rounds) for visit, made in self._rounds.items()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
 from adpfl_bench.privacy.calibration import solve_noise_multiplier
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import Mechanism
@@ -28,7 +29,9 @@ class ReleasePlan:
     * ``batch``: a record is in one batch of each pass, and moves it by up to 2C.
     * ``record`` and ``patient``: a unit is in one batch of each pass, and moves the sum by up to C. Under Poisson
       sampling every step is a release that it may be in.
-    * ``client``: one release for each turn.
+    * ``client``: one release for each shared turn; what is trained in a personal one stays with the client.
+
+    Personal turns release what shared ones do: every local step is made private, and the model is what is protected.
 
     Attributes:
         unit: The privacy unit; not ``none``.
@@ -56,43 +59,55 @@ class ReleasePlan:
             return self.mechanism.event(noise_multiplier, sampling_rate=sampling_rate), steps
         return self.mechanism.event(noise_multiplier), 1
 
-    def turn_events(self, noise_multiplier: float, units: int, steps: int) -> Mapping[Release, int]:
-        """The ledger's entries for a client's turn in a round.
+    def visit_events(self, noise_multiplier: float, units: int, visit: Visit) -> Mapping[Release, int]:
+        """The ledger's entries for one turn of a client in a round.
 
         Args:
             noise_multiplier: z.
             units: Number of units of the client.
-            steps: Number of local steps of its turn.
+            visit: The turn.
         """
+        if self.unit == "client":
+            return {self.pass_event(noise_multiplier, 1.0, 1)[0]: 1} if visit.turn == "shared" else {}
+        steps = visit.steps(units, self.units_per_step)
         steps_per_pass = -(-units // self.units_per_step)
         rate = min(1.0, self.units_per_step / units)
         events: dict[Release, int] = {}
-        passes = 1 if self.unit == "client" else -(-steps // steps_per_pass)
-        for index in range(passes):
-            event, count = self.pass_event(noise_multiplier, rate, min(steps_per_pass, steps - index * steps_per_pass))
+        for done in range(0, steps, steps_per_pass):
+            event, count = self.pass_event(noise_multiplier, rate, min(steps_per_pass, steps - done))
             events[event] = events.get(event, 0) + count
         return events
+
+    def events(
+        self, noise_multiplier: float, units: Mapping[str, int], visits: Mapping[Visit, int]
+    ) -> Mapping[str, Mapping[Release, int]]:
+        """All that each client releases in the given turns.
+
+        Args:
+            noise_multiplier: z.
+            units: Number of units by client.
+            visits: How often each turn is made.
+        """
+        ledger: dict[str, Counter[Release]] = {client: Counter() for client in units}
+        for visit, times in visits.items():
+            events = self.visit_events(noise_multiplier, units[visit.client], visit)
+            ledger[visit.client].update({event: times * count for event, count in events.items()})
+        return {client: dict(events) for client, events in ledger.items()}
 
     def events_by_round(
         self, noise_multiplier: float, schedule: RoundSchedule, units: Mapping[str, int]
     ) -> Iterator[Mapping[str, Mapping[Release, int]]]:
-        """All that each client has released after each round, round by round.
+        """All that each client has released after each round, that of fine-tuning included, round by round.
 
         Args:
             noise_multiplier: z.
             schedule: Who takes part in which round, and for how long.
             units: Number of units by client.
         """
-        turns = {
-            client: self.turn_events(noise_multiplier, count, schedule.steps(count, self.units_per_step))
-            for client, count in units.items()
-        }
-        ledger: dict[str, dict[Release, int]] = {client: {} for client in units}
-        for round_index in range(schedule.rounds):
-            for client in schedule.participants(round_index, list(units)):
-                for event, count in turns[client].items():
-                    ledger[client][event] = ledger[client].get(event, 0) + count
-            yield {client: dict(events) for client, events in ledger.items()}
+        visits: Counter[Visit] = Counter()
+        for round_index in range(schedule.total_rounds):
+            visits.update(schedule.visits(round_index, list(units)))
+            yield self.events(noise_multiplier, units, visits)
 
     def calibrate(self, epsilon: float, delta: float, schedule: RoundSchedule, units: Mapping[str, int]) -> float:
         """Solve for the noise multiplier with which the planned run spends at most ``epsilon`` in any client.
@@ -106,9 +121,10 @@ class ReleasePlan:
         Raises:
             ConfigError: No noise reaches the target.
         """
+        rounds = range(schedule.total_rounds)
+        visits = Counter(visit for index in rounds for visit in schedule.visits(index, list(units)))
 
         def planned(noise_multiplier: float) -> Iterable[Mapping[Release, int]]:
-            *_, last = self.events_by_round(noise_multiplier, schedule, units)
-            return last.values()
+            return self.events(noise_multiplier, units, visits).values()
 
         return solve_noise_multiplier(planned, epsilon, delta)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from adpfl_bench.data.case import POOLED_CLIENT
 from adpfl_bench.errors import ConfigError, RecordError
-from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.ledger import Release
@@ -93,10 +94,10 @@ def read_spent(folder: Path) -> SpentBudget:
         recorded, spent = books.ledger, books.spent
         clients = {}
         if reason is None:
-            turns = _turns(record)
-            for client in sorted({*turns, *spent.clients()}):
-                planned = turns.get(client, 0)
-                clients[client] = _account(spent.events(client), planned, privacy, record["federated"], delta)
+            visits = _visits(record)
+            for client in sorted({*visits, *spent.clients()}):
+                own = visits.get(client, Counter())
+                clients[client] = _account(spent.events(client), own, privacy, delta)
         ahead = any(spent.events(client) != recorded.events(client) for client in spent.clients())
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise RecordError(
@@ -106,45 +107,55 @@ def read_spent(folder: Path) -> SpentBudget:
     return SpentBudget(record, reason, delta, clients, ahead)
 
 
-def _turns(record: Mapping[str, Any]) -> dict[str, int]:
-    """Each client's number of turns in all planned rounds."""
-    names = list(record["data"]["clients"])
+def _visits(record: Mapping[str, Any]) -> dict[str, Counter[Visit]]:
+    """How often each client makes each of its turns in all planned rounds."""
     settings = record["federated"]
-    schedule = RoundSchedule(
-        int(settings["rounds"]),
-        int(record["seed"]),
-        float(settings.get("participation", 1.0)),
-        settings.get("clients_per_round"),
-    )
-    rounds = [schedule.participants(index, names) for index in range(schedule.rounds)]
-    return {name: sum(name in present for present in rounds) for name in names}
+    schedule = _schedule(settings, int(record["seed"]))
+    if settings.get("pooled"):
+        names = [POOLED_CLIENT]
+    else:
+        names = [name for name in record["data"]["clients"] if name not in settings.get("held_out_clients", ())]
+    visits: dict[str, Counter[Visit]] = {name: Counter() for name in names}
+    for index in range(schedule.total_rounds):
+        for visit in schedule.visits(index, names):
+            visits[visit.client][visit] += 1
+    return visits
+
+
+def _schedule(settings: Mapping[str, Any], seed: int) -> RoundSchedule:
+    """The schedule of a run record; a setting that an older record lacks had its default."""
+    stated = {field.name: settings[field.name] for field in fields(RoundSchedule) if field.name in settings}
+    return RoundSchedule(**{**stated, "seed": seed, "turns": tuple(stated.get("turns", ("shared",)))})
 
 
 def _account(
-    spent: Mapping[Release, int], turns: int, privacy: Mapping[str, Any], federated: Mapping[str, Any], delta: float
+    spent: Mapping[Release, int], visits: Mapping[Visit, int], privacy: Mapping[str, Any], delta: float
 ) -> SpentClient:
-    end: float | None = 0.0 if turns == 0 else None
-    by_turn = {release: _by_turn(release, privacy, federated) for release in spent}
-    if spent and None not in by_turn.values():
-        planned = {release: max((by_turn[release] or 0) * turns, count) for release, count in spent.items()}
+    releasing = [visit for visit in visits if privacy["unit"] != "client" or visit.turn == "shared"]
+    end: float | None = None if releasing else 0.0
+    by_end = {release: _by_end(release, visits, privacy) for release in spent}
+    if spent and None not in by_end.values():
+        planned = {release: max(by_end[release] or 0, count) for release, count in spent.items()}
         end = client_epsilon(planned, delta)
     name = accountant(spent, delta) if spent else ""
     return SpentClient(sum(spent.values()), client_epsilon(spent, delta), end, name)
 
 
-def _by_turn(release: Release, privacy: Mapping[str, Any], federated: Mapping[str, Any]) -> int | None:
-    """How often a turn of a client makes a release, as far as the record says: the same in each of its turns.
+def _by_end(release: Release, visits: Mapping[Visit, int], privacy: Mapping[str, Any]) -> int | None:
+    """How often a client makes a release in its turns, as far as the record says.
 
-    A sampling rate tells the client's number of units, and so its steps.
+    A sampling rate tells the client's number of units, and so its steps. Without sampling each pass releases once; how
+    many passes a stated number of steps makes, the record does not say.
     """
     if privacy["unit"] == "client":
-        return 1
-    passes, steps = int(federated.get("local_epochs", 1)), federated.get("local_steps")
-    if privacy.get("sampling") == "poisson":
-        if steps:
-            return int(steps)
-        if release.sampling_rate == 1:
-            return passes
-        per_step = privacy.get("units_per_step")
-        return passes * math.ceil(round(per_step / release.sampling_rate) / per_step) if per_step else None
-    return None if steps else passes
+        return sum(times for visit, times in visits.items() if visit.turn == "shared")
+    units, per_step = 1, 1  # one step makes one pass
+    if privacy.get("sampling") != "poisson":
+        if any(visit.step_limit for visit in visits):
+            return None
+    elif release.sampling_rate < 1 and not all(visit.step_limit for visit in visits):
+        if not privacy.get("units_per_step"):
+            return None
+        per_step = int(privacy["units_per_step"])
+        units = round(per_step / release.sampling_rate)
+    return sum(times * visit.steps(units, per_step) for visit, times in visits.items())

@@ -124,7 +124,7 @@ def test_rounds_differ_in_length(toy_data):
     data, (loop, _) = toy_data(SIZES), callbacks()
     data.setup("fit")
     lengths = {
-        sum(loop.schedule.steps(SIZES[client], 4) for client in loop.schedule.participants(index, list(SIZES)))
+        sum(visit.steps(SIZES[visit.client], 4) for visit in loop.schedule.visits(index, list(SIZES)))
         for index in range(ROUNDS)
     }
     assert len(lengths) > 2

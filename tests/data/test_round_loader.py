@@ -84,6 +84,57 @@ def test_a_plan_does_not_depend_on_who_else_takes_part(sizes, batch_size, round_
         assert alone == [step for step in together if step.client == client]
 
 
+@given(
+    sizes=SIZES,
+    batch_size=BATCH_SIZE,
+    local_epochs=st.integers(1, 3),
+    local_steps=st.none() | st.integers(1, 9),
+    straggling=st.floats(0, 1),
+    poisson=st.booleans(),
+)
+def test_a_personal_turn_follows_the_shared_one_and_counts_its_passes_on(
+    sizes, batch_size, local_epochs, local_steps, straggling, poisson
+):
+    records = records_of(sizes)
+    settings = {"local_epochs": local_epochs, "local_steps": local_steps, "straggling": straggling, "seed": 6}
+    schedule = RoundSchedule(9, **settings, turns=("shared", "personal"))
+    plan = plan_round(schedule, 2, records, batch_size, poisson=poisson)
+    shared = [step for step in plan if step.turn == "shared"]
+    assert shared == plan_round(RoundSchedule(9, **settings), 2, records, batch_size, poisson=poisson)
+    visits = schedule.visits(2, list(records))
+    assert [step.last for step in plan].count(True) == len(visits) == 2 * len(records)
+    start = 0
+    for visit in visits:
+        size = len(records[visit.client])
+        count = visit.steps(size, batch_size)
+        steps = plan[start : start + count]
+        start += count
+        assert {(step.client, step.turn) for step in steps} == {(visit.client, visit.turn)}
+        assert [step.last for step in steps] == [False] * (count - 1) + [True]
+        passes = math.ceil(count / math.ceil(size / batch_size))
+        first = passes if visit.turn == "personal" else 0
+        assert list(dict.fromkeys(step.local_epoch for step in steps)) == list(range(first, first + passes))
+        assert all(Counter(s.local_epoch for s in steps)[step.local_epoch] == step.pass_steps for step in steps)
+    assert start == len(plan)
+
+
+def test_a_personal_turn_sees_other_orders_and_augmentation():
+    plan = plan_round(RoundSchedule(9, seed=0, turns=("shared", "personal")), 0, {"a": range(30)}, 30)
+    shared, personal = (step.keys for step in plan)
+    assert {key.record for key in shared} == {key.record for key in personal}
+    assert [key.record for key in shared] != [key.record for key in personal]
+    assert not {key.seed for key in shared} & {key.seed for key in personal}
+
+
+def test_the_round_of_fine_tuning_makes_its_own_passes():
+    schedule = RoundSchedule(2, local_steps=1, clients_per_round=1, fine_tuning_epochs=3)
+    plan = plan_round(schedule, 2, {"a": range(5), "b": range(5, 8)}, 4)
+    assert [(step.client, step.turn, step.local_epoch) for step in plan] == [
+        *[("a", "personal", index // 2) for index in range(6)],
+        *[("b", "personal", index) for index in range(3)],
+    ]
+
+
 def test_a_plan_does_not_depend_on_where_a_clients_records_are_stored():
     schedule = RoundSchedule(9, seed=2)
     plans = [plan_round(schedule, 3, {"a": range(first, first + 9)}, 4) for first in (0, 100)]

@@ -1,9 +1,11 @@
 """Forecasts against ledgers that are counted by hand."""
 
 import math
+from collections import Counter
 
 import pytest
 
+from adpfl_bench.data.round_loader import plan_round
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy import forecast as forecast_file
 from adpfl_bench.privacy.accounting import client_epsilon
@@ -72,6 +74,42 @@ def test_who_stays_away_spends_nothing():
     assert forecast.final == client_epsilon({Release("GaussianMechanism", 4.0): max(turns.values())}, DELTA)
 
 
+@pytest.mark.parametrize(
+    ("unit", "sampling"), [("record", "shuffle"), ("batch", "shuffle"), ("patient", "poisson"), ("client", "shuffle")]
+)
+def test_what_is_counted_is_what_the_planned_steps_release(unit, sampling):
+    """Every turn of every round, stragglers, drop-outs and fine-tuning included, against the steps themselves."""
+    settings = {"dropout": 0.3, "straggling": 0.5, "straggler_work": 0.3, "local_epochs": 3, "seed": 5}
+    turns = {"turns": ("shared", "personal"), "fine_tuning_epochs": 2}
+    forecast = make(unit, sampling, rounds=6, participation=0.7, **settings, **turns)
+    records, start = {}, 0
+    for client, size in UNITS.items():
+        records[client] = range(start, start + size)
+        start += size
+    expected = {client: Counter() for client in UNITS}
+    turns_seen = Counter()
+    for index, found in enumerate(forecast.plan.events_by_round(4.0, forecast.schedule, UNITS)):
+        passes = Counter()
+        for step in plan_round(forecast.schedule, index, records, 4, poisson=sampling == "poisson"):
+            passes[step.client, step.local_epoch] += 1
+            turns_seen[step.turn] += step.last
+            release = {
+                "record": Release("GaussianMechanism", 4.0),
+                "batch": Release("GaussianMechanism", 4.0, 2.0),
+                "patient": Release("GaussianMechanism", 4.0, 1.0, step.sampling_rate),
+                "client": Release("GaussianMechanism", 4.0),
+            }[unit]
+            first_of_pass = passes[step.client, step.local_epoch] == 1
+            last_of_shared = step.last and step.turn == "shared"
+            counts = {"record": first_of_pass, "batch": first_of_pass, "patient": True, "client": last_of_shared}
+            expected[step.client][release] += counts[unit]
+        assert found == {client: dict(+events) for client, events in expected.items()}
+    assert index == 6
+    assert turns_seen["personal"] == turns_seen["shared"] + len(UNITS)
+    assert forecast.rows()[-1].round == 7
+    assert forecast.final == max(client_epsilon(+events, DELTA) for events in expected.values())
+
+
 @pytest.mark.parametrize("target", [1.0, 4.0, 8.0])
 @pytest.mark.parametrize(
     "forecast",
@@ -87,13 +125,22 @@ def test_noise_for_a_target_reproduces_the_target(forecast, target):
     assert forecast.with_noise(0.99 * z).final > target
 
 
-@pytest.mark.parametrize("participation", [1.0, 0.4])
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {},
+        {"participation": 0.4},
+        {"straggling": 0.5, "local_epochs": 2},
+        {"dropout": 0.5},
+        {"turns": ("shared", "personal"), "fine_tuning_epochs": 2},
+        {"participation": 0.4, "fine_tuning_epochs": 2},
+    ],
+)
 @pytest.mark.parametrize("sampling", ["shuffle", "poisson"])
-def test_one_round_more_than_is_affordable_is_too_much(participation, sampling):
-    forecast = make(unit="patient", sampling=sampling, participation=participation, z=3.0)
-    rounds = forecast.affordable(4.0)
-    assert rounds > 3
-    settings = {"unit": "patient", "sampling": sampling, "participation": participation, "z": 3.0}
+def test_one_round_more_than_is_affordable_is_too_much(schedule, sampling):
+    settings = {"unit": "patient", "sampling": sampling, "z": 3.0, **schedule}
+    rounds = make(**settings).affordable(4.0)
+    assert rounds > 1
     assert make(**settings, rounds=rounds).final <= 4.0
     assert make(**settings, rounds=rounds + 1).final > 4.0
 
