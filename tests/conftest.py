@@ -134,7 +134,7 @@ def make_trainer(tmp_path):
     def make(*callbacks, **arguments):
         loops = [callback for callback in callbacks if isinstance(callback, FederatedLoop)]
         defaults = {
-            "max_epochs": loops[0].schedule.rounds if loops else 1,
+            "max_epochs": loops[0].schedule.total_rounds if loops else 1,
             "enable_checkpointing": any(isinstance(callback, ModelCheckpoint) for callback in callbacks),
             "accelerator": "cpu",
             "devices": 1,

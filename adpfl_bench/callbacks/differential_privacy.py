@@ -12,17 +12,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
+from adpfl_bench.callbacks import privacy_checks as checks
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, need_callback
-from adpfl_bench.callbacks.privacy_checks import (
-    check_delta,
-    check_method,
-    check_private_task,
-    check_private_trainer,
-    check_settings,
-    no_guarantee,
-    not_covered,
-)
 from adpfl_bench.callbacks.privacy_record import StepRelease, describe_privacy, epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.private_step import PrivateStep, not_finite, trained_gradients
 from adpfl_bench.errors import BenchError, ConfigError
@@ -96,9 +88,9 @@ class DifferentialPrivacy(Callback):
         memory_budget: float = 1024.0,
         nominal_epsilon: float | None = None,
     ) -> None:
-        check_settings(unit, sampling, delta, units_per_step, memory_budget)
+        checks.check_settings(unit, sampling, delta, units_per_step, memory_budget)
         if unit != "none":
-            check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
+            checks.check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit
         self._by_unit = unit in ("record", "patient")
         self.threshold = threshold
@@ -135,8 +127,7 @@ class DifferentialPrivacy(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Check Trainer, network and delta, and settle the noise, before anything is trained."""
         self._loop = need_callback(trainer, FederatedLoop)
-        has_buffers = any(True for _ in pl_module.buffers())
-        self._sends_buffers = has_buffers and self._loop.buffer_policy == "average"
+        self._sends_buffers = checks.sends_buffers(self._loop, pl_module)
         if stage != "fit":
             return
         datamodule = federated_data(trainer)
@@ -150,12 +141,13 @@ class DifferentialPrivacy(Callback):
         assert self.threshold is not None
         assert self.mechanism is not None
         self.books.open(Path(trainer.default_root_dir), fresh_noise=self.secure)
-        check_private_trainer(trainer)
-        check_delta(self.delta, self.unit, datamodule.unit_sizes)
+        checks.check_private_trainer(trainer)
+        checks.check_private_federation(self.unit, self._loop)
+        checks.check_delta(self.delta, self.unit, datamodule.unit_sizes)
         self.settle_noise(self._loop.schedule, datamodule.unit_sizes, datamodule.units_per_step)
-        self._not_covered = not_covered(trainer, pl_module)
+        self._not_covered = checks.not_covered(self.unit, trainer, pl_module)
         if self._by_unit:
-            task = check_private_task(pl_module)
+            task = checks.check_private_task(pl_module)
             self.private_step = PrivateStep(task, self.threshold, self.mechanism.norm, self.memory_budget * 2**20)
             task.private_step = self.private_step
         elif self.unit == "client" and self._release_delta not in self._loop.delta_hooks:
@@ -177,7 +169,7 @@ class DifferentialPrivacy(Callback):
         assert self.mechanism is not None
         self.plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
         if self.target_epsilon is not None:
-            if reason := no_guarantee(self.unit, self.threshold, self.mechanism, 1.0, self._sends_buffers):
+            if reason := checks.no_guarantee(self.unit, self.threshold, self.mechanism, 1.0, self._sends_buffers):
                 raise ConfigError(
                     f"privacy.target_epsilon is {self.target_epsilon}, but no epsilon can be accounted: {reason}. State"
                     " privacy.noise_multiplier instead."
@@ -282,7 +274,7 @@ class DifferentialPrivacy(Callback):
     def accounted(self) -> Accounted:
         """What a proof supports for everything released so far."""
         z = self.noise_multiplier or 0.0
-        if reason := no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
+        if reason := checks.no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
             return Accounted(None, self.delta, reason)
         return self.books.accounted(self.delta, self._not_covered)
 

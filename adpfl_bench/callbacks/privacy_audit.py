@@ -125,6 +125,9 @@ class PrivacyAudit(Callback):
             self._task.private_step = self._weighted_loss
         if self._privacy.unit != "none" and self._observe not in self._privacy.observers:
             self._privacy.observers.append(self._observe)
+        observers = need_callback(trainer, FederatedLoop).gradient_observers
+        if self._see_gradient not in observers:
+            observers.append(self._see_gradient)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave module and privacy as they were."""
@@ -132,6 +135,9 @@ class PrivacyAudit(Callback):
             pl_module.private_step = None
         if stage == "fit" and self._observe in self._privacy.observers:
             self._privacy.observers.remove(self._observe)
+        observers = need_callback(trainer, FederatedLoop).gradient_observers
+        if stage == "fit" and self._see_gradient in observers:
+            observers.remove(self._see_gradient)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with nothing seen.
@@ -179,10 +185,8 @@ class PrivacyAudit(Callback):
         if self._privacy.normalize and seen.threshold > 0:
             self._divisor *= seen.threshold
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Look at what the optimizer has stepped on."""
+    def _see_gradient(self) -> None:
+        """Look at what the optimizer steps on, before the client's method adds what it computes of releases."""
         if self._witness is not None:
             self._witness.used(self._gradient(), self._divisor)
 
@@ -243,8 +247,8 @@ class PrivacyAudit(Callback):
         sizes, schedule = data.unit_sizes, loop.schedule
         planned: Counter[str] = Counter()
         for round_index in range(loop.rounds_completed):
-            for client in schedule.participants(round_index, list(sizes)):
-                planned[client] += schedule.steps(sizes[client], data.units_per_step)
+            for visit in schedule.visits(round_index, list(sizes)):
+                planned[visit.client] += visit.steps(sizes[visit.client], data.units_per_step)
         events = privacy.plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
         *_, ledger = islice(events, loop.rounds_completed)
         made = {client: privacy.ledger.events(client) for client in sizes}

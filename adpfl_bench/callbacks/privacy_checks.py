@@ -10,7 +10,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import nn
 
-from adpfl_bench.callbacks.lookup import callbacks_of, need_task
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.federation_checks import model_scopes
+from adpfl_bench.callbacks.lookup import callbacks_of, need_callback, need_task
 from adpfl_bench.callbacks.trainer_checks import check_choice
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
@@ -147,11 +149,37 @@ def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
     return tuple(found)
 
 
-def not_covered(trainer: Trainer, module: LightningModule) -> tuple[str, ...]:
+def check_private_federation(unit: str, loop: FederatedLoop) -> None:
+    """Refuse a federation whose clients send, or keep, what the unit's noise does not reach.
+
+    Raises:
+        ConfigError: The unit is the client and clients do not send (only) a delta, or there are no clients.
+    """
+    reason = loop.client_method.refused_units.get(unit)
+    if reason is not None:
+        raise ConfigError(
+            f"{type(loop.client_method).__name__} cannot be combined with privacy.unit {unit}: {reason}. Use a unit"
+            " whose noise is added to the gradients, record or patient."
+        )
+    if unit == "client" and loop.pooled:
+        raise ConfigError(
+            "privacy.unit is client, but with federated.pooled there are no clients: use the unit record or patient."
+        )
+
+
+def sends_buffers(loop: FederatedLoop, module: LightningModule) -> bool:
+    """Whether running statistics of the network leave the clients."""
+    return loop.buffer_policy == "average" and "shared" in loop.schedule.turns and any(True for _ in module.buffers())
+
+
+def not_covered(unit: str, trainer: Trainer, module: LightningModule) -> tuple[str, ...]:
     """Name what a run uses private data for that no epsilon of it covers."""
     origin = getattr(module, "started_from", None)
     weights = (f"weights that started from {origin} data",) if origin not in (None, "phantom") else ()
-    return (*choices_by_validation(trainer), *weights)
+    loop = need_callback(trainer, FederatedLoop)
+    scopes = model_scopes(loop, module, fine_tuned=True)
+    own = ("the clients' own models, if they leave them",) if unit == "client" and scopes.headline != "global" else ()
+    return (*choices_by_validation(trainer), *weights, *own)
 
 
 def no_guarantee(

@@ -101,7 +101,7 @@ class RunRecorder(Callback):
             "seed": loop.schedule.seed,
             "status": "running",
             "data": federated_data(trainer).describe(),
-            "federated": loop.describe(),
+            "federated": loop.describe(pl_module),
             "privacy": _privacy(trainer).describe(),
             "rounds_completed": loop.rounds_completed,
             "model": {
@@ -164,7 +164,7 @@ class RunRecorder(Callback):
         """Write the test cases; a run whose rounds are complete is finished with that."""
         self._write_cases(trainer, pl_module)
         loop = need_callback(trainer, FederatedLoop)
-        if self._record and self._record["rounds_completed"] == loop.schedule.rounds:
+        if self._record and self._record["rounds_completed"] == loop.schedule.total_rounds:
             self._save("finished")
 
     def _write_cases(self, trainer: Trainer, pl_module: LightningModule) -> None:

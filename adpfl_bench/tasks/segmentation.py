@@ -15,6 +15,7 @@ from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim import Optimizer
 
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.label_scheme import LabelScheme
@@ -44,6 +45,8 @@ class SegmentationTask(LightningModule):
     Attributes:
         private_step: Takes the place of the mean loss where gradients are made private unit by unit: returns a loss
             whose backward pass brings the clipped sum. DifferentialPrivacy sets it.
+        change_gradients: Called with the optimizer after every callback has seen a step's gradients (and made them
+            private). FederatedLoop sets it.
         started_from: What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance.
 
     Args:
@@ -64,6 +67,7 @@ class SegmentationTask(LightningModule):
     spatial_dims: int
     in_channels: int
     private_step: Callable[[dict[str, Any]], Tensor] | None = None
+    change_gradients: Callable[[Optimizer], None] | None = None
 
     def __init__(
         self,
@@ -155,6 +159,11 @@ class SegmentationTask(LightningModule):
                 f"{type(self.network).__name__} cannot take images of {size}: {str(error).splitlines()[0]} Choose"
                 " data.patch_size (or data.image_size) so that the network's strides divide it, or fewer strides."
             ) from error
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Let a client's method change the gradients, which callbacks have made private by now."""
+        if self.change_gradients is not None:
+            self.change_gradients(optimizer)
 
     def on_train_epoch_start(self) -> None:
         """Forget the scores of the round before, in case this one is not validated."""

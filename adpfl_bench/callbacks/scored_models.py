@@ -1,0 +1,78 @@
+"""Whose model scores which cases."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from adpfl_bench.data.evaluation_loader import ModelScope
+from adpfl_bench.results.case_row import GLOBAL_MODEL
+
+
+class Scopes(NamedTuple):
+    """Which models score the cases of a run.
+
+    Attributes:
+        validation: Those of the validation cases.
+        test: Those of the test cases.
+        headline: The rows that tables score the run by: ``global``, ``own`` or ``everyone``.
+    """
+
+    validation: ModelScope
+    test: ModelScope
+    headline: str
+
+
+class ScoredModels(Callback):
+    """Puts the model that a batch asks for into the network while cases are scored, and the global one back after it.
+
+    The global model's cases come first and find it in the network; it is touched only where another one was loaded.
+    """
+
+    _in_network: str = GLOBAL_MODEL
+
+    @abstractmethod
+    def load_model(self, pl_module: LightningModule, client: str | None) -> None:
+        """Put a client's model into the network, or the global one."""
+
+    def _load(self, pl_module: LightningModule, batch: Any) -> None:
+        if batch["model"] != self._in_network:
+            self._in_network = batch["model"]
+            self.load_model(pl_module, None if self._in_network == GLOBAL_MODEL else self._in_network)
+
+    def _restore(self, pl_module: LightningModule) -> None:
+        if self._in_network != GLOBAL_MODEL:
+            self._in_network = GLOBAL_MODEL
+            self.load_model(pl_module, None)
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Load the model that scores these cases."""
+        self._load(pl_module, batch)
+
+    def on_test_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Load the model that scores these cases."""
+        self._load(pl_module, batch)
+
+    def on_predict_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        """Load the model that segments these cases."""
+        self._load(pl_module, batch)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the global model back."""
+        self._restore(pl_module)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the global model back."""
+        self._restore(pl_module)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the global model back."""
+        self._restore(pl_module)

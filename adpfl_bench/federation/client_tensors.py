@@ -1,0 +1,37 @@
+"""Tensors that clients keep between their turns, off the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+
+class ClientTensors:
+    """A list of tensors for each client that has been seen, on the CPU."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, list[Tensor]] = {}
+
+    def __contains__(self, client: str) -> bool:
+        """Whether the client has stored anything."""
+        return client in self._tensors
+
+    def save(self, client: str, tensors: Sequence[Tensor]) -> None:
+        """Store copies of a client's tensors in place of its earlier ones."""
+        self._tensors[client] = [tensor.detach().cpu().clone() for tensor in tensors]
+
+    def load(self, client: str, like: Sequence[Tensor]) -> list[Tensor] | None:
+        """A client's tensors on the device of ``like``; ``None`` where it has stored none."""
+        if client not in self._tensors:
+            return None
+        return [own.to(other.device) for own, other in zip(self._tensors[client], like, strict=True)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All clients' tensors."""
+        return dict(self._tensors)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self._tensors = {client: list(tensors) for client, tensors in state.items()}

@@ -1,0 +1,197 @@
+"""A federation between its rounds and turns: which weights are in the network, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from adpfl_bench.federation.aggregation_weights import AggregationWeights
+from adpfl_bench.federation.aggregator import Aggregator
+from adpfl_bench.federation.buffers import BufferPolicy, FederatedBuffers
+from adpfl_bench.federation.client_methods import ClientMethod, LocalWork
+from adpfl_bench.federation.client_optimizer import ClientOptimizerStates, OptimizerStatePolicy
+from adpfl_bench.federation.own_models import LocalParameters, PersonalModels, split_parameters
+from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.federation.server import Server, ServerOptimizer
+
+DeltaHook = Callable[[str, list[Tensor]], None]
+
+
+class Federation:
+    """Moves one network through the turns of a federation's clients.
+
+    The network holds the weights of whoever has its turn, and the global ones after a round. On the weights' device are
+    the global weights and the sum of deltas; what clients keep is on the CPU, and only of clients that have been seen.
+
+    Args:
+        module: The network, holding the initial (or restored global) weights.
+        method: What clients do beside plain local steps.
+        server_optimizer: Makes the server optimizer.
+        aggregator: Makes one delta of the participants'.
+        aggregation_weights: The participants' weights.
+        buffers: What happens to running statistics.
+        optimizer_state: What happens to the local optimizer's state between a client's turns.
+        local_parameters: Regular expression of parameters that stay with their client.
+
+    Raises:
+        ConfigError: ``local_parameters`` does not divide the parameters.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        method: ClientMethod,
+        server_optimizer: ServerOptimizer,
+        aggregator: Aggregator,
+        aggregation_weights: AggregationWeights,
+        buffers: BufferPolicy,
+        optimizer_state: OptimizerStatePolicy,
+        local_parameters: str | None,
+    ) -> None:
+        shared, local = split_parameters(module, local_parameters)
+        self._module = module
+        self._method = method
+        self._shared: Sequence[Tensor] = list(shared.values())
+        self._aggregation_weights = aggregation_weights
+        self._server = Server(self._shared, server_optimizer, aggregator)
+        self._buffers = FederatedBuffers(module, buffers, aggregator)
+        self._buffer_policy = buffers
+        self._local = LocalParameters(local)
+        self._personal = PersonalModels(module)
+        self._optimizers = ClientOptimizerStates(optimizer_state)
+        self._work: LocalWork | None = None
+        self._fine_tuning = False
+        self._clients = 1
+        self._shares: Mapping[str, float] = {}
+        method.reset()
+
+    def begin_round(
+        self,
+        sizes: Mapping[str, int],
+        steps: Mapping[tuple[str, Turn], int],
+        momentum: float,
+        fine_tuning: bool,
+    ) -> None:
+        """Prepare for the participants of a round.
+
+        Args:
+            sizes: Training records of every client that trains in the federation.
+            steps: Local steps of each participant's turns.
+            momentum: Momentum of the local optimizer, for methods whose weights depend on it.
+            fine_tuning: Whether clients only adapt the final model to themselves.
+        """
+        self._fine_tuning = fine_tuning
+        self._clients = len(sizes)
+        senders = {client: count for (client, turn), count in steps.items() if turn == "shared"}
+        self._shares = self._aggregation_weights.shares({client: sizes[client] for client in senders})
+        self._server.begin_round(self._shares, senders, momentum)
+        self._buffers.begin_round(self._shares)
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """The weights of the round's senders, which sum to one; empty where nobody sends."""
+        return self._shares
+
+    def begin_turn(self, client: str, turn: Turn, optimizer: Optimizer) -> None:
+        """Put the weights that a client starts from into the network, and its state into the local optimizer."""
+        self._server.send()
+        self._local.load_for(client)
+        self._buffers.load_for(client, self._module)
+        if turn == "personal" and not self._fine_tuning:
+            self._personal.load_for(client)
+            if self._buffer_policy == "reset":
+                self._buffers.load_for(client, self._module)
+        self._optimizers.load_for(_optimizer_key(client, turn), optimizer)
+        self._work = LocalWork(client, turn, self._clients, self._shared, self._server.global_weights)
+        if not self._fine_tuning:
+            self._method.on_client_start(self._work)
+
+    def change_gradients(self) -> None:
+        """Let the method change the gradients of a local step, in place."""
+        assert self._work is not None
+        if not self._fine_tuning:
+            gradients = []
+            for weight in self._shared:
+                if weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+                gradients.append(weight.grad)
+            self._method.on_gradient(self._work, gradients)
+
+    def end_turn(self, optimizer: Optimizer, hooks: Sequence[DeltaHook]) -> float:
+        """Take over what a client has trained.
+
+        Args:
+            optimizer: The local optimizer.
+            hooks: Change what the client sends, in place.
+
+        Returns:
+            The L2 norm of how far the client has moved from the global weights; infinite or NaN when it diverged.
+        """
+        assert self._work is not None
+        client, turn = self._work.client, self._work.turn
+        delta = self._server.delta()
+        if turn == "shared":
+            for hook in hooks:
+                hook(client, delta)
+            norm = self._server.receive(client, delta)
+            self._buffers.collect_from(client, self._module)
+            self._local.collect_from(client)
+        else:
+            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
+            self._personal.collect_from(client)
+        if not self._fine_tuning:
+            self._method.on_client_end(self._work)
+        self._optimizers.collect_from(_optimizer_key(client, turn), optimizer)
+        self._work = None
+        return norm
+
+    def end_round(self) -> None:
+        """Make new global weights of what was sent, if anything was, and put the global model into the network."""
+        self._server.finish_round()
+        self._buffers.finish_round(self._module)
+        if not self._fine_tuning:
+            self._method.on_round_end()
+        self.load_model(None)
+
+    def load_model(self, client: str | None) -> None:
+        """Put a client's model into the network, or the global one.
+
+        A client's model is its own where it has trained one, else the global one with the client's local parameters and
+        running statistics.
+        """
+        self._server.send()
+        if client is None:
+            self._local.load_initial()
+            self._buffers.load_global(self._module)
+        else:
+            self._local.load_for(client)
+            self._buffers.load_for(client, self._module)
+            self._personal.load_for(client)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that is not in the global weights, as plain values and CPU tensors."""
+        return {
+            "server": self._server.state_dict(),
+            "buffers": self._buffers.state_dict(),
+            "local_parameters": self._local.state_dict(),
+            "personal_models": self._personal.state_dict(),
+            "client_optimizers": self._optimizers.state_dict(),
+            "method": self._method.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`; the global weights come with the network's."""
+        self._server.load_state_dict(state["server"])
+        self._buffers.load_state_dict(state["buffers"])
+        self._local.load_state_dict(state["local_parameters"])
+        self._personal.load_state_dict(state["personal_models"])
+        self._optimizers.load_state_dict(state["client_optimizers"])
+        self._method.load_state_dict(state["method"])
+
+
+def _optimizer_key(client: str, turn: Turn) -> str:
+    return client if turn == "shared" else f"{client} ({turn})"

@@ -1,0 +1,60 @@
+"""What a round's turns looked like, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
+
+
+class RoundReport:
+    """Collects losses and how far clients have moved, turn by turn.
+
+    A number is (client, name, value); ``None`` stands for the whole federation. Names of personal turns start with
+    ``personal_``.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[tuple[str | None, str, float]] = []
+        self._losses: list[Tensor] = []
+
+    def begin(self, schedule: RoundSchedule, round_index: int, clients: list[str], learning_rate: float) -> None:
+        """Start a round, with who dropped out of it or straggles."""
+        self._losses = []
+        self._numbers = [(None, "learning_rate", learning_rate)]
+        self._numbers += [(client, "dropped_out", 1.0) for client in schedule.absent(round_index, clients)]
+        self._numbers += [(client, "straggled", 1.0) for client in schedule.stragglers(round_index, clients)]
+
+    def begin_turn(self) -> None:
+        """Forget the losses of the turn before."""
+        self._losses = []
+
+    def step(self, loss: Tensor) -> None:
+        """Note the loss of a local step."""
+        self._losses.append(loss)
+
+    @property
+    def loss(self) -> float | None:
+        """Loss of the last local step; ``None`` before a client's first."""
+        return float(self._losses[-1]) if self._losses else None
+
+    def end_turn(self, client: str, turn: Turn, norm: float) -> None:
+        """Note a turn's mean loss, and the L2 norm of how far its weights have moved from the global ones."""
+        loss = float(torch.stack(self._losses).nanmean())  # a batch that Poisson sampling left empty has none
+        prefix = "" if turn == "shared" else "personal_"
+        self._numbers += [(client, f"{prefix}train_loss", loss), (client, f"{prefix}delta_norm", norm)]
+
+    def numbers(self, shares: Mapping[str, float]) -> list[tuple[str | None, str, float]]:
+        """All numbers of the round, with the mean loss over clients.
+
+        Args:
+            shares: Weights of the clients that have sent a delta; where nobody has, all clients count alike.
+        """
+        name = "train_loss" if shares else "personal_train_loss"
+        losses = {client: value for client, key, value in self._numbers if key == name and client is not None}
+        weights = shares or dict.fromkeys(losses, 1 / max(1, len(losses)))
+        overall = sum(weights[client] * loss for client, loss in losses.items())
+        return [*self._numbers, (None, "train_loss", overall)]
