@@ -16,8 +16,8 @@ Here, with ``m_{-1} = 0`` and ``v_{-1} = tau^2``::
     x = x + lr m / (sqrt(v) + tau)
 
 ``torch.optim.Adam`` differs: it starts from ``v = 0`` and divides ``m`` by ``1 - beta1^t`` and ``v`` by ``1 - beta2^t``
-to correct their bias towards zero; the paper corrects neither. ``torch.optim.Adagrad`` knows no ``beta1``, and torch has
-no Yogi.
+to correct their bias towards zero; the paper corrects neither. ``torch.optim.Adagrad`` knows no ``beta1``, and torch
+has no Yogi.
 
 ``tau`` is the degree of adaptivity: far above the size of the deltas, steps are like those of SGD with momentum, at a
 rate between ``lr / (2 tau)`` and ``lr / tau``; far below it, all coordinates move alike. The paper recommends

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.buffers import FederatedBuffers
 
 
@@ -28,11 +29,12 @@ def buffers_of(module):
 def play_round(buffers, module, of_clients):
     """Each client starts from what the policy gives it, which is returned, and leaves the given values."""
     started = []
-    for client, (mean, count, weight) in of_clients.items():
+    buffers.begin_round({client: weight for client, (_, _, weight) in of_clients.items()})
+    for client, (mean, count, _) in of_clients.items():
         buffers.load_for(client, module)
         started.append(buffers_of(module))
         set_buffers(module, mean, count)
-        buffers.collect_from(client, module, weight)
+        buffers.collect_from(client, module)
     buffers.finish_round(module)
     return started
 
@@ -103,7 +105,29 @@ def test_a_network_without_buffers_costs_nothing():
     module = nn.Linear(2, 2)
     for policy in ("average", "local", "reset"):
         buffers = FederatedBuffers(module, policy)
+        buffers.begin_round({"a": 1.0})
         buffers.load_for("a", module)
-        buffers.collect_from("a", module, 1.0)
+        buffers.collect_from("a", module)
         buffers.finish_round(module)
         assert buffers.state_dict() == {"initial": [], "clients": {}}
+
+
+def test_the_global_ones_come_back_after_a_client_was_scored():
+    module = Network()
+    buffers = FederatedBuffers(module, "local")
+    play_round(buffers, module, {"a": (4.0, 3, 1.0)})
+    buffers.load_for("a", module)
+    assert buffers_of(module) == (4.0, 3)
+    buffers.load_global(module)
+    assert buffers_of(module) == (0.0, 0)
+
+
+def test_an_average_that_a_client_missed_is_refused():
+    module = Network()
+    buffers = FederatedBuffers(module, "average")
+    with pytest.raises(BenchError, match="Client a sent"):
+        buffers.collect_from("a", module)
+    buffers.begin_round({"a": 0.5, "b": 0.5})
+    buffers.collect_from("a", module)
+    with pytest.raises(BenchError, match="before these clients have sent: b"):
+        buffers.finish_round(module)

@@ -157,7 +157,7 @@ def test_weights_without_a_gradient_stay_and_a_closure_is_called(name):
         return loss
 
     assert optimizer.step(closure).item() == 2
-    assert float(moving.min()) > 0
+    assert moving.min().item() > 0
     assert torch.equal(still, torch.zeros(2))
     assert still not in optimizer.state
 
