@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from adpfl_bench.files import replace_file
+from adpfl_bench.results.case_row import GLOBAL_MODEL
 from adpfl_bench.results.run_directory import RunDirectory
 
 Mask = NDArray[np.bool_]
@@ -21,11 +22,12 @@ Mask = NDArray[np.bool_]
 class ExampleCases(Callback):
     """Keeps the first test cases of every client in ``examples.npz`` of the run's folder.
 
-    The file holds the arrays ``case`` and ``client`` [N], ``region`` [R], ``image`` [N, C, H, W] (as the network sees
-    it) and ``truth`` and ``prediction`` [N, R, H, W]. Of a volume it holds the axial slice with most of the truth,
-    added up over the regions, or the middle one if there is none, as radiologists look at it: the patient's front is
-    up and the right side is left. Slices of several sizes are padded to the largest. It shows patients' images: it
-    stays with the run and is not published.
+    The file holds the arrays ``case``, ``client`` and ``model`` [N], ``region`` [R], ``image`` [N, C, H, W] (as the
+    network sees it) and ``truth`` and ``prediction`` [N, R, H, W]. A case that several models score is kept with the
+    prediction of its own client's model; where there is none, of the first that scores it. Of a volume it holds the
+    axial slice with most of the truth, added up over the regions, or the middle one if there is none, as radiologists
+    look at it: the patient's front is up and the right side is left. Slices of several sizes are padded to the largest.
+    It shows patients' images: it stays with the run and is not published.
 
     Args:
         per_client: Number of cases kept of each client; 0 keeps none.
@@ -33,7 +35,7 @@ class ExampleCases(Callback):
 
     def __init__(self, per_client: int = 2) -> None:
         self.per_client = per_client
-        self._kept: dict[str, list[dict[str, Any]]] = {}
+        self._kept: dict[str, dict[str, dict[str, Any]]] = {}
         self._regions: list[str] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -50,16 +52,20 @@ class ExampleCases(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep a batch's first cases while its client still has room."""
-        kept = self._kept.setdefault(batch["client"], [])
+        """Keep a batch's first cases while its client still has room, and what its own model predicts for them."""
+        kept = self._kept.setdefault(batch["client"], {})
+        model = batch.get("model", GLOBAL_MODEL)
         grids = batch.get("grid") or [None] * len(batch["case"])
-        for index in range(min(self.per_client - len(kept), len(batch["case"]))):
+        for index, case in enumerate(batch["case"]):
+            wanted = model == batch["client"] if case in kept else len(kept) < self.per_client
+            if not wanted:
+                continue
             image = batch["image"][index].float().cpu()
             masks = (batch["label"][index].cpu(), torch.from_numpy(outputs["masks"][index]))
             truth, prediction = (_on_grid(mask, grids[index], image.shape[1:]) for mask in masks)
             pixels, truth, prediction = _plane(image.numpy(), truth, prediction)
-            names = {"case": batch["case"][index], "client": batch["client"]}
-            kept.append({**names, "image": pixels, "truth": truth, "prediction": prediction})
+            names = {"case": case, "client": batch["client"], "model": model}
+            kept[case] = {**names, "image": pixels, "truth": truth, "prediction": prediction}
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write examples.npz."""
@@ -74,7 +80,7 @@ class ExampleCases(Callback):
 
     def examples(self) -> list[dict[str, Any]]:
         """The kept cases, client after client."""
-        return [example for kept in self._kept.values() for example in kept]
+        return [example for kept in self._kept.values() for example in kept.values()]
 
 
 def _on_grid(mask: torch.Tensor, grid: Any, shape: torch.Size) -> Mask:

@@ -88,7 +88,7 @@ def draw_curves(group: Group) -> Picture | None:
         ),
         caption=(
             "Means over seeds; bands reach from the lowest to the highest seed. Validation Dice is the mean over"
-            " validation cases; no round is picked by it."
+            " validation cases, by the clients' own models where these are scored; no round is picked by it."
         ),
     )
 

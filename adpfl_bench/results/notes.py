@@ -9,15 +9,19 @@ from adpfl_bench.results.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, r
 LEGEND = (
     "Dice, IoU and NSD are percentages, averaged over test cases and seeds. They are scores of the last round's model;"
     " no round is picked.",
+    "Scored: whose scores they are. The global model: each test case is scored once. Each client's own model: once, by"
+    " the model that its own client would use. The clients' own models on everyone's cases: by each of them, and a case"
+    " counts with the mean over the models.",
     "SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the standard"
     " deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
     "HD95 (edge voxels): the larger of the two directed 95th percentiles of distances between edge voxels, each"
     " counted once; MONAI's definition. NSD (area): the share of both surfaces, weighted by area, that lies within a"
     " tolerance of the other; the definition of the surface-distance package and of KiTS. The two take surfaces"
     " differently: compare neither with tables that use the other's.",
-    "HD95 and NSD count a missed structure, with the image diagonal and with 0. Missed: cases in which exactly one of"
-    " prediction and truth is empty, out of cases times seeds.",
-    "Worst client: the client with the lowest mean Dice. Spread: best client minus worst client, in points of Dice.",
+    "HD95 and NSD count a missed structure, with the image diagonal and with 0. Missed: scores of cases of which"
+    " exactly one of prediction and truth is empty, out of cases times seeds (times models).",
+    "Worst client: the client with the lowest mean Dice. Spread: best client minus worst client, in points of Dice."
+    " Clients that took no part in training count in neither.",
     "Gap closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; empty where a reference is missing or fedavg is not"
     " ahead of dp_fl.",
     "Epsilon nominal is what the authors of the method state. Epsilon accounted is what a proof supports for the run"
@@ -35,7 +39,15 @@ _LONGEST_LIST = 4
 
 def table_notes(table: Table) -> list[str]:
     """Say what limits the comparison within a table."""
-    return [*_tolerance(table), *_gap(table), *_seeds(table), *_variants(table), *_fairness(table), *_audits(table)]
+    return [
+        *_tolerance(table),
+        *_gap(table),
+        *_seeds(table),
+        *_variants(table),
+        *_held_out(table),
+        *_fairness(table),
+        *_audits(table),
+    ]
 
 
 def _tolerance(table: Table) -> list[str]:
@@ -82,6 +94,18 @@ def _variants(table: Table) -> list[str]:
             listed = _listed([describe_difference(key, values) for key, values in differences(same).items()])
             notes.append(f"{method} was run with several settings, which are not averaged: {listed}.")
     return notes
+
+
+def _held_out(table: Table) -> list[str]:
+    by_clients: dict[tuple[str, ...], list[str]] = {}
+    for variant in table.group.variants:
+        if clients := variant.runs[0].held_out_clients:
+            by_clients.setdefault(clients, []).append(variant.label)
+    return [
+        f"Held out of the training of {', '.join(labels)}: {', '.join(clients)}, whose test cases count in the"
+        " means all the same."
+        for clients, labels in by_clients.items()
+    ]
 
 
 def _fairness(table: Table) -> list[str]:

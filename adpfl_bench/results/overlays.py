@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.results.case_row import GLOBAL_MODEL
 from adpfl_bench.results.comparability import Group, Variant
 from adpfl_bench.results.picture import Picture, to_png
 from adpfl_bench.results.scored_run import ScoredRun
@@ -39,13 +40,17 @@ _CELL_INCHES = 1.9
 
 @dataclass(frozen=True)
 class Example:
-    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions."""
+    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions.
+
+    ``model`` says whose model predicted it.
+    """
 
     client: str
     image: npt.NDArray[Any]
     truth: npt.NDArray[Any]
     prediction: npt.NDArray[Any]
     regions: tuple[str, ...] = ()
+    model: str = GLOBAL_MODEL
 
 
 def read_examples(run: ScoredRun) -> dict[str, Example]:
@@ -54,14 +59,15 @@ def read_examples(run: ScoredRun) -> dict[str, Example]:
         with np.load(run.directory.examples_file, allow_pickle=False) as file:
             arrays = {name: file[name] for name in ("case", "client", "image", "truth", "prediction")}
             regions = tuple(map(str, file["region"])) if "region" in file else ()
+            models = file["model"] if "model" in file else np.full(len(arrays["case"]), GLOBAL_MODEL)
     except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
         return {}
     columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
-    lines = zip(arrays["case"], *columns, strict=True)
+    lines = zip(arrays["case"], models, *columns, strict=True)
     try:
         return {
-            str(case): Example(str(client), image, truth, prediction, regions)
-            for case, client, image, truth, prediction in lines
+            str(case): Example(str(client), image, truth, prediction, regions, str(model))
+            for case, model, client, image, truth, prediction in lines
         }
     except ValueError:
         return {}
@@ -91,7 +97,7 @@ def draw_overlays(group: Group) -> Picture | None:
         caption=(
             f"{_colour_key(rows[0].example)} These are the first cases of"
             " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
-            f" Seeds: {seeds}.{missing}"
+            f" Seeds: {seeds}.{_own_models(rows)}{missing}"
         ),
     )
 
@@ -138,8 +144,8 @@ def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_
     """The cases that all methods with examples kept, and the methods without."""
     examples = {variant.label: read_examples(run) for variant, run in shown}
     kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
-    common = set.intersection(*(set(examples[label]) for label, _ in kept)) if kept else set()
-    dice = {label: _dice(run) for label, run in kept}
+    dice = {label: _dice(run, examples[label]) for label, run in kept}
+    common = set.intersection(*map(set, dice.values())) if kept else set()
     rows = []
     for case in _chosen(examples[kept[0][0]], common, most) if kept else []:
         predictions = {label: examples[label][case] for label, _ in kept}
@@ -147,6 +153,13 @@ def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_
         scores = {label: _dice_text(dice[label][case], order) for label, _ in kept}
         rows.append(_Row(case, predictions[kept[0][0]], predictions, scores))
     return rows, [variant.label for variant, _ in shown if not examples[variant.label]]
+
+
+def _own_models(rows: Sequence[_Row]) -> str:
+    own = [label for label in rows[0].predictions if rows[0].predictions[label].model != GLOBAL_MODEL]
+    if not own:
+        return ""
+    return f" Of {', '.join(own)} the client's own model is shown, or another client's where it has none."
 
 
 def _colour_key(example: Example) -> str:
@@ -175,10 +188,12 @@ def _chosen(examples: Mapping[str, Example], common: set[str], most: int) -> lis
     return [case for _, _, case in sorted(order)[:most]]
 
 
-def _dice(run: ScoredRun) -> dict[str, dict[str, float]]:
+def _dice(run: ScoredRun, examples: Mapping[str, Example]) -> dict[str, dict[str, float]]:
+    """Dice of the kept cases by region, of the model whose prediction is shown."""
     scores: dict[str, dict[str, float]] = {}
-    for row in run.rows:
-        scores.setdefault(row.case, {})[row.region] = row.dice
+    for row in run.all_rows:
+        if row.case in examples and row.model == examples[row.case].model:
+            scores.setdefault(row.case, {})[row.region] = row.dice
     return scores
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from adpfl_bench.results.audits import bound_text
 from adpfl_bench.results.comparability import LeftOut, ListedAudit
+from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.notes import LEGEND, table_notes
 from adpfl_bench.results.table import Table, TableRow
 
@@ -69,8 +70,10 @@ def text_table(table: Table, brief: bool = False) -> TextTable:
 
 def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[_Column]:
     first = table.rows[0]
+    several = any(row.scored_model != SCORED_MODEL["global"] for row in table.rows)
     columns = [
         _Column("Method", lambda row: row.label, numeric=False, brief=True),
+        _Column("Scored", lambda row: row.scored_model, numeric=False, brief=several),
         _Column("Seeds", lambda row: str(row.n_seeds), brief=True),
         _Column("Dice %", lambda row: _percent(row.dice_mean), brief=True),
         _Column("SD patients", lambda row: _percent(row.dice_sd_patients), brief=True),
@@ -79,7 +82,7 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[_Colum
         _Column(f"HD95 {first.hd95_unit} (edge voxels)", lambda row: _number(row.hd95_mean, ".2f"), brief=True),
         _Column("NSD % (area)", lambda row: _percent(row.nsd_mean)),
         _Column("Missed", lambda row: f"{row.missed} / {row.scored}"),
-        _Column("Worst client", lambda row: f"{row.worst_client} {_percent(row.worst_client_dice)}", False, True),
+        _Column("Worst client", _worst_client, numeric=False, brief=True),
         _Column("Spread", lambda row: _percent(row.client_spread)),
         _Column("Gap closed %", lambda row: _percent(row.gap_closed, ".0f"), brief=True),
         _Column("Unit", lambda row: row.unit, numeric=False),
@@ -92,6 +95,10 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[_Colum
     if any(row.peak_gpu_memory_mb is not None for row in table.rows):
         columns.append(_Column("GPU MiB", lambda row: _number(row.peak_gpu_memory_mb, ",.0f")))
     return columns
+
+
+def _worst_client(row: TableRow) -> str:
+    return EMPTY if row.worst_client is None else f"{row.worst_client} {_percent(row.worst_client_dice)}"
 
 
 def _number(value: float | None, form: str) -> str:

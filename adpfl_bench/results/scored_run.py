@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.case_score import CaseScore, mean_over_models
+from adpfl_bench.results.headline import Headline, check_models, headline_of, headline_rows, held_out_of
 from adpfl_bench.results.run_directory import RunDirectory
 from adpfl_bench.results.settings import flatten_settings
 
@@ -35,12 +38,47 @@ class ScoredRun:
     Attributes:
         directory: Where its files are.
         record: What run.json holds.
-        rows: The test rows of cases.csv.
+        all_rows: The test rows of cases.csv, of all models.
     """
 
     directory: RunDirectory
     record: dict[str, Any]
-    rows: tuple[CaseRow, ...]
+    all_rows: tuple[CaseRow, ...]
+
+    @cached_property
+    def rows(self) -> tuple[CaseRow, ...]:
+        """The test rows that tables score the run by: of the models that its headline names."""
+        return tuple(headline_rows(self.all_rows, self.headline, self.held_out_clients))
+
+    @property
+    def headline(self) -> Headline:
+        """Whose scores the run is judged by: the global model's, or the clients' own models'."""
+        return headline_of(self._federated)
+
+    @property
+    def held_out_clients(self) -> tuple[str, ...]:
+        """Clients that took no part in training and are scored all the same."""
+        return held_out_of(self._federated)
+
+    @property
+    def _federated(self) -> dict[str, Any]:
+        return self.record.get("federated") or {}
+
+    def case_scores(self, region: str) -> dict[str, CaseScore]:
+        """One score of each test case, the mean over the models that the run is judged by.
+
+        Args:
+            region: Name of a region.
+
+        Returns:
+            Scores by case id; empty for a region that was not scored.
+        """
+        return self._case_scores.get(region, {})
+
+    @cached_property
+    def _case_scores(self) -> dict[str, dict[str, CaseScore]]:
+        regions = dict.fromkeys(row.region for row in self.rows)
+        return {region: mean_over_models(row for row in self.rows if row.region == region) for region in regions}
 
     @property
     def task(self) -> str:
@@ -88,8 +126,13 @@ class ScoredRun:
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """Everything of the configuration that can change the scores, except the seed."""
-        return flatten_settings(self.record.get("config") or {})
+        """Everything that can change the scores, except the seed: the configuration, and whose scores count."""
+        settings = flatten_settings(self.record.get("config") or {})
+        if self.headline != "global":
+            settings["federated.headline"] = json.dumps(self.headline)
+        if self.held_out_clients:
+            settings["federated.held_out_clients"] = json.dumps(list(self.held_out_clients))
+        return settings
 
     @cached_property
     def test_set(self) -> frozenset[tuple[str, str]]:
@@ -121,8 +164,7 @@ def read_scored_run(folder: Path) -> ScoredRun:
     if not rows:
         raise RecordError("no test scores: cases.csv has no case of the split test")
     run = ScoredRun(directory, record, rows)
-    if len(run.test_set) < len(rows):
-        raise RecordError("cases.csv scores a region of a test case twice")
+    check_models(rows, run.headline, run.held_out_clients)
     return run
 
 

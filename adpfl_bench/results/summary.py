@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from adpfl_bench.results.audits import Audit, audits_beside, contradictions, strongest
-from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.case_row import GLOBAL_MODEL, CaseRow
+from adpfl_bench.results.case_score import CaseScore, mean_over_models
+from adpfl_bench.results.headline import SCORED_MODEL, Headline, headline_of, headline_rows, held_out_of
 from adpfl_bench.results.run_directory import RunDirectory
 
 
@@ -25,7 +27,7 @@ class Scores:
         hd95_mean: Mean HD95 over cases, in ``hd95_unit``; misses count with the image diagonal.
         hd95_unit: ``mm`` or ``px``.
         nsd_mean: Mean NSD over cases.
-        missed: Number of cases in which exactly one of prediction and truth is empty.
+        missed: Number of rows of which exactly one of prediction and truth is empty.
         worst_client: Client with the lowest mean Dice.
         worst_client_dice: Its mean Dice.
     """
@@ -43,29 +45,30 @@ class Scores:
 
 
 def score(rows: Sequence[CaseRow]) -> Scores:
-    """Summarise the rows of one region and split (at least one, with surface distances)."""
-    dice = np.array([row.dice for row in rows])
-    clients = client_means(rows)
+    """Summarise the rows of one region and split (at least one); a case that several models scored counts once."""
+    cases = list(mean_over_models(rows).values())
+    dice = np.array([case.dice for case in cases])
+    clients = client_means(cases)
     worst = min(clients, key=lambda name: (clients[name], name))
     return Scores(
-        cases=len(rows),
+        cases=len(cases),
         dice_mean=float(dice.mean()),
-        dice_sd=float(dice.std(ddof=1)) if len(rows) > 1 else 0.0,
-        iou_mean=float(np.mean([row.iou for row in rows])),
-        hd95_mean=_mean(row.hd95 for row in rows),
+        dice_sd=float(dice.std(ddof=1)) if len(cases) > 1 else 0.0,
+        iou_mean=float(np.mean([case.iou for case in cases])),
+        hd95_mean=_mean(case.hd95 for case in cases),
         hd95_unit=rows[0].hd95_unit,
-        nsd_mean=_mean(row.nsd for row in rows),
+        nsd_mean=_mean(case.nsd for case in cases),
         missed=sum(row.missed for row in rows),
         worst_client=worst,
         worst_client_dice=clients[worst],
     )
 
 
-def client_means(rows: Iterable[CaseRow]) -> dict[str, float]:
+def client_means(cases: Iterable[CaseScore]) -> dict[str, float]:
     """Mean Dice of each client, sorted by name."""
     groups: dict[str, list[float]] = {}
-    for row in rows:
-        groups.setdefault(row.client, []).append(row.dice)
+    for case in cases:
+        groups.setdefault(case.client, []).append(case.dice)
     return {client: float(np.mean(groups[client])) for client in sorted(groups)}
 
 
@@ -101,20 +104,36 @@ def privacy_text(privacy: Mapping[str, Any], audits: Sequence[Audit] = ()) -> st
 def summarize_run(directory: RunDirectory) -> str:
     """Describe a scored run in a few lines: scores by split and region, privacy, and where its record is.
 
+    Where clients have models of their own, their scores come first and those of the global model, if it was scored
+    too, below.
+
     Raises:
         RecordError: The run has no record or no scores.
     """
     lines = []
     rows = directory.read_cases()
+    record = directory.read_record() if directory.record_file.exists() else None
+    federated = (record or {}).get("federated") or {}
+    headline, held_out = headline_of(federated), held_out_of(federated)
+    if record is None and all(row.model != GLOBAL_MODEL for row in rows):
+        headline = "everyone"
     for split, region in sorted({(row.split, row.region) for row in rows}):
-        scores = score([row for row in rows if (row.split, row.region) == (split, region)])
-        lines.append(
-            f"{split:>10} {region}: Dice {scores.dice_mean:.4f} (SD over {scores.cases} cases {scores.dice_sd:.4f}),"
-            f" HD95 {scores.hd95_mean:.2f} {scores.hd95_unit}, NSD {scores.nsd_mean:.4f}, missed {scores.missed};"
-            f" worst client {scores.worst_client} {scores.worst_client_dice:.4f}"
-        )
-    if directory.record_file.exists():
-        record = directory.read_record()
+        scored = [row for row in rows if (row.split, row.region) == (split, region)]
+        judged: dict[Headline, list[CaseRow]] = {headline: headline_rows(scored, headline, held_out)}
+        judged.setdefault("global", headline_rows(scored, "global"))
+        for name, chosen in judged.items():
+            if chosen:
+                of = "" if headline == "global" else f" ({SCORED_MODEL[name]})"
+                lines.append(f"{split:>10} {region}{of}: {_scores_text(score(chosen))}")
+    if record is not None:
         lines.append(f"{'privacy':>10} {privacy_text(record['privacy'], audits_beside(directory.path, record))}")
     lines.append(f"{'record':>10} {directory.path}")
     return "\n".join(lines)
+
+
+def _scores_text(scores: Scores) -> str:
+    return (
+        f"Dice {scores.dice_mean:.4f} (SD over {scores.cases} cases {scores.dice_sd:.4f}),"
+        f" HD95 {scores.hd95_mean:.2f} {scores.hd95_unit}, NSD {scores.nsd_mean:.4f}, missed {scores.missed};"
+        f" worst client {scores.worst_client} {scores.worst_client_dice:.4f}"
+    )

@@ -8,19 +8,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adpfl_bench.results.audits import contradictions, strongest
-from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.results.case_score import CaseScore
 from adpfl_bench.results.comparability import Group, Variant
+from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.summary import client_means
 
 UPPER_REFERENCE = "fedavg"
 LOWER_REFERENCE = "dp_fl"
+FIRST_METHODS = ("centralized", "fedavg", "local")
+"""These lead a table, in this order: what there would be with all data in one place, in a federation, and alone."""
 
 
 @dataclass(frozen=True)
 class TableRow:
     r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
 
-    With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases):
+    With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases), the mean over models where several score it:
 
     Attributes:
         task: Name of the task.
@@ -31,6 +34,7 @@ class TableRow:
         method: Name of the method.
         label: What the table calls it.
         settings: Tells apart settings of the same method.
+        scored_model: Whose scores these are: the global model's, or those of the clients' own models.
         seeds: The seeds, separated by spaces.
         n_seeds: S.
         cases: N.
@@ -43,11 +47,12 @@ class TableRow:
         hd95_mean: Mean HD95 over cases and seeds; ``None`` if a case lacks it or units are mixed.
         hd95_unit: ``mm`` or ``px``.
         nsd_mean: Mean NSD over cases and seeds; ``None`` if a case lacks it.
-        missed: Over all seeds, the cases in which exactly one of prediction and truth is empty.
-        scored: S N.
-        worst_client: Client with the lowest mean Dice (over its cases and the seeds).
+        missed: Over all seeds and models, the scores of cases of which exactly one of prediction and truth is empty.
+        scored: S N, times the number of models that scored a case.
+        worst_client: Client with the lowest mean Dice (over its cases and the seeds), among those that took part in
+            training; ``None`` where none of these has test cases.
         worst_client_dice: Its mean Dice.
-        client_spread: Highest minus lowest client mean.
+        client_spread: Highest minus lowest mean of these clients.
         gap_closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; ``None`` unless the group has each reference once
             and fedavg is the better one.
         unit: What one privacy neighbour differs in; ``none`` for a method that is not private.
@@ -77,6 +82,7 @@ class TableRow:
     method: str
     label: str
     settings: str
+    scored_model: str
     seeds: str
     n_seeds: int
     cases: int
@@ -90,9 +96,9 @@ class TableRow:
     nsd_mean: float | None
     missed: int
     scored: int
-    worst_client: str
-    worst_client_dice: float
-    client_spread: float
+    worst_client: str | None
+    worst_client_dice: float | None
+    client_spread: float | None
     gap_closed: float | None
     unit: str
     nominal_epsilon: float | None
@@ -147,21 +153,25 @@ def _table(group: Group, region: str) -> Table:
 
 
 def _order(row: TableRow) -> tuple[int, float, str]:
-    """FedAvg, what else is not private, DP-FL, what else is private; then by Dice."""
-    if row.method in (UPPER_REFERENCE, LOWER_REFERENCE):
-        rank = 0 if row.method == UPPER_REFERENCE else 2
+    """The references without privacy, what else is not private, DP-FL, what else is private; then by Dice."""
+    if row.method in FIRST_METHODS:
+        rank = FIRST_METHODS.index(row.method)
+    elif row.unit == "none":
+        rank = len(FIRST_METHODS)
     else:
-        rank = 1 if row.unit == "none" else 3
+        rank = len(FIRST_METHODS) + (1 if row.method == LOWER_REFERENCE else 2)
     return rank, -row.dice_mean, row.label
 
 
 def _row(group: Group, region: str, variant: Variant) -> TableRow:
-    by_seed = [[row for row in run.rows if row.region == region] for run in variant.runs]
-    pooled = [row for rows in by_seed for row in rows]
-    patients = _means_by(pooled, lambda row: row.patient)
-    clients = client_means(pooled)
-    worst = min(clients, key=lambda name: (clients[name], name))
-    units = sorted({row.hd95_unit for row in pooled})
+    by_seed = [list(run.case_scores(region).values()) for run in variant.runs]
+    pooled = [score for scores in by_seed for score in scores]
+    rows = [row for run in variant.runs for row in run.rows if row.region == region]
+    patients = _means_by(pooled, lambda score: score.patient)
+    held_out = variant.runs[0].held_out_clients
+    clients = client_means(score for score in pooled if score.client not in held_out)
+    worst = min(clients, key=lambda name: (clients[name], name), default=None)
+    units = sorted({row.hd95_unit for row in rows})
     epsilon, delta, reason = _accounted(variant)
     audit = strongest(variant.audits)
     records = [run.record for run in variant.runs]
@@ -174,22 +184,23 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         method=variant.method,
         label=variant.label,
         settings=variant.digest,
+        scored_model=SCORED_MODEL[variant.runs[0].headline],
         seeds=" ".join(str(seed) for seed in variant.seeds),
         n_seeds=len(variant.runs),
         cases=len(by_seed[0]),
         patients=len(patients),
-        dice_mean=float(np.mean([row.dice for row in pooled])),
+        dice_mean=float(np.mean([score.dice for score in pooled])),
         dice_sd_patients=_sd(patients.values()),
-        dice_sd_seeds=_sd(float(np.mean([row.dice for row in rows])) for rows in by_seed),
-        iou_mean=float(np.mean([row.iou for row in pooled])),
-        hd95_mean=_mean(row.hd95 for row in pooled) if len(units) == 1 else None,
+        dice_sd_seeds=_sd(float(np.mean([score.dice for score in scores])) for scores in by_seed),
+        iou_mean=float(np.mean([score.iou for score in pooled])),
+        hd95_mean=_mean(score.hd95 for score in pooled) if len(units) == 1 else None,
         hd95_unit="/".join(units),
-        nsd_mean=_mean(row.nsd for row in pooled),
-        missed=sum(row.missed for row in pooled),
-        scored=len(pooled),
+        nsd_mean=_mean(score.nsd for score in pooled),
+        missed=sum(row.missed for row in rows),
+        scored=len(rows),
         worst_client=worst,
-        worst_client_dice=clients[worst],
-        client_spread=max(clients.values()) - clients[worst],
+        worst_client_dice=None if worst is None else clients[worst],
+        client_spread=None if worst is None else max(clients.values()) - clients[worst],
         gap_closed=None,
         unit=str(variant.runs[0].privacy["unit"]),
         nominal_epsilon=variant.runs[0].privacy["nominal_epsilon"],
@@ -223,10 +234,10 @@ def _joined(texts: Iterable[str]) -> str | None:
     return "; ".join(dict.fromkeys(str(text) for text in texts)) or None
 
 
-def _means_by(rows: Iterable[CaseRow], key: Callable[[CaseRow], str]) -> dict[str, float]:
+def _means_by(scores: Iterable[CaseScore], key: Callable[[CaseScore], str]) -> dict[str, float]:
     groups: dict[str, list[float]] = {}
-    for row in rows:
-        groups.setdefault(key(row), []).append(row.dice)
+    for score in scores:
+        groups.setdefault(key(score), []).append(score.dice)
     return {name: float(np.mean(values)) for name, values in groups.items()}
 
 

@@ -82,7 +82,10 @@ def test_slices_of_several_sizes_are_padded_around_their_middle(tmp_path: Path) 
 def test_a_mask_that_fills_its_slice_ends_where_the_slice_does(tmp_path: Path) -> None:
     (small, full), (large, large_label) = volume((4, 6, 3), 0), volume((8, 10, 3), 1)
     full[...] = 1
-    batches = [(batch(small, full), full.astype(bool)), (batch(large, large_label), large_label.astype(bool))]
+    batches = [
+        (batch(small, full), full.astype(bool)),
+        (batch(large, large_label, case="d"), large_label.astype(bool)),
+    ]
     found = keep(tmp_path, batches)
     for masks in (found["truth"], found["prediction"]):
         assert masks[0].sum(axis=(1, 2)).tolist() == [4 * 6, 4 * 6]
@@ -134,3 +137,28 @@ def test_the_first_cases_of_each_client_are_kept(tmp_path: Path, per_client: int
         return
     expected = [f"{client}{number}" for client in "ab" for number in range(per_client)]
     assert keep(tmp_path, batches, per_client)["case"].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        (["global"], "global"),
+        (["a", "b"], "a"),
+        (["b", "a"], "a"),
+        (["global", "b", "a"], "a"),
+        (["b", "c"], "b"),  # nobody's own case: its client was held out
+    ],
+)
+def test_a_case_is_kept_once_with_what_its_own_client_s_model_predicts(tmp_path: Path, models, expected) -> None:
+    image, label = volume((4, 4, 3), 1)
+    batches = []
+    for number, model in enumerate(models):
+        mask = np.zeros(label.shape, dtype=bool)
+        mask[:, number] = True
+        for case in ("c", "d", "e"):
+            batches.append(({**batch(image, label, client="a", case=case), "model": model}, mask))
+    found = keep(tmp_path, batches, per_client=2)
+    assert found["case"].tolist() == ["c", "d"]
+    assert found["model"].tolist() == [expected, expected]
+    rows = found["prediction"][:, 0].any(axis=1).argmax(axis=1)  # the first axis runs leftwards in the picture
+    assert rows.tolist() == [3 - models.index(expected)] * 2

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from adpfl_bench.callbacks.wandb_cases import _image
+from adpfl_bench.callbacks.wandb_cases import _image, _means
+from adpfl_bench.results.case_row import CaseRow
 
 REGIONS = ("whole", "core")
 WANDB = SimpleNamespace(Image=lambda pixels, **rest: SimpleNamespace(pixels=pixels, **rest))
@@ -42,3 +43,29 @@ def test_later_regions_lie_over_earlier_ones_and_are_named():
     assert masks["truth"]["mask_data"][:, 0].tolist() == [0, 1, 2, 1]
     assert masks["truth"]["class_labels"] == {1: "whole", 2: "core"}
     assert not masks["prediction"]["mask_data"].any()
+
+
+def row(client, model, dice, case="c"):
+    return CaseRow(case, "p", client, "test", "whole", dice, dice, None, "px", None, dice == 0, model)
+
+
+def test_means_are_of_the_models_that_the_run_is_judged_by():
+    rows = [
+        *(row("a", "global", 0.5, "c"), row("b", "global", 0.75, "d"), row("x", "global", 1.0, "e")),
+        *(row("a", "a", 1.0, "c"), row("a", "b", 0.0, "c"), row("b", "a", 0.0, "d"), row("b", "b", 0.25, "d")),
+        *(row("x", "a", 0.5, "e"), row("x", "b", 0.0, "e")),
+    ]
+
+    assert _means(rows, {}) == _means(rows, {"headline": "global"}) == {"dice": 0.75, "n_missed": 0}
+    own = _means(rows, {"headline": "own", "held_out_clients": ["x"]})
+    assert own == {"dice": 0.5, "n_missed": 1, "dice_global": 0.75}
+    everyone = (0.5 + 0.125 + 0.25) / 3
+    assert _means(rows, {"headline": "everyone"}) == {
+        "dice": pytest.approx(everyone),
+        "n_missed": 3,
+        "dice_global": 0.75,
+    }
+
+
+def test_before_there_are_own_models_only_the_global_one_has_a_mean():
+    assert _means([row("a", "global", 0.5)], {"headline": "own"}) == {"dice_global": 0.5}

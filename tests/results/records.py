@@ -10,7 +10,7 @@ import numpy as np
 from adpfl_bench.results.case_row import CaseRow
 from adpfl_bench.results.run_directory import RoundRow, RunDirectory
 
-PATIENTS = {"a1": ("P", "north"), "a2": ("P", "north"), "b": ("Q", "south")}
+PATIENTS = {"a1": ("P", "north"), "a2": ("P", "north"), "b": ("Q", "south"), "c": ("R", "east")}
 NOT_PRIVATE = {
     "unit": "none",
     "nominal_epsilon": None,
@@ -137,8 +137,18 @@ def write_rounds(
     RunDirectory(folder).append_rounds(rows)
 
 
-def write_examples(folder: Path, cases: Sequence[str], regions: int = 1, channels: int = 3, depth: int | None = None):
-    """Write examples.npz with a square as the truth and a shifted one as the prediction of each region."""
+def write_examples(
+    folder: Path,
+    cases: Sequence[str],
+    regions: int = 1,
+    channels: int = 3,
+    depth: int | None = None,
+    models: Sequence[str] | None = None,
+) -> None:
+    """Write examples.npz with a square as the truth and a shifted one as the prediction of each region.
+
+    Without ``models`` the file is as before models had a name.
+    """
     grid = (16, 20) if depth is None else (16, 20, depth)
     truth = np.zeros((len(cases), regions, *grid), dtype=bool)
     truth[:, :, 4:10, 4:12] = True
@@ -149,6 +159,7 @@ def write_examples(folder: Path, cases: Sequence[str], regions: int = 1, channel
         image=np.random.default_rng(0).normal(size=(len(cases), channels, *grid)).astype(np.float32),
         truth=truth,
         prediction=np.roll(truth, 2, axis=2),
+        **({} if models is None else {"model": list(models)}),
     )
 
 

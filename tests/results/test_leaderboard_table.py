@@ -141,11 +141,12 @@ def test_regions_have_tables_of_their_own(tmp_path):
 
 
 def test_order_of_methods(tmp_path):
-    scores = {"adp_fl": 0.4, "quantile": 0.5, "dp_fl": 0.2, "local": 0.6, "centralized": 0.9, "fedavg": 0.3}
+    scores = {"adp_fl": 0.4, "quantile": 0.5, "dp_fl": 0.2, "local": 0.3, "centralized": 0.1, "fedavg": 0.3}
+    scores["fedprox"] = 0.9
     for method, dice in scores.items():
         privacy = private() if method in ("adp_fl", "quantile", "dp_fl") else NOT_PRIVATE
         write_run(tmp_path / method, method, {"b": dice}, privacy=privacy)
-    assert list(rows_of(tmp_path)) == ["fedavg", "centralized", "local", "dp_fl", "quantile", "adp_fl"]
+    assert list(rows_of(tmp_path)) == ["centralized", "fedavg", "local", "fedprox", "dp_fl", "quantile", "adp_fl"]
 
 
 def test_unequal_seeds_and_unequal_settings_are_said(tmp_path):

@@ -40,7 +40,8 @@ def test_markdown_rounds_and_says_what_it_shows(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("| fedavg"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == [
-        *("fedavg", "2", "71.67", "17.68", "2.36", "35.83", "2.83", "17.92", "0 / 6", "south 55.00", "25.00", "100"),
+        *("fedavg", "global model", "2", "71.67", "17.68", "2.36", "35.83", "2.83", "17.92", "0 / 6"),
+        *("south 55.00", "25.00", "100"),
         *("none", "–", "none [1]", "–", "10", "101"),  # noqa: RUF001
     ]
     assert "| 8.5 (delta 0.0001) |" in text
