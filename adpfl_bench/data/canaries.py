@@ -42,6 +42,8 @@ class Canaries:
 
     Attributes:
         included: The coins, [count].
+        wanted_client: The client that was asked for, if any.
+        client: Whom they have joined; empty before.
 
     Raises:
         ConfigError: A number is below 1.
@@ -66,40 +68,40 @@ class Canaries:
         self.by_patient = by_patient
         self.clipped = clipped
         self.included: NDArray[np.bool_] = numpy_generator(seed, "canary coins").random(count) < 0.5
-        self._client = client
+        self.wanted_client = client
+        self.client = ""
         self._example: dict[str, Tensor] = {}
 
-    @property
-    def client(self) -> str:
-        """Whom they have joined, or are to join."""
-        assert self._client is not None
-        return self._client
-
-    def join(
-        self, dataset: _Records, training: Mapping[str, Sequence[int]], patients: Mapping[int, str]
-    ) -> tuple[_Records, Mapping[str, Sequence[int]]]:
+    def join(self, training: Mapping[str, Sequence[int]], patients: Mapping[int, str]) -> Mapping[str, Sequence[int]]:
         """Add the canaries to a client's training records.
 
         Args:
-            dataset: Maps a key to ``image`` and ``label``.
             training: Each client's training records.
             patients: Patient of each record.
 
         Returns:
-            Both with the canaries.
+            The training records with the canaries' behind the client's own.
 
         Raises:
             ConfigError: There is no such client.
         """
-        if self._client is None:
-            units = patients if self.by_patient else None
-            self._client = min(training, key=lambda client: (len(group_records(training[client], units)), client))
-        if self._client not in training:
-            raise ConfigError(f"audit.client is {self._client}; possible are {', '.join(training)}.")
-        self._example = dataset[RecordKey(training[self._client][0], 0)]
+        units = patients if self.by_patient else None
+        fewest = min(training, key=lambda client: (len(group_records(training[client], units)), client))
+        self.client = self.wanted_client or fewest
+        if self.client not in training:
+            raise ConfigError(f"audit.client is {self.client}; possible are {', '.join(training)}.")
         keys = [-1 - i for i in range(self.count * self.records)]
-        joined = {**training, self._client: [*training[self._client], *keys]}
-        return CanaryRecords(dataset, self), joined
+        return {**training, self.client: [*training[self.client], *keys]}
+
+    def add_to(self, dataset: _Records, example: int) -> CanaryRecords:
+        """Give a dataset their records.
+
+        Args:
+            dataset: Maps a key to ``image`` and ``label``.
+            example: One of its records, whose shapes and types those of the canaries have.
+        """
+        self._example = dataset[RecordKey(example, 0)]
+        return CanaryRecords(dataset, self)
 
     @property
     def patients(self) -> Mapping[int, str]:
@@ -137,7 +139,7 @@ class Canaries:
     def describe(self) -> dict[str, Any]:
         """The canaries in a run record's data block."""
         return {
-            "client": self._client,
+            "client": self.client,
             "count": self.count,
             "included": int(self.included.sum()),
             "records": self.records,

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
-from numpy.typing import NDArray
-from PIL import Image
-from torch.utils.data import Dataset
 
 from adpfl_bench.data.canaries import Canaries, CanaryLoader
-from adpfl_bench.data.case import Case, Client
-from adpfl_bench.data.evaluation_loader import EvaluationCases, EvaluationLoader, SplitName
+from adpfl_bench.data.case import Client
+from adpfl_bench.data.case_source import CaseSource
+from adpfl_bench.data.evaluation_loader import EvaluationLoader, ModelScope
+from adpfl_bench.data.evaluation_set import EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.partition import Partition
-from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, group_records, plan_round
+from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
 from adpfl_bench.data.split import Split, make_clients
+from adpfl_bench.data.training_set import TrainingSet
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.label_scheme import LabelScheme
@@ -32,10 +30,11 @@ PHANTOM_ROOT = "phantom"
 """Given as the root, it asks for the dataset's phantom cohort."""
 
 
-class FederatedDataModule(LightningDataModule, ABC):
+class FederatedDataModule(LightningDataModule, CaseSource):
     """Scans a dataset, divides it among clients, and brings rounds of training batches and cases to score.
 
-    A subclass says how its dataset is scanned, how phantoms of it are made, and how cases become tensors.
+    A subclass says how its dataset is scanned, how phantoms of it are made, and how cases become tensors; see
+    :class:`~adpfl_bench.data.case_source.CaseSource`.
 
     Args:
         root: Folder of the dataset as its publisher ships it, or ``phantom`` for its phantom cohort, which is made
@@ -87,78 +86,14 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.clients: tuple[Client, ...] = ()
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._loaded = False
-        self._training: Mapping[str, Sequence[int]] = {}
+        self._training = TrainingSet()
         self._fingerprint = ""
         self._schedule: RoundSchedule | None = None
-        self._patients: Mapping[int, str] | None = None
         self._poisson = False
         self.units_per_step = batch_size
         self._canaries: Canaries | None = None
         self._workers: PersistentWorkers | None = None
-        self._evaluation_loaders: dict[tuple[SplitName, bool], EvaluationLoader] = {}
-
-    @abstractmethod
-    def scan(self, root: Path) -> list[Case]:
-        """List the dataset's cases.
-
-        Raises:
-            DataError: The folder is missing, malformed or holds something else.
-        """
-
-    @abstractmethod
-    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
-        """Write a phantom cohort in the dataset's own layout."""
-
-    @property
-    @abstractmethod
-    def phantom_name(self) -> str:
-        """Name of the phantom cohort's folder, by everything that its bytes depend on."""
-
-    @abstractmethod
-    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, torch.Tensor]]:
-        """Prepare cases (read them, or their cache) and return the dataset of their training records.
-
-        The dataset maps a :class:`~adpfl_bench.data.round_loader.RecordKey`, whose record is the position in
-        ``cases``, to ``image`` and ``label``.
-
-        Raises:
-            DataError: Files are unreadable or contradict each other.
-        """
-
-    @abstractmethod
-    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
-        """Bring one case to be scored.
-
-        Args:
-            case: One of the cases given to :meth:`load_cases`.
-            native: Whether the label is on the grid of its own file, or on the network's.
-
-        Returns:
-            ``image`` [C, *spatial] for the network, ``label`` [R, *grid] as uint8, ``spacing`` of the label's grid in
-            mm (a tuple, or ``None`` where only pixels are known). Of volumes also ``grid``, the way from the network's
-            grid to the label's (``None`` where they are the same), and ``window``, the sliding window.
-        """
-
-    def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
-        """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.
-
-        Args:
-            folder: Where to.
-            case_id: The case.
-            masks: The predicted regions, [P, *grid] on the grid of the case's own file.
-            regions: Their names.
-        """
-        for name, mask in zip(regions, masks, strict=True):
-            Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case_id}_{name}.png")
-
-    def training_records(self) -> Mapping[str, Sequence[int]]:
-        """Each client's training records, as keys of the dataset that :meth:`load_cases` returned: one a case."""
-        positions = {case.case_id: i for i, case in enumerate(self._cases)}
-        return {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
-
-    def record_patients(self) -> Mapping[int, str]:
-        """The patient of each record, by the record's key of the dataset."""
-        return {i: case.patient_id for i, case in enumerate(self._cases)}
+        self._evaluation = EvaluationSet(self.evaluation_case, evaluation_batch_size, num_workers)
 
     def setup(self, stage: str) -> None:
         """Scan the dataset, divide it among clients and load their images, once."""
@@ -169,7 +104,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         self.divide()
         self._records = self.load_cases(self._cases)
         if self._canaries is not None:
-            self._records, self._training = self._canaries.join(self._records, self._training, self.record_patients())
+            self._records = self._canaries.add_to(self._records, self._training.records[self._canaries.client][0])
         self._loaded = True
         if self.num_workers > 0:
             self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
@@ -193,7 +128,7 @@ class FederatedDataModule(LightningDataModule, ABC):
         """Take over clients as they are given, in place of scanning a dataset."""
         self.clients = tuple(clients)
         self._cases = [case for client in self.clients for case in client.cases]
-        self._training = self.training_records()
+        self._training.divide(self.training_records(), self.record_patients())
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of training."""
@@ -210,7 +145,12 @@ class FederatedDataModule(LightningDataModule, ABC):
     @property
     def train_sizes(self) -> Mapping[str, int]:
         """Number of training records by client."""
-        return {client: len(records) for client, records in self._training.items()}
+        return self._training.sizes
+
+    @property
+    def unit_sizes(self) -> Mapping[str, int]:
+        """Number of units (training records, or patients with training records) by client."""
+        return self._training.unit_sizes
 
     def use_schedule(self, schedule: RoundSchedule) -> None:
         """Take over who takes part in which round; FederatedLoop calls this at start."""
@@ -226,8 +166,7 @@ class FederatedDataModule(LightningDataModule, ABC):
             units_per_step: Units per step (expected units, where they are drawn) in place of ``batch_size``.
         """
         self.units_per_step = units_per_step or self.batch_size
-        made_up = self._canaries.patients if self._canaries is not None else {}
-        self._patients = {**self.record_patients(), **made_up} if patients else None
+        self._training.use_units(patients)
         self._poisson = poisson
 
     def use_canaries(self, canaries: Canaries) -> None:
@@ -239,11 +178,24 @@ class FederatedDataModule(LightningDataModule, ABC):
         if self._loaded:
             raise ConfigError("Canaries must join before the data are loaded: use a new datamodule for an audit.")
         self._canaries = canaries
+        self._training.use_canaries(canaries)
 
-    @property
-    def unit_sizes(self) -> Mapping[str, int]:
-        """Number of units (training records, or patients with training records) by client."""
-        return {client: len(group_records(records, self._patients)) for client, records in self._training.items()}
+    def use_federation(self, pooled: bool = False, held_out_clients: Sequence[str] = ()) -> None:
+        """Take over who trains, before or after the dataset is divided; FederatedLoop calls this at start.
+
+        Args:
+            pooled: Whether all training records become those of one client,
+                :data:`~adpfl_bench.data.case.POOLED_CLIENT`. Validation and test cases stay with their clients.
+            held_out_clients: Clients that neither train nor validate; their test cases are scored like everybody's.
+
+        Raises:
+            ConfigError: There is no such client, it is to get canaries, or none is left to train.
+        """
+        self._training.use_federation(pooled, held_out_clients)
+
+    def use_models(self, validation: ModelScope, test: ModelScope) -> None:
+        """Take over which models score the cases; see :func:`~adpfl_bench.data.evaluation_set.pair_models`."""
+        self._evaluation.scopes = {"validation": validation, "test": test}
 
     def train_dataloader(self) -> RoundLoader:
         """Bring the local steps of the round that the Trainer is about to run."""
@@ -253,7 +205,12 @@ class FederatedDataModule(LightningDataModule, ABC):
         trainer: Any = self.trainer
         round_index = int(trainer.fit_loop.epoch_progress.current.processed)
         steps = plan_round(
-            self._schedule, round_index, self._training, self.units_per_step, self._patients, self._poisson
+            self._schedule,
+            round_index,
+            self._training.records,
+            self.units_per_step,
+            self._training.patients,
+            self._poisson,
         )
         if self._canaries is not None:
             return CanaryLoader(self._records, steps, round_index, self._workers, self._canaries)
@@ -262,24 +219,15 @@ class FederatedDataModule(LightningDataModule, ABC):
     def val_dataloader(self) -> EvaluationLoader:
         """Bring the validation cases: on the network's grid while training, on their own when validating at the end."""
         trainer: Any = self.trainer
-        return self._evaluation_loader("validation", native=trainer.state.fn != "fit")
+        return self._evaluation.loader(self.clients, self._training, "validation", trainer.state.fn != "fit")
 
     def test_dataloader(self) -> EvaluationLoader:
         """Bring the test cases on their own grid."""
-        return self._evaluation_loader("test", native=True)
+        return self._evaluation.loader(self.clients, self._training, "test", native=True)
 
     def predict_dataloader(self) -> EvaluationLoader:
-        """Bring the test cases on their own grid."""
-        return self._evaluation_loader("test", native=True)
-
-    def _evaluation_loader(self, split: SplitName, native: bool) -> EvaluationLoader:
-        key = (split, native)
-        if key not in self._evaluation_loaders:
-            dataset = EvaluationCases(self.evaluation_case, self.clients, split, native)
-            if len(dataset) == 0:
-                raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
-            self._evaluation_loaders[key] = EvaluationLoader(dataset, self.evaluation_batch_size, self.num_workers)
-        return self._evaluation_loaders[key]
+        """Bring each test case once, on its own grid: for its client's own model where clients have such."""
+        return self._evaluation.loader(self.clients, self._training, "test", native=True, once=True)
 
     def describe(self) -> dict[str, Any]:
         """The data block of a run record."""

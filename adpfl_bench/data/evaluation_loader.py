@@ -1,4 +1,4 @@
-"""Validation and test cases in batches that do not mix clients."""
+"""Validation and test cases in batches that mix neither clients nor the models that score them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ModelScope = Literal["global", "own", "everyone", "global and own", "global and 
 
 
 class EvaluationCases(Dataset[dict[str, Any]]):
-    """The cases of one split, client after client.
+    """The cases of one split, model after model and client after client.
 
     Args:
         bring: Brings a case, with its label on the grid of its own file or on the network's.
-        clients: Who holds the cases.
+        pairs: Which models score whose cases.
         split: Which cases.
         native: Whether labels are on the grid of their own files.
     """
@@ -27,32 +27,38 @@ class EvaluationCases(Dataset[dict[str, Any]]):
     def __init__(
         self,
         bring: Callable[[Case, bool], dict[str, Any]],
-        clients: Sequence[Client],
+        pairs: Sequence[tuple[str, Client]],
         split: SplitName,
         native: bool,
     ) -> None:
         self._bring = bring
         self._native = native
         self._split = split
-        self._members = [(client.name, case) for client in clients for case in getattr(client, split)]
+        self._members = [(model, client.name, case) for model, client in pairs for case in getattr(client, split)]
 
     def __len__(self) -> int:
-        """Number of cases."""
+        """Number of cases, each counted for every model that scores it."""
         return len(self._members)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Bring a case with what its row in cases.csv says of it."""
-        client, case = self._members[index]
-        tags = {"case": case.case_id, "patient": case.patient_id, "client": client, "split": self._split}
+        model, client, case = self._members[index]
+        tags = {
+            "case": case.case_id,
+            "patient": case.patient_id,
+            "client": client,
+            "split": self._split,
+            "model": model,
+        }
         return {**self._bring(case, self._native), **tags}
 
     def batches(self, size: int) -> list[list[int]]:
-        """Group the cases into batches that do not mix clients."""
-        return list(_batches([client for client, _ in self._members], size))
+        """Group the cases into batches that mix neither models nor clients."""
+        return list(_batches([(model, client) for model, client, _ in self._members], size))
 
 
 class EvaluationLoader:
-    """Brings a split in batches that do not mix clients.
+    """Brings a split in batches that mix neither models nor clients.
 
     It wraps a torch DataLoader, so that the Trainer, which would rebuild its sampler, leaves it as it is.
 
@@ -80,10 +86,10 @@ class EvaluationLoader:
         return iter(self._loader)
 
 
-def _batches(clients: Sequence[str], size: int) -> Iterator[list[int]]:
+def _batches(owners: Sequence[tuple[str, str]], size: int) -> Iterator[list[int]]:
     batch: list[int] = []
-    for index, client in enumerate(clients):
-        if batch and (len(batch) == size or clients[batch[0]] != client):
+    for index, owner in enumerate(owners):
+        if batch and (len(batch) == size or owners[batch[0]] != owner):
             yield batch
             batch = []
         batch.append(index)
@@ -95,5 +101,6 @@ def _collate_cases(cases: list[dict[str, Any]]) -> dict[str, Any]:
     """Stack the images; labels keep their own sizes."""
     columns: dict[str, Any] = {key: [case[key] for case in cases] for key in cases[0]}
     columns["image"] = torch.stack(columns["image"])
-    columns["client"], columns["split"] = columns["client"][0], columns["split"][0]
+    for tag in ("client", "split", "model"):
+        columns[tag] = columns[tag][0]
     return columns

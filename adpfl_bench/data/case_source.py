@@ -1,0 +1,90 @@
+"""What a datamodule must say of its dataset."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.utils.data import Dataset
+
+from adpfl_bench.data.case import Case, Client
+
+
+class CaseSource(ABC):
+    """How a dataset is scanned, how phantoms of it are made, and how its cases become tensors.
+
+    Attributes:
+        clients: Who holds which cases, once the dataset is divided.
+    """
+
+    clients: tuple[Client, ...] = ()
+    _cases: Sequence[Case] = ()
+
+    @abstractmethod
+    def scan(self, root: Path) -> list[Case]:
+        """List the dataset's cases.
+
+        Raises:
+            DataError: The folder is missing, malformed or holds something else.
+        """
+
+    @abstractmethod
+    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
+        """Write a phantom cohort in the dataset's own layout."""
+
+    @property
+    @abstractmethod
+    def phantom_name(self) -> str:
+        """Name of the phantom cohort's folder, by everything that its bytes depend on."""
+
+    @abstractmethod
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, torch.Tensor]]:
+        """Prepare cases (read them, or their cache) and return the dataset of their training records.
+
+        The dataset maps a :class:`~adpfl_bench.data.round_loader.RecordKey`, whose record is the position in
+        ``cases``, to ``image`` and ``label``.
+
+        Raises:
+            DataError: Files are unreadable or contradict each other.
+        """
+
+    @abstractmethod
+    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+        """Bring one case to be scored.
+
+        Args:
+            case: One of the cases given to :meth:`load_cases`.
+            native: Whether the label is on the grid of its own file, or on the network's.
+
+        Returns:
+            ``image`` [C, *spatial] for the network, ``label`` [R, *grid] as uint8, ``spacing`` of the label's grid in
+            mm (a tuple, or ``None`` where only pixels are known). Of volumes also ``grid``, the way from the network's
+            grid to the label's (``None`` where they are the same), and ``window``, the sliding window.
+        """
+
+    def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
+        """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.
+
+        Args:
+            folder: Where to.
+            case_id: The case.
+            masks: The predicted regions, [P, *grid] on the grid of the case's own file.
+            regions: Their names.
+        """
+        for name, mask in zip(regions, masks, strict=True):
+            Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case_id}_{name}.png")
+
+    def training_records(self) -> Mapping[str, Sequence[int]]:
+        """Each client's training records, as keys of the dataset that :meth:`load_cases` returned: one a case."""
+        positions = {case.case_id: i for i, case in enumerate(self._cases)}
+        return {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
+
+    def record_patients(self) -> Mapping[int, str]:
+        """The patient of each record, by the record's key of the dataset."""
+        return {i: case.patient_id for i, case in enumerate(self._cases)}
