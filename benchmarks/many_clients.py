@@ -56,7 +56,7 @@ def measure(method: str, clients: int, rounds: int, phantoms: Path) -> dict[str,
     """Run one federation and say what it took."""
     torch.manual_seed(0)
     data = ISICDataModule(
-        "phantom",
+        Path("phantom"),
         IIDPartition(clients),
         phantom_cases=CASES,
         phantom_size=(32, 32),

@@ -87,9 +87,11 @@ class Federation:
         self._fine_tuning = fine_tuning
         self._clients = len(sizes)
         senders = {client: count for (client, turn), count in steps.items() if turn == "shared"}
-        self._shares = self._aggregation_weights.shares({client: sizes[client] for client in senders})
-        self._server.begin_round(self._shares, senders, momentum)
-        self._buffers.begin_round(self._shares)
+        own = {client: sizes[client] for client in senders}
+        self._shares = self._aggregation_weights.shares(own)
+        if own:
+            self._server.begin_round(self._shares, senders, momentum)
+            self._buffers.begin_round(self._shares)
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -151,8 +153,9 @@ class Federation:
 
     def end_round(self) -> None:
         """Make new global weights of what was sent, if anything was, and put the global model into the network."""
-        self._server.finish_round()
-        self._buffers.finish_round(self._module)
+        if self._shares:
+            self._server.finish_round()
+            self._buffers.finish_round(self._module)
         if not self._fine_tuning:
             self._method.on_round_end()
         self.load_model(None)

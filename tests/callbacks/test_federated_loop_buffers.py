@@ -30,7 +30,7 @@ class Left(Callback):
 
 
 class Used(Callback):
-    """What each client starts to train with, and is scored with; comes after the loop."""
+    """What each client starts to train with, and its own cases are scored with; comes after the loop."""
 
     def __init__(self):
         self.started, self.scored, self.seen = {}, {}, set()
@@ -39,7 +39,8 @@ class Used(Callback):
         self.started.setdefault((batch["round"], batch["client"]), buffers_of(pl_module))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, *_):
-        self.scored[batch["split"], batch["client"]] = buffers_of(pl_module)
+        if batch["model"] in ("global", batch["client"]):
+            self.scored[batch["split"], batch["client"]] = buffers_of(pl_module)
 
     on_test_batch_end = on_predict_batch_end = on_validation_batch_end
 
