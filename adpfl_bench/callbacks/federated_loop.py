@@ -15,6 +15,7 @@ from adpfl_bench.callbacks.federated_settings import FederatedSettings
 from adpfl_bench.callbacks.federation_checks import check_participants, describe_federation, model_scopes
 from adpfl_bench.callbacks.lookup import federated_data, need_task
 from adpfl_bench.callbacks.trainer_checks import check_optimizers, check_trainer
+from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.federation import DeltaHook, Federation
 from adpfl_bench.federation.round_report import RoundReport
@@ -58,13 +59,13 @@ class FederatedLoop(FederatedSettings):
         self._turn: Turn = "shared"
         self._round_open = False
         self._report = RoundReport()
+        self._use_own_models: Callable[[], None] = lambda: None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse what would silently be wrong, and hand the datamodule its schedule."""
         datamodule = federated_data(trainer)
         datamodule.use_federation(self.pooled, self.held_out_clients)
-        scopes = model_scopes(self, pl_module, fine_tuned=stage != "fit")
-        datamodule.use_models(scopes.validation, scopes.test)
+        self._use_models(datamodule, pl_module, fine_tuned=stage != "fit")
         if stage == "fit":
             self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded after this
             check_trainer(trainer, pl_module, self.schedule.total_rounds)
@@ -75,6 +76,12 @@ class FederatedLoop(FederatedSettings):
                 self._task_optimizer, task.optimizer = task.optimizer, self.client_optimizer
             datamodule.use_schedule(self.schedule)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
+
+    def _use_models(self, datamodule: FederatedDataModule, module: LightningModule, fine_tuned: bool) -> None:
+        scopes = model_scopes(self, module, fine_tuned)
+        datamodule.use_models(scopes.validation, scopes.test)
+        # A run that continues with its fine-tuning round has its loaders made before the round starts.
+        self._use_own_models = lambda: self._use_models(datamodule, module, fine_tuned=True)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Give the task its own optimizer and gradients back."""
@@ -117,8 +124,7 @@ class FederatedLoop(FederatedSettings):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let the clients' own models be validated from the round on in which they are trained."""
         if self.schedule.is_fine_tuning(trainer.current_epoch):
-            scopes = model_scopes(self, pl_module, fine_tuned=True)
-            federated_data(trainer).use_models(scopes.validation, scopes.test)
+            self._use_own_models()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Begin a round with its first batch, and a client's turn when the client changes."""
@@ -230,3 +236,5 @@ class FederatedLoop(FederatedSettings):
         self._restored = state_dict
         self._federation = None
         self.rounds_completed = state_dict.get("rounds_completed", 0)
+        if self.schedule.is_fine_tuning(self.rounds_completed):
+            self._use_own_models()
