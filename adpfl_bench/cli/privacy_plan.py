@@ -17,6 +17,7 @@ from adpfl_bench.cli.training import BenchCLI, run
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.files import replace_file
 from adpfl_bench.privacy.forecast import Forecast
 from adpfl_bench.privacy.release_plan import ReleasePlan
@@ -148,16 +149,13 @@ def _client(name: str, units: int) -> Client:
 
 def _facts(method: DifferentialPrivacy, loop: FederatedLoop, units: Mapping[str, int], per_step: int) -> dict[str, str]:
     schedule = loop.schedule
-    taking_part = len(schedule.participants(0, list(units)))
-    passes = plural(schedule.local_epochs, "local epoch")
-    length = plural(schedule.local_steps, "local step") if schedule.local_steps else passes
     things = "records" if method.unit in ("none", "batch", "client") else f"{method.unit}s"
     if len(units) > _LISTED_CLIENTS:
         listed = f"{len(units)} with {min(units.values())} to {max(units.values())}"
     else:
         listed = ", ".join(f"{name} {number}" for name, number in units.items())
     facts = {
-        "schedule": f"{plural(schedule.rounds, 'round')}, {taking_part} of {len(units)} clients in each, {length}",
+        "schedule": _schedule(schedule, list(units)),
         "clients": f"{listed} training {things}",
     }
     if method.threshold is None or method.mechanism is None or method.private_sum is None:
@@ -179,6 +177,33 @@ def _facts(method: DifferentialPrivacy, loop: FederatedLoop, units: Mapping[str,
         **facts,
         "delta": f"{method.delta:g}",
     }
+
+
+def _schedule(schedule: RoundSchedule, clients: Sequence[str]) -> str:
+    drawn = len(schedule.drawn(0, clients))
+    steps = schedule.local_steps
+    length = plural(steps, "local step") if steps else plural(schedule.local_epochs, "local epoch")
+    turns = " and ".join(f"a {turn}" for turn in schedule.turns) + f" turn of {length}"
+    cyclic = " in cyclic order" if schedule.availability == "cyclic" and drawn < len(clients) else ""
+    parts = [
+        plural(schedule.rounds, "round"),
+        f"{drawn} of {len(clients)} clients in each{cyclic}",
+        length if schedule.turns == ("shared",) else turns,
+    ]
+    if schedule.dropout:
+        parts.append(f"dropping out with probability {_by_client(schedule.dropout)}")
+    if schedule.straggling:
+        slow = f"{schedule.straggler_work:.0%} of the steps with probability {_by_client(schedule.straggling)}"
+        parts.append(f"straggling at {slow}")
+    if schedule.fine_tuning_epochs:
+        parts.append(f"then {plural(schedule.fine_tuning_epochs, 'epoch')} of fine-tuning")
+    return ", ".join(parts)
+
+
+def _by_client(stated: float | Mapping[str, float]) -> str:
+    if isinstance(stated, Mapping):
+        return " and ".join(f"{value:g} ({client})" for client, value in stated.items())
+    return f"{stated:g}"
 
 
 def _sampling(method: DifferentialPrivacy, units: Mapping[str, int], per_step: int) -> str:

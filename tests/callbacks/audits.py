@@ -31,12 +31,12 @@ def audited(toy_data, fit):
     """Trains with canaries; returns what was found, and the callback."""
 
     def run(privacy, canaries=40, seed=0, rounds=2, data=None, task=None, more=(), **arguments):
-        trainer, clients = arguments.pop("trainer", {}), arguments.pop("clients_per_round", None)
+        trainer, federated = arguments.pop("trainer", {}), arguments.pop("federated", {})
         data = data or toy_data({"alps": 12, "cape": 3})
         task = task or WideTask("wide", optimizer=sgd)
         audit = PrivacyAudit(canaries, **arguments)
         audit.join(data, privacy, seed)
-        loop = FederatedLoop(rounds=rounds, seed=seed, clients_per_round=clients)
+        loop = FederatedLoop(rounds=rounds, seed=seed, **federated)
         fit(task, data, loop, privacy, audit, *more, limit_val_batches=0, **trainer)
         return audit.result, audit
 

@@ -231,7 +231,7 @@ def test_bf16(audited):
 
 def test_the_clients_of_a_round_are_drawn(audited, toy_data):
     data = toy_data({"alps": 12, "bay": 9, "cape": 3})
-    result, _ = audited(per_record(1.0), data=data, rounds=3, clients_per_round=2)
+    result, _ = audited(per_record(1.0), data=data, rounds=3, federated={"clients_per_round": 2})
     assert failed(result) == []
     schedule = RoundSchedule(3, 0, clients_per_round=2)
     steps = {"alps": 3, "bay": 3, "cape": 11}
@@ -240,8 +240,21 @@ def test_the_clients_of_a_round_are_drawn(audited, toy_data):
 
 
 @pytest.mark.parametrize(
+    ("federated", "client"),
+    [({"pooled": True}, "all clients"), ({"held_out_clients": ["cape"]}, "alps")],
+)
+def test_canaries_are_where_the_training_is(audited, federated, client):
+    """Without noise they are all found out, so they have really been trained on."""
+    result, _ = audited(per_record(0.0), canaries=40, guesses=40, delta=1e-5, federated=federated)
+    assert result["client"] == client
+    assert result["correct"] == 40
+    assert failed(result) == []
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"client": "cape", "federated": {"held_out_clients": ["cape"]}}, "cape, which federated.held_out_clients"),
         ({"confidence": 1.0}, "audit.confidence must lie between 0 and 1, but it is 1.0"),
         ({"delta": 0.0}, "audit.delta must lie between 0 and 1"),
         ({"canaries": 0}, "audit.canaries must be at least 1"),
