@@ -55,14 +55,29 @@ def test_stated_clients_are_accounted_as_counted_by_hand(capsys):
     assert not Path("phantoms").exists()
 
 
-def test_what_is_forecast_is_what_the_run_records(adpfl_bench, empty_folder, monkeypatch, capsys):
-    settings = ("--federated.participation", "0.5", "--federated.rounds", "3")
+@pytest.mark.parametrize(
+    ("settings", "rounds"),
+    [
+        (("--federated.participation", "0.5"), 3),
+        (
+            (
+                *("--federated.dropout", "0.4", "--federated.straggling", "{client-1: 0.7}"),
+                *("--federated.local_epochs", "2", "--federated.fine_tuning_epochs", "3"),
+                *("--federated.held_out_clients", "[client-3]"),
+            ),
+            4,
+        ),
+        (("--federated.pooled", "true"), 3),
+    ],
+)
+def test_what_is_forecast_is_what_the_run_records(adpfl_bench, empty_folder, monkeypatch, capsys, settings, rounds):
+    settings = ("--federated.rounds", "3", *settings)
     with monkeypatch.context() as patch:
         patch.setattr(ISICDataModule, "load_cases", None)  # nothing may call it
         assert adpfl_bench("privacy", *settings, method="dp_sgd") == 0
     planned = capsys.readouterr().out
     rows = read_csv(empty_folder / "runs/isic/dp_sgd/seed0/privacy.csv")
-    last = {row["client"]: float(row["epsilon"]) for row in rows if row["round"] == "3"}
+    last = {row["client"]: float(row["epsilon"]) for row in rows if row["round"] == str(rounds)}
     assert adpfl_bench("fit", *settings, "--score", "false", method="dp_sgd") == 0
     folder = empty_folder / "runs/isic/dp_sgd/seed0"
     record = json.loads((folder / "run.json").read_text())
@@ -70,7 +85,7 @@ def test_what_is_forecast_is_what_the_run_records(adpfl_bench, empty_folder, mon
     assert accounted["epsilon"] == last.pop("all")
     assert accounted["by_client"] == {client: epsilon for client, epsilon in last.items() if epsilon}
     assert f"z = {record['privacy']['noise_multiplier']:.4g}, solved for epsilon 8" in planned
-    assert f"epsilon {accounted['epsilon']:.4g} at delta 0.0001 after 3 rounds" in planned
+    assert f"epsilon {accounted['epsilon']:.4g} at delta 0.0001 after {rounds} rounds" in planned
     recorded = {
         (line["round"], line["client"]): line["value"]
         for line in read_csv(folder / "rounds.csv")
