@@ -10,16 +10,17 @@ from rich.console import Console
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import replace_file
+from adpfl_bench.results.client_plot import draw_clients
 from adpfl_bench.results.comparability import Group, compare_runs, find_runs
 from adpfl_bench.results.curves import draw_curves
 from adpfl_bench.results.overlays import draw_overlays
 from adpfl_bench.results.picture import Picture
-from adpfl_bench.results.rendering import text_table, to_csv, to_markdown, to_terminal
+from adpfl_bench.results.rendering import clients_csv, text_table, to_csv, to_markdown, to_terminal
 from adpfl_bench.results.report import to_html
 from adpfl_bench.results.table import Table, tabulate
 
 _WIDTH_WITHOUT_TERMINAL = 160
-_TITLES = {"rounds": "Rounds", "overlays": "Test cases"}
+_TITLES = {"clients": "Who benefits", "rounds": "Rounds", "overlays": "Test cases"}
 
 
 def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool = True) -> None:
@@ -31,18 +32,20 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
 
     Args:
         runs: Run folders, or folders to search for runs.
-        output: Folder for leaderboard.md, leaderboard.csv, report.html and the pictures.
+        output: Folder for leaderboard.md, leaderboard.csv, clients.csv, report.html and the pictures.
         overlays: Draw test cases with outlines. They show patients' images where the data are real.
 
     Raises:
         RecordError: No run was found, or the output cannot be written.
     """
     groups, left_out, audits = compare_runs(find_runs(runs))
-    tables = [table for group in groups for table in tabulate(group)]
-    pictures = {group.slug: _pictures(group, overlays) for group in groups}
+    by_group = {group.slug: tabulate(group) for group in groups}
+    tables = [table for group in groups for table in by_group[group.slug]]
+    pictures = {group.slug: _pictures(group, by_group[group.slug], overlays) for group in groups}
     files = {
         "leaderboard.md": to_markdown(tables, left_out, audits).encode(),
         "leaderboard.csv": to_csv(tables).encode(),
+        "clients.csv": clients_csv(tables).encode(),
         "report.html": to_html(tables, left_out, _titled(pictures), audits).encode(),
     }
     for slug, drawn in pictures.items():
@@ -61,8 +64,12 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
         )
 
 
-def _pictures(group: Group, overlays: bool) -> dict[str, Picture]:
-    drawn = {"rounds": draw_curves(group), "overlays": draw_overlays(group) if overlays else None}
+def _pictures(group: Group, tables: Sequence[Table], overlays: bool) -> dict[str, Picture]:
+    drawn = {
+        "clients": draw_clients(tables),
+        "rounds": draw_curves(group),
+        "overlays": draw_overlays(group) if overlays else None,
+    }
     return {name: picture for name, picture in drawn.items() if picture is not None}
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Sequence
 
 from rich import box
 from rich.table import Table as RichTable
@@ -14,39 +10,27 @@ from rich.text import Text
 
 from adpfl_bench.results.audits import bound_text
 from adpfl_bench.results.comparability import LeftOut, ListedAudit
+from adpfl_bench.results.formatting import (
+    EMPTY,
+    Column,
+    TextTable,
+    csv_text,
+    escape_markdown,
+    markdown_table,
+    number,
+    percent,
+    set_table,
+)
 from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.notes import LEGEND, table_notes
 from adpfl_bench.results.table import Table, TableRow
+from adpfl_bench.results.who_benefits import ClientRow
+from adpfl_bench.results.who_benefits_text import LEGEND as BENEFITS_LEGEND
+from adpfl_bench.results.who_benefits_text import benefit_lines
 
-EMPTY = "–"  # noqa: RUF001 - an en dash, as tables are set
 DATA_NOTE = {
     "phantom": "Phantoms are synthetic: these numbers say that the code works, nothing about patients.",
 }
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table ready to be set.
-
-    Attributes:
-        headings: One per column.
-        numeric: Whether a column holds numbers, which are set flush right.
-        cells: One list per row.
-        footnotes: What ``[1]``, ``[2]``, ... in the cells stand for.
-    """
-
-    headings: list[str]
-    numeric: list[bool]
-    cells: list[list[str]]
-    footnotes: list[str]
-
-
-@dataclass(frozen=True)
-class _Column:
-    heading: str
-    cell: Callable[[TableRow], str]
-    numeric: bool = True
-    brief: bool = False
 
 
 def text_table(table: Table, brief: bool = False) -> TextTable:
@@ -60,53 +44,41 @@ def text_table(table: Table, brief: bool = False) -> TextTable:
         dict.fromkeys(note for row in table.rows for note in (_on_accounted(row), _on_audited(row)) if note)
     )
     columns = [column for column in _columns(table, footnotes, brief) if column.brief or not brief]
-    return TextTable(
-        headings=[column.heading for column in columns],
-        numeric=[column.numeric for column in columns],
-        cells=[[column.cell(row) for column in columns] for row in table.rows],
-        footnotes=footnotes,
-    )
+    return set_table(columns, table.rows, footnotes)
 
 
-def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[_Column]:
+def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column[TableRow]]:
     first = table.rows[0]
     several = any(row.scored_model != SCORED_MODEL["global"] for row in table.rows)
+    short: dict[str, str] = {text: headline for headline, text in SCORED_MODEL.items()}
     columns = [
-        _Column("Method", lambda row: row.label, numeric=False, brief=True),
-        _Column("Scored", lambda row: row.scored_model, numeric=False, brief=several),
-        _Column("Seeds", lambda row: str(row.n_seeds), brief=True),
-        _Column("Dice %", lambda row: _percent(row.dice_mean), brief=True),
-        _Column("SD patients", lambda row: _percent(row.dice_sd_patients), brief=True),
-        _Column("SD seeds", lambda row: _percent(row.dice_sd_seeds), brief=True),
-        _Column("IoU %", lambda row: _percent(row.iou_mean)),
-        _Column(f"HD95 {first.hd95_unit} (edge voxels)", lambda row: _number(row.hd95_mean, ".2f"), brief=True),
-        _Column("NSD % (area)", lambda row: _percent(row.nsd_mean)),
-        _Column("Missed", lambda row: f"{row.missed} / {row.scored}"),
-        _Column("Worst client", _worst_client, numeric=False, brief=True),
-        _Column("Spread", lambda row: _percent(row.client_spread)),
-        _Column("Gap closed %", lambda row: _percent(row.gap_closed, ".0f"), brief=True),
-        _Column("Unit", lambda row: row.unit, numeric=False),
-        _Column("Epsilon nominal", lambda row: _number(row.nominal_epsilon, "g"), brief=True),
-        _Column("Epsilon accounted", lambda row: _accounted(row, footnotes), numeric=False, brief=True),
-        _Column("Epsilon audited", lambda row: _audited(row, footnotes, brief), numeric=False, brief=True),
-        _Column("Wall s", lambda row: _number(row.wall_seconds, ",.0f")),
-        _Column("Memory MiB", lambda row: _number(row.peak_memory_mb, ",.0f")),
+        Column[TableRow]("Method", lambda row: row.label, numeric=False, brief=True),
+        Column("Scored", lambda row: short[row.scored_model] if brief else row.scored_model, False, brief=several),
+        Column("Seeds", lambda row: str(row.n_seeds), brief=True),
+        Column("Dice %", lambda row: percent(row.dice_mean), brief=True),
+        Column("SD patients", lambda row: percent(row.dice_sd_patients), brief=True),
+        Column("SD seeds", lambda row: percent(row.dice_sd_seeds), brief=True),
+        Column("IoU %", lambda row: percent(row.iou_mean)),
+        Column(f"HD95 {first.hd95_unit} (edge voxels)", lambda row: number(row.hd95_mean, ".2f"), brief=True),
+        Column("NSD % (area)", lambda row: percent(row.nsd_mean)),
+        Column("Missed", lambda row: f"{row.missed} / {row.scored}"),
+        Column("Worst client", _worst_client, numeric=False, brief=True),
+        Column("Spread", lambda row: percent(row.client_spread)),
+        Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f"), brief=True),
+        Column("Unit", lambda row: row.unit, numeric=False),
+        Column("Epsilon nominal", lambda row: number(row.nominal_epsilon, "g"), brief=True),
+        Column("Epsilon accounted", lambda row: _accounted(row, footnotes), numeric=False, brief=True),
+        Column("Epsilon audited", lambda row: _audited(row, footnotes, brief), numeric=False, brief=True),
+        Column("Wall s", lambda row: number(row.wall_seconds, ",.0f")),
+        Column("Memory MiB", lambda row: number(row.peak_memory_mb, ",.0f")),
     ]
     if any(row.peak_gpu_memory_mb is not None for row in table.rows):
-        columns.append(_Column("GPU MiB", lambda row: _number(row.peak_gpu_memory_mb, ",.0f")))
+        columns.append(Column("GPU MiB", lambda row: number(row.peak_gpu_memory_mb, ",.0f")))
     return columns
 
 
 def _worst_client(row: TableRow) -> str:
-    return EMPTY if row.worst_client is None else f"{row.worst_client} {_percent(row.worst_client_dice)}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return EMPTY if value is None else format(value, form)
-
-
-def _percent(value: float | None, form: str = ".2f") -> str:
-    return EMPTY if value is None else format(100 * value, form)
+    return EMPTY if row.worst_client is None else f"{row.worst_client} {percent(row.worst_client_dice)}"
 
 
 def _on_accounted(row: TableRow) -> str | None:
@@ -122,7 +94,7 @@ def _on_audited(row: TableRow) -> str | None:
 def _accounted(row: TableRow, footnotes: Sequence[str]) -> str:
     value = "none"
     if row.accounted_epsilon is not None:
-        value = f"{row.accounted_epsilon:.4g} (delta {_number(row.accounted_delta, 'g')})"
+        value = f"{row.accounted_epsilon:.4g} (delta {number(row.accounted_delta, 'g')})"
     return value + _mark(_on_accounted(row), footnotes)
 
 
@@ -140,13 +112,12 @@ def _mark(note: str | None, footnotes: Sequence[str]) -> str:
 
 def to_csv(tables: Sequence[Table]) -> str:
     """All rows of all tables at full precision: ``float(cell)`` gives back the very number; empty is ``None``."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(TableRow))
-    for table in tables:
-        for row in table.rows:
-            writer.writerow("" if value is None else value for value in astuple(row))
-    return text.getvalue()
+    return csv_text(TableRow, (row for table in tables for row in table.rows))
+
+
+def clients_csv(tables: Sequence[Table]) -> str:
+    """What each method does for each client, of all tables and as precise."""
+    return csv_text(ClientRow, (row for table in tables for row in table.benefits.clients))
 
 
 def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Sequence[ListedAudit] = ()) -> str:
@@ -156,35 +127,25 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
     for table in tables:
         if table.group is not group:
             group = table.group
-            lines += [f"## {_escape(group.heading)}", ""]
+            lines += [f"## {escape_markdown(group.heading)}", ""]
             lines += [f"{DATA_NOTE[group.kind]}\n"] if group.kind in DATA_NOTE else []
         text = text_table(table)
-        lines += [f"### Region {_escape(table.region)}, {table.rows[0].patients} patients", ""]
-        lines.append(_markdown_row(text.headings))
-        lines.append("|" + "|".join("---:" if numeric else "---" for numeric in text.numeric) + "|")
-        lines += [_markdown_row(cells) for cells in text.cells]
-        lines.append("")
-        notes = [f"[{number}] {reason}." for number, reason in enumerate(text.footnotes, 1)]
-        lines += [f"{_escape(note)}  " for note in notes] + ([""] if notes else [])
-        lines += [f"- {_escape(note)}" for note in table_notes(table)] + [""]
+        lines += [f"### Region {escape_markdown(table.region)}, {table.rows[0].patients} patients", ""]
+        lines += [*markdown_table(text), ""]
+        notes = [f"[{index}] {reason}." for index, reason in enumerate(text.footnotes, 1)]
+        lines += [f"{escape_markdown(note)}  " for note in notes] + ([""] if notes else [])
+        lines += [f"- {escape_markdown(note)}" for note in table_notes(table)] + [""]
+        lines += [f"#### Who benefits, region {escape_markdown(table.region)}", "", *benefit_lines(table.benefits)]
     if not tables:
         lines += ["No run is finished and scored yet.", ""]
     if audits:
         lines += ["## Audits", ""]
-        lines += [f"- `{entry.folder}`: {_escape(entry.text)}" for entry in audits] + [""]
+        lines += [f"- `{entry.folder}`: {escape_markdown(entry.text)}" for entry in audits] + [""]
     if left_out:
         lines += ["## Left out", ""]
-        lines += [f"- `{entry.folder}`: {_escape(entry.reason)}" for entry in left_out] + [""]
-    lines += ["## How to read the tables", "", *(f"- {sentence}" for sentence in LEGEND), ""]
+        lines += [f"- `{entry.folder}`: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
+    lines += ["## How to read the tables", "", *(f"- {sentence}" for sentence in (*LEGEND, *BENEFITS_LEGEND)), ""]
     return "\n".join(lines)
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
-
-
-def _escape(text: str) -> str:
-    return " ".join(re.sub(r"[\\|<*`]|>(?!=)", r"\\\g<0>", text).split())
 
 
 def to_terminal(table: Table) -> RichTable:

@@ -12,6 +12,8 @@ from adpfl_bench.results.picture import Picture
 from adpfl_bench.results.rendering import DATA_NOTE, text_table
 from adpfl_bench.results.statements import privacy_statement
 from adpfl_bench.results.table import Table, ordered_variants
+from adpfl_bench.results.who_benefits_text import LEGEND as BENEFITS_LEGEND
+from adpfl_bench.results.who_benefits_text import benefit_notes, clients_text, methods_text
 
 
 def to_html(
@@ -42,7 +44,7 @@ def to_html(
         groups=[_group(group, [t for t in tables if t.group is group], pictures) for group in groups],
         left_out=[{"folder": str(entry.folder), "reason": entry.reason} for entry in left_out],
         audits=[{"folder": str(entry.folder), "text": entry.text} for entry in audits],
-        legend=LEGEND,
+        legend=(*LEGEND, *BENEFITS_LEGEND),
     )
 
 
@@ -62,6 +64,9 @@ def _group(group: Group, tables: Sequence[Table], pictures: Mapping[str, Mapping
                 "patients": table.rows[0].patients,
                 "text": text_table(table),
                 "notes": table_notes(table),
+                "methods": methods_text(table.benefits),
+                "clients": clients_text(table.benefits),
+                "benefit_notes": benefit_notes(table.benefits),
             }
             for table in tables
         ],

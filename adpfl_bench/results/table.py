@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from adpfl_bench.results.case_score import CaseScore
 from adpfl_bench.results.comparability import Group, Variant
 from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.summary import client_means
+from adpfl_bench.results.who_benefits import WhoBenefits, who_benefits
 
 UPPER_REFERENCE = "fedavg"
 LOWER_REFERENCE = "dp_fl"
@@ -124,6 +126,11 @@ class Table:
     group: Group
     region: str
     rows: tuple[TableRow, ...]
+
+    @cached_property
+    def benefits(self) -> WhoBenefits:
+        """What the methods do for each client, in the same order."""
+        return who_benefits(self.group, self.region, [row.label for row in self.rows])
 
 
 def tabulate(group: Group) -> list[Table]:

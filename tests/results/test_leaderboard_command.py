@@ -11,7 +11,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.results.leaderboard import leaderboard
 from tests.results.records import toy_runs, write_examples, write_rounds, write_run
 
-FILES = {"leaderboard.md", "leaderboard.csv", "report.html"}
+FILES = {"leaderboard.md", "leaderboard.csv", "clients.csv", "report.html"}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_files_and_what_is_printed(runs, tmp_path, capsys):
     names = written(tmp_path / "out")
     (folder,) = {name.split("/")[0] for name in names - FILES}
     assert folder.startswith("toy-phantom-")
-    assert names == FILES | {f"{folder}/rounds.png", f"{folder}/overlays.png"}
+    assert names == FILES | {f"{folder}/{name}.png" for name in ("clients", "rounds", "overlays")}
     printed = capsys.readouterr()
     for name in names:
         assert str(tmp_path / "out" / name) in printed.out
@@ -64,8 +64,9 @@ def test_real_cases_are_pointed_out_and_can_be_left_away(tmp_path, capsys):
     assert "show patients' images" in capsys.readouterr().err
     leaderboard([run], tmp_path / "without", overlays=False)
     assert capsys.readouterr().err == ""
-    assert written(tmp_path / "without") == FILES
-    assert "data:image" not in (tmp_path / "without" / "report.html").read_text()
+    assert {name.split("/")[-1] for name in written(tmp_path / "without")} == FILES | {"clients.png"}
+    pictures = {name: (tmp_path / name / "report.html").read_text().count("data:image") for name in ("with", "without")}
+    assert pictures == {"with": 2, "without": 1}
 
 
 def test_a_full_disk_leaves_the_earlier_tables_whole(runs, tmp_path, monkeypatch):

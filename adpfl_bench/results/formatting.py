@@ -1,0 +1,102 @@
+"""How numbers and cells are set, whichever table they are in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+EMPTY = "–"  # noqa: RUF001 - an en dash, as tables are set
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table ready to be set.
+
+    Attributes:
+        headings: One per column.
+        numeric: Whether a column holds numbers, which are set flush right.
+        cells: One list per row.
+        footnotes: What ``[1]``, ``[2]``, ... in the cells stand for.
+    """
+
+    headings: list[str]
+    numeric: list[bool]
+    cells: list[list[str]]
+    footnotes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Column(Generic[Row]):
+    """A column of a table.
+
+    Attributes:
+        heading: Its heading.
+        cell: Makes its cell of a row.
+        numeric: Whether it holds numbers.
+        brief: Whether it is among those that fit a terminal.
+    """
+
+    heading: str
+    cell: Callable[[Row], str]
+    numeric: bool = True
+    brief: bool = False
+
+
+def set_table(columns: Sequence[Column[Row]], rows: Sequence[Row], footnotes: Sequence[str] = ()) -> TextTable:
+    """Make the cells of a table."""
+    return TextTable(
+        headings=[column.heading for column in columns],
+        numeric=[column.numeric for column in columns],
+        cells=[[column.cell(row) for column in columns] for row in rows],
+        footnotes=list(footnotes),
+    )
+
+
+def number(value: float | None, form: str) -> str:
+    """A number in the given format, or a dash for none."""
+    return EMPTY if value is None else format(value, form)
+
+
+def percent(value: float | None, form: str = ".2f") -> str:
+    """A share as a percentage, or a dash for none."""
+    return EMPTY if value is None else format(100 * value, form)
+
+
+def csv_text(row_type: type[DataclassInstance], rows: Iterable[DataclassInstance]) -> str:
+    """Rows at full precision under their fields' names: ``float(cell)`` gives back the very number; empty is ``None``.
+
+    Args:
+        row_type: Class of the rows.
+        rows: Dataclasses of plain values.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(column.name for column in fields(row_type))
+    for row in rows:
+        values: tuple[Any, ...] = astuple(row)
+        writer.writerow("" if value is None else value for value in values)
+    return text.getvalue()
+
+
+def markdown_table(text: TextTable) -> list[str]:
+    """A table's lines in Markdown."""
+    rule = "|" + "|".join("---:" if numeric else "---" for numeric in text.numeric) + "|"
+    return [_markdown_row(text.headings), rule, *(_markdown_row(cells) for cells in text.cells)]
+
+
+def escape_markdown(text: str) -> str:
+    """Text in one line, with what Markdown would take for markup escaped."""
+    return " ".join(re.sub(r"[\\|<*`]|>(?!=)", r"\\\g<0>", text).split())
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(escape_markdown(cell) for cell in cells) + " |"
