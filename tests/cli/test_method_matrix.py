@@ -28,9 +28,9 @@ NOT_BY_CLIENT = {
 UNITS = {"none": "none", "dp_fl": "batch", "adp_fl": "batch", "adp_fl_quantile": "patient", "client_dp": "client"}
 
 
-def together(*privacy: str) -> list[str]:
-    """The files in the order of the documentation: the federation's, then the privacy's."""
-    return [word for method in privacy if method != "none" for word in ("--config", f"callbacks/{method}.yaml")]
+def together(federation: str, privacy: str) -> list[str]:
+    """Both files, the federation's last, so that its server optimizer holds."""
+    return [word for name in (privacy, federation) if name != "none" for word in ("--config", f"callbacks/{name}.yaml")]
 
 
 def run_folder() -> Path:
@@ -48,7 +48,7 @@ def test_all_methods_are_here() -> None:
 @pytest.mark.parametrize("privacy", PRIVACY)
 @pytest.mark.parametrize("federation", FEDERATION)
 def test_every_federation_runs_with_every_privacy(adpfl_bench: Run, federation: str, privacy: str) -> None:
-    assert adpfl_bench("fit", *together(privacy), method=federation) == 0
+    assert adpfl_bench("fit", *together(federation, privacy)) == 0
     folder = run_folder()
     record = json.loads((folder / "run.json").read_text())
     parts = [name for name in (federation, privacy) if name not in ("none", "fedavg")]
@@ -72,7 +72,7 @@ def test_every_federation_runs_with_every_privacy(adpfl_bench: Run, federation: 
 def test_client_privacy_runs_or_is_refused_with_the_reason(
     adpfl_bench: Run, federation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = adpfl_bench("fit", *together("client_dp"), "--privacy.delta", "0.01", method=federation)
+    code = adpfl_bench("fit", *together(federation, "client_dp"), "--privacy.delta", "0.01")
     reason = NOT_BY_CLIENT.get(federation)
     if reason is None:
         assert code == 0
