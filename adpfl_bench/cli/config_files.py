@@ -1,17 +1,27 @@
-"""Finding YAML files: the working directory's first, then those that come with the package; what is in them by task."""
+"""The YAML files of a command line: the working directory's first, then the package's; what they say for its task."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
+from adpfl_bench.cli.method_files import (
+    DEFAULT_METHOD,
+    check_unit_is_stated,
+    combined_name,
+    default_applies,
+    overridden_settings,
+    without_replaced_methods,
+)
 from adpfl_bench.errors import ConfigError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = ("tasks", "callbacks", "configs")
+_CONFIG = ("--config", "-c")
 
 
 def packaged_root() -> Path:
@@ -46,47 +56,88 @@ def find_config(name: str) -> Path:
     )
 
 
-def resolve_config_arguments(arguments: list[str]) -> list[str]:
-    """Replace the file names after ``--config``, ``-c`` or ``--config=`` by what they stand for.
+class ResolvedArguments(NamedTuple):
+    """A command line as the parser takes it.
 
-    That is the file found for the name or, where the file has a block ``by_task``, its text with the block of the
-    command line's task merged into it.
+    Attributes:
+        words: The command line with files found and settled for its task, and the method's name where files make it up.
+        base_files: What is below these files: the default method's file, or nothing.
+        notes: Sentences on what a method file states and another one overrides.
+    """
+
+    words: list[str]
+    base_files: list[str]
+    notes: list[str]
+
+
+def resolve_config_arguments(arguments: Sequence[str]) -> ResolvedArguments:
+    """Replace the file names after ``--config`` or ``-c`` by what they stand for, and settle the method.
+
+    A name stands for the file found for it or, where the command line changes what the file means, for its text:
+    where it has a block ``by_task``, with the block of the command line's task merged into it; where a later file
+    takes its method's place, without that method. A name given by ``--method`` holds wherever it is given.
 
     Raises:
-        ConfigError: A file is not found, or its ``by_task`` is not a block for each task.
+        ConfigError: A file is not found, its ``by_task`` is not a block for each task, or settings of privacy would
+            have no effect.
     """
-    resolved: list[str] = []
-    files: list[int] = []
+    words: list[str] = []
+    places: list[int] = []
     for argument in arguments:
-        if argument.startswith("--config="):
-            resolved += ["--config", argument.removeprefix("--config=")]
-        else:
-            resolved.append(argument)
-        if len(resolved) > 1 and resolved[-2] in ("--config", "-c"):
-            resolved[-1] = str(find_config(resolved[-1]))
-            files.append(len(resolved) - 1)
-    tasks = _task_names(resolved, [resolved[index] for index in files])
-    for index in files:
-        resolved[index] = _for_task(resolved[index], tasks)
-    return resolved
+        words += _split_config(argument)
+        if len(words) > 1 and words[-2] in _CONFIG:
+            words[-1] = str(find_config(words[-1]))
+            places.append(len(words) - 1)
+    found = [words[place] for place in places]
+    stated = [_read_mapping(file) for file in found]
+    tasks = [*_given(words, "--task"), *(str(content["task"]) for content in reversed(stated) if "task" in content)]
+    settled = [_for_task(file, content, tasks) for file, content in zip(found, stated, strict=True)]
+    check_unit_is_stated(list(zip(found, settled, strict=True)), words)
+    settled = without_replaced_methods(settled)
+    for place, before, after in zip(places, stated, settled, strict=True):
+        if after != before:
+            words[place] = yaml.safe_dump(after)
+    given = _given(words, "--method")
+    name = given[0] if given else combined_name(settled)
+    if name is not None and places:
+        words.insert(places[-1] + 1, f"--method={name}")
+    notes = [
+        f"federated.{key} is not as {found[place]} says, but as {found[later]} does, which comes later."
+        for place, lost in overridden_settings(settled).items()
+        for key, later in lost.items()
+    ]
+    return ResolvedArguments(words, [str(find_config(DEFAULT_METHOD))] if default_applies(settled) else [], notes)
 
 
-def _task_names(arguments: list[str], files: list[str]) -> list[str]:
-    """The tasks that the command line names, the one that counts first: by ``--task``, then in files from the last."""
-    given = [word.removeprefix("--task=") for word in arguments if word.startswith("--task=")]
-    given += [word for before, word in pairwise(arguments) if before == "--task"]
-    return [*given, *(str(content["task"]) for content in map(_read_mapping, reversed(files)) if "task" in content)]
+def _split_config(argument: str) -> list[str]:
+    """``--config=FILE``, ``-c=FILE`` and ``-cFILE`` as two words; anything else as it is."""
+    if argument.startswith("--config="):
+        return ["--config", argument.removeprefix("--config=")]
+    if argument.startswith("-c") and len(argument) > 2:
+        return ["-c", argument.removeprefix("-c").removeprefix("=")]
+    return [argument]
 
 
-def _for_task(file: str, tasks: list[str]) -> str:
-    content = _read_mapping(file)
+def _given(words: Sequence[str], option: str) -> list[str]:
+    """What the command line gives for an option, the value that counts first."""
+    values = []
+    for before, word in pairwise(["", *words]):
+        if before == option:
+            values.append(word)
+        elif word.startswith(f"{option}="):
+            values.append(word.removeprefix(f"{option}="))
+    return values[::-1]
+
+
+def _for_task(file: str, content: Mapping[str, Any], tasks: Sequence[str]) -> Mapping[str, Any]:
     if "by_task" not in content:
-        return file
-    blocks = content.pop("by_task")
+        return content
+    blocks = content["by_task"]
     if not isinstance(blocks, dict) or not all(isinstance(block, dict) for block in blocks.values()):
         raise ConfigError(f"by_task in {file} must hold a block of settings for each task's name.")
     # A task that is a variation of another one, and has no block of its own, takes that of the other.
-    return yaml.safe_dump(_merge(content, next((blocks[task] for task in tasks if task in blocks), {})))
+    general = {key: value for key, value in content.items() if key != "by_task"}
+    return _merge(general, next((blocks[task] for task in tasks if task in blocks), {}))
 
 
 def _read_mapping(file: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     """
     doc = parse_docstring(inspect.getdoc(function) or "")
     hints = get_type_hints(function)
-    parser = ArgumentParser(prog=prog, description=doc.description)
+    parser = ArgumentParser(prog=prog, description=doc.description, allow_abbrev=False)
     lists = [
         name
         for name, parameter in inspect.signature(function).parameters.items()

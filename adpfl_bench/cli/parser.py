@@ -16,7 +16,17 @@ _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config", "subcommand"}
 
 
 class BenchArgumentParser(LightningArgumentParser):
-    """LightningArgumentParser that says what was wrong and what was possible, without pages of usage."""
+    """LightningArgumentParser that says what was wrong and what was possible, without pages of usage.
+
+    Options are never abbreviated: a typo must not become another setting.
+
+    Args:
+        positional: As LightningArgumentParser takes them.
+        named: Likewise.
+    """
+
+    def __init__(self, *positional: Any, **named: Any) -> None:
+        super().__init__(*positional, **{**named, "allow_abbrev": False})
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the parser's complaint as a sentence.

@@ -24,8 +24,9 @@ from adpfl_bench.callbacks.prediction_writer import PredictionWriter
 from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.callbacks.wandb_cases import WandbCases
-from adpfl_bench.cli.config_files import find_config, resolve_config_arguments
+from adpfl_bench.cli.config_files import resolve_config_arguments
 from adpfl_bench.cli.parser import BenchArgumentParser
+from adpfl_bench.cli.saved_config import SavedConfig
 from adpfl_bench.data import dermoscopy as dermoscopy  # so that its classes are known by their short names
 from adpfl_bench.data import lgg_slices as lgg_slices  # as above
 from adpfl_bench.data.datamodule import FederatedDataModule
@@ -40,7 +41,6 @@ from adpfl_bench.tasks import skin_lesion as skin_lesion  # as above
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
-DEFAULT_METHOD = "callbacks/adp_fl.yaml"
 
 _TRAINER_DEFAULTS = {
     "devices": 1,  # a federation is simulated in one process
@@ -55,23 +55,28 @@ _TRAINER_DEFAULTS = {
 class BenchCLI(LightningCLI):
     """LightningCLI with ``federated``, ``privacy`` and ``record`` as blocks of their own.
 
-    Every run starts from the default method's file; later ``--config`` files override it key by key.
+    Later ``--config`` files override earlier ones key by key; :mod:`adpfl_bench.cli.method_files` says which method
+    they make, and when the default one is below them.
     """
 
     def __init__(self, arguments: list[str]) -> None:
-        defaults = {"default_config_files": [str(find_config(DEFAULT_METHOD))]}
+        given = resolve_config_arguments(arguments)
+        for note in given.notes:
+            print(note, file=sys.stderr)
+        below = {"default_config_files": given.base_files}
         super().__init__(
             SegmentationTask,
             FederatedDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
+            save_config_callback=SavedConfig,
             save_config_kwargs={"overwrite": True},
             trainer_defaults=dict(_TRAINER_DEFAULTS),
             seed_everything_default=0,
             auto_configure_optimizers=False,
             parser_class=BenchArgumentParser,
-            parser_kwargs={name: dict(defaults) for name in SUBCOMMANDS},
-            args=resolve_config_arguments(arguments),
+            parser_kwargs={name: dict(below) for name in SUBCOMMANDS},
+            args=given.words,
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -83,7 +88,8 @@ class BenchCLI(LightningCLI):
         parser.add_lightning_class_args(DifferentialPrivacy, "privacy")
         parser.add_lightning_class_args(RunRecorder, "record")
         parser.add_lightning_class_args(ExampleCases, "examples")
-        parser.link_arguments("federated.rounds", "trainer.max_epochs")
+        whole_run = ("federated.rounds", "federated.fine_tuning_epochs")
+        parser.link_arguments(whole_run, "trainer.max_epochs", compute_fn=_total_rounds)
         parser.link_arguments("seed_everything", "federated.seed", compute_fn=int)
         parser.link_arguments("task", "record.task")
         parser.link_arguments("method", "record.method")
@@ -160,6 +166,11 @@ class BenchCLI(LightningCLI):
     def after_test(self) -> None:
         """Say what was scored, and where the record is."""
         print(summarize_run(RunDirectory(self.run_directory)))
+
+
+def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
+    """The Trainer's epochs: fine-tuning is one further round."""
+    return rounds + (1 if fine_tuning_epochs > 0 else 0)
 
 
 def _name_wandb_run(config: Any, run_directory: Path) -> None:

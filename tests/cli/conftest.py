@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from adpfl_bench.cli import main
 
@@ -37,6 +39,13 @@ def adpfl_bench(empty_folder: Path, phantom_folder: Path) -> Run:
         return main([command, *configs, "--data.phantom_directory", str(phantom_folder), *arguments])
 
     return run
+
+
+def resolved(capsys: pytest.CaptureFixture[str], *arguments: str, command: str = "fit") -> dict[str, Any]:
+    """The configuration that a command line amounts to."""
+    with pytest.raises(SystemExit, match="0"):
+        main([command, *arguments, "--print_config"])
+    return yaml.safe_load(capsys.readouterr().out)
 
 
 def start(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:

@@ -1,30 +1,30 @@
 """Every YAML file of the repository runs on phantoms through the command line, and what it says is what happens."""
 
+import inspect
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.cli import main
 from adpfl_bench.cli.config_files import find_config, packaged_configs, resolve_config_arguments
 from adpfl_bench.errors import ConfigError
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, resolved
 
 TOP = Path(__file__).resolve().parents[2]
 TASKS, METHODS, PLACES = (
     sorted(path.stem for path in (TOP / folder).glob("*.yaml")) for folder in ("tasks", "callbacks", "configs")
 )
+CONTENT = {method: yaml.safe_load((TOP / "callbacks" / f"{method}.yaml").read_text()) for method in METHODS}
+FEDERATION = [method for method in METHODS if "privacy" not in CONTENT[method]]
+PRIVACY = [method for method in METHODS if "privacy" in CONTENT[method]]
 
 
 def record(folder: Path = Path()) -> dict[str, object]:
     return json.loads((folder / "run.json").read_text())
-
-
-def resolved(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
-    with pytest.raises(SystemExit, match="0"):
-        main(["fit", *arguments, "--print_config"])
-    return yaml.safe_load(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -49,6 +49,7 @@ def test_each_method_runs_and_is_recorded(adpfl_bench: Run, method: str) -> None
     assert adpfl_bench("fit", method=method) == 0
     written = record(Path("runs/isic") / method / "seed0")
     assert (written["method"], written["status"]) == (method, "finished")
+    assert (written["privacy"]["unit"] == "none") == (method in FEDERATION)
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -84,12 +85,41 @@ def test_each_task_on_volumes_states_its_memory() -> None:
         assert "patch_size" not in text or "# Expected memory of a training step: " in text, task
 
 
-def test_first_comment_of_each_method_states_its_guarantee() -> None:
-    for method in METHODS:
+def test_first_comment_of_each_privacy_file_states_its_guarantee() -> None:
+    for method in PRIVACY:
         first = (TOP / "callbacks" / f"{method}.yaml").read_text().splitlines()[0]
         assert first.startswith("# ")
-        assert any(word in first for word in ("no guarantee", "no formal guarantee", "zCDP", "-DP for each")), method
+        assert any(word in first for word in ("no formal guarantee", "zCDP", "-DP for each")), method
         assert len(first) <= 130
+
+
+def test_comments_of_each_federation_file_state_method_and_range() -> None:
+    for method in FEDERATION:
+        first, second = (TOP / "callbacks" / f"{method}.yaml").read_text().splitlines()[:2]
+        assert re.fullmatch(r"# [^:(]+( \(arXiv \d{4}\.\d{5}\))?: .+\.", first), method
+        assert second.startswith("# Range: "), method
+        assert len(first) <= 130, method
+
+
+def test_each_privacy_file_states_all_of_its_privacy_and_only_optimizers_besides() -> None:
+    settings = inspect.signature(DifferentialPrivacy).parameters.keys() - {"secure", "memory_budget"}  # the user's own
+    for method in PRIVACY:
+        content = CONTENT[method]
+        assert content.keys() <= {"method", "privacy", "federated"}, method
+        assert content["privacy"].keys() == settings, method
+        # Steps made of noise at a stated epsilon need large local steps and the server's momentum.
+        optimizers = {"client_optimizer", "server_optimizer"} if content["privacy"]["target_epsilon"] else set()
+        assert content.get("federated", {}).keys() == optimizers, method
+
+
+def test_each_federation_file_states_nothing_but_its_federation() -> None:
+    assert "fedavg" in FEDERATION
+    for method in FEDERATION:
+        assert CONTENT[method].keys() <= {"method", "federated"}, method
+
+
+def test_each_method_is_called_as_its_file() -> None:
+    assert {method: content["method"] for method, content in CONTENT.items()} == {method: method for method in METHODS}
 
 
 def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:
@@ -99,7 +129,7 @@ def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:
     own.parent.mkdir()
     own.write_text("method: mine\n")
     assert find_config("callbacks/fedavg.yaml").resolve() == own
-    assert resolve_config_arguments(["--config=callbacks/fedavg.yaml"]) == ["--config", "callbacks/fedavg.yaml"]
+    assert resolve_config_arguments(["--config=callbacks/fedavg.yaml"]).words == ["--config", "callbacks/fedavg.yaml"]
 
 
 def test_missing_configuration_file_is_named_with_what_there_is(empty_folder: Path) -> None:
@@ -119,7 +149,10 @@ def test_later_files_and_options_override_earlier_ones(capsys: pytest.CaptureFix
     assert config["method"] == "dp_fl"
     config = resolved(capsys, *files, "--federated.rounds=3")
     assert config["federated"]["rounds"] == 3
-    assert resolved(capsys, *files, "--config", "callbacks/fedavg.yaml")["privacy"]["threshold"] is None
+    later = resolved(capsys, *files, "--config", "callbacks/adp_fl.yaml")
+    assert later["method"] == "adp_fl"
+    assert later["privacy"]["noise_multiplier"] == 0.01
+    assert later["privacy"]["threshold"]["class_path"].endswith("PercentileThreshold")
 
 
 def test_settings_by_task_follow_the_task_of_the_command_line(
