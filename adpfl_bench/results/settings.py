@@ -9,9 +9,11 @@ from typing import Any
 
 _SECTIONS = ("model", "data", "federated", "privacy")
 _TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_grad_batches", "gradient_clip_val")
-# Where a run was made and how fast, not what it computes; the data themselves are compared by their fingerprint.
+# Where a run was made and how fast, not what it computes; the data themselves are compared by their fingerprint, and
+# what cross_scores changes in what a run is judged by is its headline.
 _PLACE = (
     "federated.seed",
+    "federated.cross_scores",
     "data.init_args.root",
     "data.init_args.cache_directory",
     "data.init_args.memory_budget_gib",

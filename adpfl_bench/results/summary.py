@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,17 @@ class Scores:
     worst_client_dice: float
 
 
-def score(rows: Sequence[CaseRow]) -> Scores:
-    """Summarise the rows of one region and split (at least one); a case that several models scored counts once."""
+def score(rows: Sequence[CaseRow], held_out: Collection[str] = ()) -> Scores:
+    """Summarise the rows of one region and split; a case that several models scored counts once.
+
+    Args:
+        rows: At least one row.
+        held_out: Clients that took no part in training; none of them is the worst, unless there are no others.
+    """
     cases = list(mean_over_models(rows).values())
     dice = np.array([case.dice for case in cases])
     clients = client_means(cases)
-    worst = min(clients, key=lambda name: (clients[name], name))
+    worst = min(clients, key=lambda name: (name in held_out, clients[name], name))
     return Scores(
         cases=len(cases),
         dice_mean=float(dice.mean()),
@@ -123,12 +128,18 @@ def summarize_run(directory: RunDirectory) -> str:
         judged.setdefault("global", headline_rows(scored, "global"))
         for name, chosen in judged.items():
             if chosen:
-                of = "" if headline == "global" else f" ({SCORED_MODEL[name]})"
-                lines.append(f"{split:>10} {region}{of}: {_scores_text(score(chosen))}")
+                of = "" if headline == "global" else f" ({_scored(name, chosen)})"
+                lines.append(f"{split:>10} {region}{of}: {_scores_text(score(chosen, held_out))}")
     if record is not None:
         lines.append(f"{'privacy':>10} {privacy_text(record['privacy'], audits_beside(directory.path, record))}")
     lines.append(f"{'record':>10} {directory.path}")
     return "\n".join(lines)
+
+
+def _scored(name: Headline, rows: Sequence[CaseRow]) -> str:
+    """What was scored; while validating, own models score their own client's cases even if others' count at the end."""
+    own = all(row.model == row.client for row in rows)
+    return SCORED_MODEL["own" if own else name]
 
 
 def _scores_text(scores: Scores) -> str:

@@ -1,6 +1,7 @@
 """Which models' scores a run is judged by, and that a case counts once however many models score it."""
 
 import csv
+from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
@@ -210,8 +211,16 @@ def test_summary_gives_the_models_that_count_first_and_the_global_one_below(tmp_
     lines = summarize_run(RunDirectory(write(tmp_path, "own"))).splitlines()
     assert lines[0].strip().startswith("test lesion (each client's own model): Dice 0.6625 (SD over 4 cases")
     assert lines[1].strip().startswith("test lesion (global model): Dice 0.6250 (SD over 4 cases")
+    assert lines[0].endswith("worst client north 0.8000")  # east, which has 0.25, took no part in training
     (line, *_) = summarize_run(RunDirectory(write(tmp_path, "global"))).splitlines()
     assert line.strip().startswith("test lesion: Dice 0.6250")
+
+
+def test_summary_of_validation_says_that_own_models_scored_their_own_clients(tmp_path):
+    validation = [replace(row, split="validation") for row in rows(cases=["a1", "b"]) if row.model == row.client]
+    run = write_run(tmp_path, "local", validation, federated={"headline": "everyone"})
+    (line, *_) = summarize_run(RunDirectory(run)).splitlines()
+    assert line.startswith("validation lesion (each client's own model): Dice 0.8500")
 
 
 def test_overlays_show_the_client_s_own_model_with_its_own_dice(tmp_path):

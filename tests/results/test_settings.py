@@ -8,7 +8,7 @@ CONFIG = {
     "trainer": {"devices": 1, "precision": None, "default_root_dir": "runs/1"},
     "model": {"init_args": {"channels": [4, 8], "arguments": {}, "init_from": None}},
     "data": {"init_args": {"root": "/data", "batch_size": 4, "num_workers": 2}},
-    "federated": {"rounds": 2, "seed": 1},
+    "federated": {"rounds": 2, "seed": 1, "cross_scores": True},
     "privacy": {"unit": "batch"},
 }
 
