@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case, Client
+from adpfl_bench.errors import ConfigError
 
 
 class CaseSource(ABC):
@@ -67,6 +68,18 @@ class CaseSource(ABC):
             mm (a tuple, or ``None`` where only pixels are known). Of volumes also ``grid``, the way from the network's
             grid to the label's (``None`` where they are the same), and ``window``, the sliding window.
         """
+
+    def lesion_size(self, case: Case) -> float:
+        """Measure in a case's label file how large the lesion is, for partitions by ``lesion_size``.
+
+        Raises:
+            DataError: The file cannot be read.
+            ConfigError: The dataset cannot say.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not measure lesions, so no partition can be by lesion_size; give it the method"
+            " lesion_size, or divide by a column of its metadata."
+        )
 
     def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
         """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.

@@ -12,11 +12,13 @@ from lightning.pytorch import LightningDataModule
 
 from adpfl_bench.data.canaries import Canaries, CanaryLoader
 from adpfl_bench.data.case import Client
+from adpfl_bench.data.case_properties import LESION_SIZE, with_lesion_sizes
 from adpfl_bench.data.case_source import CaseSource
 from adpfl_bench.data.evaluation_loader import EvaluationLoader, ModelScope
 from adpfl_bench.data.evaluation_set import EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.partition import Partition
+from adpfl_bench.data.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
 from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
 from adpfl_bench.data.split import Split, make_clients
 from adpfl_bench.data.training_set import TrainingSet
@@ -122,6 +124,8 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         cases = self.scan(root)
         self.root = root
         self._fingerprint = dataset_fingerprint(root, cases)
+        if LESION_SIZE in self.partition.properties:
+            cases = with_lesion_sizes(cases, self.lesion_size)
         self.use_clients(make_clients(cases, self.partition, self.split, self.split_seed))
 
     def use_clients(self, clients: Sequence[Client]) -> None:

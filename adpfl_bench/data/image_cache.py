@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL
-from rich.console import Console
-from rich.progress import Progress
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.case_pool import read_cases
 from adpfl_bench.data.image_store import Shape, build_arrays, default_directory, open_arrays
 from adpfl_bench.data.rgb_files import UInt8Array, read_image, read_native_mask, read_pair
-from adpfl_bench.data.scanning import a_few, count
+from adpfl_bench.data.scanning import a_few
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.processors import count_processors
 
 __all__ = ["ImageCache", "read_image", "read_native_mask"]
 
 _FORMAT = 1  # of how pixels are computed and stored; to be counted up when that changes
-_PROGRESS_AFTER_SECONDS = 2.0
-_ERRORS_SHOWN = 5
 
 
 class ImageCache:
@@ -163,26 +156,4 @@ def _decode(cases: Sequence[Case], images: UInt8Array, masks: UInt8Array, worker
     def read_into(i: int) -> None:
         images[i], masks[i] = read_pair(cases[i], (images.shape[2], images.shape[3]))
 
-    errors: dict[int, str] = {}
-    started = time.monotonic()
-    progress = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
-    task = progress.add_task("Decoding images", total=len(cases))
-    pool = ThreadPoolExecutor(workers or count_processors(), thread_name_prefix="decode")
-    try:
-        futures = {pool.submit(read_into, i): i for i in range(len(cases))}
-        for future in as_completed(futures):
-            if isinstance(error := future.exception(), DataError):
-                errors[futures[future]] = str(error)
-            elif error is not None:
-                raise error
-            progress.advance(task)
-            if not progress.live.is_started and time.monotonic() - started > _PROGRESS_AFTER_SECONDS:
-                progress.start()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        progress.stop()
-    if errors:
-        lines = [errors[i] for i in sorted(errors)]
-        more = f"\n  and {len(lines) - _ERRORS_SHOWN:,} more" if len(lines) > _ERRORS_SHOWN else ""
-        listing = "".join(f"\n  {line}" for line in lines[:_ERRORS_SHOWN])
-        raise DataError(f"{count(lines, 'case')} of {len(cases):,} cannot be used:{listing}{more}")
+    read_cases(cases, read_into, "Decoding images", workers)

@@ -92,6 +92,10 @@ class ImageDataModule(FederatedDataModule, ABC):
         label = read_native_mask(case) if native else mask
         return {"image": normalize(torch.tensor(image)), "label": torch.tensor(label), "spacing": None}
 
+    def lesion_size(self, case: Case) -> float:
+        """Share of the picture that is lesion, in [0, 1]."""
+        return float(read_native_mask(case).mean())
+
 
 class ImageRecords(Dataset[dict[str, Tensor]]):
     """Training records of a cache.

@@ -30,6 +30,11 @@ POOLED = "other"
 class Partition(ABC):
     """A way to divide patients among clients."""
 
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Properties of cases that are read from their metadata, so that what has to be measured for it is."""
+        return ()
+
     @abstractmethod
     def assign(self, cases: Sequence[Case], seed: int) -> dict[str, list[Case]]:
         """Divide ``cases`` among clients by patient.
@@ -86,7 +91,7 @@ class NaturalPartition(Partition):
                 f"min_patients={self.min_patients} asks for more patients for each client than the dataset has, "
                 f"{len(patients)}; lower it."
             )
-        return _collect(patients, _pool_small_sites(sites, self.min_patients).items())
+        return collect_cases(patients, _pool_small_sites(sites, self.min_patients).items())
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class IIDPartition(Partition):
     clients: int
 
     def __post_init__(self) -> None:
-        _check_positive("clients", self.clients)
+        check_positive("clients", self.clients)
 
     def assign(self, cases: Sequence[Case], seed: int) -> dict[str, list[Case]]:
         """Deal shuffled patients to ``client-1``, ``client-2``, ..."""
@@ -126,9 +131,9 @@ class DirichletPartition(Partition):
     min_patients: int = 1
 
     def __post_init__(self) -> None:
-        _check_positive("clients", self.clients)
-        _check_positive("alpha", self.alpha)
-        _check_positive("min_patients", self.min_patients)
+        check_positive("clients", self.clients)
+        check_positive("alpha", self.alpha)
+        check_positive("min_patients", self.min_patients)
 
     def assign(self, cases: Sequence[Case], seed: int) -> dict[str, list[Case]]:
         """Draw shares, then deal shuffled patients to ``client-1``, ``client-2``, ..."""
@@ -152,7 +157,7 @@ class SizesPartition(Partition):
         if not self.sizes:
             raise ConfigError("sizes must name at least one client, e.g. [380, 270, 190, 120]; it is empty.")
         for size in self.sizes:
-            _check_positive("each of sizes", size)
+            check_positive("each of sizes", size)
 
     def assign(self, cases: Sequence[Case], seed: int) -> dict[str, list[Case]]:
         """Deal shuffled patients to ``client-1``, ``client-2``, ..."""
@@ -192,23 +197,39 @@ def _divide_by_shares(
     cases: Sequence[Case], shares: Sequence[float], at_least: int, seed: int, purpose: str
 ) -> dict[str, list[Case]]:
     patients = group_by_patient(cases)
-    if len(patients) < at_least * len(shares):
-        raise ConfigError(
-            f"{len(shares)} clients of at least {at_least} patient(s) need {at_least * len(shares)} patients, but the "
-            f"dataset has {len(patients)}; ask for fewer clients."
-        )
+    check_room(len(patients), len(shares), at_least)
     ids = list(patients)
     shuffled = [ids[i] for i in numpy_generator(seed, "partition", purpose, "patients").permutation(len(ids))]
-    width = len(str(len(shares)))
     members = []
     start = 0
-    for number, size in enumerate(apportion(len(ids), shares, at_least), start=1):
-        members.append((f"client-{number:0{width}d}", shuffled[start : start + size]))
+    for name, size in zip(client_names(len(shares)), apportion(len(ids), shares, at_least), strict=True):
+        members.append((name, shuffled[start : start + size]))
         start += size
-    return _collect(patients, members)
+    return collect_cases(patients, members)
 
 
-def _collect(patients: dict[str, list[Case]], members: Iterable[tuple[str, Sequence[str]]]) -> dict[str, list[Case]]:
+def client_names(clients: int) -> list[str]:
+    """Name made-up clients ``client-1``, ``client-2``, ..., with leading zeros so that they sort."""
+    width = len(str(clients))
+    return [f"client-{number:0{width}d}" for number in range(1, clients + 1)]
+
+
+def check_room(patients: int, clients: int, at_least: int) -> None:
+    """Refuse more clients than there are patients for.
+
+    Raises:
+        ConfigError: As above.
+    """
+    if patients < at_least * clients:
+        raise ConfigError(
+            f"{clients} clients of at least {at_least} patient(s) need {at_least * clients} patients, but the "
+            f"dataset has {patients}; ask for fewer clients."
+        )
+
+
+def collect_cases(
+    patients: dict[str, list[Case]], members: Iterable[tuple[str, Sequence[str]]]
+) -> dict[str, list[Case]]:
     """Turn each client's patients into its cases, in canonical order."""
     return {
         client: sorted((case for patient in theirs for case in patients[patient]), key=lambda case: case.case_id)
@@ -216,6 +237,11 @@ def _collect(patients: dict[str, list[Case]], members: Iterable[tuple[str, Seque
     }
 
 
-def _check_positive(name: str, value: float) -> None:
+def check_positive(name: str, value: float) -> None:
+    """Refuse a setting of a partition that is not a positive number.
+
+    Raises:
+        ConfigError: As above.
+    """
     if not (value > 0 and math.isfinite(value)):
         raise ConfigError(f"{name} of a partition must be a positive number; found {value}.")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adpfl_bench.data import image_cache, image_store
+from adpfl_bench.data import case_pool, image_cache, image_store
 from adpfl_bench.data.image_cache import ImageCache, read_image, read_native_mask
 from adpfl_bench.data.isic import scan_isic
 from adpfl_bench.errors import ConfigError, DataError
@@ -320,7 +320,7 @@ def test_large_jpegs_are_decoded_small_without_visible_difference(tmp_path, monk
 
 
 def test_progress_is_shown_on_a_terminal_when_it_takes_long(cases, monkeypatch, capsys):
-    monkeypatch.setattr(image_cache, "_PROGRESS_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(case_pool, "_PROGRESS_AFTER_SECONDS", -1.0)
     ImageCache(cases, SIZE)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

@@ -58,13 +58,17 @@ _CASES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?P<patient>BraTS-GLI-\d+)-[1-9]\d\d"), _AFTER_TREATMENT),
 )
 
+_GRADES = ("HGG", "LGG")
+"""Folders of high- and low-grade glioma, in BraTS 2018 and 2019."""
+
 
 def survey_brats(root: Path, release: str | None = None) -> Survey:
     """List the cases of a BraTS or FeTS folder.
 
     The release is recognised by how its case folders are called; in BraTS-GLI the last field is a time point, which
-    is 100 or more after treatment (2024). The time points of a patient have one ``patient_id``. Of a folder with
-    several releases, ``release`` chooses one; of a folder with one, it says what to take that for.
+    is 100 or more after treatment (2024). The time points of a patient have one ``patient_id``. Cases in folders
+    ``HGG/`` and ``LGG/`` have that as ``grade`` in their metadata. Of a folder with several releases, ``release``
+    chooses one; of a folder with one, it says what to take that for.
 
     Args:
         root: Folder that holds the case folders, at most two folders below (``HGG/``, ``LGG/``).
@@ -101,7 +105,8 @@ def survey_brats(root: Path, release: str | None = None) -> Survey:
         if not missing:
             groups = match.groupdict()
             patient, site = groups.get("patient") or folder.name, groups.get("site")
-            cases.append(Case(folder.name, patient, tuple(files[:-1]), files[-1], site))
+            grade = {"grade": folder.parent.name} if folder.parent.name in _GRADES else {}
+            cases.append(Case(folder.name, patient, tuple(files[:-1]), files[-1], site, grade))
     return Survey(chosen, tuple(cases), tuple(problems))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -203,6 +204,12 @@ class VolumeDataModule(FederatedDataModule, ABC):
             "grid": stored.grid if native else None,
             "window": SlidingWindow(*window),
         }
+
+    def lesion_size(self, case: Case) -> float:
+        """Volume of the lesion (all labelled classes but a healthy organ), in mm^3, or in voxels without spacing."""
+        reader = self.release.reader
+        voxel = math.prod(reader.label_header(case).spacing) if reader.has_spacing else 1.0
+        return float(np.isin(reader.read_label(case), self.release.lesion_values).sum() * voxel)
 
     def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
         """Write a label map with the official values on the file's own grid, named as the challenge expects."""

@@ -12,6 +12,8 @@ from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.label_scheme import SCHEMES
 
+_ORGANS = ("kidney",)
+
 
 @dataclass(frozen=True)
 class VolumeRelease:
@@ -39,6 +41,11 @@ class VolumeRelease:
     def classes(self) -> tuple[str, ...]:
         """Classes of the label maps that the suite makes of these files; they fit every scheme in ``schemes``."""
         return SCHEMES[self.schemes[0]].classes
+
+    @property
+    def lesion_values(self) -> tuple[int, ...]:
+        """Values of the lesion in a label file: of all classes but the healthy organ that it lies in."""
+        return tuple(value for value, cls in self.labels.items() if cls not in _ORGANS)
 
     def describe_labels(self) -> str:
         """List values and classes, e.g. ``"1 kidney, 2 tumour, 3 cyst"``."""
