@@ -38,7 +38,7 @@ def draw_clients(tables: Sequence[Table]) -> Picture:
     axes[0].set_yticks(range(len(clients)), clients, fontsize=8, parse_math=False)
     axes[0].set_ylim(len(clients) - 0.5, -0.5)
     held_out = any(row.role == HELD_OUT for table in tables for row in table.benefits.clients)
-    compared = all(table.benefits.without_gain is None for table in tables)
+    compared = all(table.benefits.has_reference for table in tables)
     _draw_legend(figure, labels, held_out)
     return Picture(
         to_png(figure, dpi=120),
@@ -59,7 +59,7 @@ def _draw_region(axis: Axes, benefits: WhoBenefits, labels: Sequence[str], clien
     places = {client: place for place, client in enumerate(clients)}
     for place in range(0, len(clients), 2):
         axis.axhspan(place - 0.5, place + 0.5, color="#f4f6f8", zorder=0)
-    if benefits.without_gain is None:
+    if benefits.has_reference:
         for client, own in _alone(benefits).items():
             axis.vlines(100 * own, places[client] - 0.5, places[client] + 0.5, color="#8a8a8a", lw=1.2, zorder=1)
     for row in benefits.clients:

@@ -44,9 +44,12 @@ class ClientScores:
         """Clients with test cases, by name, those held out of training last."""
         return sorted(self.cases, key=lambda name: (name in self.held_out, name))
 
-    def own(self, client: str) -> list[float]:
-        """Each seed's mean Dice on the client's own test cases, by the model that it would use."""
-        return [float(np.mean([run.dice(client)[case] for case in sorted(run.cases[client])])) for run in self._runs]
+    def own(self, client: str) -> dict[int, float]:
+        """By seed the mean Dice on the client's own test cases, by the model that it would use."""
+        return {
+            run.seed: float(np.mean([run.dice(client)[case] for case in sorted(run.cases[client])]))
+            for run in self._runs
+        }
 
     def everyone(self, client: str) -> float | None:
         """Mean Dice of that model on everyone's test cases; ``None`` where some were not scored by it."""
@@ -68,6 +71,7 @@ class _RunScores:
     """Dice of one run's test cases on one region."""
 
     def __init__(self, run: ScoredRun, region: str) -> None:
+        self.seed = run.seed
         self._run = run
         self._rows = [row for row in run.all_rows if row.region == region]
         self.by_model: dict[str, dict[str, float]] = {}

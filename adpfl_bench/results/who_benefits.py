@@ -38,7 +38,8 @@ class ClientRow:
         own_sd_seeds: Standard deviation (ddof=1) over seeds of the mean over cases; ``None`` for one seed.
         everyone: Mean Dice of that model on everyone's test cases, over cases and seeds; ``None`` where it was not
             scored on all of them.
-        gain_over_local: ``own`` minus the ``own`` of the method ``local`` for this client; ``None`` without it.
+        gain_over_local: ``own`` minus the ``own`` of the method ``local`` for this client, over the seeds that both
+            have; ``None`` where there is no such method, or none of its seeds, or it does not train this client.
     """
 
     task: str
@@ -106,13 +107,15 @@ class WhoBenefits:
         region: Name of the region.
         clients: Method after method, clients by name and those held out last.
         methods: The same methods in the same order.
-        without_gain: Why no gain over ``local`` is given; ``None`` where it is.
+        has_reference: Whether ``local`` is among them, once, so that there are gains over it.
+        on_gains: What limits the gains.
     """
 
     region: str
     clients: tuple[ClientRow, ...]
     methods: tuple[MethodRow, ...]
-    without_gain: str | None
+    has_reference: bool
+    on_gains: tuple[str, ...]
 
 
 def who_benefits(group: Group, region: str, labels: Sequence[str]) -> WhoBenefits:
@@ -126,24 +129,34 @@ def who_benefits(group: Group, region: str, labels: Sequence[str]) -> WhoBenefit
     variants = {variant.label: variant for variant in group.variants}
     scores = {label: ClientScores(variants[label], region) for label in labels}
     local = [label for label in labels if variants[label].method == LOCAL_REFERENCE]
-    without = None
-    if len(local) != 1:
-        found = f"{LOCAL_REFERENCE} is here with several settings" if local else f"no run of {LOCAL_REFERENCE} is here"
-        without = f"Gain over local is empty: {found}."
-    reference = scores[local[0]] if without is None else None
+    reference = scores[local[0]] if len(local) == 1 else None
     clients: list[ClientRow] = []
     methods: list[MethodRow] = []
     for label in labels:
         rows = [_client_row(group, region, scores[label], name, reference) for name in scores[label].clients]
         clients += rows
         methods.append(_method_row(label, [row for row in rows if row.role == TRAINING], scores[label].global_dice))
-    return WhoBenefits(region, tuple(clients), tuple(methods), without)
+    return WhoBenefits(region, tuple(clients), tuple(methods), reference is not None, _on_gains(group, local))
+
+
+def _on_gains(group: Group, local: Sequence[str]) -> tuple[str, ...]:
+    if len(local) != 1:
+        found = f"{LOCAL_REFERENCE} is here with several settings" if local else f"no run of {LOCAL_REFERENCE} is here"
+        return (f"Gain over local is empty: {found}.",)
+    (seeds,) = [set(variant.seeds) for variant in group.variants if variant.label == local[0]]
+    others = [variant.label for variant in group.variants if set(variant.seeds) != seeds]
+    if not others:
+        return ()
+    return (
+        "Gain over local is taken over the seeds that a method shares with it; not all are shared with"
+        f" {', '.join(others)}.",
+    )
 
 
 def _client_row(
     group: Group, region: str, scores: ClientScores, client: str, reference: ClientScores | None
 ) -> ClientRow:
-    own = scores.own(client)
+    own = list(scores.own(client).values())
     variant = scores.variant
     held_out = client in scores.held_out
     model = "global model"
@@ -170,12 +183,14 @@ def _client_row(
 
 
 def _gain(scores: ClientScores, client: str, reference: ClientScores | None) -> float | None:
-    """Gain over the model that the client trained alone, on the same test cases."""
+    """Gain over the model that the client trained alone, on the same test cases and under the same seeds."""
     if reference is None or client in reference.held_out:
         return None
     if reference.cases.get(client) != scores.cases[client]:
         return None
-    return float(np.mean(scores.own(client)) - np.mean(reference.own(client)))
+    own, alone = scores.own(client), reference.own(client)
+    gains = [own[seed] - alone[seed] for seed in own if seed in alone]
+    return float(np.mean(gains)) if gains else None
 
 
 def _method_row(label: str, rows: Sequence[ClientRow], global_dice: float | None) -> MethodRow:

@@ -9,9 +9,9 @@ LEGEND = (
     "Who benefits: own is the mean Dice on a client's own test cases, by the model that the client would use: the"
     " global model or, where a method leaves clients models of their own, its own. Everyone is the mean Dice of that"
     " same model on the test cases of all clients; empty where it was scored on its own client's only.",
-    f"Gain over local is own minus what the method {LOCAL_REFERENCE} reaches for the same client, in points of Dice."
-    f" {LOCAL_REFERENCE} is not private: for private methods too, it is what the client could do alone and without"
-    " noise. A gain below the SD over seeds says little.",
+    f"Gain over local is own minus what the method {LOCAL_REFERENCE} reaches for the same client under the same seeds,"
+    f" in points of Dice. {LOCAL_REFERENCE} is not private: for private methods too, it is what the client could do"
+    " alone and without noise. A gain below the SD over seeds says little.",
     "Worst, best, spread, SD over clients (n - 1), means and gains of who benefits count each client once, however many"
     " test cases it has. Held-out clients took no part in training and count in none of these; they are scored by the"
     " global model or, where there is none to use, by every training client's own model, averaged.",
@@ -51,7 +51,7 @@ def clients_text(benefits: WhoBenefits) -> TextTable:
 
 def benefit_notes(benefits: WhoBenefits) -> list[str]:
     """Say what these tables lack, and what the global model scored where clients have models of their own."""
-    notes = [benefits.without_gain] if benefits.without_gain else []
+    notes = list(benefits.on_gains)
     beside = [f"{row.label} {percent(row.global_dice)} %" for row in benefits.methods if row.global_dice is not None]
     if beside:
         notes.append(

@@ -182,7 +182,23 @@ def test_private_local_training_is_not_the_reference(tmp_path):
     toy_runs(tmp_path)
     write_run(tmp_path / "l", "local+dp_fl", {"a1": 0.5, "a2": 0.5, "b": 0.5}, privacy=private())
     (table,) = tables_of(tmp_path)
-    assert "no run of local is here" in table.benefits.without_gain
+    assert table.benefits.on_gains == ("Gain over local is empty: no run of local is here.",)
+    assert not table.benefits.has_reference
+
+
+def test_gains_are_taken_over_the_seeds_that_both_have(tmp_path):
+    for seed, dice in {0: 0.5, 1: 0.9}.items():
+        write_run(tmp_path / f"l{seed}", "local", {"a1": dice, "b": dice}, seed=seed)
+    for seed, dice in {1: 0.75, 2: 0.25}.items():
+        write_run(tmp_path / f"f{seed}", "fedavg", {"a1": dice, "b": dice}, seed=seed)
+    write_run(tmp_path / "p", "fedprox", {"a1": 0.5, "b": 0.5}, seed=7)
+    (table,) = tables_of(tmp_path)
+    gains = {(row.label, row.client): row.gain_over_local for row in table.benefits.clients}
+    assert gains["fedavg", "north"] == gains["fedavg", "south"] == pytest.approx(0.75 - 0.9)
+    assert gains["fedprox", "north"] is None
+    assert benefit_notes(table.benefits) == [
+        "Gain over local is taken over the seeds that a method shares with it; not all are shared with fedavg, fedprox."
+    ]
 
 
 def test_clients_that_local_training_left_out_or_knows_with_other_cases_have_no_gain(tmp_path):
