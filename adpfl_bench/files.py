@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -16,10 +18,23 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: It could not be written (a full disk, say); the old file is whole, and nothing is left beside it.
     """
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    replace_file_by(path, write)
+
+
+def replace_file_by(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """As :func:`replace_file`, with content that ``write`` brings piece by piece.
+
+    Raises:
+        OSError: As there; also whatever ``write`` raises, after which the old file is whole too.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

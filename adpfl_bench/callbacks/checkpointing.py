@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from adpfl_bench.errors import CheckpointError
-from adpfl_bench.files import replace_file
+from adpfl_bench.files import replace_file_by
 from adpfl_bench.results.run_directory import RunDirectory
 
 LAST = "last"
@@ -26,13 +25,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             CheckpointError: It could not be written; the earlier one is whole.
         """
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
         target = Path(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(target, buffer.getvalue())
-        except OSError as error:
+            replace_file_by(target, lambda file: torch.save(checkpoint, file))
+        except (OSError, RuntimeError) as problem:
+            # After a failed write torch fails once more, when it closes its archive.
+            error = problem if isinstance(problem, OSError) else problem.__context__
+            if not isinstance(error, OSError):
+                raise
             raise CheckpointError(
                 f"The checkpoint {target} could not be written: {error.strerror}. The one of the round before is"
                 " unchanged; make room, then continue with --ckpt_path last."

@@ -106,6 +106,7 @@ def describe_federation(loop: FederatedSettings, module: nn.Module) -> dict[str,
     method = loop.client_method
     return {
         **asdict(loop.schedule),
+        "total_rounds": loop.schedule.total_rounds,
         "client_method": {"class": type(method).__name__, **method.describe()},
         "aggregator": loop.aggregator.describe(),
         "aggregation_weights": asdict(loop.aggregation_weights),

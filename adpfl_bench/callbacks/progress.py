@@ -57,7 +57,7 @@ class RoundLines(Callback):
         loop = need_callback(trainer, FederatedLoop)
         values = {(m.client, m.name): m.value for m in loop.round_metrics(trainer)}
         parts = [
-            f"round {loop.rounds_completed}/{loop.schedule.rounds}",
+            f"round {loop.rounds_completed}/{loop.schedule.total_rounds}",
             f"loss {values['all', 'train_loss']:.3f}",
         ]
         if "val_dice" in trainer.callback_metrics:

@@ -172,7 +172,8 @@ def progress(record: Any) -> str:
     """How far an unfinished run came, to follow its status."""
     if not isinstance(record, dict) or "rounds_completed" not in record:
         return ""
-    planned = (record.get("federated") or {}).get("rounds")
+    federated = record.get("federated") or {}
+    planned = federated.get("total_rounds", federated.get("rounds"))  # with the round of fine-tuning, if there is one
     of = "" if planned is None else f" of {planned}"
     error = f" ({record['error']})" if record.get("error") else ""
     return f" after {record['rounds_completed']}{of} rounds{error}"

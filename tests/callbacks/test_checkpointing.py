@@ -1,0 +1,49 @@
+"""A checkpoint that cannot be written leaves the earlier one whole."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO
+from adpfl_bench.errors import CheckpointError
+
+FULL_DISK = """
+import resource, sys
+import torch
+from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO
+from adpfl_bench.errors import CheckpointError
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+try:
+    AtomicCheckpointIO().save_checkpoint({"state_dict": {"weight": torch.ones(1_000_000)}}, sys.argv[1])
+except CheckpointError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_fills_in_the_middle_leaves_the_earlier_checkpoint_whole(tmp_path):
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"round": 3}, path)
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"last.ckpt could not be written: {os.strerror(errno.EFBIG)}. The one of the round before" in done.stdout
+    assert torch.load(path) == {"round": 3}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_what_cannot_be_pickled_is_no_full_disk(tmp_path):
+    with pytest.raises(Exception, match="pickle") as caught:
+        AtomicCheckpointIO().save_checkpoint({"function": lambda: None}, tmp_path / "last.ckpt")
+    assert not isinstance(caught.value, CheckpointError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_holds_what_torch_would_write(tmp_path):
+    weights = {"weight": torch.arange(5.0), "count": torch.tensor(3)}
+    AtomicCheckpointIO().save_checkpoint({"state_dict": weights}, tmp_path / "new folder" / "last.ckpt")
+    loaded = torch.load(tmp_path / "new folder" / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(loaded[name], value) for name, value in weights.items())
