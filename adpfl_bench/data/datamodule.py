@@ -18,6 +18,7 @@ from adpfl_bench.data.evaluation_loader import EvaluationLoader, ModelScope
 from adpfl_bench.data.evaluation_set import EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.partition import Partition
+from adpfl_bench.data.phantoms.site_shift import check_shift
 from adpfl_bench.data.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
 from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
 from adpfl_bench.data.split import Split, make_clients
@@ -53,6 +54,8 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         phantom_cases: Size of the phantom cohort.
         phantom_seed: Seed of the phantom cohort.
         phantom_directory: Where phantom cohorts are kept.
+        phantom_shift: How far apart the sites of the phantom cohort are, in their scanners and in how often things
+            occur: 0 makes them all alike, 1 is usual, more moves them further apart.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         phantom_cases: int = 240,
         phantom_seed: int = 0,
         phantom_directory: Path = Path("phantoms"),
+        phantom_shift: float = 1.0,
     ) -> None:
         super().__init__()
         if batch_size < 1 or evaluation_batch_size < 1:
@@ -75,6 +79,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
                 f"data.batch_size and data.evaluation_batch_size must be at least 1, but they are {batch_size} and"
                 f" {evaluation_batch_size}."
             )
+        check_shift(phantom_shift)
         self.root = Path(root)
         self.partition = partition
         self.split = Split(validation_fraction, test_fraction)
@@ -85,6 +90,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         self.phantom_cases = phantom_cases
         self.phantom_seed = phantom_seed
         self.phantom_directory = Path(phantom_directory)
+        self.phantom_shift = phantom_shift
         self.clients: tuple[Client, ...] = ()
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._loaded = False
@@ -145,6 +151,11 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         folder = self.phantom_directory / self.phantom_name
         self.write_phantom(folder, self.phantom_cases, self.phantom_seed)
         return folder
+
+    @property
+    def shift_name(self) -> str:
+        """What the shift between sites adds to the name of a phantom cohort: nothing where it is the usual one."""
+        return "" if self.phantom_shift == 1 else f"-shift{self.phantom_shift:g}"
 
     @property
     def train_sizes(self) -> Mapping[str, int]:

@@ -65,13 +65,13 @@ class ImageDataModule(FederatedDataModule, ABC):
 
     def write_phantom(self, output: Path, cases: int, seed: int) -> None:
         """Write a phantom cohort in the dataset's own layout."""
-        write_phantom(self.dataset, output, cases, seed, size=self.phantom_size)
+        write_phantom(self.dataset, output, cases, seed, size=self.phantom_size, shift=self.phantom_shift)
 
     @property
     def phantom_name(self) -> str:
-        """Dataset, number of cases, image size and seed."""
+        """Dataset, number of cases, image size, seed, and the shift between sites where it is not the usual one."""
         size = "x".join(map(str, self.phantom_size))
-        return f"{self.dataset}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}"
+        return f"{self.dataset}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, Tensor]]:
         """Decode and resize every image and mask, or map the cache of an earlier run."""

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from adpfl_bench.data.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.data.phantoms.isic import IsicWriter
 from adpfl_bench.data.phantoms.marker import Marker, read_marker
+from adpfl_bench.data.phantoms.site_shift import check_shift
 from adpfl_bench.data.phantoms.volumes.brats import Brats2021Writer, Brats2023Writer, Brats2024Writer
 from adpfl_bench.data.phantoms.volumes.kits import KitsWriter
 from adpfl_bench.data.phantoms.volumes.lgg import LggWriter
@@ -37,7 +38,12 @@ WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType({writer.name: writ
 
 
 def make_writer(
-    dataset: str, cases: int, seed: int, size: tuple[int, ...] | None = None, labels: Path | None = None
+    dataset: str,
+    cases: int,
+    seed: int,
+    size: tuple[int, ...] | None = None,
+    labels: Path | None = None,
+    shift: float = 1.0,
 ) -> PhantomWriter:
     """Check what is asked for and create its writer.
 
@@ -59,11 +65,12 @@ def make_writer(
             f"Images of the {dataset} phantom need {len(writer.default_size)} sides of at least {writer.smallest} "
             f"{unit}, but the image size is {list(size)}; choose for example {list(writer.default_size)}."
         )
+    check_shift(shift)
     if labels is None:
-        return writer(cases, seed, size)
+        return writer(cases, seed, size, shift=shift)
     if not issubclass(writer, KitsWriter):
         raise ConfigError(f"Only kits phantoms are made around real label maps; leave labels out for {dataset}.")
-    return writer(cases, seed, size, labels)
+    return writer(cases, seed, size, labels, shift=shift)
 
 
 def write_phantom(
@@ -75,6 +82,7 @@ def write_phantom(
     progress: bool = False,
     workers: int = 1,
     labels: Path | None = None,
+    shift: float = 1.0,
 ) -> bool:
     """Write a synthetic cohort in a dataset's own file layout.
 
@@ -91,6 +99,7 @@ def write_phantom(
         progress: Show a progress bar, if standard error is a terminal.
         workers: Number of processes.
         labels: Folder of real label maps that the images are made around, for kits; ``None`` to invent them.
+        shift: How far apart the sites are: 0 all alike, 1 as usual, more than 1 further apart.
 
     Returns:
         Whether the cohort was written; ``False`` if exactly this one was there already, which is then kept.
@@ -99,11 +108,11 @@ def write_phantom(
         ConfigError: An argument is impossible.
         DataError: The output folder holds something else.
     """
-    writer = make_writer(dataset, cases, seed, size, labels)
+    writer = make_writer(dataset, cases, seed, size, labels, shift)
     if workers < 1:
         raise ConfigError(f"A phantom is written by at least 1 worker, but {workers} were asked for.")
     digest = writer.labels_digest if isinstance(writer, KitsWriter) else None
-    marker = Marker(dataset, cases, seed, writer.size, labels=digest)
+    marker = Marker(dataset, cases, seed, writer.size, labels=digest, shift=float(shift))
     if _is_there(output, marker):
         return False
     partial_output = output.with_name(f".{output.name}-partial-{os.getpid()}-{secrets.token_hex(4)}")

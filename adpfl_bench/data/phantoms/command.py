@@ -16,6 +16,7 @@ def phantom(
     image_size: list[int] | None = None,
     workers: int = 1,
     labels: Path | None = None,
+    shift: float = 1.0,
 ) -> None:
     """Write a synthetic cohort that needs no download, in the file layout of a real dataset.
 
@@ -30,10 +31,14 @@ def phantom(
         workers: Number of processes that write images.
         labels: Folder with case_*/segmentation.nii.gz of KiTS; CT is then made around these real label maps instead of
             invented ones, one case for each map. Only for kits.
+        shift: How far apart the sites are, in their scanners or cameras and in how often things occur: 0 makes them all
+            alike, 1 is usual, more moves them further apart.
     """
     folder = Path("phantoms") / dataset if output is None else output
     size = None if image_size is None else tuple(image_size)
-    written = write_phantom(dataset, folder, cases, seed, size, progress=True, workers=workers, labels=labels)
+    written = write_phantom(
+        dataset, folder, cases, seed, size, progress=True, workers=workers, labels=labels, shift=shift
+    )
     sites = make_writer(dataset, cases, seed, size, labels).site_sizes
     origin = ", ".join(f"{name} {images}" for name, images in sites.items() if images) or "sites not stated"
     verb = "Wrote" if written else "Kept, as it was there already:"

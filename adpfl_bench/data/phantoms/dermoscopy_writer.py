@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -9,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from adpfl_bench.data.phantoms.dermoscopy import Photograph
-from adpfl_bench.data.phantoms.sites import SITES, Site
+from adpfl_bench.data.phantoms.sites import SITES, Site, shifted_sites
 from adpfl_bench.data.phantoms.writer import PhantomWriter
 
 _FIRST_ID = 9_000_000
@@ -26,6 +28,11 @@ class DermoscopyWriter(PhantomWriter):
         """Height and width in pixels."""
         height, width = self.size
         return height, width
+
+    @cached_property
+    def sites(self) -> Mapping[str, Site]:
+        """The sites, as far apart as asked for."""
+        return shifted_sites(self.shift)
 
 
 def image_id(index: int) -> str:

@@ -21,7 +21,6 @@ from adpfl_bench.data.phantoms.dermoscopy_writer import (
 )
 from adpfl_bench.data.phantoms.diagnosis import DIAGNOSES
 from adpfl_bench.data.phantoms.lesion import draw_lesion
-from adpfl_bench.data.phantoms.sites import SITES
 from adpfl_bench.seeding import numpy_generator
 
 _COLUMNS = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization", "dataset")
@@ -63,7 +62,7 @@ class Ham10000Writer(DermoscopyWriter):
     def write_case(self, root: Path, index: int) -> None:
         """Write one image and its mask."""
         row = self._plan[index]
-        site = SITES[row.site]
+        site = self.sites[row.site]
         generator = self._lesion_generator(row)
         lesion = draw_lesion(generator, DIAGNOSES[draw_diagnosis(generator, site)], site.median_area)
         photograph = take_photograph(numpy_generator(self.seed, "phantom", self.name, index), lesion, site, self.shape)
@@ -80,7 +79,7 @@ class Ham10000Writer(DermoscopyWriter):
 
     def _patient(self, row: _Row) -> tuple[str, str, str, str, str]:
         """Draw diagnosis, how it was made, age, sex and body site, which do not depend on the image."""
-        diagnosis = draw_diagnosis(self._lesion_generator(row), SITES[row.site])
+        diagnosis = draw_diagnosis(self._lesion_generator(row), self.sites[row.site])
         generator = numpy_generator(self.seed, "phantom", self.name, "patient", row.lesion)
         usual = DIAGNOSES[diagnosis].confirmation
         confirmation = usual if generator.random() < 0.7 else "histo"

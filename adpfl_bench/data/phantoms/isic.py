@@ -11,7 +11,6 @@ from adpfl_bench.data.phantoms.dermoscopy import take_photograph
 from adpfl_bench.data.phantoms.dermoscopy_writer import DermoscopyWriter, draw_diagnosis, image_id, save
 from adpfl_bench.data.phantoms.diagnosis import DIAGNOSES
 from adpfl_bench.data.phantoms.lesion import draw_lesion
-from adpfl_bench.data.phantoms.sites import SITES
 from adpfl_bench.seeding import numpy_generator
 
 _IMAGES = "ISIC-2017_Training_Data"
@@ -34,7 +33,7 @@ class IsicWriter(DermoscopyWriter):
     def write_case(self, root: Path, index: int) -> None:
         """Write one image and its mask."""
         generator = numpy_generator(self.seed, "phantom", self.name, index)
-        sites = list(SITES.values())
+        sites = list(self.sites.values())
         images = np.array([site.images for site in sites], dtype=np.float64)
         site = sites[int(generator.choice(len(sites), p=images / images.sum()))]
         lesion = draw_lesion(generator, DIAGNOSES[draw_diagnosis(generator, site)], site.median_area)

@@ -27,6 +27,7 @@ class Marker:
         image_size: Shape of one image.
         generator_version: Version of the generator.
         labels: Digest of the real label maps that the images were made around; ``None`` if the anatomy is invented.
+        shift: How far apart the sites are; 1 is usual, and not written.
     """
 
     phantom: str
@@ -35,12 +36,15 @@ class Marker:
     image_size: tuple[int, ...]
     generator_version: int = GENERATOR_VERSION
     labels: str | None = None
+    shift: float = 1.0
 
     def write(self, root: Path) -> None:
         """Write the marker into the root of a phantom."""
         content = {**vars(self), "image_size": list(self.image_size)}
         if self.labels is None:
             del content["labels"]
+        if self.shift == 1:
+            del content["shift"]
         (root / MARKER_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def differences(self, other: Marker) -> str:
@@ -70,6 +74,7 @@ def read_marker(root: Path) -> Marker | None:
             image_size=tuple(int(side) for side in content["image_size"]),
             generator_version=int(content["generator_version"]),
             labels=None if content.get("labels") is None else str(content["labels"]),
+            shift=float(content.get("shift", 1.0)),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from adpfl_bench.data.phantoms.diagnosis import Range
+from adpfl_bench.data.phantoms.site_shift import Trait, amount, factor, shift_sites
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Site:
     Attributes:
         name: As in the metadata.
         images: Number of images the site contributes to HAM10000; sets its share of a phantom.
-        diagnoses: How often each diagnosis occurs, in images.
+        diagnoses: How often each diagnosis occurs, in images or as shares.
         median_area: Share of the image that a lesion typically fills.
         sun_damage: Freckles and dilated vessels of the patients' skin, in [0, 1].
         white_balance: Gain of red, green and blue.
@@ -45,7 +46,7 @@ class Site:
 
     name: str
     images: int
-    diagnoses: Mapping[str, int]
+    diagnoses: Mapping[str, float]
     median_area: float
     sun_damage: float
     white_balance: tuple[float, float, float]
@@ -164,3 +165,32 @@ SITES: Mapping[str, Site] = MappingProxyType(
     }
 )
 """The four sites by name, largest first."""
+
+_TRAITS: Mapping[str, Trait] = MappingProxyType(
+    {
+        "median_area": factor(0.03, 0.45),
+        "sun_damage": amount(0, 1),
+        "white_balance": factor(0.3, 2),
+        "exposure": factor(0.35, 2.5),
+        "gamma": factor(0.5, 2.5),
+        "saturation": factor(0.2, 2.5),
+        "vignetting": amount(0, 2),
+        "black_field": amount(0, 1),
+        "field_radius": factor(0.4, 1),
+        "blur": factor(0.2, 20),
+        "grain": factor(0.001, 0.1),
+        "grain_size": amount(0, 10),
+        "jpeg_quality": amount(20, 98),
+        "hair": amount(0, 1),
+        "hair_count": factor(1, 30),
+        "scale": amount(0, 1),
+        "ruler": amount(0, 1),
+        "ink": amount(0, 1),
+        "fluid": amount(0, 1),
+    }
+)
+
+
+def shifted_sites(shift: float) -> Mapping[str, Site]:
+    """The four sites with the differences between them, of patients and of cameras, times ``shift``."""
+    return shift_sites(SITES, _TRAITS, shift, lambda site: site.images, mixtures=("diagnoses",))

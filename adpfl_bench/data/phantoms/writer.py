@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ class PhantomWriter(ABC):
         cases: Number of cases in the cohort.
         seed: Seed of the cohort.
         size: Shape of one image.
+        shift: How far apart the sites are: 1 as they are described, 0 all alike, more than 1 further apart.
     """
 
     name: ClassVar[str]
@@ -32,6 +33,7 @@ class PhantomWriter(ABC):
     cases: int
     seed: int
     size: tuple[int, ...]
+    shift: float = field(default=1.0, kw_only=True)
 
     @property
     def site_sizes(self) -> Mapping[str, int]:

@@ -145,13 +145,15 @@ class VolumeDataModule(FederatedDataModule, ABC):
 
     def write_phantom(self, output: Path, cases: int, seed: int) -> None:
         """Write a phantom cohort in the dataset's own layout."""
-        write_phantom(self.phantom, output, cases, seed, size=self.phantom_size, progress=True)
+        write_phantom(
+            self.phantom, output, cases, seed, size=self.phantom_size, progress=True, shift=self.phantom_shift
+        )
 
     @property
     def phantom_name(self) -> str:
-        """Dataset, number of cases, size and seed."""
+        """Dataset, number of cases, size, seed, and the shift between sites where it is not the usual one."""
         size = "x".join(map(str, self.phantom_size)) if self.phantom_size else "default"
-        return f"{self.phantom}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}"
+        return f"{self.phantom}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, Tensor]]:
         """Prepare what is not in the cache yet, and return patches of the training patients."""

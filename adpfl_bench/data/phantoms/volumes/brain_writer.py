@@ -13,9 +13,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from adpfl_bench.data.phantoms.site_shift import shift_sites
 from adpfl_bench.data.phantoms.volumes.brain import EXTENT, draw_brain
 from adpfl_bench.data.phantoms.volumes.glioma import Growth, Kind, draw_glioma
-from adpfl_bench.data.phantoms.volumes.mri_scanner import MRI_SITES, SEQUENCES, MriSite, scan
+from adpfl_bench.data.phantoms.volumes.mri_scanner import MRI_SITES, MRI_TRAITS, SEQUENCES, MriSite, scan
 from adpfl_bench.data.phantoms.volumes.site_shares import assign_sites
 from adpfl_bench.data.phantoms.volumes.space import Space, Volume
 from adpfl_bench.data.phantoms.writer import PhantomWriter
@@ -79,6 +80,10 @@ class BrainWriter(PhantomWriter, ABC):
     def _sites(self) -> list[str]:
         return list(assign_sites(self.cases, self.sites, fewest=2))
 
+    @cached_property
+    def _scanners(self) -> Mapping[str, MriSite]:
+        return shift_sites(self.sites, MRI_TRAITS, self.shift, lambda site: site.share)
+
     def space_of(self, index: int) -> Space:
         """Grid of a case."""
         x, y, z = self.size
@@ -92,7 +97,7 @@ class BrainWriter(PhantomWriter, ABC):
         tissue = draw_brain(head, space)
         growth = Growth(1.0 if taken.time_point == 0 else float(self._generator("growth", index).uniform(1.1, 1.3)))
         labels = draw_glioma(tumour, space, tissue, self.kind, growth)
-        site = self.sites[self.site_of(index)]
+        site = self._scanners[self.site_of(index)]
         return scan(self._generator("scanner", index), tissue, labels, space, site, self.sequences), labels, space
 
     def _generator(self, purpose: str, number: int) -> np.random.Generator:

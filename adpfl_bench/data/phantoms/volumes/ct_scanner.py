@@ -10,6 +10,7 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from adpfl_bench.data.phantoms.site_shift import Trait, amount, factor
 from adpfl_bench.data.phantoms.volumes.space import Space, Volume, blur, smooth_field
 
 Range = tuple[float, float]
@@ -97,6 +98,19 @@ SITES: Mapping[str, CtSite] = MappingProxyType(
         ),
     }
 )
+
+CT_TRAITS: Mapping[str, Trait] = MappingProxyType(
+    {
+        "noise": factor(2, 120),
+        "kernel": factor(0.3, 6),
+        "slice_blur": factor(0.3, 8),
+        "extent": factor(280, 480),
+        "length": factor(170, 320),
+        "shift": amount(-80, 80),
+        "cupping": factor(0.5, 40),
+    }
+)
+"""What scanners differ in; the contrast phases are a mixture."""
 
 
 def scan(generator: np.random.Generator, tissue: Volume, space: Space, site: CtSite) -> NDArray[np.int16]:

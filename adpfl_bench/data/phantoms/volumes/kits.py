@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from adpfl_bench.data.phantoms.site_shift import shift_sites
 from adpfl_bench.data.phantoms.volumes.abdomen import draw_body, paint_abdomen
 from adpfl_bench.data.phantoms.volumes.canvas import Canvas
 from adpfl_bench.data.phantoms.volumes.contrast import FAT, PHASES
-from adpfl_bench.data.phantoms.volumes.ct_scanner import SITES, CtSite, scan
+from adpfl_bench.data.phantoms.volumes.ct_scanner import CT_TRAITS, SITES, CtSite, scan
 from adpfl_bench.data.phantoms.volumes.kidneys import draw_kidneys, paint_kidneys
 from adpfl_bench.data.phantoms.volumes.label_maps import digest_label_maps, find_label_maps, have_cysts, read_label_map
 from adpfl_bench.data.phantoms.volumes.placement import place_body
@@ -95,7 +96,7 @@ class KitsWriter(PhantomWriter):
     def make_case(self, index: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], Space]:
         """Make the image and the label map of one case, both [X, Y, Z] in RAS+ order, and their grid."""
         anatomy, scanner = self._generator(index, "anatomy"), self._generator(index, "scanner")
-        site, phase = SITES[self._sites[index]], PHASES[self.phase(index)]
+        site, phase = self._scanners[self._sites[index]], PHASES[self.phase(index)]
         slices, rows, columns = self.size
         body = draw_body(anatomy)
         if self._maps:
@@ -117,12 +118,16 @@ class KitsWriter(PhantomWriter):
 
     def phase(self, index: int) -> str:
         """Draw the contrast phase of a case."""
-        phases = SITES[self._sites[index]].phases
+        phases = self._scanners[self._sites[index]].phases
         return str(self._generator(index, "phase").choice(list(phases), p=list(phases.values())))
 
     @cached_property
     def _sites(self) -> list[str]:
         return list(assign_sites(self.cases, SITES))
+
+    @cached_property
+    def _scanners(self) -> Mapping[str, CtSite]:
+        return shift_sites(SITES, CT_TRAITS, self.shift, lambda site: site.share, mixtures=("phases",))
 
     @cached_property
     def _maps(self) -> list[Path]:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from adpfl_bench.data.phantoms.site_shift import Trait, factor
 from adpfl_bench.data.phantoms.volumes.brain import CSF, GREY, OUTSIDE, WHITE, TissueMap
 from adpfl_bench.data.phantoms.volumes.glioma import ET, NETC, RC, SNFH
 from adpfl_bench.data.phantoms.volumes.space import Space, Volume, blur, smooth_field
@@ -32,6 +33,9 @@ _TUMOUR: Mapping[str, Mapping[int, float]] = MappingProxyType(
         "flair": {NETC: 0.66, SNFH: 0.98, ET: 0.76, RC: 0.16},
     }
 )
+
+_BRIGHTEST = np.iinfo(np.int16).max
+"""What files of 16 bits hold."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,18 @@ MRI_SITES: Mapping[str, MriSite] = MappingProxyType(
         "site-5": MriSite(share=0.07, gain=600, noise=0.08, bias=0.12, blur=1.2, slice_blur=2.4, gamma=0.85),
     }
 )
+
+MRI_TRAITS: Mapping[str, Trait] = MappingProxyType(
+    {
+        "gain": factor(40, 3000),
+        "noise": factor(0.005, 0.4),
+        "bias": factor(0.005, 0.45),
+        "blur": factor(0.2, 4),
+        "slice_blur": factor(0.2, 8),
+        "gamma": factor(0.4, 2.5),
+    }
+)
+"""What scanners differ in."""
 
 
 def scan(
@@ -112,5 +128,5 @@ def scan(
         real, imaginary = site.noise * generator.standard_normal((2, *space.shape), dtype=np.float32)
         magnitude = np.hypot(signal + real, imaginary)  # noise of magnitude images is Rician
         gain = site.gain * generator.uniform(0.75, 1.3)
-        images[sequence] = np.where(brain, np.maximum(gain * magnitude, 1), 0).astype(np.float32)
+        images[sequence] = np.where(brain, np.clip(gain * magnitude, 1, _BRIGHTEST), 0).astype(np.float32)
     return images
