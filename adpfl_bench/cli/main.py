@@ -21,6 +21,7 @@ _COMMANDS = {
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
 }
+_BENCHMARK = {"benchmark": "Make every run of a grid of tasks, methods and seeds, and tables of them."}
 _PRIVACY = {
     "privacy": "Epsilon by round and client before anything is trained, or what a run has spent.",
     "audit": "Train with canaries in one client, and bound its epsilon from below.",
@@ -64,20 +65,25 @@ def _dispatch(words: list[str]) -> int:
         from adpfl_bench.cli.privacy import privacy  # deferred likewise; it defers torch itself
 
         return privacy(rest)
+    elif command in _BENCHMARK:
+        from adpfl_bench.cli.benchmark import run_benchmark  # deferred likewise
+
+        return run_benchmark(rest)
     elif command in _COMMANDS:
         from adpfl_bench.cli.function_command import run_function  # deferred likewise
 
         module, name, _ = _COMMANDS[command]
         return run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
     else:
-        known = ", ".join([*_TRAINING, *_PRIVACY, *_COMMANDS])
+        known = ", ".join([*_TRAINING, *_BENCHMARK, *_PRIVACY, *_COMMANDS])
         print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)
         return 2
     return 0
 
 
 def _help() -> str:
-    commands = {**_TRAINING, **_PRIVACY, **{name: text for name, (_, _, text) in _COMMANDS.items()}}
+    others = {name: text for name, (_, _, text) in _COMMANDS.items()}
+    commands = {**_TRAINING, **_BENCHMARK, **_PRIVACY, **others}
     lines = "\n".join(f"  {name:<12} {text}" for name, text in commands.items())
     return f"""usage: adpfl-bench COMMAND [options]
 

@@ -1,0 +1,174 @@
+"""Where the files of a benchmark's run are, and what is kept of each attempt at it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from adpfl_bench.errors import BenchError, RecordError
+from adpfl_bench.files import replace_file
+
+Outcome = Literal["finished", "failed", "interrupted", "refused"]
+
+
+class RunIsTaken(BenchError):
+    """Another process is at work on the run."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One process's attempt at a run.
+
+    Attributes:
+        started: When it started.
+        process: The process's id.
+        host: The machine.
+        ended: When it ended; ``None`` while it goes on, and of one that was killed.
+        outcome: How it ended: ``failed`` by an error of the run, ``refused`` before the run was touched.
+        error: What was wrong.
+    """
+
+    started: str
+    process: int
+    host: str
+    ended: str | None = None
+    outcome: Outcome | None = None
+    error: str | None = None
+
+    @classmethod
+    def now(cls) -> Attempt:
+        """The attempt of this process, starting."""
+        return cls(_now(), os.getpid(), platform.node())
+
+    def end(self, outcome: Outcome, error: str | None = None) -> Attempt:
+        """The attempt, ended."""
+        return replace(self, ended=_now(), outcome=outcome, error=error)
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Places of a run's files.
+
+    Attributes:
+        output: The benchmark's folder.
+        name: The run's name, ``TASK/METHOD/seedS``.
+    """
+
+    output: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder, with its record and checkpoints."""
+        return self.output / "runs" / self.name
+
+    @property
+    def log(self) -> Path:
+        """What the run printed, attempt after attempt."""
+        return self.output / "logs" / f"{self.name}.log"
+
+    @property
+    def attempts_file(self) -> Path:
+        """The attempts at the run."""
+        return self.output / "state" / f"{self.name}.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the process that is at work on the run; the system unlocks it when the process ends, however."""
+        return self.output / "state" / f"{self.name}.lock"
+
+    def set_aside(self) -> Path | None:
+        """Move the run's folder out of the runs, so that it can be started anew; ``None`` if there is none."""
+        if not self.folder.exists():
+            return None
+        number = 1
+        while (target := self.output / "replaced" / f"{self.name}-{number}").exists():
+            number += 1
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.rename(target)
+        return target
+
+    def read_attempts(self) -> list[Attempt]:
+        """The attempts so far, the last one last.
+
+        Raises:
+            RecordError: Their file cannot be read.
+        """
+        try:
+            return [Attempt(**entry) for entry in json.loads(self.attempts_file.read_text(encoding="utf-8"))]
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, TypeError) as error:
+            raise RecordError(f"{self.attempts_file} cannot be read as the attempts at a run: {error}") from error
+
+    def write_attempt(self, attempt: Attempt) -> None:
+        """Write down an attempt in the place of what is known of it, or as a new one.
+
+        Raises:
+            RecordError: It could not be written.
+        """
+        earlier = [other for other in self.read_attempts() if _identity(other) != _identity(attempt)]
+        content = json.dumps([asdict(entry) for entry in [*earlier, attempt]], indent=1) + "\n"
+        try:
+            self.attempts_file.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(self.attempts_file, content.encode())
+        except OSError as error:
+            raise RecordError(f"{self.attempts_file} could not be written: {error.strerror}; make room.") from error
+
+    @contextmanager
+    def locked(self, wait: float = 0.0) -> Iterator[None]:
+        """Hold the run's lock.
+
+        Args:
+            wait: Seconds to wait for it.
+
+        Raises:
+            RunIsTaken: Another process has it.
+        """
+        lock = FileLock(self.lock_file)
+        try:
+            self.lock_file.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=wait)
+        except Timeout:
+            raise RunIsTaken(f"{self.name} is being made by {self.holder()}.") from None
+        except (OSError, NotImplementedError) as error:
+            raise RecordError(f"{self.lock_file} cannot be locked ({error}); give another --output.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def taken(self) -> bool:
+        """Whether a living process is at work on the run; a lock that a dead one left behind does not count."""
+        if not self.lock_file.exists():
+            return False
+        try:
+            with self.locked():
+                return False
+        except RunIsTaken:
+            return True
+
+    def holder(self) -> str:
+        """Who is at work on the run, in words."""
+        attempts = self.read_attempts()
+        if not attempts or attempts[-1].ended is not None:
+            return "another process, which is just starting"
+        return f"process {attempts[-1].process} on {attempts[-1].host}, since {attempts[-1].started}"
+
+
+def _identity(attempt: Attempt) -> tuple[str, int, str]:
+    return attempt.started, attempt.process, attempt.host
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

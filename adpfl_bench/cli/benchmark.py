@@ -1,0 +1,138 @@
+"""The command ``adpfl-bench benchmark``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from adpfl_bench.benchmark.display import make_display, plan_table
+from adpfl_bench.benchmark.engine import Engine, LocalEngine, visible_gpus
+from adpfl_bench.benchmark.grid import Grid, read_grid
+from adpfl_bench.benchmark.plan import make_plan, read_patterns
+from adpfl_bench.benchmark.run_state import RunState, inspect_run
+from adpfl_bench.benchmark.scheduler import Scheduler
+from adpfl_bench.benchmark.submitit_engine import make_submitit_engine
+from adpfl_bench.benchmark.summary import plan_text, summary
+from adpfl_bench.benchmark.tracked_run import TrackedRun
+from adpfl_bench.cli.function_command import run_function
+from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
+from adpfl_bench.results.leaderboard import leaderboard
+
+EngineName = Literal["local", "slurm", "submitit-local"]
+
+_FLAGS = ("--dry_run", "--retry_failed")
+_WIDTH_WITHOUT_TERMINAL = 160
+_CLUSTERS = {"slurm": "slurm", "submitit-local": "local"}
+
+
+def run_benchmark(words: Sequence[str]) -> int:
+    """Run the command; ``--dry_run`` and ``--retry_failed`` need no value.
+
+    Args:
+        words: The command line after the command's name.
+    """
+    followed = zip(words, [*words[1:], ""], strict=True)
+    stated = [f"{word}=true" if word in _FLAGS and after not in ("true", "false") else word for word, after in followed]
+    return run_function(benchmark, stated, "adpfl-bench benchmark")
+
+
+def benchmark(
+    *,
+    config: str,
+    dry_run: bool = False,
+    jobs: int | None = None,
+    output: Path | None = None,
+    retry_failed: bool = False,
+    only: str | None = None,
+    engine: EngineName = "local",
+) -> int:
+    """Make every run of a grid of tasks, methods and seeds, and tables of them.
+
+    Each run is a process of its own. Finished runs are skipped and broken-off ones continued, so the same command
+    goes on after anything. All configurations are checked before the first run starts. A run that fails does not stop
+    the others; it is listed at the end with its error, and the exit status is 1.
+
+    Args:
+        config: The grid file, such as configs/benchmark.yaml.
+        dry_run: Check the grid and print its runs, how far each is and how long it will take; start nothing.
+        jobs: Runs at a time; by default as many as there are GPUs, or 1, and under Slurm all.
+        output: Folder of runs, logs and results, in place of the grid's.
+        retry_failed: Try again what has failed; other runs that failed are left as they are.
+        only: Make only these runs: task/method/seed patterns separated by commas, such as isic/adp_fl*/0.
+        engine: Processes of this machine, jobs of a Slurm cluster, or processes under submitit.
+
+    Raises:
+        BenchError: The grid is wrong, fit would refuse one of its configurations, or a run's folder holds another run.
+    """
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, but it is {jobs}.")
+    grid = read_grid(config)
+    if output is not None:
+        grid = replace(grid, output=output, results=None)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    try:
+        plan = make_plan(grid, read_patterns(only) if only is not None else ())
+        states = [inspect_run(run) for run in plan]
+        runs = [TrackedRun.of(run, state, retry_failed) for run, state in zip(plan, states, strict=True)]
+        gpus = visible_gpus() if engine == "local" else []
+        slots = jobs or (len(gpus) or 1 if engine == "local" else len(runs))
+        if dry_run:
+            console.print(plan_table(runs, [_described(state, retry_failed) for state in states]))
+        _refuse(states)
+        if dry_run:
+            print(plan_text(runs, slots))
+            return 0
+        maker = LocalEngine(slots, gpus) if engine == "local" else _submitit(grid, engine, slots)
+        return _make(runs, maker, grid, retry_failed, console)
+    except KeyboardInterrupt:
+        print("adpfl-bench: interrupted; the same command goes on.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _submitit(grid: Grid, engine: EngineName, slots: int) -> Engine:
+    return make_submitit_engine(_CLUSTERS[engine], grid.output / "logs" / "submitit", grid.slurm, slots)
+
+
+def _described(state: RunState, retry_failed: bool) -> str:
+    if state.stage == "failed":
+        return f"failed{', to be tried again' if retry_failed else ''}: {state.reason}"
+    return state.stage if state.stage != "taken" else f"running: {state.reason}"
+
+
+def _refuse(states: Sequence[RunState]) -> None:
+    reasons = [state.reason for state in states if state.stage == "refused"]
+    if reasons:
+        raise ConfigError("Nothing was started, since a run would be overwritten:\n  " + "\n  ".join(reasons))
+
+
+def _make(runs: Sequence[TrackedRun], engine: Engine, grid: Grid, retry_failed: bool, console: Console) -> int:
+    with make_display(console, engine.slots) as display:
+        scheduler = Scheduler(runs, engine, display, retry_failed)
+        scheduler.run()
+    print(summary(runs))
+    finished = [tracked for tracked in runs if tracked.status == "finished"]
+    if scheduler.interrupted:
+        print(
+            f"adpfl-bench: interrupted; {len(finished)} of {len(runs)} runs are finished, and the same command"
+            " continues the others.",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+    complete = len(finished) == len(runs)
+    if not finished:
+        return 1
+    print()
+    try:
+        leaderboard([grid.output / "runs"], grid.results_folder)
+    except BenchError as error:
+        print(f"adpfl-bench: the runs are there, but no tables: {error}", file=sys.stderr)
+        return 1
+    print(f"The tables are in {grid.results_folder}.")
+    return 0 if complete else 1
