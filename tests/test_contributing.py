@@ -10,7 +10,7 @@ import pytest
 from adpfl_bench.cli import main
 
 TOP = Path(__file__).resolve().parents[1]
-MODULES = ("clinic", "border", "decaying")
+MODULES = ("clinic", "border", "decaying", "fedcm")
 
 
 @pytest.fixture
@@ -63,3 +63,29 @@ def test_method(examples: Path) -> None:
     ]
     steps = 3  # nine training records in batches of four
     assert thresholds == pytest.approx([2 * 0.999 ** (steps - 1), 2 * 0.999 ** (2 * steps - 1)])
+
+
+def test_client_method(examples: Path) -> None:
+    record = fit("tasks/isic.yaml", "fedcm.yaml", "callbacks/adp_fl.yaml")
+    assert record["method"] == "fedcm+adp_fl"
+    assert record["federated"]["client_method"] == {"class": "FedCM", "alpha": 0.1, "rate": 0.05}
+    assert record["privacy"]["unit"] == "batch"
+
+
+def test_client_method_changes_what_is_trained(examples: Path) -> None:
+    files = ["tasks/isic.yaml", "fedcm.yaml", "configs/smoke.yaml"]
+    arguments = [word for file in files for word in ("--config", file)]
+    scores = {}
+    for alpha in ("1.0", "0.5"):
+        setting = ["--federated.client_method.init_args.alpha", alpha, "--trainer.default_root_dir", f"alpha{alpha}"]
+        assert main(["fit", *arguments, *setting, "--federated.rounds=3"]) == 0
+        scores[alpha] = (Path(f"alpha{alpha}") / "cases.csv").read_text()
+    assert main(["fit", *arguments[:2], "--config", "callbacks/fedavg.yaml", *arguments[4:], "--federated.rounds=3",
+                 "--trainer.default_root_dir=plain"]) == 0  # fmt: skip
+    assert scores["1.0"] == Path("plain/cases.csv").read_text()
+    assert scores["0.5"] != scores["1.0"]
+
+
+def test_client_method_is_about_thirty_lines(examples: Path) -> None:
+    lines = [line for line in (examples / "fedcm.py").read_text().splitlines() if line.strip()]
+    assert len(lines) <= 32
