@@ -23,6 +23,7 @@ from adpfl_bench.privacy.audit.checks import Check, release_count
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
 from adpfl_bench.privacy.audit.step_attack import StepAttack
+from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
 from adpfl_bench.tasks.segmentation import SegmentationTask
@@ -253,15 +254,6 @@ class PrivacyAudit(Callback):
         *_, ledger = islice(events, loop.rounds_completed)
         made = {client: privacy.ledger.events(client) for client in sizes}
         return release_count(planned, released, ledger, made)
-
-
-def verdict(epsilon: float, accounted: float | None, checks: Mapping[str, Check]) -> str:
-    """What an audit comes to, in a few words."""
-    if accounted is not None and epsilon > accounted:
-        return "audited exceeds accounted"
-    if any(check.passed is False for check in checks.values()):
-        return "check failed"
-    return "consistent"
 
 
 def _order(task: SegmentationTask, optimizer: Optimizer) -> list[int]:

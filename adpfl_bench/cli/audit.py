@@ -13,6 +13,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.cli.training import BenchCLI, run
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.audit.verdict import SOUND
 
 
 class AuditCLI(BenchCLI):
@@ -60,7 +61,7 @@ def run_audit(words: Sequence[str]) -> int:
     if result is None:  # interrupted, which has been said
         return 1
     print(table(result, cli.run_directory))
-    return 0 if result["verdict"] == "consistent" else 1
+    return 0 if result["verdict"] in SOUND else 1
 
 
 def table(result: Mapping[str, Any], folder: Path) -> str:

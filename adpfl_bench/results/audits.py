@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.privacy.audit.verdict import CONSISTENT, SOUND
 from adpfl_bench.results.run_directory import RunDirectory
 from adpfl_bench.results.scored_run import progress
 from adpfl_bench.results.settings import describe_difference, differences, flatten_settings
@@ -135,8 +136,8 @@ def _problems(found: Mapping[str, Any]) -> list[str]:
     epsilon, accounted = found["epsilon"], found.get("accounted")
     if accounted is not None and epsilon > accounted:
         problems.append(f"audited {epsilon:.4g} exceeds accounted {accounted:.4g}")
-    verdict = found.get("verdict") or "consistent"
-    return problems or ([] if verdict == "consistent" else [str(verdict)])
+    verdict = found.get("verdict") or CONSISTENT
+    return problems or ([] if verdict in SOUND else [str(verdict)])
 
 
 def privacy_settings(record: Mapping[str, Any]) -> dict[str, str]:

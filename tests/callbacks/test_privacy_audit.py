@@ -17,6 +17,7 @@ from adpfl_bench.data.round_loader import RecordKey
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.clipping import clip_factors
+from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
@@ -83,11 +84,20 @@ def test_volumes_without_noise(audited, name):
     assert result["correct"] == 40
     assert result["epsilon"] == result["ceiling"] > 2.5
     assert failed(result) == []
+    assert result["verdict"] == "nothing accounted that could be contradicted"
 
 
 def test_much_noise_proves_nothing(audited):
     result, _ = audited(per_record(100.0))
     assert result["epsilon"] < 0.2
+    assert result["verdict"] == "consistent"
+
+
+@pytest.mark.parametrize("method", [FedProx(0.5), Scaffold(), Ditto(0.5)], ids=["fedprox", "scaffold", "ditto"])
+def test_what_a_client_method_adds_to_a_release_is_no_breach(audited, method):
+    result, _ = audited(per_record(2.0), federated={"client_method": method})
+    assert failed(result) == []
+    assert [check["passed"] for check in result["checks"].values()] == [True] * 6
     assert result["verdict"] == "consistent"
 
 
