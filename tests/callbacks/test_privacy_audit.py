@@ -15,9 +15,9 @@ from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.data.canaries import Canaries
 from adpfl_bench.data.round_loader import RecordKey
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.clipping import clip_factors
-from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
