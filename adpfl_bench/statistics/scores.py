@@ -1,0 +1,178 @@
+"""What methods reached on the same cases, run by run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adpfl_bench.errors import ConfigError, DataError
+
+FloatArray = NDArray[np.float64]
+
+_DIGITS = 12
+"""Scores that agree in so many digits are equal: means of equal scores differ in the last of a float's sixteen."""
+_NAMED = 3
+
+
+class CaseScore(NamedTuple):
+    """What one run reached on one case.
+
+    Attributes:
+        score: The score, finite.
+        patient: Id of the patient. Cases with the same id are one patient's, wherever they are held.
+        client: The client that holds the case.
+    """
+
+    score: float
+    patient: str
+    client: str
+
+
+class Scores:
+    """One metric of one region: a score for every method, seed and case.
+
+    All runs score the same cases; methods may have different seeds and numbers of them. Patients and cases are kept in
+    the order of their ids, so that no result depends on the order in which cases were read.
+
+    Args:
+        runs: By method and seed, the score of each case by its id.
+        higher_is_better: The metric's direction. Only rankings need it.
+
+    Attributes:
+        methods: Names of the methods, in the order given.
+        cases: Ids of the N cases, sorted.
+        patients: Ids of the P patients, sorted.
+        clients: Names of the clients, sorted.
+        cases_per_patient: Shape ``[P]``.
+        higher_is_better: As given.
+
+    Raises:
+        DataError: There is no method, run or case; a run lacks cases that others have; a case has two patients or
+            clients; a score is not finite.
+
+    Example:
+        >>> case = {"c1": CaseScore(0.8, "p1", "a"), "c2": CaseScore(0.6, "p1", "a"), "c3": CaseScore(0.9, "p2", "b")}
+        >>> scores = Scores({"fedavg": {0: case}})
+        >>> scores.patient_means("fedavg").tolist()
+        [0.7, 0.9]
+    """
+
+    def __init__(
+        self, runs: Mapping[str, Mapping[int, Mapping[str, CaseScore]]], higher_is_better: bool = True
+    ) -> None:
+        by_run = {(method, seed): run for method, of_method in runs.items() for seed, run in of_method.items()}
+        empty = [method for method, of_method in runs.items() if not of_method]
+        if empty or not by_run or not all(by_run.values()):
+            what = f"method {empty[0]} has no run" if empty else "there is no run or no case"
+            raise DataError(f"Expected methods with at least one run over at least one case each, but {what}.")
+        first = next(iter(by_run.values()))
+        for (method, seed), run in by_run.items():
+            _check_run(f"{method} with seed {seed}", run, first)
+        self._runs = runs
+        self.higher_is_better = higher_is_better
+        self.methods = tuple(runs)
+        self.cases = tuple(sorted(first))
+        self.patients = tuple(sorted({case.patient for case in first.values()}))
+        self.clients = tuple(sorted({case.client for case in first.values()}))
+        position = {patient: index for index, patient in enumerate(self.patients)}
+        self._patient_of = np.array([position[first[case].patient] for case in self.cases])
+        self.cases_per_patient = np.bincount(self._patient_of, minlength=len(self.patients))
+        self._values = {
+            method: np.array([[run[case].score for case in self.cases] for run in of_method.values()], dtype=float)
+            for method, of_method in runs.items()
+        }
+
+    def seeds(self, method: str) -> tuple[int, ...]:
+        """The seeds of a method's runs, in the order given."""
+        self._check_method(method)
+        return tuple(self._runs[method])
+
+    def values(self, method: str) -> FloatArray:
+        """A method's scores, of shape ``[S, N]``: its seeds by the cases."""
+        self._check_method(method)
+        return self._values[method]
+
+    def patient_sums(self, method: str) -> FloatArray:
+        """Sums of a method's scores over each patient's cases, of shape ``[S, P]``."""
+        return np.stack(
+            [np.bincount(self._patient_of, run, minlength=len(self.patients)) for run in self.values(method)]
+        )
+
+    def patient_means(self, method: str) -> FloatArray:
+        """A method's scores averaged over seeds and over each patient's cases, of shape ``[P]``."""
+        means: FloatArray = self.patient_sums(method).mean(axis=0) / self.cases_per_patient
+        return means
+
+    def mean(self, method: str) -> float:
+        """Mean over a method's seeds and cases."""
+        return float(self.values(method).mean())
+
+    def seed_deviation(self, method: str) -> float | None:
+        """Standard deviation (ddof=1) over seeds of a run's mean over cases; ``None`` for one seed."""
+        means = self.values(method).mean(axis=1)
+        return float(means.std(ddof=1)) if len(means) > 1 else None
+
+    def of_client(self, client: str) -> Scores:
+        """The scores of one client's cases.
+
+        Raises:
+            ConfigError: If no case is of that client.
+        """
+        if client not in self.clients:
+            raise ConfigError(f"Expected one of the clients {', '.join(self.clients)}, but found {client}.")
+        runs = {
+            method: {
+                seed: {name: case for name, case in run.items() if case.client == client}
+                for seed, run in of_method.items()
+            }
+            for method, of_method in self._runs.items()
+        }
+        return Scores(runs, self.higher_is_better)
+
+    def of_methods(self, *methods: str) -> Scores:
+        """The scores of some of the methods.
+
+        Raises:
+            ConfigError: If there is no such method.
+        """
+        for method in methods:
+            self._check_method(method)
+        return Scores({method: self._runs[method] for method in methods}, self.higher_is_better)
+
+    def settle_ties(self, values: FloatArray) -> FloatArray:
+        """Round to twelve digits of the largest score, so that what is equal but for rounding is equal."""
+        largest = max(float(np.abs(scores).max()) for scores in self._values.values())
+        magnitude = math.floor(math.log10(largest)) + 1 if largest > 0 else 0
+        settled: FloatArray = np.round(values, _DIGITS - magnitude) + 0.0  # no negative zeros
+        return settled
+
+    def _check_method(self, method: str) -> None:
+        if method not in self._runs:
+            raise ConfigError(f"Expected one of the methods {', '.join(self.methods)}, but found {method}.")
+
+
+def _check_run(name: str, run: Mapping[str, CaseScore], first: Mapping[str, CaseScore]) -> None:
+    missing, added = first.keys() - run.keys(), run.keys() - first.keys()
+    if missing or added:
+        what = f"lacks {_some(missing)}" if missing else f"also has {_some(added)}"
+        raise DataError(
+            f"Expected every run to score the same {len(first)} cases, but {name} {what}: score it again on all test"
+            " cases, or leave the run out."
+        )
+    for case, (score, patient, client) in run.items():
+        if not math.isfinite(score):
+            raise DataError(f"Expected a finite score, but {name} has {score} for case {case}: leave the metric out.")
+        if (patient, client) != first[case][1:]:
+            raise DataError(
+                f"Expected case {case} to be patient {first[case].patient}'s at client {first[case].client} in every"
+                f" run, but {name} has patient {patient} at client {client}: compare runs with the same division."
+            )
+
+
+def _some(cases: Collection[str]) -> str:
+    named = ", ".join(sorted(cases)[:_NAMED])
+    return named if len(cases) <= _NAMED else f"{named} and {len(cases) - _NAMED} more"
