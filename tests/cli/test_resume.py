@@ -120,3 +120,27 @@ def test_ctrl_c_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: 
     assert 2 <= record["rounds_completed"] < ROUNDS
     finish(fit(tmp_path, phantom_folder, run, "--ckpt_path=last"))
     assert_same_run(run, uninterrupted)
+
+
+@pytest.mark.parametrize("methods", [["scaffold", "fedadam"], ["ditto"]], ids="+".join)
+def test_killed_and_resumed_run_of_a_method_with_state(
+    tmp_path: Path, phantom_folder: Path, methods: list[str]
+) -> None:
+    files = [word for name in methods for word in ("--config", f"callbacks/{name}.yaml")]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(fit(tmp_path, phantom_folder, whole, *files))
+    process = fit(tmp_path, phantom_folder, broken, *files)
+    wait_for_round(broken, 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert rounds_recorded(broken) < ROUNDS
+    finish(fit(tmp_path, phantom_folder, broken, *files, "--ckpt_path=last"))
+    assert_same_run(broken, whole)
+    states = []
+    for run in (broken, whole):
+        federation = torch.load(last_checkpoint(run), weights_only=True)["callbacks"]["FederatedLoop"]["federation"]
+        states.append(federation["method"].get("clients") or federation["personal_models"])
+    assert states[0].keys() == states[1].keys()
+    assert states[0]
+    for name, tensors in states[0].items():
+        assert all(torch.equal(a, b) for a, b in zip(tensors, states[1][name], strict=True)), name
