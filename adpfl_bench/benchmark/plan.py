@@ -93,25 +93,27 @@ def make_plan(grid: Grid, only: Sequence[Pattern] = (), check: Check = check_con
     chosen = [cell for cell in chosen if cell.seeds]
     if not chosen:
         raise ConfigError("No run is left of the grid: see what exclude and --only leave out.")
+    checked = [(cell, found, source_digests(cell.words)) for cell, found in _checked(chosen, check)]
     return [
         PlannedRun(
             task=cell.task.name,
             method=cell.name,
             seed=seed,
             rounds=found.rounds,
-            words=(
-                *cell.words,
-                f"--seed_everything={seed}",
-                f"--trainer.default_root_dir={RunFiles(grid.output, run_name(cell.task.name, cell.name, seed)).folder}",
-            ),
+            words=(*cell.words, *_of_seed(grid, cell, seed)),
             settings=found.settings,
-            sources=source_digests(cell.words),
+            sources=sources,
             output=grid.output,
         )
         for seed in grid.seeds
-        for cell, found in _checked(chosen, check)
+        for cell, found, sources in checked
         if seed in cell.seeds
     ]
+
+
+def _of_seed(grid: Grid, cell: _Cell, seed: int) -> tuple[str, str]:
+    folder = RunFiles(grid.output, run_name(cell.task.name, cell.name, seed)).folder
+    return f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}"
 
 
 def _cells(grid: Grid) -> list[_Cell]:
@@ -134,9 +136,10 @@ def _cells(grid: Grid) -> list[_Cell]:
 def _words(grid: Grid, task: TaskEntry, method: MethodEntry) -> list[str]:
     configs = grid.configs if task.configs is None else task.configs
     files = [task.file, *method.files, *configs]
-    settings = {**grid.overrides, **grid.by_task.get(task.name, {}), **method.overrides}
+    settings = (grid.overrides, grid.by_task.get(task.name, {}), method.overrides)  # later words win
+    options = [word for stated in settings for word in as_options(stated)]
     named = [] if method.name is None else [f"--method={method.name}"]
-    return [*(word for file in files for word in ("--config", file)), *as_options(settings), *named]
+    return [*(word for file in files for word in ("--config", file)), *options, *named]
 
 
 def _wanted(cell: _Cell, grid: Grid, only: Sequence[Pattern]) -> list[int]:

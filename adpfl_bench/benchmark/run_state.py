@@ -66,10 +66,15 @@ def read_record(files: RunFiles) -> dict[str, Any]:
     """The run's run.json; empty if there is none yet.
 
     Raises:
-        RecordError: It cannot be read.
+        RecordError: It cannot be read, or is something else.
     """
     directory = RunDirectory(files.folder)
-    return directory.read_record() if directory.record_file.exists() else {}
+    if not directory.record_file.exists():
+        return {}
+    record = directory.read_record()
+    if not isinstance(record, dict) or not isinstance(record.get("config"), Mapping) or "status" not in record:
+        raise RecordError(f"{directory.record_file} is no record of a run: give another --output, or move it away.")
+    return record
 
 
 def other_settings(record: Mapping[str, Any], settings: Mapping[str, str]) -> str:
@@ -78,14 +83,9 @@ def other_settings(record: Mapping[str, Any], settings: Mapping[str, str]) -> st
     Args:
         record: A run's record, or nothing.
         settings: The planned settings.
-
-    Raises:
-        RecordError: The record states no configuration.
     """
     if not record:
         return ""
-    if not isinstance(record.get("config"), Mapping) or "status" not in record:
-        raise RecordError("A run.json in the benchmark's folder is no record of a run: give another --output.")
     found = differences({"there": flatten_settings(record["config"]), "in the grid": settings})
     described = [describe_difference(key, values) for key, values in found.items()]
     more = len(described) - _SHOWN_DIFFERENCES
@@ -110,5 +110,5 @@ def last_lines(log: Path, count: int) -> list[str]:
         text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
     return [line for line in lines if line][-count:]
