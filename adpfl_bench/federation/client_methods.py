@@ -132,7 +132,7 @@ class Scaffold(ClientMethod):
         """Bring the client's correction to the weights' device."""
         self._steps, self._clients = 0, work.clients
         self._gradient_sum = [torch.zeros_like(weight) for weight in work.weights]
-        server = self._on_device(self._server, work)
+        server = _beside(self._server, work.weights)
         own = self._own.load(work.client, work.weights) or [torch.zeros_like(weight) for weight in work.weights]
         self._correction = list(torch._foreach_sub(server, own))
 
@@ -146,7 +146,7 @@ class Scaffold(ClientMethod):
     @torch.no_grad()
     def on_client_end(self, work: LocalWork) -> None:
         """Renew the client's control variate."""
-        server = self._on_device(self._server, work)
+        server = _beside(self._server, work.weights)
         old = torch._foreach_sub(server, self._correction)
         new = torch._foreach_div(self._gradient_sum, self._steps)
         change = torch._foreach_sub(new, old)
@@ -159,15 +159,9 @@ class Scaffold(ClientMethod):
         """Move the server's control variate."""
         if self._change:
             step = torch._foreach_div(self._change, self._clients)
-            server = self._server or [torch.zeros_like(tensor) for tensor in step]
+            server = _beside(self._server, step)
             self._server = list(torch._foreach_add(server, step))
             self._change = []
-
-    @staticmethod
-    def _on_device(tensors: list[Tensor], work: LocalWork) -> list[Tensor]:
-        if not tensors:
-            return [torch.zeros_like(weight) for weight in work.weights]
-        return [tensor.to(weight.device) for tensor, weight in zip(tensors, work.weights, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
         """The server's and the clients' control variates."""
@@ -212,6 +206,13 @@ class LocalTraining(ClientMethod):
     refused_units = {  # noqa: RUF012 - as in the base class
         "client": "nothing is sent, so there is nothing that would be made private"
     }
+
+
+def _beside(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors on the devices of the others; zeros where there are none yet."""
+    if not tensors:
+        return [torch.zeros_like(other) for other in others]
+    return [tensor.to(other.device) for tensor, other in zip(tensors, others, strict=True)]
 
 
 @torch.no_grad()
