@@ -30,10 +30,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             target.parent.mkdir(parents=True, exist_ok=True)
             replace_file_by(target, lambda file: torch.save(checkpoint, file))
         except (OSError, RuntimeError) as problem:
-            # After a failed write torch fails once more, when it closes its archive.
-            error = problem if isinstance(problem, OSError) else problem.__context__
+            # After a write that failed, or was interrupted, torch fails once more when it closes its archive.
+            error = problem.__context__ if isinstance(problem, RuntimeError) else problem
             if not isinstance(error, OSError):
-                raise
+                raise error or problem from None
             raise CheckpointError(
                 f"The checkpoint {target} could not be written: {error.strerror}. The one of the round before is"
                 " unchanged; make room, then continue with --ckpt_path last."

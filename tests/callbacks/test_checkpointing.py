@@ -1,6 +1,7 @@
 """A checkpoint that cannot be written leaves the earlier one whole."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import pytest
 import torch
 
+from adpfl_bench.callbacks import checkpointing
 from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO
 from adpfl_bench.errors import CheckpointError
 
@@ -33,6 +35,21 @@ def test_a_disk_that_fills_in_the_middle_leaves_the_earlier_checkpoint_whole(tmp
     assert f"last.ckpt could not be written: {os.strerror(errno.EFBIG)}. The one of the round before" in done.stdout
     assert torch.load(path) == {"round": 3}
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+class InterruptedFile(io.BytesIO):
+    """A file in the middle of which Ctrl-C is pressed."""
+
+    def write(self, data):
+        if self.tell() > 100:
+            raise KeyboardInterrupt
+        return super().write(data)
+
+
+def test_ctrl_c_in_the_middle_of_a_checkpoint_is_ctrl_c(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpointing, "replace_file_by", lambda path, write: write(InterruptedFile()))
+    with pytest.raises(KeyboardInterrupt):
+        AtomicCheckpointIO().save_checkpoint({"weight": torch.ones(1000)}, tmp_path / "last.ckpt")
 
 
 def test_what_cannot_be_pickled_is_no_full_disk(tmp_path):
