@@ -13,9 +13,18 @@ from adpfl_bench.files import replace_file
 from adpfl_bench.results.client_plot import draw_clients
 from adpfl_bench.results.comparability import Group, compare_runs, find_runs
 from adpfl_bench.results.curves import draw_curves
+from adpfl_bench.results.latex import to_latex
 from adpfl_bench.results.overlays import draw_overlays
 from adpfl_bench.results.picture import Picture
-from adpfl_bench.results.rendering import clients_csv, text_table, to_csv, to_markdown, to_terminal
+from adpfl_bench.results.rendering import (
+    clients_csv,
+    comparisons_csv,
+    ranking_csv,
+    text_table,
+    to_csv,
+    to_markdown,
+    to_terminal,
+)
 from adpfl_bench.results.report import to_html
 from adpfl_bench.results.table import Table, tabulate
 
@@ -32,7 +41,8 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
 
     Args:
         runs: Run folders, or folders to search for runs.
-        output: Folder for leaderboard.md, leaderboard.csv, clients.csv, report.html and the pictures.
+        output: Folder for leaderboard.md, .csv and .tex, comparisons.csv, ranking.csv, clients.csv, report.html and the
+            pictures.
         overlays: Draw test cases with outlines. They show patients' images where the data are real.
 
     Raises:
@@ -46,6 +56,9 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
         "leaderboard.md": to_markdown(tables, left_out, audits).encode(),
         "leaderboard.csv": to_csv(tables).encode(),
         "clients.csv": clients_csv(tables).encode(),
+        "comparisons.csv": comparisons_csv(tables).encode(),
+        "ranking.csv": ranking_csv(tables).encode(),
+        "leaderboard.tex": to_latex(tables).encode(),
         "report.html": to_html(tables, left_out, _titled(pictures), audits).encode(),
     }
     for slug, drawn in pictures.items():

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from adpfl_bench.results.audits import bound_text
 from adpfl_bench.results.comparability import LeftOut, ListedAudit
+from adpfl_bench.results.comparisons import ComparisonRow
 from adpfl_bench.results.formatting import (
     EMPTY,
     Column,
@@ -23,7 +24,21 @@ from adpfl_bench.results.formatting import (
 )
 from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.notes import LEGEND, table_notes
-from adpfl_bench.results.table import Table, TableRow
+from adpfl_bench.results.rankings import RankingRow
+from adpfl_bench.results.statistics_text import (
+    LEGEND as STATISTICS_LEGEND,
+)
+from adpfl_bench.results.statistics_text import (
+    interval_text,
+    matrix_text,
+    ranking_heading,
+    ranking_notes,
+    ranking_text,
+    statistics_notes,
+)
+from adpfl_bench.results.table import Table
+from adpfl_bench.results.table_row import TableRow
+from adpfl_bench.results.table_statistics import rank_regions
 from adpfl_bench.results.who_benefits import ClientRow
 from adpfl_bench.results.who_benefits_text import LEGEND as BENEFITS_LEGEND
 from adpfl_bench.results.who_benefits_text import benefit_lines
@@ -56,6 +71,7 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
         Column("Scored", lambda row: short[row.scored_model] if brief else row.scored_model, False, brief=several),
         Column("Seeds", lambda row: str(row.n_seeds), brief=True),
         Column("Dice %", lambda row: percent(row.dice_mean), brief=True),
+        Column("95 % interval", interval_text, brief=True),
         Column("SD patients", lambda row: percent(row.dice_sd_patients), brief=True),
         Column("SD seeds", lambda row: percent(row.dice_sd_seeds), brief=True),
         Column("IoU %", lambda row: percent(row.iou_mean)),
@@ -120,22 +136,39 @@ def clients_csv(tables: Sequence[Table]) -> str:
     return csv_text(ClientRow, (row for table in tables for row in table.benefits.clients))
 
 
+def comparisons_csv(tables: Sequence[Table]) -> str:
+    """Every pair of methods of all tables, as precise."""
+    return csv_text(ComparisonRow, (row for table in tables for row in table.statistics.comparisons))
+
+
+def ranking_csv(tables: Sequence[Table]) -> str:
+    """The rankings of all tables and, of groups with several regions, over these; as precise."""
+    return csv_text(RankingRow, (row for group in by_group(tables) for row in _ranking_rows(group)))
+
+
+def by_group(tables: Sequence[Table]) -> list[list[Table]]:
+    """Tables of the same comparable group together, in their order."""
+    groups: dict[str, list[Table]] = {}
+    for table in tables:
+        groups.setdefault(table.group.digest, []).append(table)
+    return list(groups.values())
+
+
+def _ranking_rows(tables: Sequence[Table]) -> list[RankingRow]:
+    rows = [row for table in tables for row in table.statistics.ranking]
+    return [*rows, *rank_regions([table.statistics for table in tables])]
+
+
 def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Sequence[ListedAudit] = ()) -> str:
     """Every table under the heading of its comparable group, with what one must know to read it."""
     lines = ["# Leaderboard", ""]
-    group = None
-    for table in tables:
-        if table.group is not group:
-            group = table.group
-            lines += [f"## {escape_markdown(group.heading)}", ""]
-            lines += [f"{DATA_NOTE[group.kind]}\n"] if group.kind in DATA_NOTE else []
-        text = text_table(table)
-        lines += [f"### Region {escape_markdown(table.region)}, {table.rows[0].patients} patients", ""]
-        lines += [*markdown_table(text), ""]
-        notes = [f"[{index}] {reason}." for index, reason in enumerate(text.footnotes, 1)]
-        lines += [f"{escape_markdown(note)}  " for note in notes] + ([""] if notes else [])
-        lines += [f"- {escape_markdown(note)}" for note in table_notes(table)] + [""]
-        lines += [f"#### Who benefits, region {escape_markdown(table.region)}", "", *benefit_lines(table.benefits)]
+    for of_group in by_group(tables):
+        group = of_group[0].group
+        lines += [f"## {escape_markdown(group.heading)}", ""]
+        lines += [f"{DATA_NOTE[group.kind]}\n"] if group.kind in DATA_NOTE else []
+        for table in of_group:
+            lines += _table_lines(table)
+        lines += _ranking_lines(rank_regions([table.statistics for table in of_group]))
     if not tables:
         lines += ["No run is finished and scored yet.", ""]
     if audits:
@@ -144,8 +177,39 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
     if left_out:
         lines += ["## Left out", ""]
         lines += [f"- `{entry.folder}`: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
-    lines += ["## How to read the tables", "", *(f"- {sentence}" for sentence in (*LEGEND, *BENEFITS_LEGEND)), ""]
+    lines += [
+        "## How to read the tables",
+        "",
+        *(f"- {escape_markdown(sentence)}" for sentence in (*LEGEND, *STATISTICS_LEGEND, *BENEFITS_LEGEND)),
+        "",
+    ]
     return "\n".join(lines)
+
+
+def _table_lines(table: Table) -> list[str]:
+    text, region = text_table(table), escape_markdown(table.region)
+    footnotes = [f"[{index}] {reason}." for index, reason in enumerate(text.footnotes, 1)]
+    lines = [
+        *(f"### Region {region}, {table.rows[0].patients} patients", ""),
+        *markdown_table(text),
+        "",
+        *(f"{escape_markdown(note)}  " for note in footnotes),
+        *([""] if footnotes else []),
+        *(f"- {escape_markdown(note)}" for note in [*table_notes(table), *statistics_notes(table)]),
+        "",
+    ]
+    if table.statistics.comparisons:
+        lines += [f"#### Comparisons, region {region}", "", *markdown_table(matrix_text(table)), ""]
+    lines += _ranking_lines(table.statistics.ranking)
+    return [*lines, f"#### Who benefits, region {region}", "", *benefit_lines(table.benefits)]
+
+
+def _ranking_lines(rows: Sequence[RankingRow]) -> list[str]:
+    if not rows:
+        return []
+    notes = [f"- {escape_markdown(note)}" for note in ranking_notes(rows)]
+    heading = f"#### {escape_markdown(ranking_heading(rows))}"
+    return [heading, "", *markdown_table(ranking_text(rows)), "", *notes, ""]
 
 
 def to_terminal(table: Table) -> RichTable:

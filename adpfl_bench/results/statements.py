@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adpfl_bench.results.audits import strongest
 from adpfl_bench.results.comparability import Variant
-from adpfl_bench.results.table import TableRow
+from adpfl_bench.results.table_row import TableRow
 
 _UNITS = {
     "batch": "batch (what one batch of a local epoch holds; not all records of a patient)",

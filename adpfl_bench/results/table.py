@@ -13,6 +13,8 @@ from adpfl_bench.results.case_score import CaseScore
 from adpfl_bench.results.comparability import Group, Variant
 from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.summary import client_means
+from adpfl_bench.results.table_row import TableRow
+from adpfl_bench.results.table_statistics import TableStatistics
 from adpfl_bench.results.who_benefits import WhoBenefits, who_benefits
 
 UPPER_REFERENCE = "fedavg"
@@ -22,110 +24,13 @@ FIRST_METHODS = ("centralized", "fedavg", "local")
 
 
 @dataclass(frozen=True)
-class TableRow:
-    r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
-
-    With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases), the mean over models where several score it:
-
-    Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: Names the comparable group.
-        region: Name of the region.
-        method: Name of the method.
-        label: What the table calls it.
-        settings: Tells apart settings of the same method.
-        scored_model: Whose scores these are: the global model's, or those of the clients' own models.
-        seeds: The seeds, separated by spaces.
-        n_seeds: S.
-        cases: N.
-        patients: Number of patients among the cases.
-        dice_mean: :math:`\frac{1}{SN} \sum_{s,c} D_{sc}`.
-        dice_sd_patients: Standard deviation (ddof=1) over patients; a patient's value is the mean of
-            :math:`D_{sc}` over its own cases and over the seeds. ``None`` for one patient.
-        dice_sd_seeds: Standard deviation (ddof=1) over seeds of :math:`\frac{1}{N} \sum_c D_{sc}`. ``None`` for one.
-        iou_mean: Mean IoU over cases and seeds.
-        hd95_mean: Mean HD95 over cases and seeds; ``None`` if a case lacks it or units are mixed.
-        hd95_unit: ``mm`` or ``px``.
-        nsd_mean: Mean NSD over cases and seeds; ``None`` if a case lacks it.
-        missed: Over all seeds and models, the scores of cases of which exactly one of prediction and truth is empty.
-        scored: S N, times the number of models that scored a case.
-        worst_client: Client with the lowest mean Dice (over its cases and the seeds), among those that took part in
-            training; ``None`` where none of these has test cases.
-        worst_client_dice: Its mean Dice.
-        client_spread: Highest minus lowest mean of these clients.
-        gap_closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; ``None`` unless the group has each reference once
-            and fedavg is the better one.
-        unit: What one privacy neighbour differs in; ``none`` for a method that is not private.
-        nominal_epsilon: What the method's authors state.
-        accounted_epsilon: What a proof supports for the runs that happened, the largest over seeds; ``None`` without.
-        accounted_delta: The delta that it holds at.
-        accounted_reason: Why there is none.
-        accounted_not_covered: What private data was used for besides, which this epsilon does not cover.
-        audited_epsilon: What audits refute anything below, the largest over audits of this method with these privacy
-            settings; ``None`` where none was given.
-        audited_delta: The delta that it is stated at.
-        audited_confidence: Probability that it is not too high.
-        audited_canaries: Number of canaries.
-        audits: Number of audits.
-        audited_problems: What any of the audits holds against the method: failed checks, an audited above an accounted
-            epsilon.
-        wall_seconds: Mean wall time of a run.
-        peak_memory_mb: Largest resident memory over seeds, in MiB.
-        peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
-    """
-
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: str
-    region: str
-    method: str
-    label: str
-    settings: str
-    scored_model: str
-    seeds: str
-    n_seeds: int
-    cases: int
-    patients: int
-    dice_mean: float
-    dice_sd_patients: float | None
-    dice_sd_seeds: float | None
-    iou_mean: float
-    hd95_mean: float | None
-    hd95_unit: str
-    nsd_mean: float | None
-    missed: int
-    scored: int
-    worst_client: str | None
-    worst_client_dice: float | None
-    client_spread: float | None
-    gap_closed: float | None
-    unit: str
-    nominal_epsilon: float | None
-    accounted_epsilon: float | None
-    accounted_delta: float | None
-    accounted_reason: str | None
-    accounted_not_covered: str | None
-    audited_epsilon: float | None
-    audited_delta: float | None
-    audited_confidence: float | None
-    audited_canaries: int | None
-    audits: int
-    audited_problems: str | None
-    wall_seconds: float | None
-    peak_memory_mb: float | None
-    peak_gpu_memory_mb: float | None
-
-
-@dataclass(frozen=True)
 class Table:
     """The methods of a comparable group on one region, in the order in which they are shown."""
 
     group: Group
     region: str
     rows: tuple[TableRow, ...]
+    statistics: TableStatistics
 
     @cached_property
     def benefits(self) -> WhoBenefits:
@@ -141,7 +46,7 @@ def tabulate(group: Group) -> list[Table]:
 def ordered_variants(group: Group) -> list[Variant]:
     """The methods of a group in the order of its first table."""
     variants = {variant.label: variant for variant in group.variants}
-    return [variants[row.label] for row in _table(group, group.regions[0]).rows]
+    return [variants[row.label] for row in _ordered_rows(group, group.regions[0])]
 
 
 def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
@@ -151,12 +56,28 @@ def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
 
 
 def _table(group: Group, region: str) -> Table:
+    rows = _ordered_rows(group, region)
+    variants = {variant.label: variant for variant in group.variants}
+    statistics = TableStatistics(group, region, [variants[row.label] for row in rows])
+    intervals = [statistics.interval(variants[row.label]) for row in rows]
+    return Table(
+        group,
+        region,
+        tuple(
+            row if interval is None else replace(row, dice_ci_low=interval.low, dice_ci_high=interval.high)
+            for row, interval in zip(rows, intervals, strict=True)
+        ),
+        statistics,
+    )
+
+
+def _ordered_rows(group: Group, region: str) -> list[TableRow]:
     rows = [_row(group, region, variant) for variant in group.variants]
     upper, lower = reference(rows, UPPER_REFERENCE), reference(rows, LOWER_REFERENCE)
     if upper and lower and upper.dice_mean > lower.dice_mean:
         gap = upper.dice_mean - lower.dice_mean
         rows = [replace(row, gap_closed=(row.dice_mean - lower.dice_mean) / gap) for row in rows]
-    return Table(group, region, tuple(sorted(rows, key=_order)))
+    return sorted(rows, key=_order)
 
 
 def _order(row: TableRow) -> tuple[int, float, str]:
@@ -197,6 +118,8 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         cases=len(by_seed[0]),
         patients=len(patients),
         dice_mean=float(np.mean([score.dice for score in pooled])),
+        dice_ci_low=None,
+        dice_ci_high=None,
         dice_sd_patients=_sd(patients.values()),
         dice_sd_seeds=_sd(float(np.mean([score.dice for score in scores])) for scores in by_seed),
         iou_mean=float(np.mean([score.iou for score in pooled])),

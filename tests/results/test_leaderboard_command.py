@@ -11,7 +11,10 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.results.leaderboard import leaderboard
 from tests.results.records import toy_runs, write_examples, write_rounds, write_run
 
-FILES = {"leaderboard.md", "leaderboard.csv", "clients.csv", "report.html"}
+FILES = {
+    *(f"leaderboard.{ending}" for ending in ("md", "csv", "tex")),
+    *("comparisons.csv", "ranking.csv", "clients.csv", "report.html"),
+}
 
 
 @pytest.fixture

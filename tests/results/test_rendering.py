@@ -11,7 +11,8 @@ from rich.console import Console
 from adpfl_bench.results.comparability import compare_runs, find_runs
 from adpfl_bench.results.notes import LEGEND
 from adpfl_bench.results.rendering import text_table, to_csv, to_markdown, to_terminal
-from adpfl_bench.results.table import TableRow, tabulate
+from adpfl_bench.results.table import tabulate
+from adpfl_bench.results.table_row import TableRow
 from tests.results.records import case_row, private, toy_runs, write_run
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def test_markdown_rounds_and_says_what_it_shows(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("| fedavg"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == [
-        *("fedavg", "global model", "2", "71.67", "17.68", "2.36", "35.83", "2.83", "17.92", "0 / 6"),
+        *("fedavg", "global model", "2", "71.67", "0.00 to 100.00", "17.68", "2.36", "35.83", "2.83", "17.92", "0 / 6"),
         *("south 55.00", "25.00", "100"),
         *("none", "–", "none [1]", "–", "10", "101"),  # noqa: RUF001
     ]
