@@ -1,9 +1,10 @@
-"""Tables of cases and pictures of examples for Weights & Biases."""
+"""Numbers of the whole run, tables of cases and pictures of examples for Weights & Biases."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,54 +13,91 @@ from lightning.pytorch.loggers import WandbLogger
 
 from adpfl_bench.callbacks.examples import ExampleCases
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.lookup import find_callback
+from adpfl_bench.callbacks.lookup import federated_data, find_callback
+from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.results.audits import audits_beside, read_audit
 from adpfl_bench.results.case_row import CaseRow
-from adpfl_bench.results.case_score import mean_dice
-from adpfl_bench.results.headline import headline_of, headline_rows, held_out_of
+from adpfl_bench.results.run_directory import RunDirectory
+from adpfl_bench.results.wandb_session import load_wandb
+from adpfl_bench.results.wandb_summary import record_summary, score_summary
 from adpfl_bench.tasks.segmentation import SegmentationTask
+
+_IDS = ("case", "patient")
 
 
 class WandbCases(Callback):
-    """Logs the scored test cases as a table and the examples as images with masks, if W&B is among the loggers.
+    """Logs what a run was and scored, the test cases as a table and examples as pictures, if W&B is among the loggers.
 
-    The summary's ``test/dice`` and ``test/n_missed`` are of the models that tables judge the run by. Where these are
-    the clients' own and the global model was scored too, its Dice is ``test/dice_global``.
+    The run's configuration is the resolved one. Its summary has the scores of the models that tables judge the run by
+    (``test/...``, :func:`~adpfl_bench.results.wandb_summary.score_summary`) and what is in its record
+    (:func:`~adpfl_bench.results.wandb_summary.record_summary`). Pictures, and the names of cases and patients, are
+    logged of phantoms; of patients only where the logger was asked for them (``images``, ``case_ids``).
     """
 
+    def __init__(self) -> None:
+        self._configured = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Log the configuration before anything is trained or scored."""
+        recorder = find_callback(trainer, RunRecorder)
+        if recorder is not None and not self._configured:
+            self._configured = True
+            for logger in _loggers(trainer):
+                logger.experiment.config.update(recorder.config, allow_val_change=True)
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log table, images and the mean scores."""
-        loggers = [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
+        """Log table, pictures and scores."""
+        loggers = _loggers(trainer)
         if not loggers or not isinstance(pl_module, SegmentationTask):
             return
-        import wandb  # deferred: most runs do without it
-
-        columns = [field.name for field in fields(CaseRow)]
-        keeper = find_callback(trainer, ExampleCases)
-        images = [_image(wandb, example, pl_module) for example in (keeper.examples() if keeper else [])]
-        rows = pl_module.rows
-        loop = find_callback(trainer, FederatedLoop)
-        means = _means(rows, loop.describe(pl_module) if loop is not None else {})
+        wandb = load_wandb()
+        kind = federated_data(trainer).describe()["kind"]
+        keeper, loop = find_callback(trainer, ExampleCases), find_callback(trainer, FederatedLoop)
+        examples = keeper.examples() if keeper else []
+        scores = score_summary(pl_module.rows, loop.describe(pl_module) if loop is not None else {})
+        rounds = loop.rounds_completed if loop is not None else None
         for logger in loggers:
-            logger.log_table("test/cases", columns=columns, data=[list(astuple(row)) for row in rows])
-            logger.experiment.log({"test/examples": images})
-            for name, value in means.items():
-                logger.experiment.summary[f"test/{name}"] = value
+            named = _asked_for(logger, "case_ids", kind)
+            columns, data = _table(pl_module.rows, named)
+            logger.log_table("test/cases", columns=columns, data=data, step=rounds)
+            if examples and _asked_for(logger, "images", kind):
+                images: Any = [_image(wandb, example, pl_module, named) for example in examples]
+                logger.log_metrics({"test/examples": images}, step=rounds)
+            logger.experiment.summary.update({f"test/{name}": value for name, value in scores.items()})
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Log what the record says, which every callback has completed by now."""
+        directory = RunDirectory(Path(trainer.default_root_dir))
+        if (loggers := _loggers(trainer)) and directory.record_file.exists():
+            summary = _summary(directory)
+            for logger in loggers:
+                logger.experiment.summary.update(summary)
 
 
-def _means(rows: Sequence[CaseRow], federated: Mapping[str, Any]) -> dict[str, float]:
-    """Mean Dice and misses of the models that tables judge the run by, and the global model's Dice beside theirs."""
-    headline = headline_of(federated)
-    judged = headline_rows(rows, headline, held_out_of(federated))
-    means: dict[str, float] = {}
-    if judged:
-        means = {"dice": mean_dice(judged), "n_missed": sum(row.missed for row in judged)}
-    of_global = headline_rows(rows, "global")
-    if headline != "global" and of_global:
-        means["dice_global"] = mean_dice(of_global)
-    return means
+def _loggers(trainer: Trainer) -> list[WandbLogger]:
+    return [logger for logger in trainer.loggers if isinstance(logger, WandbLogger)]
 
 
-def _image(wandb: Any, example: dict[str, Any], task: SegmentationTask) -> Any:
+def _asked_for(logger: WandbLogger, option: str, kind: str) -> bool:
+    """Whether to log what shows patients: as the logger says or, where it says nothing, of phantoms alone."""
+    choice = getattr(logger, option, None)
+    return kind == "phantom" if choice is None else bool(choice)
+
+
+def _summary(directory: RunDirectory) -> dict[str, Any]:
+    record = directory.read_record()
+    rounds = directory.read_rounds() if directory.rounds_file.exists() else []
+    own = [read_audit(directory.path, record)] if record["privacy"].get("audited") else []
+    return record_summary(record, rounds, own or audits_beside(directory.path, record))
+
+
+def _table(rows: Sequence[CaseRow], named: bool) -> tuple[list[str], list[list[Any]]]:
+    """Columns and cells of the table of cases; without names, scores can be told apart by client and region alone."""
+    columns = [field.name for field in fields(CaseRow) if named or field.name not in _IDS]
+    return columns, [[asdict(row)[name] for name in columns] for row in rows]
+
+
+def _image(wandb: Any, example: Mapping[str, Any], task: SegmentationTask, named: bool = True) -> Any:
     labels = {index: name for index, name in enumerate(task.regions, start=1)}
 
     def class_map(masks: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -73,7 +111,7 @@ def _image(wandb: Any, example: dict[str, Any], task: SegmentationTask) -> Any:
     pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-6)
     return wandb.Image(
         (255 * pixels).astype(np.uint8),
-        caption=f"{example['client']} {example['case']}",
+        caption=f"{example['client']} {example['case']}" if named else str(example["client"]),
         masks={
             "prediction": {"mask_data": class_map(example["prediction"]), "class_labels": labels},
             "truth": {"mask_data": class_map(example["truth"]), "class_labels": labels},

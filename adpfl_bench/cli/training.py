@@ -110,7 +110,8 @@ class BenchCLI(LightningCLI):
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
         )
         config.trainer.default_root_dir = str(self.run_directory)
-        _name_wandb_run(config, self.run_directory)
+        continued = config.ckpt_path is not None or self.subcommand != "fit"
+        _name_wandb_run(config, self.run_directory, continued)
         if self.subcommand == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
         self._dump_config()
@@ -173,17 +174,19 @@ def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
     return rounds + (1 if fine_tuning_epochs > 0 else 0)
 
 
-def _name_wandb_run(config: Any, run_directory: Path) -> None:
-    """Fill in what W&B should call the run, where the configuration leaves it open."""
+def _name_wandb_run(config: Any, run_directory: Path, continued: bool) -> None:
+    """Fill in what W&B should call the run, where the configuration leaves it open, and whether it goes on with one."""
     loggers = config.trainer.logger
     for logger in loggers if isinstance(loggers, list) else [loggers]:
         if getattr(logger, "class_path", "").endswith("RunWandbLogger"):
+            job = f"{'audit-' if 'audit' in config else ''}seed{config.seed_everything}"
             names = {
                 "save_dir": str(run_directory),
                 "group": f"{config.task}/{config.method}",
-                "job_type": f"seed{config.seed_everything}",
-                "name": f"{config.task}/{config.method}/seed{config.seed_everything}",
+                "job_type": job,
+                "name": f"{config.task}/{config.method}/{job}",
             }
+            logger.init_args["continued"] = continued or logger.init_args.get("continued", False)
             for key, value in names.items():
                 if logger.init_args.get(key) is None:
                     logger.init_args[key] = value

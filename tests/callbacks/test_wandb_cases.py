@@ -1,12 +1,14 @@
-"""Pictures for Weights & Biases: what is handed over for photographs, CT and MRI."""
+"""What Weights & Biases is handed over: pictures of photographs, CT and MRI, and what of patients only if asked for."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from adpfl_bench.callbacks.wandb_cases import _image, _means
+from adpfl_bench.callbacks.wandb_cases import WandbCases, _image
+from adpfl_bench.loggers import RunWandbLogger
 from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
 REGIONS = ("whole", "core")
 WANDB = SimpleNamespace(Image=lambda pixels, **rest: SimpleNamespace(pixels=pixels, **rest))
@@ -45,27 +47,67 @@ def test_later_regions_lie_over_earlier_ones_and_are_named():
     assert not masks["prediction"]["mask_data"].any()
 
 
-def row(client, model, dice, case="c"):
-    return CaseRow(case, "p", client, "test", "whole", dice, dice, None, "px", None, dice == 0, model)
+class Run:
+    """Stands for a run of wandb: remembers what it is given."""
+
+    id = "abc"
+
+    def __init__(self):
+        self.logged, self.summary = {}, {}
+
+    def define_metric(self, *_arguments, **_settings):
+        pass
+
+    def log(self, metrics):
+        self.logged.update(metrics)
 
 
-def test_means_are_of_the_models_that_the_run_is_judged_by():
-    rows = [
-        *(row("a", "global", 0.5, "c"), row("b", "global", 0.75, "d"), row("x", "global", 1.0, "e")),
-        *(row("a", "a", 1.0, "c"), row("a", "b", 0.0, "c"), row("b", "a", 0.0, "d"), row("b", "b", 0.25, "d")),
-        *(row("x", "a", 0.5, "e"), row("x", "b", 0.0, "e")),
-    ]
+@pytest.fixture
+def handed_over(monkeypatch, tmp_path):
+    """What a run on real or phantom cases gives to W&B at the end of its test, under a logger's options."""
+    module = "adpfl_bench.callbacks.wandb_cases"
+    examples = SimpleNamespace(examples=lambda: [{**example(3), "client": "clinic", "case": "CASE-7"}])
+    monkeypatch.setattr(f"{module}.load_wandb", lambda: WANDB)
+    monkeypatch.setattr("adpfl_bench.loggers.default_mode", lambda: "offline")
+    monkeypatch.setattr(
+        f"{module}.find_callback", lambda _, kind: examples if kind.__name__ == "ExampleCases" else None
+    )
+    monkeypatch.setattr(
+        RunWandbLogger,
+        "log_table",
+        lambda self, key, columns, data, step: self.experiment.logged.update({key: (columns, data)}),
+    )
+    task = SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0})
+    task.rows = [CaseRow("CASE-7", "PATIENT-7", "clinic", "test", "lesion", 0.5, 0.4, 3.0, "px", 0.2, False)]
 
-    assert _means(rows, {}) == _means(rows, {"headline": "global"}) == {"dice": 0.75, "n_missed": 0}
-    own = _means(rows, {"headline": "own", "held_out_clients": ["x"]})
-    assert own == {"dice": 0.5, "n_missed": 1, "dice_global": 0.75}
-    everyone = (0.5 + 0.125 + 0.25) / 3
-    assert _means(rows, {"headline": "everyone"}) == {
-        "dice": pytest.approx(everyone),
-        "n_missed": 3,
-        "dice_global": 0.75,
-    }
+    def hand_over(kind, **options):
+        run = Run()
+        monkeypatch.setattr(f"{module}.federated_data", lambda _: SimpleNamespace(describe=lambda: {"kind": kind}))
+        logger = RunWandbLogger(save_dir=tmp_path, experiment=run, **options)
+        trainer = SimpleNamespace(loggers=[logger], default_root_dir=str(tmp_path))
+        WandbCases().on_test_end(trainer, task)
+        return run
+
+    return hand_over
 
 
-def test_before_there_are_own_models_only_the_global_one_has_a_mean():
-    assert _means([row("a", "global", 0.5)], {"headline": "own"}) == {"dice_global": 0.5}
+@pytest.mark.parametrize(
+    ("kind", "options", "shown", "named"),
+    [
+        ("phantom", {}, True, True),
+        ("real", {}, False, False),
+        ("real", {"images": True}, True, False),
+        ("real", {"images": True, "case_ids": True}, True, True),
+        ("phantom", {"images": False, "case_ids": False}, False, False),
+    ],
+)
+def test_images_and_names_of_real_cases_are_left_out_unless_asked_for(handed_over, kind, options, shown, named):
+    run = handed_over(kind, **options)
+    assert ("test/examples" in run.logged) == shown
+    columns, data = run.logged["test/cases"]
+    assert (columns[:2] == ["case", "patient"]) == named
+    assert data == [[*(["CASE-7", "PATIENT-7"] if named else []), *data[0][-10:]]]
+    everything = str(run.logged) + str(run.summary)
+    assert ("CASE-7" in everything) == named
+    assert ("PATIENT-7" in everything) == named
+    assert run.summary["test/dice"] == run.summary["test/dice/clinic"] == 0.5
