@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adpfl_bench.benchmark.engine import Ended, Engine, Job
-from adpfl_bench.benchmark.work import Work, perform
+from adpfl_bench.benchmark.work import FAILED, Work, perform
 from adpfl_bench.errors import BenchError, ConfigError
 
 _TIMEOUT_MIN = 24 * 60  # submitit's own 5 minutes would end every run
@@ -30,7 +31,11 @@ class WorkJob:
     def __call__(self) -> int:
         """Make the run; returns its exit status."""
         with _printing_to(self.work.files.log):
-            return perform(self.work)
+            return self.make()
+
+    def make(self) -> int:
+        """Make the run, printing to wherever the process prints."""
+        return perform(self.work)
 
     def checkpoint(self) -> Any:
         """What a job that is preempted, or out of time, does when it is started again: it continues the run."""
@@ -71,9 +76,14 @@ class SubmittedJob(Job):
         """How it ended; one without a result was killed, by its time limit perhaps."""
         if not self.job.done():
             return None
-        if self.job.exception() is None:
+        from submitit.core.utils import FailedJobError  # deferred: an optional dependency
+
+        error = self.job.exception()
+        if error is None:
             status = int(self.job.result())
             return Ended(status, f"ended with exit status {status}")
+        if isinstance(error, FailedJobError):
+            return Ended(FAILED, f"broke down in job {self.job.job_id} ({_raised(error)})")
         return Ended(None, f"ended by the cluster (job {self.job.job_id}, {self.job.state})")
 
     def interrupt(self) -> None:
@@ -109,6 +119,12 @@ def make_submitit_engine(cluster: str, folder: Path, parameters: Mapping[str, An
     except (RuntimeError, NameError, ValueError, AssertionError, TypeError) as error:
         raise ConfigError(f"Jobs cannot be submitted to {cluster}: {error}") from error
     return SubmititEngine(executor, slots)
+
+
+def _raised(error: Exception) -> str:
+    """The line of a job's traceback that says what was raised."""
+    lines = [line for line in str(error).splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return lines[-1] if lines else type(error).__name__
 
 
 @contextmanager

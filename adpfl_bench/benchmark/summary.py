@@ -22,7 +22,7 @@ def summary(runs: Sequence[TrackedRun]) -> str:
         if tracked.status in ("failed", "broken off"):
             log = tracked.run.files.log
             lines.append(f"\n{tracked.run.name} {tracked.status}: {tracked.reason}")
-            if found := last_lines(log, _LOG_LINES):
+            if tracked.troubled and (found := last_lines(log, _LOG_LINES)):
                 lines += [f"  the end of {log}:", *(f"    {line}" for line in found)]
     if counts["failed"]:
         lines.append("\nFailed runs are not tried again unless --retry_failed says so.")

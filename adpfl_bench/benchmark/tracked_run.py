@@ -62,6 +62,11 @@ class TrackedRun:
         tracked.look()
         return tracked
 
+    @property
+    def troubled(self) -> bool:
+        """Whether its log may say what is wrong with it: it failed, or was killed more than once."""
+        return self.status == "failed" or self.kills > 1
+
     def look(self) -> None:
         """Bring rounds, time and Dice up to date with what the run has written, if that has changed."""
         directory = RunDirectory(self.run.files.folder)

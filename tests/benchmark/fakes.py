@@ -1,37 +1,24 @@
-"""Runs that train nothing: what they do is stated as the setting ``model.behaviour``."""
+"""The parts of a benchmark whose runs train nothing; see fake_worker."""
 
 import json
 import os
-import signal
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import adpfl_bench.cli.benchmark as command
-from adpfl_bench.benchmark import worker
 from adpfl_bench.benchmark.configuration import Configuration, method_name, source_digests
 from adpfl_bench.benchmark.engine import Ended, Engine, Job, LocalEngine
 from adpfl_bench.benchmark.plan import PlannedRun, make_plan
-from adpfl_bench.benchmark.work import Fit, Work, exit_status
+from adpfl_bench.benchmark.submitit_engine import WorkJob
+from adpfl_bench.benchmark.work import Fit, Work, exit_status, perform
 from adpfl_bench.cli import main
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.results.run_directory import RoundRow, RunDirectory
 from adpfl_bench.results.settings import flatten_settings
+from tests.benchmark.fake_worker import ROUNDS, configuration, fit
 
-ROUNDS = 3
-FAKE_WORKER = (sys.executable, "-m", "tests.benchmark.fakes")
-
-
-def configuration(words: Sequence[str]) -> dict[str, Any]:
-    """The configuration of a fake run: the settings given on the command line."""
-    options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-    return {
-        "model": {"behaviour": options.get("model.behaviour", "train")},
-        "federated": {"rounds": int(options.get("federated.rounds", ROUNDS))},
-    }
+FAKE_WORKER = (sys.executable, "-m", "tests.benchmark.fake_worker")
 
 
 def check(words: Sequence[str]) -> Configuration:
@@ -59,41 +46,20 @@ def planned(
     return PlannedRun(**{**vars(run), "words": (*words, f"--trainer.default_root_dir={run.files.folder}")})
 
 
-def fit(words: list[str]) -> None:
-    """Make the records of a run, from the last round on."""
-    options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
-    directory, config = RunDirectory(Path(options["trainer.default_root_dir"])), configuration(words)
-    behaviour, rounds = config["model"]["behaviour"], config["federated"]["rounds"]
-    done = len(directory.read_rounds()) if directory.rounds_file.exists() else 0
+class FakeWorkJob(WorkJob):
+    """Makes a run that trains nothing."""
 
-    def save(status: str, **more: Any) -> None:
-        record = {"status": status, "rounds_completed": done, "wall_seconds": 2.0 * done, "config": config, **more}
-        directory.write_record(record)
-
-    if behaviour == "refuse":
-        raise ConfigError("The partition needs 4 clients.")
-    save("running")
-    while done < rounds:
-        if behaviour in ("slow", "deaf"):
-            time.sleep(0.25)
-        if behaviour == "raise" and done == 1:
-            save("failed", error="ValueError: one")
-            raise ValueError("one")
-        if behaviour == "die always" or (behaviour == "die once" and done == 1 and _first_time(directory.path)):
-            os.kill(os.getpid(), signal.SIGKILL)
-        directory.append_rounds([RoundRow(done + 1, "all", "val_dice", 0.5 + 0.1 * done)])
-        done += 1
-        save("running")
-    save("trained")
-    if behaviour != "unscored":
-        save("finished")
+    def make(self) -> int:
+        print("in a job")
+        os.system("echo in a process of the job")
+        return perform(self.work, fit)
 
 
-def _first_time(folder: Path) -> bool:
-    mark = folder / "died"
-    first = not mark.exists()
-    mark.touch()
-    return first
+class BrokenWorkJob(WorkJob):
+    """Breaks down."""
+
+    def make(self) -> int:
+        raise OSError("no such folder")
 
 
 class InProcessEngine(Engine):
@@ -139,6 +105,4 @@ def fake_command(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "benchmark":
-        sys.exit(fake_command(sys.argv[1:]))
-    sys.exit(worker.main(sys.argv[1:], fit))
+    sys.exit(fake_command(sys.argv[1:]))

@@ -14,7 +14,8 @@ from adpfl_bench.benchmark.run_files import Attempt, RunFiles, RunIsTaken
 from adpfl_bench.benchmark.run_state import inspect_run, last_lines
 from adpfl_bench.errors import RecordError
 from tests.benchmark.conftest import TOP, wait_until
-from tests.benchmark.fakes import configuration, planned
+from tests.benchmark.fake_worker import configuration
+from tests.benchmark.fakes import planned
 
 
 def write_record(run: PlannedRun, status: str, **more: Any) -> None:

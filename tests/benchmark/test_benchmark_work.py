@@ -16,7 +16,8 @@ from adpfl_bench.benchmark.work import FAILED, FINISHED, TAKEN, Work, exit_statu
 from adpfl_bench.errors import INTERRUPTED
 from adpfl_bench.results.run_directory import RunDirectory
 from tests.benchmark.conftest import TOP, wait_until
-from tests.benchmark.fakes import FAKE_WORKER, fit, planned
+from tests.benchmark.fake_worker import fit
+from tests.benchmark.fakes import FAKE_WORKER, planned
 
 
 def make(run: PlannedRun, retry_failed: bool = False) -> int:
