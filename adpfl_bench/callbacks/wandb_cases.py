@@ -54,7 +54,8 @@ class WandbCases(Callback):
         kind = federated_data(trainer).describe()["kind"]
         keeper, loop = find_callback(trainer, ExampleCases), find_callback(trainer, FederatedLoop)
         examples = keeper.examples() if keeper else []
-        scores = score_summary(pl_module.rows, loop.describe(pl_module) if loop is not None else {})
+        federated = loop.describe(pl_module) if loop is not None else {}
+        scores = {f"test/{name}": value for name, value in score_summary(pl_module.rows, federated).items()}
         rounds = loop.rounds_completed if loop is not None else None
         for logger in loggers:
             named = _asked_for(logger, "case_ids", kind)
@@ -63,7 +64,11 @@ class WandbCases(Callback):
             if examples and _asked_for(logger, "images", kind):
                 images: Any = [_image(wandb, example, pl_module, named) for example in examples]
                 logger.log_metrics({"test/examples": images}, step=rounds)
-            logger.experiment.summary.update({f"test/{name}": value for name, value in scores.items()})
+            # W&B makes panels by itself of what is logged, and of the summary only columns.
+            logger.log_metrics(
+                {name: value for name, value in scores.items() if not isinstance(value, str)}, step=rounds
+            )
+            logger.experiment.summary.update(scores)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Log what the record says, which every callback has completed by now."""
