@@ -95,7 +95,7 @@ def test_a_report_with_patients_is_uploaded_when_asked_for(tmp_path):
 def test_an_unknown_picture_of_real_data_counts_as_a_patient(tmp_path):
     results = real_results(tmp_path, overlays=False)
     page = results / "report.html"
-    page.write_text(page.read_text().replace("<h3>", '<img src="data:image/jpeg;base64,AAAA"><h3>', 1))
+    page.write_text(page.read_text().replace("</main>", '<img src="data:image/webp;base64,AAAA"></main>'))
     with pytest.raises(ConfigError, match="shows patients' images"):
         upload(results)
 
