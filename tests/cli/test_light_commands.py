@@ -20,6 +20,9 @@ HEAVY = ("torch", "lightning", "monai", "wandb", "matplotlib", "pandas")
         ["leaderboard", "--help"],
         ["verify", "--help"],
         ["prepare", "--help"],
+        ["report", "--help"],
+        ["wandb", "--help"],
+        ["benchmark", "--help"],
     ],
 )
 def test_command_answers_without_heavy_imports(arguments: list[str], tmp_path: Path) -> None:
@@ -38,7 +41,18 @@ def test_command_answers_without_heavy_imports(arguments: list[str], tmp_path: P
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "verify", "phantom", "leaderboard"):
+    for command in (
+        "fit",
+        "validate",
+        "test",
+        "predict",
+        "verify",
+        "phantom",
+        "leaderboard",
+        "report",
+        "wandb",
+        "benchmark",
+    ):
         assert f"\n  {command} " in text
 
 
