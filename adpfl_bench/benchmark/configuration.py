@@ -16,7 +16,7 @@ import yaml
 
 from adpfl_bench.cli.config_files import find_config, resolve_config_arguments
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.results.settings import flatten_settings
+from adpfl_bench.results.settings import flatten_config
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Configuration:
         task: Name of the task.
         method: Name of the method.
         rounds: Rounds of a run, a round of fine-tuning included.
-        settings: What can change its scores, by dotted name.
+        settings: Its settings, by dotted name.
     """
 
     task: str
@@ -59,7 +59,7 @@ def check_configuration(words: Sequence[str]) -> Configuration:
         raise ConfigError(f"{type(error).__name__}: {error}") from error
     config: dict[str, Any] = planned.config_dump
     rounds = int(planned.trainer.max_epochs or 0)  # never none: it is linked to the federation's rounds
-    return Configuration(config["task"], config["method"], rounds, flatten_settings(config))
+    return Configuration(config["task"], config["method"], rounds, flatten_config(config))
 
 
 def method_name(words: Sequence[str]) -> str:

@@ -11,7 +11,6 @@ from adpfl_bench.benchmark.configuration import Configuration, check_configurati
 from adpfl_bench.benchmark.grid import Grid, MethodEntry, Pattern, TaskEntry, as_options
 from adpfl_bench.benchmark.run_files import RunFiles
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.results.settings import settings_digest
 
 Check = Callable[[Sequence[str]], Configuration]
 
@@ -26,7 +25,7 @@ class PlannedRun:
         seed: Its seed.
         rounds: How many rounds it has.
         words: What follows ``fit``, apart from the checkpoint.
-        settings: What can change its scores, by dotted name.
+        settings: Its settings, by dotted name, with the seed of another run.
         sources: SHA-256 of the configuration files that it was planned from.
         output: The benchmark's folder.
     """
@@ -49,11 +48,6 @@ class PlannedRun:
     def files(self) -> RunFiles:
         """Where its files are."""
         return RunFiles(self.output, self.name)
-
-    @property
-    def digest(self) -> str:
-        """Tells its settings from others."""
-        return settings_digest(self.settings)
 
 
 def run_name(task: str, method: str, seed: int) -> str:

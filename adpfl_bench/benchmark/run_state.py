@@ -11,11 +11,19 @@ from adpfl_bench.benchmark.plan import PlannedRun
 from adpfl_bench.benchmark.run_files import Attempt, RunFiles
 from adpfl_bench.errors import RecordError
 from adpfl_bench.results.run_directory import RunDirectory
-from adpfl_bench.results.settings import describe_difference, differences, flatten_settings
+from adpfl_bench.results.settings import describe_difference, differences, flatten_config
 
 Stage = Literal["new", "resumable", "finished", "failed", "taken", "refused"]
 
 _SHOWN_DIFFERENCES = 3
+_SEED = "federated.seed"
+_SPEED = (  # what changes how fast a run is, and not what comes out
+    "data.init_args.cache_directory",
+    "data.init_args.memory_budget_gib",
+    "data.init_args.num_workers",
+    "data.init_args.evaluation_batch_size",
+    "data.init_args.phantom_directory",
+)
 
 
 @dataclass(frozen=True)
@@ -80,14 +88,18 @@ def read_record(files: RunFiles) -> dict[str, Any]:
 def other_settings(record: Mapping[str, Any], settings: Mapping[str, str]) -> str:
     """In which settings a record's run is another than the planned one; empty if in none.
 
+    A finished run may have been made with other worker processes, say; one that is to be continued may not, because its
+    checkpoint would be refused.
+
     Args:
         record: A run's record, or nothing.
         settings: The planned settings.
     """
     if not record:
         return ""
-    found = differences({"there": flatten_settings(record["config"]), "in the grid": settings})
-    described = [describe_difference(key, values) for key, values in found.items()]
+    ignored = {_SEED, *_SPEED} if record["status"] == "finished" else {_SEED}
+    found = differences({"there": flatten_config(record["config"]), "in the grid": settings})
+    described = [describe_difference(key, values) for key, values in found.items() if key not in ignored]
     more = len(described) - _SHOWN_DIFFERENCES
     return "; ".join(described[:_SHOWN_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
 

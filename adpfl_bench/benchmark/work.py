@@ -36,7 +36,7 @@ class Work:
         name: The run's name.
         output: The benchmark's folder.
         words: What follows ``fit``, apart from the checkpoint.
-        settings: What can change the run's scores, by dotted name, as it was planned.
+        settings: The run's settings, by dotted name, as it was planned.
         sources: SHA-256 of the files that it was planned from.
         retry_failed: Whether to try again what has failed.
     """

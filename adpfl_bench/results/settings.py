@@ -32,6 +32,11 @@ def flatten_settings(config: Mapping[str, Any]) -> dict[str, str]:
     Returns:
         Values as JSON, by dotted key.
     """
+    return {key: value for key, value in flatten_config(config).items() if key not in _PLACE}
+
+
+def flatten_config(config: Mapping[str, Any]) -> dict[str, str]:
+    """As :func:`flatten_settings`, with the seed, and with what says where a run is made and how fast."""
     flat: dict[str, str] = {}
     for section in _SECTIONS:
         _flatten(section, config.get(section), flat)
@@ -39,7 +44,7 @@ def flatten_settings(config: Mapping[str, Any]) -> dict[str, str]:
     for name in _TRAINER:
         if name in trainer:
             _flatten(f"trainer.{name}", trainer[name], flat)
-    return {key: flat[key] for key in sorted(flat) if key not in _PLACE}
+    return {key: flat[key] for key in sorted(flat)}
 
 
 def settings_digest(settings: Mapping[str, str]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from adpfl_bench.cli import main
+from tests.benchmark.fakes import FAKES, InProcessEngine
 from tests.cli.conftest import heed_interrupts
 
 TOP = Path(__file__).resolve().parents[2]
@@ -52,6 +54,19 @@ def start_fake(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def run_fake(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Calls the command with fake runs, all in this process; its exit status and what it printed."""
+    for name, fake in {**FAKES, "LocalEngine": lambda slots, gpus: InProcessEngine(slots=slots)}.items():
+        monkeypatch.setattr(f"adpfl_bench.cli.benchmark.{name}", fake)
+
+    def run(*options: str) -> tuple[int, str]:
+        status = main(["benchmark", "--config", "grid.yaml", *options])
+        return status, "".join(capfd.readouterr())
+
+    return run
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:

@@ -20,7 +20,16 @@ def configuration(words: Sequence[str]) -> dict[str, Any]:
     options = dict(word.removeprefix("--").split("=", 1) for word in words if "=" in word)
     return {
         "model": {"behaviour": options.get("model.behaviour", "train")},
-        "federated": {"rounds": int(options.get("federated.rounds", ROUNDS))},
+        "federated": {
+            "rounds": int(options.get("federated.rounds", ROUNDS)),
+            "seed": int(options.get("seed_everything", 0)),
+        },
+        "data": {
+            "init_args": {
+                "root": options.get("data.root", "phantom"),
+                "num_workers": int(options.get("data.num_workers", 0)),
+            }
+        },
     }
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import adpfl_bench.cli.benchmark as command
 from adpfl_bench.benchmark.configuration import Configuration, method_name, source_digests
@@ -15,7 +16,7 @@ from adpfl_bench.benchmark.submitit_engine import WorkJob
 from adpfl_bench.benchmark.work import Fit, Work, exit_status, perform
 from adpfl_bench.cli import main
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.results.settings import flatten_settings
+from adpfl_bench.results.settings import flatten_config
 from tests.benchmark.fake_worker import ROUNDS, configuration, fit
 
 FAKE_WORKER = (sys.executable, "-m", "tests.benchmark.fake_worker")
@@ -26,8 +27,8 @@ def check(words: Sequence[str]) -> Configuration:
     config = configuration(words)
     if config["model"]["behaviour"] == "typo":
         raise ConfigError("There is no setting typo.")
-    task = "isic" if "tasks/isic.yaml" in words else "brats"
-    return Configuration(task, method_name(words), config["federated"]["rounds"], flatten_settings(config))
+    task = next(Path(word).stem for word in words if word.startswith("tasks/"))
+    return Configuration(task, method_name(words), config["federated"]["rounds"], flatten_config(config))
 
 
 def planned(
@@ -37,11 +38,12 @@ def planned(
     method: str = "fedavg",
     seed: int = 0,
     rounds: int = ROUNDS,
+    more: Sequence[str] = (),
 ) -> PlannedRun:
     """A planned fake run."""
-    words = (f"--model.behaviour={behaviour}", f"--federated.rounds={rounds}")
+    words = (f"--model.behaviour={behaviour}", f"--federated.rounds={rounds}", *more)
     run = PlannedRun(
-        task, method, seed, rounds, words, flatten_settings(configuration(words)), source_digests(words), output
+        task, method, seed, rounds, words, flatten_config(configuration(words)), source_digests(words), output
     )
     return PlannedRun(**{**vars(run), "words": (*words, f"--trainer.default_root_dir={run.files.folder}")})
 
@@ -88,21 +90,24 @@ class EndedJob(Job):
     kill = interrupt
 
 
-def fake_command(arguments: list[str]) -> int:
-    """The command line with fake runs, as processes of their own."""
+def leaderboard(runs: list[Path], output: Path) -> None:
+    """In the place of the real one; refuses a method called ``tables``."""
+    finished = [path for path in runs[0].rglob("run.json") if json.loads(path.read_text())["status"] == "finished"]
+    if any("tables" in str(path) for path in finished):
+        raise BenchError("no table today.")
+    print(f"leaderboard of {len(finished)} runs in {output}")
 
-    def leaderboard(runs: list[Path], output: Path) -> None:
-        finished = [path for path in runs[0].rglob("run.json") if json.loads(path.read_text())["status"] == "finished"]
-        if any("tables" in str(path) for path in finished):
-            raise BenchError("no table today.")
-        print(f"leaderboard of {len(finished)} runs in {output}")
 
-    command.make_plan = partial(make_plan, check=check)
-    command.LocalEngine = partial(LocalEngine, worker=FAKE_WORKER)
-    command.visible_gpus = list
-    command.leaderboard = leaderboard
-    return main(arguments)
+FAKES: dict[str, Any] = {
+    "make_plan": partial(make_plan, check=check),
+    "LocalEngine": partial(LocalEngine, worker=FAKE_WORKER),
+    "visible_gpus": list,
+    "leaderboard": leaderboard,
+}
+"""What the command uses, in place of its own."""
 
 
 if __name__ == "__main__":
-    sys.exit(fake_command(sys.argv[1:]))
+    for name, fake in FAKES.items():
+        setattr(command, name, fake)
+    sys.exit(main(sys.argv[1:]))

@@ -18,6 +18,7 @@ from tests.benchmark.conftest import ended, wait_until
 
 WriteGrid = Callable[..., str]
 Start = Callable[..., subprocess.Popen[str]]
+Run = Callable[..., tuple[int, str]]
 
 
 def methods(**behaviours: str) -> list[dict[str, Any]]:
@@ -79,22 +80,22 @@ def test_failures_are_listed_at_the_end_and_make_the_status(write_grid: WriteGri
     assert [len(attempts(method)) for method in "abcd"] == [2, 4, 2, 1]
 
 
-def test_dry_run_plans_and_starts_nothing(write_grid: WriteGrid, start_fake: Start, tmp_path: Path) -> None:
+def test_dry_run_plans_and_starts_nothing(write_grid: WriteGrid, run_fake: Run, tmp_path: Path) -> None:
     write_grid(methods=methods(a="train", b="raise", c="train"), seeds=[0, 1])
-    status, output = ended(start_fake("--dry_run"))
+    status, output = run_fake("--dry_run")
     assert status == 0
     assert "6 of 6 runs to make, 1 at a time; time: unknown." in output
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
-    ended(start_fake("--only", "isic/*/0"))
+    run_fake("--only", "isic/*/0")
     before = sorted(path for path in tmp_path.rglob("*"))
-    status, output = ended(start_fake("--dry_run=true", "--jobs", "2"))
+    status, output = run_fake("--dry_run=true", "--jobs", "2")
     lines = [" ".join(line.split()) for line in output.splitlines()]
     assert "isic a 0 finished 3/3 –" in lines  # noqa: RUF001 - as tables are set
     assert "isic b 0 failed: ValueError: one 1/3 –" in lines  # noqa: RUF001
     assert "isic a 1 new 0/3 6 s" in lines
     assert lines[-1] == "3 of 6 runs to make, 2 at a time; time: about 9 s."
     assert sorted(path for path in tmp_path.rglob("*")) == before
-    assert "4 of 6 runs to make" in ended(start_fake("--dry_run", "--retry_failed"))[1]
+    assert "4 of 6 runs to make" in run_fake("--dry_run", "--retry_failed")[1]
 
 
 def test_two_at_a_time_overlap_and_one_at_a_time_do_not(write_grid: WriteGrid, start_fake: Start) -> None:
@@ -180,42 +181,42 @@ def test_two_benchmarks_on_one_folder_share_the_work(write_grid: WriteGrid, star
     assert [rounds(method) for method in "abc"] == [[1, 2, 3]] * 3
 
 
-def test_folder_of_another_grid_is_refused_before_anything_starts(write_grid: WriteGrid, start_fake: Start) -> None:
+def test_folder_of_another_grid_is_refused_before_anything_starts(write_grid: WriteGrid, run_fake: Run) -> None:
     write_grid()
-    assert ended(start_fake())[0] == 0
+    assert run_fake()[0] == 0
     before = Path("benchmark/runs/isic/fedavg/seed0/run.json").read_bytes()
     write_grid(overrides={"federated.rounds": 5}, seeds=[0, 1])
     for option in ("--dry_run", "--retry_failed"):
-        status, output = ended(start_fake(option))
+        status, output = run_fake(option)
         assert status == 1
         assert "adpfl-bench: Nothing was started, since a run would be overwritten" in output
         assert "federated.rounds is 3 (there), 5 (in the grid)" in output
     assert Path("benchmark/runs/isic/fedavg/seed0/run.json").read_bytes() == before
     assert attempts("fedavg", 1) == []
-    assert ended(start_fake("--only", "isic/fedavg/1"))[0] == 0
+    assert run_fake("--only", "isic/fedavg/1")[0] == 0
 
 
-def test_failed_run_is_tried_again_with_mended_settings(write_grid: WriteGrid, start_fake: Start) -> None:
+def test_failed_run_is_tried_again_with_mended_settings(write_grid: WriteGrid, run_fake: Run) -> None:
     write_grid(methods=methods(a="raise"))
-    assert ended(start_fake())[0] == 1
+    assert run_fake()[0] == 1
     write_grid(methods=methods(a="train"))
-    status, output = ended(start_fake())
+    status, output = run_fake()
     assert status == 1
     assert "its settings have changed since: model.behaviour" in output
-    assert ended(start_fake("--retry_failed"))[0] == 0
+    assert run_fake("--retry_failed")[0] == 0
     assert (rounds("a"), outcomes("a")) == ([1, 2, 3], ["failed", "finished"])
     assert json.loads(Path("benchmark/replaced/isic/a/seed0-1/run.json").read_text())["status"] == "failed"
 
 
-def test_without_a_finished_run_there_are_no_tables(write_grid: WriteGrid, start_fake: Start) -> None:
+def test_without_a_finished_run_there_are_no_tables(write_grid: WriteGrid, run_fake: Run) -> None:
     write_grid(methods=methods(a="raise"))
-    status, output = ended(start_fake())
+    status, output = run_fake()
     assert (status, "leaderboard" in output) == (1, False)
 
 
-def test_tables_that_cannot_be_made_do_not_hide_how_the_runs_went(write_grid: WriteGrid, start_fake: Start) -> None:
+def test_tables_that_cannot_be_made_do_not_hide_how_the_runs_went(write_grid: WriteGrid, run_fake: Run) -> None:
     write_grid(methods=methods(tables="train"))
-    status, output = ended(start_fake())
+    status, output = run_fake()
     assert status == 1
     assert "1 run: 1 finished." in output
     assert "the runs are there, but no tables: no table today." in output
@@ -229,18 +230,18 @@ def test_tables_that_cannot_be_made_do_not_hide_how_the_runs_went(write_grid: Wr
         (["--only", "isic/a/b"], "--only takes patterns like"),
     ],
 )
-def test_wrong_options(write_grid: WriteGrid, start_fake: Start, options: list[str], sentence: str) -> None:
+def test_wrong_options(write_grid: WriteGrid, run_fake: Run, options: list[str], sentence: str) -> None:
     write_grid()
-    status, output = ended(start_fake(*options))
+    status, output = run_fake(*options)
     assert status == 1
     assert sentence in output
 
 
 def test_typo_in_the_last_method_is_said_before_the_first_starts(
-    write_grid: WriteGrid, start_fake: Start, tmp_path: Path
+    write_grid: WriteGrid, run_fake: Run, tmp_path: Path
 ) -> None:
     write_grid(methods=methods(a="train", b="typo"))
-    status, output = ended(start_fake())
+    status, output = run_fake()
     assert status == 1
     assert "isic with b: There is no setting typo." in output
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]

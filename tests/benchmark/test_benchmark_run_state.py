@@ -80,6 +80,21 @@ def test_folder_with_other_settings_is_refused_with_what_differs(tmp_path: Path,
     assert "another --output" in state.reason
 
 
+@pytest.mark.parametrize(
+    ("setting", "finished", "interrupted"),
+    [
+        ("--seed_everything=7", "finished", "resumable"),
+        ("--data.num_workers=4", "finished", "refused"),  # its checkpoint would be refused
+        ("--data.root=/data", "refused", "refused"),  # phantoms are no patients
+    ],
+)
+def test_which_settings_make_another_run(tmp_path: Path, setting: str, finished: str, interrupted: str) -> None:
+    other = planned(tmp_path, more=[setting])
+    for status, stage in (("finished", finished), ("interrupted", interrupted)):
+        write_record(planned(tmp_path), status)
+        assert inspect_run(other).stage == stage
+
+
 def test_failed_run_whose_settings_have_changed_is_still_failed(tmp_path: Path) -> None:
     write_record(planned(tmp_path, rounds=5), "failed", error="why")
     state = inspect_run(planned(tmp_path))
