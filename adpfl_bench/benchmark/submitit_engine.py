@@ -16,6 +16,7 @@ from adpfl_bench.benchmark.work import FAILED, Work, perform
 from adpfl_bench.errors import BenchError, ConfigError
 
 _TIMEOUT_MIN = 24 * 60  # submitit's own 5 minutes would end every run
+_TIMEOUTS = 100  # how often a job may be out of time and go on; each time it has come further
 
 
 class WorkJob:
@@ -35,7 +36,7 @@ class WorkJob:
 
     def make(self) -> int:
         """Make the run, printing to wherever the process prints."""
-        return perform(self.work)
+        return perform(self.work, stops=_stops())
 
     def checkpoint(self) -> Any:
         """What a job that is preempted, or out of time, does when it is started again: it continues the run."""
@@ -93,6 +94,13 @@ class SubmittedJob(Job):
     kill = interrupt
 
 
+def _stops() -> tuple[type[Exception], ...]:
+    """What submitit raises in a job that is out of time for the last time."""
+    from submitit.core.utils import UncompletedJobError  # deferred: an optional dependency
+
+    return (UncompletedJobError,)
+
+
 def make_submitit_engine(cluster: str, folder: Path, parameters: Mapping[str, Any], slots: int) -> SubmititEngine:
     """Make the engine of a cluster.
 
@@ -114,7 +122,7 @@ def make_submitit_engine(cluster: str, folder: Path, parameters: Mapping[str, An
         ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        executor = AutoExecutor(folder=folder, cluster=cluster)
+        executor = AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_max_num_timeout": _TIMEOUTS})
         executor.update_parameters(**{"timeout_min": _TIMEOUT_MIN, **parameters})
     except (RuntimeError, NameError, ValueError, AssertionError, TypeError) as error:
         raise ConfigError(f"Jobs cannot be submitted to {cluster}: {error}") from error

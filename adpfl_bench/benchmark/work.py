@@ -69,7 +69,7 @@ class Work:
         return cls(**{**stated, "words": tuple(stated["words"])})
 
 
-def perform(work: Work, fit: Fit | None = None) -> int:
+def perform(work: Work, fit: Fit | None = None, stops: tuple[type[Exception], ...] = ()) -> int:
     """Make a run, or continue it from its last checkpoint; what is finished already is left alone.
 
     The run's lock is held meanwhile, so that no two processes make the same run, and how the attempt ended is written
@@ -78,23 +78,24 @@ def perform(work: Work, fit: Fit | None = None) -> int:
     Args:
         work: The run.
         fit: Trains; called with a command line that starts with ``fit``.
+        stops: Exceptions that break the attempt off from outside, and so are no failure of the run.
 
     Returns:
         The exit status: ``FINISHED``, ``FAILED``, or ``TAKEN`` if another process is at work on the run.
 
     Raises:
-        SystemExit: The attempt was interrupted, or a job of a cluster goes back to the queue.
+        SystemExit: The attempt was interrupted, or a job of a cluster goes back to the queue. ``stops`` are raised too.
     """
     with _heeding_interrupts() as interrupted:
         try:
             with work.files.locked(_LOCK_WAIT_S):
-                return _attempt(work, fit or _fit, interrupted)
+                return _attempt(work, fit or _fit, interrupted, stops)
         except RunIsTaken as error:
             print(f"adpfl-bench: {error}", file=sys.stderr)
             return TAKEN
 
 
-def _attempt(work: Work, fit: Fit, interrupted: Callable[[], bool]) -> int:
+def _attempt(work: Work, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int:
     record, attempts = read_record(work.files), work.files.read_attempts()
     failed = failure(record, attempts) is not None
     if failed and not work.retry_failed:
@@ -112,10 +113,11 @@ def _attempt(work: Work, fit: Fit, interrupted: Callable[[], bool]) -> int:
     if other and (place := work.files.set_aside()) is not None:
         print(f"The failed run with other settings is kept in {place}.", flush=True)
     work.files.write_attempt(attempt)
+    from_outside: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, *stops)
     try:
         fit(words)
         _check_finished(work)
-    except (KeyboardInterrupt, SystemExit):
+    except from_outside:
         work.files.write_attempt(attempt.end("interrupted"))
         raise
     except Exception as error:

@@ -12,7 +12,7 @@ import adpfl_bench.cli.benchmark as command
 from adpfl_bench.benchmark.configuration import Configuration, method_name, source_digests
 from adpfl_bench.benchmark.engine import Ended, Engine, Job, LocalEngine
 from adpfl_bench.benchmark.plan import PlannedRun, make_plan
-from adpfl_bench.benchmark.submitit_engine import WorkJob
+from adpfl_bench.benchmark.submitit_engine import WorkJob, _stops
 from adpfl_bench.benchmark.work import Fit, Work, exit_status, perform
 from adpfl_bench.cli import main
 from adpfl_bench.errors import BenchError, ConfigError
@@ -54,7 +54,7 @@ class FakeWorkJob(WorkJob):
     def make(self) -> int:
         print("in a job")
         os.system("echo in a process of the job")
-        return perform(self.work, fit)
+        return perform(self.work, fit, _stops())
 
 
 class BrokenWorkJob(WorkJob):

@@ -9,16 +9,16 @@ import pytest
 
 from adpfl_bench.benchmark.run_state import inspect_run
 from adpfl_bench.benchmark.scheduler import Scheduler
-from adpfl_bench.benchmark.submitit_engine import SubmititEngine, SubmittedJob, WorkJob, make_submitit_engine
+from adpfl_bench.benchmark.submitit_engine import SubmititEngine, SubmittedJob, WorkJob, _stops, make_submitit_engine
 from adpfl_bench.benchmark.tracked_run import TrackedRun
-from adpfl_bench.benchmark.work import Work
+from adpfl_bench.benchmark.work import Work, perform
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.results.run_directory import RunDirectory
 from tests.benchmark.conftest import wait_until
 from tests.benchmark.fakes import BrokenWorkJob, FakeWorkJob, planned
 from tests.benchmark.test_benchmark_scheduler import Changes
 
-WITH_SUBMITIT = pytest.importorskip("submitit", reason="submitit is not installed: pip install 'adpfl-bench[cluster]'")
+submitit = pytest.importorskip("submitit", reason="submitit is not installed: pip install 'adpfl-bench[cluster]'")
 
 
 @pytest.fixture
@@ -70,17 +70,33 @@ def test_cancelled_job_leaves_its_run_to_be_continued(engine: SubmititEngine, tm
 
 def test_job_calls_what_a_process_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setattr("adpfl_bench.benchmark.submitit_engine.perform", called.append)
+    monkeypatch.setattr(
+        "adpfl_bench.benchmark.submitit_engine.perform", lambda work, stops: called.append((work, stops))
+    )
     work = Work.of(planned(tmp_path), True)
     WorkJob(work).make()
-    assert called == [work]
+    assert called == [(work, _stops())]
 
 
-def test_preempted_job_is_started_again_as_it_was(tmp_path: Path) -> None:
-    job = WorkJob(Work.of(planned(tmp_path), False))
-    delayed = job.checkpoint()
-    assert delayed.function is job
-    assert RunDirectory(planned(tmp_path).files.folder).path == planned(tmp_path).files.folder
+def test_job_that_is_out_of_time_goes_back_to_the_queue_and_continues(engine: SubmititEngine, tmp_path: Path) -> None:
+    engine.executor.update_parameters(local_timeout_min=0.6)  # it is told 30 s before: after 6 s
+    run = planned(tmp_path, "slow", rounds=30)
+    tracked = TrackedRun.of(run, inspect_run(run), False)
+    Scheduler([tracked], engine, Changes(), pause=0.05).run()
+    assert (tracked.status, tracked.kills) == ("finished", 0)
+    *outcomes, last = (attempt.outcome for attempt in run.files.read_attempts())
+    assert (set(outcomes), last) == ({"interrupted"}, "finished")
+    assert [row.round for row in RunDirectory(run.files.folder).read_rounds()] == list(range(1, 31))
+
+
+def test_job_that_is_out_of_time_for_the_last_time_has_not_failed(tmp_path: Path) -> None:
+    def out_of_time(words: list[str]) -> None:
+        raise submitit.core.utils.UncompletedJobError("Job not requeued because: timed-out too many times.")
+
+    run = planned(tmp_path)
+    with pytest.raises(submitit.core.utils.UncompletedJobError):
+        perform(Work.of(run, False), out_of_time, _stops())
+    assert inspect_run(run).stage == "resumable"
 
 
 class Executor:
