@@ -12,7 +12,8 @@ from rich.console import Console
 
 from adpfl_bench.benchmark.display import make_display, plan_table
 from adpfl_bench.benchmark.engine import Engine, LocalEngine, visible_gpus
-from adpfl_bench.benchmark.grid import Grid, read_grid
+from adpfl_bench.benchmark.grid import Grid
+from adpfl_bench.benchmark.grid_file import read_grid
 from adpfl_bench.benchmark.plan import make_plan, read_patterns
 from adpfl_bench.benchmark.run_state import RunState, inspect_run
 from adpfl_bench.benchmark.scheduler import Scheduler

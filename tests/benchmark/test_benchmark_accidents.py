@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adpfl_bench.benchmark.grid import read_grid
+from adpfl_bench.benchmark.grid_file import read_grid
 from adpfl_bench.benchmark.plan import PlannedRun, make_plan
 from adpfl_bench.benchmark.run_state import inspect_run
 from adpfl_bench.benchmark.scheduler import Scheduler

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from adpfl_bench.benchmark.grid import Pattern, as_options, read_grid
+from adpfl_bench.benchmark.grid import Pattern, as_options
+from adpfl_bench.benchmark.grid_file import read_grid
 from adpfl_bench.errors import ConfigError
 
 WriteGrid = Callable[..., str]

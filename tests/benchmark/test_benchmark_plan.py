@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adpfl_bench.benchmark.configuration import Configuration, check_configuration, method_name
-from adpfl_bench.benchmark.grid import read_grid
+from adpfl_bench.benchmark.grid_file import read_grid
 from adpfl_bench.benchmark.plan import PlannedRun, make_plan, read_patterns
 from adpfl_bench.cli.config_files import find_config
 from adpfl_bench.errors import ConfigError

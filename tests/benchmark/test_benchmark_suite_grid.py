@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.benchmark.grid import read_grid
+from adpfl_bench.benchmark.grid_file import read_grid
 from adpfl_bench.benchmark.plan import make_plan, read_patterns
 from tests.benchmark.fakes import check
 
