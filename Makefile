@@ -19,12 +19,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	for method in fedavg dp_fl adp_fl; do \
-		$(BIN)/adpfl-bench fit --config tasks/ham10000.yaml --config callbacks/$$method.yaml \
-			--config configs/phantom.yaml --trainer.default_root_dir $(DEMO)/runs/$$method/seed0 \
-			--record.overwrite true || exit 1; \
-	done
-	$(BIN)/adpfl-bench leaderboard $(DEMO)/runs --output $(DEMO)/results
+	$(BIN)/adpfl-bench benchmark --config configs/demo.yaml --output $(DEMO)
 
 test: install
 	$(BIN)/pytest --numprocesses=auto
