@@ -12,11 +12,16 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from adpfl_bench.callbacks.case_pool import CasePool
 from adpfl_bench.files import replace_file
+from adpfl_bench.metrics.functional.overlap import dice
 from adpfl_bench.results.case_row import GLOBAL_MODEL
 from adpfl_bench.results.run_directory import RunDirectory
 
 Mask = NDArray[np.bool_]
+
+_AXES = {"picture": (0, 1), "axial": (1, 0), "coronal": (2, 0), "sagittal": (2, 1)}
+"""By plane, the image's axes along its rows and columns: x to the patient's right, y to the front, z to the head."""
 
 
 class ExampleCases(Callback):
@@ -29,18 +34,29 @@ class ExampleCases(Callback):
     look at it: the patient's front is up and the right side is left. Slices of several sizes are padded to the largest.
     It shows patients' images: it stays with the run and is not published.
 
+    For a look at what the scores mean, it also holds the cases with the best, about the median and the worst Dice (the
+    mean over regions) of those that have something to find. They are scored by their own clients' models where there
+    are such, else by the global one. The arrays are ``chosen`` [K] (``best``, ``median``, ``worst``), ``chosen_case``,
+    ``chosen_client``, ``chosen_model`` and ``chosen_dice``; ``chosen_of``, the number of cases they were chosen from;
+    and for each an image of 8 bits ``best_axial_image`` [1 or 3, H, W], ``best_axial_truth`` and
+    ``best_axial_prediction`` [R, H, W], and the edges of its pixels, ``best_axial_spacing`` [2]. Of volumes there are
+    three orthogonal planes, ``axial``, ``coronal`` and ``sagittal``, each the one with most of the truth; a picture is
+    called ``picture``.
+
     Args:
-        per_client: Number of cases kept of each client; 0 keeps none.
+        per_client: Number of cases kept of each client; 0 keeps none at all.
     """
 
     def __init__(self, per_client: int = 2) -> None:
         self.per_client = per_client
         self._kept: dict[str, dict[str, dict[str, Any]]] = {}
+        self._pools: dict[str, CasePool] = {}
         self._regions: list[str] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the examples of the evaluation before."""
         self._kept = {}
+        self._pools = {"global": CasePool(), "own": CasePool()}
         self._regions = list(getattr(pl_module, "regions", []))
 
     def on_test_batch_end(
@@ -53,19 +69,45 @@ class ExampleCases(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch's first cases while its client still has room, and what its own model predicts for them."""
+        if self.per_client == 0:
+            return
         kept = self._kept.setdefault(batch["client"], {})
         model = batch.get("model", GLOBAL_MODEL)
-        grids = batch.get("grid") or [None] * len(batch["case"])
         for index, case in enumerate(batch["case"]):
+            self._offer(batch, index, outputs["masks"][index])
             wanted = model == batch["client"] if case in kept else len(kept) < self.per_client
-            if not wanted:
-                continue
-            image = batch["image"][index].float().cpu()
-            masks = (batch["label"][index].cpu(), torch.from_numpy(outputs["masks"][index]))
-            truth, prediction = (_on_grid(mask, grids[index], image.shape[1:]) for mask in masks)
-            pixels, truth, prediction = _plane(image.numpy(), truth, prediction)
-            names = {"case": case, "client": batch["client"], "model": model}
-            kept[case] = {**names, "image": pixels, "truth": truth, "prediction": prediction}
+            if wanted:
+                planes = _planes(*_on_network_grid(batch, index, outputs["masks"][index]))
+                pixels, truth, prediction = next(iter(planes.values()))
+                names = {"case": case, "client": batch["client"], "model": model}
+                kept[case] = {**names, "image": pixels, "truth": truth, "prediction": prediction}
+
+    def _offer(self, batch: Any, index: int, masks: Mask) -> None:
+        """Let a case be among the best, median and worst, if its client's own model or the global one scored it."""
+        model = batch.get("model", GLOBAL_MODEL)
+        if model not in (GLOBAL_MODEL, batch["client"]):
+            return
+        label = batch["label"][index].cpu().numpy().astype(bool)
+        if not label.any():
+            return
+        score = float(np.mean([dice(predicted, true) for predicted, true in zip(masks, label, strict=True)]))
+
+        def draw() -> bytes:
+            arrays: dict[str, Any] = {"case": batch["case"][index], "client": batch["client"], "model": model}
+            arrays["dice"] = score
+            spacing = _network_spacing(batch, index)
+            for name, (image, truth, prediction) in _planes(*_on_network_grid(batch, index, masks)).items():
+                arrays |= {
+                    f"{name}_image": _eight_bits(image),
+                    f"{name}_truth": truth,
+                    f"{name}_prediction": prediction,
+                }
+                arrays[f"{name}_spacing"] = np.array([spacing[axis] for axis in _AXES[name]])
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, **arrays)
+            return buffer.getvalue()
+
+        self._pools["global" if model == GLOBAL_MODEL else "own"].offer(batch["case"][index], score, draw)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write examples.npz."""
@@ -75,12 +117,47 @@ class ExampleCases(Callback):
         buffer = io.BytesIO()
         arrays: dict[str, Any] = {key: np.stack(_padded([e[key] for e in examples])) for key in examples[0]}
         arrays["region"] = np.array(self._regions)
+        arrays |= self._chosen()
         np.savez_compressed(buffer, **arrays)
         replace_file(RunDirectory(Path(trainer.default_root_dir)).examples_file, buffer.getvalue())
 
     def examples(self) -> list[dict[str, Any]]:
         """The kept cases, client after client."""
         return [example for kept in self._kept.values() for example in kept.values()]
+
+    def _chosen(self) -> dict[str, Any]:
+        """The arrays of the best, median and worst case; none where no case was scored by one of their models."""
+        pool = self._pools["own"] if self._pools["own"].scores else self._pools["global"]
+        arrays: dict[str, Any] = {}
+        names: dict[str, list[Any]] = {"case": [], "client": [], "model": [], "dice": []}
+        chosen = pool.chosen()
+        for which, content in chosen.items():
+            with np.load(io.BytesIO(content)) as file:
+                arrays |= {f"{which}_{name}": file[name] for name in file if name not in names}
+                for name, values in names.items():
+                    values.append(file[name][()])
+        if chosen:
+            arrays |= {f"chosen_{name}": np.array(values) for name, values in names.items()}
+            arrays |= {"chosen": np.array(list(chosen)), "chosen_of": np.array(len(pool.scores))}
+        return arrays
+
+
+def _on_network_grid(batch: Any, index: int, masks: Mask) -> tuple[NDArray[Any], Mask, Mask]:
+    """Image, truth and prediction of a batch's case, all on the grid of the image."""
+    image = batch["image"][index].float().cpu()
+    grid = (batch.get("grid") or [None] * len(batch["case"]))[index]
+    both = (batch["label"][index].cpu(), torch.from_numpy(masks))
+    truth, prediction = (_on_grid(mask, grid, image.shape[1:]) for mask in both)
+    return image.numpy(), truth, prediction
+
+
+def _network_spacing(batch: Any, index: int) -> tuple[float, ...]:
+    """Edges of the image's pixels or voxels along its axes; equal ones where none are stated."""
+    grid = (batch.get("grid") or [None] * len(batch["case"]))[index]
+    if grid is not None:
+        return tuple(grid.network_spacing)
+    stated = (batch.get("spacing") or [None] * len(batch["case"]))[index]
+    return tuple(stated) if stated is not None else (1.0,) * (batch["image"][index].ndim - 1)
 
 
 def _on_grid(mask: torch.Tensor, grid: Any, shape: torch.Size) -> Mask:
@@ -91,17 +168,31 @@ def _on_grid(mask: torch.Tensor, grid: Any, shape: torch.Size) -> Mask:
     return np.asarray(resized.numpy() > 0.5)
 
 
-def _plane(image: NDArray[Any], truth: Mask, prediction: Mask) -> tuple[NDArray[Any], Mask, Mask]:
-    """Of a volume [C, X, Y, Z] in RAS+ order the slice with most truth, [C, rows, columns]; pictures stay."""
+def _planes(image: NDArray[Any], truth: Mask, prediction: Mask) -> dict[str, tuple[NDArray[Any], Mask, Mask]]:
+    """Of a volume [C, X, Y, Z] in RAS+ order the three planes with most truth, [C, rows, columns]; pictures stay."""
     if image.ndim == 3:
-        return image, truth, prediction
-    index = int(truth.sum(axis=(0, 1, 2)).argmax()) if truth.any() else image.shape[3] // 2
+        return {"picture": (image, truth, prediction)}
     # Around a standardised brain everything is 0, which is its mean, and would be shown as grey.
     image = np.where((image == 0).all(axis=0), image.min(), image)
-    image, truth, prediction = (
-        np.ascontiguousarray(array[:, ::-1, ::-1, index].swapaxes(1, 2)) for array in (image, truth, prediction)
-    )
-    return image, truth, prediction
+    planes = {}
+    for name in ("axial", "coronal", "sagittal"):
+        rows, columns = _AXES[name]
+        (axis,) = {0, 1, 2} - {rows, columns}
+        within = truth.sum(axis=(0, 1 + rows, 1 + columns))
+        index = int(within.argmax()) if truth.any() else image.shape[1 + axis] // 2
+        arrays = (np.moveaxis(array, 1 + axis, 1)[:, index] for array in (image, truth, prediction))
+        # What is left has the columns' axis before the rows', and both run against the way in which they are shown.
+        cut, cut_truth, cut_prediction = (np.ascontiguousarray(array[:, ::-1, ::-1].swapaxes(1, 2)) for array in arrays)
+        planes[name] = (cut, cut_truth, cut_prediction)
+    return planes
+
+
+def _eight_bits(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """An image to look at, [1 or 3, H, W]: colours, or of other channels the last, which is FLAIR in brain MRI."""
+    shown = image if len(image) == 3 else image[-1:]
+    low, high = np.percentile(shown, (0.5, 99.5))
+    scaled = np.clip((shown - low) / max(float(high - low), 1e-6), 0, 1)
+    return np.asarray((255 * scaled).round(), dtype=np.uint8)
 
 
 def _padded(arrays: list[Any]) -> list[Any]:

@@ -162,3 +162,86 @@ def test_a_case_is_kept_once_with_what_its_own_client_s_model_predicts(tmp_path:
     assert found["model"].tolist() == [expected, expected]
     rows = found["prediction"][:, 0].any(axis=1).argmax(axis=1)  # the first axis runs leftwards in the picture
     assert rows.tolist() == [3 - models.index(expected)] * 2
+
+
+def pictures(tmp_path: Path, scores: dict[str, float], models: dict[str, list[str]] | None = None):
+    """Cases of 10 columns of truth, of which a prediction hits as many as make the Dice given."""
+    batches = []
+    for case, dice in scores.items():
+        for model in (models or {}).get(case, ["global"]):
+            label = np.zeros((2, 8, 20), dtype=np.uint8)
+            label[:, 2:6, :10] = 1
+            shift = 10 - round(10 * dice)
+            content = batch(np.random.default_rng(0).normal(size=(3, 8, 20)), label, case=case, client=case[0])
+            batches.append(({**content, "model": model}, np.roll(label, shift, axis=2).astype(bool)))
+    return keep(tmp_path, batches)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_best_median_and_worst_case_are_kept_besides(tmp_path: Path, order: int) -> None:
+    scores = {f"a{number}": (number * 7 % 10 + 0.5) / 10.5 for number in range(10)}
+    found = pictures(tmp_path, dict(list(scores.items())[::order]))
+    assert found["chosen"].tolist() == ["best", "median", "worst"]
+    by_score = sorted(scores, key=lambda case: scores[case])
+    assert found["chosen_case"].tolist() == [by_score[-1], by_score[4], by_score[0]]
+    assert found["chosen_dice"].tolist() == sorted(found["chosen_dice"].tolist(), reverse=True)
+    assert found["chosen_of"] == 10
+    for number, which in enumerate(found["chosen"]):
+        truth, prediction = (found[f"{which}_picture_{name}"].astype(bool) for name in ("truth", "prediction"))
+        overlap = 2 * (truth & prediction).sum() / (truth.sum() + prediction.sum())
+        assert found["chosen_dice"][number] == pytest.approx(overlap)
+    assert found["best_picture_image"].shape == (3, 8, 20)
+    assert found["best_picture_image"].dtype == np.uint8
+    assert (found["best_picture_image"].min(), found["best_picture_image"].max()) == (0, 255)
+
+
+@pytest.mark.parametrize(("cases", "expected"), [(1, ["best"]), (2, ["best", "worst"])])
+def test_of_few_cases_each_is_chosen_once(tmp_path: Path, cases: int, expected: list[str]) -> None:
+    found = pictures(tmp_path, {f"a{number}": 0.5 - 0.2 * number for number in range(cases)})
+    assert found["chosen"].tolist() == expected
+    assert found["chosen_case"].tolist() == ["a0", "a1"][:cases]
+
+
+def test_cases_are_chosen_by_the_clients_own_models_where_there_are_any(tmp_path: Path) -> None:
+    scores = {"a0": 0.9, "b0": 0.7, "c0": 1.0}
+    models = {"a0": ["global", "b", "a"], "b0": ["global", "a", "b"], "c0": ["global", "a"]}  # c was held out
+    found = pictures(tmp_path, scores, models)
+    assert found["chosen_case"].tolist() == ["a0", "b0"]
+    assert found["chosen_model"].tolist() == ["a", "b"]
+    assert found["chosen_of"] == 2
+
+
+def test_of_a_volume_the_chosen_cases_have_three_orthogonal_planes(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=3)
+    affine = np.diag([1.0, 2.0, 3.0, 1.0])
+    found = keep(tmp_path, [(batch(image, label, CaseGrid((6, 8, 5), affine)), label.astype(bool))])
+    # The spot is at the right (4 of 6), in front (5 of 8) and high up (3 of 5): right is left, front is up or left.
+    for plane, shape, place, spacing in (
+        ("axial", (8, 6), [2, 1], [2, 1]),
+        ("coronal", (5, 6), [1, 1], [3, 1]),
+        ("sagittal", (5, 8), [1, 2], [3, 2]),
+    ):
+        assert found[f"best_{plane}_image"].shape == (1, *shape)
+        for name in ("truth", "prediction"):
+            assert np.argwhere(found[f"best_{plane}_{name}"][0]).tolist() == [place]
+        assert np.argwhere(found[f"best_{plane}_image"][0] == 255).tolist() == [place]
+        assert found[f"best_{plane}_spacing"].tolist() == spacing
+    assert not any("picture" in name for name in found)
+
+
+def test_a_picture_without_a_stated_spacing_has_square_pixels(tmp_path: Path) -> None:
+    assert pictures(tmp_path, {"a0": 0.5})["best_picture_spacing"].tolist() == [1, 1]
+
+
+def test_a_case_without_truth_is_not_the_best(tmp_path: Path) -> None:
+    image, label = volume((6, 8, 5), slice_z=3)
+    nothing = np.zeros_like(label)
+    found = keep(
+        tmp_path,
+        [
+            (batch(image, nothing, case="empty"), nothing.astype(bool)),
+            (batch(image, label, case="full"), np.roll(label, 1, axis=1).astype(bool)),
+        ],
+    )
+    assert found["case"].tolist() == ["empty", "full"]
+    assert (found["chosen_case"].tolist(), found["chosen_of"]) == (["full"], 1)
