@@ -20,6 +20,7 @@ _COMMANDS = {
     "verify": ("adpfl_bench.data.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
+    "report": ("adpfl_bench.results.report_command", "report", "Make one page of finished runs, to be read offline."),
     "wandb": ("adpfl_bench.results.wandb_upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
 }
 _BENCHMARK = {"benchmark": "Make every run of a grid of tasks, methods and seeds, and tables of them."}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.results.comparability import Group, Variant
-from adpfl_bench.results.picture import COLOURS, STYLES, Picture, to_png
+from adpfl_bench.results.plot import WIDTH, Plot, method_style, place_legend, plot_style, round_axis
 from adpfl_bench.results.round_metrics import ALL_CLIENTS
 from adpfl_bench.results.run_directory import RoundRow
 from adpfl_bench.results.table import ordered_variants
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 Band = tuple[list[int], list[float], list[float], list[float]]
 """Rounds, and the mean, lowest and highest value over seeds in each."""
+
+_SHOWN = {
+    "val_dice": ("Validation Dice by round", "Validation Dice (%)", 100),
+    "train_loss": ("Training loss by round", "Training loss", 1),
+}
+_CAPTIONS = {
+    "val_dice": (
+        "Mean over validation cases and seeds, by the clients' own models where these are scored; no round is picked by"
+        " it. Bands reach from the lowest to the highest seed."
+    ),
+    "train_loss": "Mean over clients and seeds. Bands reach from the lowest to the highest seed.",
+}
 
 
 def band(series: Sequence[Sequence[tuple[int, float]]]) -> Band:
@@ -40,60 +52,36 @@ def band(series: Sequence[Sequence[tuple[int, float]]]) -> Band:
     )
 
 
-def draw_curves(group: Group) -> Picture | None:
-    """Draw validation Dice, training loss and the private methods' clipping thresholds by round.
-
-    Lines are means over seeds, bands reach from the lowest to the highest seed.
+def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: float = 1) -> Any:
+    """Draw the mean as a line and the seeds' range as a band.
 
     Returns:
-        ``None`` where no run has a rounds.csv.
+        The line; ``None`` where there is no round.
     """
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
-    variants = ordered_variants(group)
-    rows = {variant.label: _rounds(variant) for variant in variants}
-    if not any(any(seeds) for seeds in rows.values()):
+    rounds, mean, low, high = drawn
+    if not rounds:
         return None
-    private = [variant.label for variant in variants if _has(rows[variant.label], "clipping_threshold")]
-    panels = 3 if private else 2
-    figure = Figure(figsize=(4.4 * panels, 3.6), layout="constrained")
-    axes = figure.subplots(1, panels)
-    colours = {variant.label: COLOURS[i % len(COLOURS)] for i, variant in enumerate(variants)}
-    ends = []
-    for label in rows:
-        dice = band([_series(seed, ALL_CLIENTS, "val_dice") for seed in rows[label]])
-        if dice[0]:
-            ends.append(f"{label} {100 * dice[1][-1]:.1f} % after round {dice[0][-1]}")
-        _draw_band(axes[0], dice, label, colours[label], scale=100)
-        losses = band([_series(seed, ALL_CLIENTS, "train_loss") for seed in rows[label]])
-        _draw_band(axes[1], losses, label, colours[label])
-    _finish(axes[0], "Validation Dice (%)")
-    _finish(axes[1], "Training loss")
-    axes[0].legend(frameon=False, fontsize=8, handlelength=2.8)
-    if private:
-        for label in private:
-            _draw_thresholds(axes[2], rows[label], label, colours[label])
-        _finish(axes[2], "Clipping threshold of each client")
-        if axes[2].dataLim.y0 > 0 and axes[2].dataLim.y1 > 30 * axes[2].dataLim.y0:
-            axes[2].set_yscale("log")
-        axes[2].legend(frameon=False, fontsize=7, handlelength=3.2)
-    for axis in axes:
-        for text in axis.get_legend().get_texts() if axis.get_legend() else []:
-            text.set_parse_math(False)
-    return Picture(
-        to_png(figure, dpi=120),
-        alt=(
-            f"Lines by round for {group.task} ({group.kind}). Validation Dice ends at {'; '.join(ends) or 'unknown'}."
-            + (f" Clipping thresholds are shown for {', '.join(private)}." if private else "")
-        ),
-        caption=(
-            "Means over seeds; bands reach from the lowest to the highest seed. Validation Dice is the mean over"
-            " validation cases, by the clients' own models where these are scored; no round is picked by it."
-        ),
-    )
+    line: dict[str, Any] = {"color": colour, "linewidth": 1.6, "marker": "o" if len(rounds) < 3 else None}
+    (drawn_line,) = axis.plot(rounds, np.multiply(scale, mean), style, markersize=4, **line)
+    if low != high:
+        axis.fill_between(rounds, np.multiply(scale, low), np.multiply(scale, high), color=colour, alpha=0.15, lw=0)
+    return drawn_line
 
 
-def _rounds(variant: Variant) -> list[list[RoundRow]]:
+def draw_curves(group: Group) -> dict[str, Plot]:
+    """Draw validation Dice and training loss by round, a line for each method.
+
+    Returns:
+        Plots by name; those of which no run has anything in its rounds.csv are not among them.
+    """
+    variants = ordered_variants(group)
+    rows = {variant.label: read_rounds(variant) for variant in variants}
+    drawn = {name: _draw(group, rows, name) for name in _SHOWN}
+    return {name.replace("_", "-"): plot for name, plot in drawn.items() if plot is not None}
+
+
+def read_rounds(variant: Variant) -> list[list[RoundRow]]:
+    """The rounds of each of a method's runs; none of a run whose rounds.csv cannot be read."""
     found = []
     for run in variant.runs:
         try:
@@ -103,44 +91,35 @@ def _rounds(variant: Variant) -> list[list[RoundRow]]:
     return found
 
 
-def _has(seeds: Iterable[Iterable[RoundRow]], name: str) -> bool:
-    return any(row.name == name for rows in seeds for row in rows)
-
-
-def _series(rows: Iterable[RoundRow], client: str, name: str) -> list[tuple[int, float]]:
+def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, float]]:
+    """One number of one client by round."""
     return [(row.round, row.value) for row in rows if row.client == client and row.name == name]
 
 
-def _draw_band(axis: Axes, drawn: Band, label: str, colour: str, style: str = "-", scale: float = 1) -> None:
-    rounds, mean, low, high = drawn
-    if rounds:
-        marker = "o" if len(rounds) < 3 else None
-        line: dict[str, Any] = {"color": colour, "linewidth": 1.6, "marker": marker, "markersize": 4}
-        axis.plot(rounds, np.multiply(scale, mean), style, label=label, **line)
-        axis.fill_between(rounds, np.multiply(scale, low), np.multiply(scale, high), color=colour, alpha=0.15, lw=0)
+def _draw(group: Group, rows: dict[str, list[list[RoundRow]]], name: str) -> Plot | None:
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
 
-
-def _draw_thresholds(axis: Axes, seeds: Sequence[Sequence[RoundRow]], label: str, colour: str) -> None:
-    clients = sorted({row.client for rows in seeds for row in rows if row.name == "clipping_threshold"})
-    bands = {client: band([_series(rows, client, "clipping_threshold") for rows in seeds]) for client in clients}
-    if len({str(drawn) for drawn in bands.values()}) == 1:
-        _draw_band(axis, bands[clients[0]], f"{label}, every client", colour)
-    elif len(clients) <= len(STYLES):
-        for client, style in zip(clients, STYLES, strict=False):
-            _draw_band(axis, bands[client], f"{label}, {client}", colour, style)
-    else:
-        for index, client in enumerate(clients):
-            rounds, mean, _, _ = bands[client]
-            name = f"{label}, {len(clients)} clients" if index == 0 else "_"
-            axis.plot(rounds, mean, color=colour, linewidth=0.8, alpha=0.7, label=name)
-
-
-def _finish(axis: Axes, title: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_title(title, fontsize=10, loc="left")
-    axis.set_xlabel("Round", fontsize=9)
-    axis.tick_params(labelsize=8)
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axis.spines[["top", "right"]].set_visible(False)
+    bands = {label: band([series(seed, ALL_CLIENTS, name) for seed in seeds]) for label, seeds in rows.items()}
+    if not any(rounds for rounds, *_ in bands.values()):
+        return None
+    title, axis_label, scale = _SHOWN[name]
+    with plot_style():
+        figure = Figure(figsize=(WIDTH, 3.3 + 0.1 * len(bands)), layout="constrained")
+        axis = figure.subplots()
+        handles = []
+        for index, (label, drawn) in enumerate(bands.items()):
+            colour, style, _ = method_style(index)
+            line = draw_band(axis, drawn, colour, style, scale)
+            if line is not None:
+                line.set_label(label)
+                handles.append(line)
+        axis.set_ylabel(axis_label)
+        round_axis(axis)
+        place_legend(figure, handles)
+    ends = [
+        f"{label} {scale * mean[-1]:.3g}{' %' if scale == 100 else ''} after round {rounds[-1]}"
+        for label, (rounds, mean, _, _) in bands.items()
+        if rounds
+    ]
+    alt = f"Lines by round for {group.task} ({group.kind}). {axis_label.split(' (')[0]} ends at {'; '.join(ends)}."
+    return Plot(figure, alt=alt, caption=_CAPTIONS[name], title=title)

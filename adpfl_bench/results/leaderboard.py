@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from adpfl_bench.errors import RecordError
-from adpfl_bench.files import replace_file
-from adpfl_bench.results.client_plot import draw_clients
-from adpfl_bench.results.comparability import Group, compare_runs, find_runs
-from adpfl_bench.results.curves import draw_curves
+from adpfl_bench.results.board import make_board, warn_of_patients, write_files
 from adpfl_bench.results.latex import to_latex
-from adpfl_bench.results.overlays import draw_overlays
-from adpfl_bench.results.picture import Picture
 from adpfl_bench.results.rendering import (
     clients_csv,
     comparisons_csv,
@@ -26,10 +19,9 @@ from adpfl_bench.results.rendering import (
     to_terminal,
 )
 from adpfl_bench.results.report import to_html
-from adpfl_bench.results.table import Table, tabulate
+from adpfl_bench.results.table import Table
 
 _WIDTH_WITHOUT_TERMINAL = 160
-_TITLES = {"clients": "Who benefits", "rounds": "Rounds", "overlays": "Test cases"}
 
 
 def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool = True) -> None:
@@ -41,66 +33,33 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
 
     Args:
         runs: Run folders, or folders to search for runs.
-        output: Folder for leaderboard.md, .csv and .tex, comparisons.csv, ranking.csv, clients.csv, report.html and the
-            pictures.
+        output: Folder for leaderboard.md, .csv and .tex, comparisons.csv, ranking.csv, clients.csv, report.html and
+            the pictures.
         overlays: Draw test cases with outlines. They show patients' images where the data are real.
 
     Raises:
         RecordError: No run was found, or the output cannot be written.
     """
-    groups, left_out, audits = compare_runs(find_runs(runs))
-    by_group = {group.slug: tabulate(group) for group in groups}
-    tables = [table for group in groups for table in by_group[group.slug]]
-    pictures = {group.slug: _pictures(group, by_group[group.slug], overlays) for group in groups}
+    board = make_board(runs, overlays)
     files = {
-        "leaderboard.md": to_markdown(tables, left_out, audits).encode(),
-        "leaderboard.csv": to_csv(tables).encode(),
-        "clients.csv": clients_csv(tables).encode(),
-        "comparisons.csv": comparisons_csv(tables).encode(),
-        "ranking.csv": ranking_csv(tables).encode(),
-        "leaderboard.tex": to_latex(tables).encode(),
-        "report.html": to_html(tables, left_out, _titled(pictures), audits).encode(),
+        "leaderboard.md": to_markdown(board.tables, board.left_out, board.audits).encode(),
+        "leaderboard.csv": to_csv(board.tables).encode(),
+        "clients.csv": clients_csv(board.tables).encode(),
+        "comparisons.csv": comparisons_csv(board.tables).encode(),
+        "ranking.csv": ranking_csv(board.tables).encode(),
+        "leaderboard.tex": to_latex(board.tables).encode(),
+        "report.html": to_html(board.tables, board.left_out, board.illustrations, board.audits).encode(),
     }
-    for slug, drawn in pictures.items():
-        files.update({f"{slug}/{name}.png": picture.png for name, picture in drawn.items()})
-    _write(output, files)
-    misfits = [note for group in groups for note in group.misfits]
-    lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in audits)]
-    _show(tables, lines + [f"left out: {entry.folder}: {entry.reason}" for entry in left_out])
+    for slug, drawn in board.illustrations.items():
+        files.update({f"{slug}/{name}": png for name, png in drawn.files().items()})
+    write_files({output / name: content for name, content in files.items()})
+    misfits = [note for group in board.groups for note in group.misfits]
+    lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in board.audits)]
+    _show(board.tables, lines + [f"left out: {entry.folder}: {entry.reason}" for entry in board.left_out])
     for name in files:
         print(output / name)
-    if any(group.kind != "phantom" and "overlays" in pictures[group.slug] for group in groups):
-        print(
-            "report.html and overlays.png show patients' images: keep them where the data may be, or use"
-            " --overlays false.",
-            file=sys.stderr,
-        )
-
-
-def _pictures(group: Group, tables: Sequence[Table], overlays: bool) -> dict[str, Picture]:
-    drawn = {
-        "clients": draw_clients(tables),
-        "rounds": draw_curves(group),
-        "overlays": draw_overlays(group) if overlays else None,
-    }
-    return {name: picture for name, picture in drawn.items() if picture is not None}
-
-
-def _titled(pictures: dict[str, dict[str, Picture]]) -> dict[str, dict[str, Picture]]:
-    return {slug: {_TITLES[name]: picture for name, picture in drawn.items()} for slug, drawn in pictures.items()}
-
-
-def _write(output: Path, files: dict[str, bytes]) -> None:
-    for name, content in files.items():
-        path = output / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, content)
-        except OSError as error:
-            raise RecordError(
-                f"{path} could not be written: {error.strerror}. Make room or choose another --output; the runs are"
-                " untouched."
-            ) from error
+    if board.shows_patients:
+        warn_of_patients("report.html and overlays.png show")
 
 
 def _show(tables: Sequence[Table], lines: Sequence[str]) -> None:

@@ -31,8 +31,8 @@ _NAMED_COLOURS = {
     "blue": "#648FFF",
     "green": "#2CA02C",
 }
-_REGION_COLOURS = tuple(_NAMED_COLOURS.values())
-_TRUTH_COLOUR = "#00E5FF"
+REGION_COLOURS = tuple(_NAMED_COLOURS.values())
+TRUTH_COLOUR = "#00E5FF"
 _MOST_CASES = 6
 _LONGEST_LINE = 34
 _CELL_INCHES = 1.9
@@ -82,7 +82,7 @@ def draw_overlays(group: Group) -> Picture | None:
     Returns:
         ``None`` where no method kept a case.
     """
-    shown = _shown_runs(group)
+    shown = shown_runs(group)
     rows, without = _rows(shown, _MOST_CASES)
     if not rows:
         return None
@@ -95,7 +95,7 @@ def draw_overlays(group: Group) -> Picture | None:
         png,
         alt=f"{len(rows)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
         caption=(
-            f"{_colour_key(rows[0].example)} These are the first cases of"
+            f"{colour_key(len(rows[0].example.truth), rows[0].example.regions)} These are the first cases of"
             " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
             f" Seeds: {seeds}.{_own_models(rows)}{missing}"
         ),
@@ -125,7 +125,7 @@ def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
     """
     rows: list[_Row] = []
     for group in groups:
-        of_group, _ = _rows(_shown_runs(group), cases)
+        of_group, _ = _rows(shown_runs(group), cases)
         if not of_group or (rows and list(of_group[0].predictions) != list(rows[0].predictions)):
             raise RecordError(f"{group.heading} has no example cases of the same methods as the other groups.")
         rows += of_group
@@ -162,16 +162,23 @@ def _own_models(rows: Sequence[_Row]) -> str:
     return f" Of {', '.join(own)} the client's own model is shown, or another client's where it has none."
 
 
-def _colour_key(example: Example) -> str:
-    if len(example.truth) == 1:
+def colour_key(regions: int, names: Sequence[str]) -> str:
+    """Say which outline is what.
+
+    Args:
+        regions: Number of regions.
+        names: Their names, if they are known.
+    """
+    if regions == 1:
         return "The truth is cyan, a prediction orange."
-    if not example.regions:
+    if not names:
         return "Each region has its colour; beside predictions the truth is cyan."
-    named = ", ".join(f"{region} {colour}" for region, colour in zip(example.regions, cycle(_NAMED_COLOURS)))
+    named = ", ".join(f"{region} {colour}" for region, colour in zip(names, cycle(_NAMED_COLOURS)))
     return f"Regions are outlined: {named}; beside predictions the truth is cyan."
 
 
-def _shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
+def shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
+    """Of each method the run whose cases are shown: of the smallest seed that all have, else of its first."""
     variants = ordered_variants(group)
     common = set.intersection(*(set(variant.seeds) for variant in variants))
     seed = min(common) if common else None
@@ -226,10 +233,10 @@ def _draw(rows: Sequence[_Row]) -> bytes:
             axis.spines[:].set_visible(False)
             axis.set_xlabel(" ", fontsize=8)
         line[0].set_xlabel(f"{row.case}\n{row.example.client}", fontsize=7, parse_math=False)
-        _outline(line[1], truth, [_TRUTH_COLOUR] if len(truth) == 1 else _REGION_COLOURS)
+        outline(line[1], truth, [TRUTH_COLOUR] if len(truth) == 1 else REGION_COLOURS)
         for axis, label in zip(line[2:], labels, strict=True):
-            _outline(axis, truth, [_TRUTH_COLOUR])
-            _outline(axis, _plane(row.predictions[label])[2], _REGION_COLOURS)
+            outline(axis, truth, [TRUTH_COLOUR])
+            outline(axis, _plane(row.predictions[label])[2], REGION_COLOURS)
             axis.set_xlabel(_wrapped(row.scores[label]), fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
         axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
@@ -253,7 +260,8 @@ def _plane(example: Example) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.ND
     return np.clip((plane - low) / max(high - low, 1e-6), 0, 1), truth, prediction
 
 
-def _outline(axis: Axes, masks: npt.NDArray[Any], colours: Sequence[str]) -> None:
+def outline(axis: Axes, masks: npt.NDArray[Any], colours: Sequence[str]) -> None:
+    """Outline masks [R, H, W] in an axis that shows their image."""
     from matplotlib.patheffects import withStroke
 
     for index, mask in enumerate(masks):

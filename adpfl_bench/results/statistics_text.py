@@ -141,7 +141,8 @@ def statistics_notes(table: Table) -> list[str]:
         notes.append("One method alone: there is nothing to compare it with, and no ranking.")
     if statistics.patients < _FEW_PATIENTS:
         notes.append(
-            f"The intervals come from {statistics.patients} patients only, and know of no others: they are rough."
+            f"Intervals and ranking come from {statistics.patients} patients only and know of no others: they are"
+            " rough."
         )
     notes += _seed_notes(table)
     if statistics.comparable:

@@ -49,6 +49,11 @@ def ordered_variants(group: Group) -> list[Variant]:
     return [variants[row.label] for row in _ordered_rows(group, group.regions[0])]
 
 
+def method_places(group: Group) -> dict[str, int]:
+    """By method its place in the group's first table, which decides its colour in every plot."""
+    return {variant.label: place for place, variant in enumerate(ordered_variants(group))}
+
+
 def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
     """The row of a reference method; ``None`` if it has none, or several with other settings."""
     found = [row for row in rows if row.method == method]

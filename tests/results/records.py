@@ -125,7 +125,7 @@ def write_run(
 def write_rounds(
     folder: Path, clients: Sequence[str] = ("north", "south"), thresholds: bool = False, step: float = 0.2
 ) -> None:
-    """Three rounds with a loss and a Dice that rises by ``step``, and a threshold for each client if asked for."""
+    """Three rounds with a loss, a Dice that rises by ``step`` and, if asked for, each client's threshold and noise."""
     rows = []
     for number in (1, 2, 3):
         rows += [
@@ -134,6 +134,7 @@ def write_rounds(
         ]
         if thresholds:
             rows += [RoundRow(number, name, "clipping_threshold", number + i) for i, name in enumerate(clients)]
+            rows += [RoundRow(number, name, "noise_scale", (number + i) / 4) for i, name in enumerate(clients)]
     RunDirectory(folder).append_rounds(rows)
 
 

@@ -16,6 +16,8 @@ FILES = {
     *("comparisons.csv", "ranking.csv", "clients.csv", "report.html"),
 }
 
+PICTURES = ("patients", "privacy-1", "clients", "val-dice", "train-loss", "overlays")
+
 
 @pytest.fixture
 def runs(tmp_path):
@@ -36,7 +38,7 @@ def test_files_and_what_is_printed(runs, tmp_path, capsys):
     names = written(tmp_path / "out")
     (folder,) = {name.split("/")[0] for name in names - FILES}
     assert folder.startswith("toy-phantom-")
-    assert names == FILES | {f"{folder}/{name}.png" for name in ("clients", "rounds", "overlays")}
+    assert names == FILES | {f"{folder}/{name}.png" for name in PICTURES}
     printed = capsys.readouterr()
     for name in names:
         assert str(tmp_path / "out" / name) in printed.out
@@ -67,9 +69,9 @@ def test_real_cases_are_pointed_out_and_can_be_left_away(tmp_path, capsys):
     assert "show patients' images" in capsys.readouterr().err
     leaderboard([run], tmp_path / "without", overlays=False)
     assert capsys.readouterr().err == ""
-    assert {name.split("/")[-1] for name in written(tmp_path / "without")} == FILES | {"clients.png"}
+    assert {name.split("/")[-1] for name in written(tmp_path / "without")} == FILES | {"clients.png", "patients.png"}
     pictures = {name: (tmp_path / name / "report.html").read_text().count("data:image") for name in ("with", "without")}
-    assert pictures == {"with": 2, "without": 1}
+    assert pictures == {"with": 2, "without": 0}  # all methods side by side, and the best case of the one
 
 
 def test_a_full_disk_leaves_the_earlier_tables_whole(runs, tmp_path, monkeypatch):

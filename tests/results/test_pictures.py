@@ -10,6 +10,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.results.comparability import compare_runs, find_runs
 from adpfl_bench.results.curves import band, draw_curves
 from adpfl_bench.results.overlays import draw_groups, draw_overlays
+from adpfl_bench.results.run_directory import RoundRow, RunDirectory
 from tests.results.records import case_row, toy_runs, write_examples, write_rounds, write_run
 
 CYAN, ORANGE = (0, 229, 255), (255, 176, 0)
@@ -117,35 +118,24 @@ def test_names_are_never_read_as_mathematics(tmp_path):
 
 
 def test_curves_draw_a_line_for_each_method(drawn):
-    picture = draw_curves(group_of(drawn))
-    dice, loss, thresholds = np.array_split(pixels(picture), 3, axis=1)
-    for panel in (dice, loss):
-        assert min(share(panel, colour) for colour in (BLUE, VERMILION, GREEN)) > 0.0005
-    assert share(thresholds, GREEN) > 0.0005
-    assert share(thresholds, BLUE) == 0
-    assert "fedavg 75.0 % after round 3" in picture.alt
-    assert "thresholds are shown for dp_fl, adp_fl" in picture.alt
+    plots = draw_curves(group_of(drawn))
+    assert list(plots) == ["val-dice", "train-loss"]
+    for plot in plots.values():
+        assert min(share(pixels(plot), colour) for colour in (BLUE, VERMILION, GREEN)) > 0.0005
+    assert "fedavg 75 % after round 3; dp_fl 30 % after round 3; adp_fl 45 % after round 3" in plots["val-dice"].alt
+    assert "fedavg 0.0833 after round 3" in plots["train-loss"].alt
 
 
-def test_curves_without_private_methods_have_two_panels(tmp_path):
+def test_curves_need_rounds(tmp_path):
     run = write_run(tmp_path / "run", "fedavg", {"b": 0.5})
-    assert draw_curves(group_of(tmp_path)) is None
-    write_rounds(run)
-    height, width, _ = pixels(draw_curves(group_of(tmp_path))).shape
-    assert width / height == pytest.approx(2 * 4.4 / 3.6, abs=0.01)
-
-
-@pytest.mark.parametrize("clients", [1, 4, 9])
-def test_curves_with_few_and_many_clients(tmp_path, clients):
-    run = write_run(tmp_path / "run", "adp_fl", {"b": 0.5})
-    write_rounds(run, clients=[f"client-{i}" for i in range(clients)], thresholds=True)
-    panel = np.array_split(pixels(draw_curves(group_of(tmp_path))), 3, axis=1)[2]
-    assert np.mean(panel[..., 2] - panel[..., 0] > 100) > 0.001  # blue lines
+    assert draw_curves(group_of(tmp_path)) == {}
+    RunDirectory(run).append_rounds([RoundRow(1, "all", "val_dice", 0.5)])
+    assert list(draw_curves(group_of(tmp_path))) == ["val-dice"]
 
 
 def test_damaged_rounds_do_not_stop_the_picture(drawn):
     (drawn / "adp" / "rounds.csv").write_text("round,client\nx,y\n")
-    assert "adp_fl" not in draw_curves(group_of(drawn)).alt
+    assert "adp_fl" not in draw_curves(group_of(drawn))["val-dice"].alt
 
 
 def test_band_over_seeds_with_unequal_rounds():

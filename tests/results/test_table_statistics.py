@@ -246,7 +246,7 @@ def test_few_patients_cannot_show_a_difference_and_it_is_said(tmp_path):
     assert table.statistics.comparisons[0].p_holm == pytest.approx(2 * 0.5**5)
     notes = statistics_notes(table)
     assert any("With 5 patients and 1 comparison no difference can be significant: the small" in n for n in notes)
-    assert any("come from 5 patients only" in note for note in notes)
+    assert any("Intervals and ranking come from 5 patients only" in note for note in notes)
     assert any("Fewer than 5 seeds of every method" in note for note in notes)
 
 

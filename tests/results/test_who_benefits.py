@@ -221,4 +221,4 @@ def test_a_method_whose_tested_clients_were_all_held_out_has_no_worst(tmp_path):
     (method,) = table.benefits.methods
     assert (method.clients, method.worst_client, method.spread, method.mean) == (0, None, None, None)
     assert set(methods_text(table.benefits).cells[0][2:]) == {"–"}  # noqa: RUF001
-    assert "no client that took part in training has test cases" in draw_clients([table]).alt
+    assert "no client that took part in training has test cases" in draw_clients(table).alt
