@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/many_clients.py
 
 SCAFFOLD (a control variate for every client that has been seen) with 10 % participation: 100 of 1,000 clients make 2
-local steps in each of 20 rounds, with records and a checkpoint after every round. Beside it the same work by 100 clients
-that all take part, and both with FedAvg, which keeps nothing. Each runs in a process of its own. What counts are the
+local steps in each of 20 rounds, with records and a checkpoint after every round. Beside it the same work by 100
+clients that all take part, and both with FedAvg, which keeps nothing. Each runs in a process of its own. What counts are the
 ratios; times of the CPU's own are printed for orientation. The control variates' own size is 4 bytes x parameters x
 clients seen.
 """
@@ -114,8 +114,8 @@ def main() -> None:
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 results[method, clients] = found = json.loads(done.stdout.splitlines()[-1])
                 print(
-                    f"{method:8} {clients:5} clients, {found['clients_seen']:4} seen, {found['parameters']:,} parameters:"
-                    f" peak {found['peak_mib']:.0f} MiB, checkpoint {found['checkpoint_mib']:.1f} MiB,"
+                    f"{method:8} {clients:5} clients, {found['clients_seen']:4} seen, {found['parameters']:,}"
+                    f" parameters: peak {found['peak_mib']:.0f} MiB, checkpoint {found['checkpoint_mib']:.1f} MiB,"
                     f" {found['ms_per_client_round']:.1f} ms per client-round",
                     flush=True,
                 )

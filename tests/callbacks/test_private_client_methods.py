@@ -89,7 +89,7 @@ def test_every_turn_is_counted_as_planned(toy_task, toy_data, fit, unit, federat
 
 
 def test_personal_turns_have_noise_of_their_own(toy_task, toy_data, fit):
-    """A generator that started anew would give both turns the same noise, and their difference would betray the data."""
+    """A generator that started anew would give both turns the same noise; their difference would betray the data."""
     loop = FederatedLoop(rounds=1, client_method=Ditto(0.0))
     seen = Gradients(loop)
     fit(toy_task(optimizer=sgd), toy_data({"only": 3}, batch_size=3), loop, gaussian(), seen)

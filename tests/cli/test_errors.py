@@ -22,7 +22,10 @@ def ham10000(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--federated.roundz=3"], "There is no setting federated.roundz; possible in federated are aggregation_weights,"),
+        (
+            ["--federated.roundz=3"],
+            "There is no setting federated.roundz; possible in federated are aggregation_weights,",
+        ),
         (["--federatd.rounds=3"], "There is no setting federatd.rounds; possible are"),
         (["--privacy.threshold=Fxed"], "privacy.threshold cannot be made from what was given; possible are"),
         (["--privacy.threshold=Fxed"], "adpfl_bench.privacy.thresholds.FixedThreshold"),
