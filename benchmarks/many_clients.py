@@ -4,8 +4,8 @@
 
 SCAFFOLD (a control variate for every client that has been seen) with 10 % participation: 100 of 1,000 clients make 2
 local steps in each of 20 rounds, with records and a checkpoint after every round. Beside it the same work by 100
-clients that all take part, and both with FedAvg, which keeps nothing. Each runs in a process of its own. What counts are the
-ratios; times of the CPU's own are printed for orientation. The control variates' own size is 4 bytes x parameters x
+clients that all take part, and both with FedAvg, which keeps nothing. Each runs in a process of its own. What counts
+are the ratios; the CPU's own times are printed for orientation. The control variates take 4 bytes x parameters x
 clients seen.
 """
 
