@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BUDGET = ("privacy.target_epsilon", "privacy.noise_multiplier")
-"""What two runs of one curve may differ in."""
+_LEARNING_RATES = ("federated.client_optimizer.init_args.lr", "model.init_args.optimizer.init_args.lr")
+"""What two runs of one curve may differ in: the budget, and the learning rate that is best under it."""
 
 _ALIKE, _APART_BY = 0.04, 0.035
 """Decades within which epsilons look the same, and by which they are moved."""
@@ -49,13 +50,14 @@ def _draw(table: Table, unit: str) -> Plot:
     proved = [row for row in table.rows if _proved(row) and row.unit == unit]
     apart = {kind: [row for row in table.rows if not _proved(row) and _kind(row) == kind] for kind in _APART}
     apart = {kind: rows for kind, rows in apart.items() if rows}
+    shown_at = _side_by_side(proved)
     with plot_style():
         figure = Figure(figsize=(WIDTH, 3.4 + 0.1 * len(table.rows)), layout="constrained")
         ratios = [4.0, 0.5 + 0.75 * len(apart)] if apart else [1.0]
         axes = figure.subplots(1, len(ratios), sharey=True, squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
         for curve in _curves(proved, table.statistics.variants.values()):
-            axes[0].plot([r.accounted_epsilon for r in curve], [100 * r.dice_mean for r in curve], color=FAINT, lw=0.8)
-        handles = [_draw_point(axes[0], x, row, places[row.label]) for row, x in _side_by_side(proved)]
+            axes[0].plot([shown_at[r.label] for r in curve], [100 * r.dice_mean for r in curve], color=FAINT, lw=0.8)
+        handles = [_draw_point(axes[0], shown_at[row.label], row, places[row.label]) for row in proved]
         _set_epsilon_axis(axes[0], proved)
         if apart:
             handles += _draw_apart(axes[1], apart, places)
@@ -70,37 +72,38 @@ def _draw(table: Table, unit: str) -> Plot:
         alt=f"Dice against accounted epsilon per {unit}, region {table.region}: {'; '.join(shown)}.",
         caption=(
             f"Mean Dice with its 95 % interval against the accounted epsilon per {unit}, the largest over clients and"
-            " seeds. Lines join runs that differ in their budget alone; equal epsilons are set side by side. Methods"
-            " without a guarantee have no place on the axis and stand apart."
+            " seeds. Lines join runs that differ in budget and learning rate alone; equal epsilons are set side by"
+            " side. Methods without a guarantee have no place on the axis and stand apart."
         ),
         title=f"Privacy and utility, unit {unit}, region {table.region}",
     )
 
 
 def _curves(rows: Sequence[TableRow], variants: Any) -> list[list[TableRow]]:
-    """Rows that differ in nothing but their budget, by epsilon."""
+    """Rows that differ in nothing but their budget and what is tuned to it, by epsilon; no two have the same."""
     settings = {variant.label: _without_budget(variant) for variant in variants}
     curves: dict[tuple[tuple[str, str], ...], list[TableRow]] = {}
     for row in rows:
         curves.setdefault(settings[row.label], []).append(row)
-    several = [curve for curve in curves.values() if len({row.accounted_epsilon for row in curve}) > 1]
+    several = [curve for curve in curves.values() if len({row.accounted_epsilon for row in curve}) == len(curve) > 1]
     return [sorted(curve, key=lambda row: row.accounted_epsilon or 0.0) for curve in several]
 
 
 def _without_budget(variant: Variant) -> tuple[tuple[str, str], ...]:
-    return tuple((key, value) for key, value in sorted(variant.runs[0].settings.items()) if key not in _BUDGET)
+    tuned = (*_BUDGET, *_LEARNING_RATES)
+    return tuple((key, value) for key, value in sorted(variant.runs[0].settings.items()) if key not in tuned)
 
 
-def _side_by_side(rows: Sequence[TableRow]) -> list[tuple[TableRow, float]]:
-    """Rows and where they stand: those whose epsilons cannot be told apart on the axis are moved apart a little."""
+def _side_by_side(rows: Sequence[TableRow]) -> dict[str, float]:
+    """By method its place on the axis: epsilons that cannot be told apart there are moved apart a little."""
     alike: dict[int, list[TableRow]] = {}
     for row in rows:
         alike.setdefault(round(math.log10(row.accounted_epsilon or 1.0) / _ALIKE), []).append(row)
-    return [
-        (row, (row.accounted_epsilon or 1.0) * 10 ** (_APART_BY * (index - (len(same) - 1) / 2)))
+    return {
+        row.label: (row.accounted_epsilon or 1.0) * 10 ** (_APART_BY * (index - (len(same) - 1) / 2))
         for same in alike.values()
         for index, row in enumerate(same)
-    ]
+    }
 
 
 def _draw_point(axis: Axes, x: float, row: TableRow, place: int) -> Any:

@@ -31,7 +31,8 @@ LEGEND = (
     " undecided, which is not the same as equal.",
     "Ranking: for each patient and metric the methods are ranked by their means over seeds and the patient's cases (1"
     " is best), and the mean of these ranks decides. Its 95 % range and the share of first places come from 10,000"
-    " resamples of patients; other training runs are not in them.",
+    " resamples of patients; other training runs are not in them. What these statistics can and cannot say:"
+    " docs/leaderboard.md.",
 )
 
 _MARKS = {

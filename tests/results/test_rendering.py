@@ -11,6 +11,7 @@ from rich.console import Console
 from adpfl_bench.results.comparability import compare_runs, find_runs
 from adpfl_bench.results.notes import LEGEND
 from adpfl_bench.results.rendering import text_table, to_csv, to_markdown, to_terminal
+from adpfl_bench.results.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.results.table import tabulate
 from adpfl_bench.results.table_row import TableRow
 from tests.results.records import case_row, private, toy_runs, write_run
@@ -68,8 +69,8 @@ def test_headings_name_units_and_surfaces(tmp_path):
 
 
 def test_the_legend_points_to_pages_that_exist():
-    pages = [page for sentence in LEGEND for page in re.findall(r"docs/\w+\.md", sentence)]
-    assert pages == ["docs/metrics.md", "docs/privacy.md", "docs/audit.md"]
+    pages = [page for sentence in (*LEGEND, *STATISTICS_LEGEND) for page in re.findall(r"docs/\w+\.md", sentence)]
+    assert pages == ["docs/metrics.md", "docs/privacy.md", "docs/audit.md", "docs/leaderboard.md"]
     assert all((ROOT / page).is_file() for page in pages)
 
 
