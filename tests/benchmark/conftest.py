@@ -1,6 +1,7 @@
 """What the tests of the benchmark share."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,14 @@ from tests.benchmark.fakes import FAKES, InProcessEngine
 from tests.cli.conftest import heed_interrupts
 
 TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Undo what a shell does to commands that it runs in the background, which, with all they start, ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
