@@ -58,6 +58,23 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class GroupLine:
+    """A line of a CSV file that is about one comparable group; it begins with what names the group.
+
+    Attributes:
+        task: Name of the task.
+        kind: ``phantom`` or ``real``.
+        fingerprint: SHA-256 of the dataset's files.
+        test_set: The group's digest.
+    """
+
+    task: str
+    kind: str
+    fingerprint: str
+    test_set: str
+
+
+@dataclass(frozen=True)
 class Group:
     """Runs whose scores may be compared: of the same task, on the same files, on the same regions of the same cases.
 
@@ -94,6 +111,11 @@ class Group:
         """Eight hexadecimal digits that name the group."""
         identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set)]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """What a :class:`GroupLine` begins with."""
+        return self.task, self.kind, self.fingerprint, self.digest
 
     @property
     def slug(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adpfl_bench.results.comparability import Group, Variant
+from adpfl_bench.results.comparability import Group, GroupLine, Variant
 from adpfl_bench.statistics import Interval, MeanBootstrap, PairwiseTest, pairwise_tests
 
 SIGNIFICANCE = 0.05
@@ -18,14 +18,10 @@ UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
-class ComparisonRow:
+class ComparisonRow(GroupLine):
     """Two methods on one region; a line of comparisons.csv, with Dice in [0, 1] and differences first minus second.
 
     Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: Names the comparable group.
         region: Name of the region.
         first: What the table calls one method.
         first_settings: Tells apart its settings.
@@ -50,10 +46,6 @@ class ComparisonRow:
             to the other; else ``undecided``.
     """
 
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: str
     region: str
     first: str
     first_settings: str
@@ -95,10 +87,7 @@ def compare_pairs(
         interval = bootstrap.difference(test.first, test.second) or Interval(difference, difference)
         rows.append(
             ComparisonRow(
-                task=group.task,
-                kind=group.kind,
-                fingerprint=group.fingerprint,
-                test_set=group.digest,
+                *group.names,
                 region=region,
                 first=first.label,
                 first_settings=first.digest,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adpfl_bench.results.comparability import Group, Variant
+from adpfl_bench.results.comparability import Group, GroupLine, Variant
 from adpfl_bench.results.metric_scores import METRICS, Metric
 from adpfl_bench.statistics import Scores, rank_methods
 
@@ -19,17 +19,13 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class RankingRow:
+class RankingRow(GroupLine):
     """The place of one method; a line of ranking.csv.
 
     For each patient, region and metric the methods are ranked (1 is best, equal ones share the mean of their ranks) by
     their means over seeds and the patient's cases; the mean of these ranks decides the final rank.
 
     Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: Names the comparable group.
         regions: The regions that count, separated by semicolons.
         metrics: The metrics that count, likewise.
         method: Name of the method.
@@ -45,10 +41,6 @@ class RankingRow:
         stability: Mean over resamples of Kendall's tau-b between this order of all methods and the resample's.
     """
 
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: str
     regions: str
     metrics: str
     method: str
@@ -86,10 +78,7 @@ def rank_group(
         low, high = _range(shares)
         rows.append(
             RankingRow(
-                task=group.task,
-                kind=group.kind,
-                fingerprint=group.fingerprint,
-                test_set=group.digest,
+                *group.names,
                 regions=SEPARATOR.join(by_region),
                 metrics=SEPARATOR.join(METRICS[metric] for metric in metrics),
                 method=variants[name].method,

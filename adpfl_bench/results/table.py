@@ -109,10 +109,7 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
     audit = strongest(variant.audits)
     records = [run.record for run in variant.runs]
     return TableRow(
-        task=group.task,
-        kind=group.kind,
-        fingerprint=group.fingerprint,
-        test_set=group.digest,
+        *group.names,
         region=region,
         method=variant.method,
         label=variant.label,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adpfl_bench.results.comparability import GroupLine
+
 
 @dataclass(frozen=True)
-class TableRow:
+class TableRow(GroupLine):
     r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
 
     With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases), the mean over models where several score it:
 
     Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: Names the comparable group.
         region: Name of the region.
         method: Name of the method.
         label: What the table calls it.
@@ -62,10 +60,6 @@ class TableRow:
         peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
     """
 
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: str
     region: str
     method: str
     label: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adpfl_bench.results.client_scores import ClientScores
-from adpfl_bench.results.comparability import Group
+from adpfl_bench.results.comparability import Group, GroupLine
 
 LOCAL_REFERENCE = "local"
 """The method that gains are measured against: every client trains a model of its own, alone."""
@@ -17,14 +17,10 @@ TRAINING, HELD_OUT = "training", "held out"
 
 
 @dataclass(frozen=True)
-class ClientRow:
+class ClientRow(GroupLine):
     """What one method does for one client on one region; a line of clients.csv, with scores in [0, 1].
 
     Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: Names the comparable group.
         region: Name of the region.
         method: Name of the method.
         label: What tables call it.
@@ -42,10 +38,6 @@ class ClientRow:
             have; ``None`` where there is no such method, or none of its seeds, or it does not train this client.
     """
 
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: str
     region: str
     method: str
     label: str
@@ -163,10 +155,7 @@ def _client_row(
     if variant.runs[0].headline != "global":
         model = "training clients' own" if held_out else "its own"
     return ClientRow(
-        task=group.task,
-        kind=group.kind,
-        fingerprint=group.fingerprint,
-        test_set=group.digest,
+        *group.names,
         region=region,
         method=variant.method,
         label=variant.label,
