@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from adpfl_bench.results.case_row import CaseRow
@@ -39,14 +40,21 @@ HARDNESS = {"whole": 0.0, "core": 0.12}
 """By region, by how much its Dice is lower."""
 
 
-def golden_tables(output):
-    """Write the tables of the golden runs, which are named by relative paths."""
+@contextmanager
+def in_golden():
+    """Work in the folder, so that what is written names it by relative paths."""
     before = Path.cwd()
     os.chdir(GOLDEN)
     try:
-        leaderboard([Path("runs")], output, overlays=False)
+        yield
     finally:
         os.chdir(before)
+
+
+def golden_tables(output):
+    """Write the tables of the golden runs, which are named by relative paths."""
+    with in_golden():
+        leaderboard([Path("runs")], output, overlays=False)
 
 
 def write_golden_runs(root):
@@ -109,7 +117,8 @@ def _row(case, patient, client, region, dice, method):
 if __name__ == "__main__":
     if "--runs" in sys.argv:
         shutil.rmtree(GOLDEN / "runs", ignore_errors=True)
-        write_golden_runs(GOLDEN / "runs")
+        with in_golden():  # a record names its folder
+            write_golden_runs(Path("runs"))
     scratch = GOLDEN / "scratch"
     golden_tables(scratch)
     (GOLDEN / "expected").mkdir(exist_ok=True)
