@@ -11,6 +11,7 @@ from torch import nn
 from adpfl_bench.callbacks.scored_models import Scopes
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.aggregation import WeightedMean
+from adpfl_bench.federation.buffers import persistent_buffers
 from adpfl_bench.federation.client_methods import ClientMethod
 from adpfl_bench.federation.server import describe_optimizer
 
@@ -87,7 +88,7 @@ def model_scopes(loop: FederatedSettings, module: nn.Module, fine_tuned: bool) -
     turns = loop.schedule.turns
     if turns == ("personal",):
         return Scopes("own", "everyone", "everyone") if loop.cross_scores else Scopes("own", "own", "own")
-    if loop.local_parameters is not None or (loop.buffer_policy == "local" and _has_statistics(module)):
+    if loop.local_parameters is not None or (loop.buffer_policy == "local" and persistent_buffers(module)):
         return Scopes("own", "everyone" if loop.cross_scores else "own", "own")
     if "personal" in turns or loop.schedule.fine_tuning_epochs:
         ready = "personal" in turns or fine_tuned
@@ -95,10 +96,6 @@ def model_scopes(loop: FederatedSettings, module: nn.Module, fine_tuned: bool) -
             "own" if ready else "global", "global and everyone" if loop.cross_scores else "global and own", "own"
         )
     return Scopes("global", "global", "global")
-
-
-def _has_statistics(module: nn.Module) -> bool:
-    return any(name in module.state_dict(keep_vars=True) for name, _ in module.named_buffers())
 
 
 def describe_federation(loop: FederatedSettings, module: nn.Module) -> dict[str, Any]:

@@ -24,6 +24,12 @@ from adpfl_bench.federation.aggregator import Aggregator
 BufferPolicy = Literal["average", "local", "reset"]
 
 
+def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
+    """The buffers of a network that its checkpoint holds, by name: running statistics."""
+    persistent = module.state_dict(keep_vars=True)
+    return {name: buffer for name, buffer in module.named_buffers() if name in persistent}
+
+
 class FederatedBuffers:
     """Applies one declared policy to the persistent buffers of a network.
 
@@ -48,8 +54,7 @@ class FederatedBuffers:
     def __init__(self, module: nn.Module, policy: BufferPolicy, aggregator: Aggregator | None = None) -> None:
         self.policy = policy
         self._aggregator = (aggregator or WeightedMean()).for_buffers()
-        persistent = module.state_dict(keep_vars=True)
-        self._names = [name for name, _ in module.named_buffers() if name in persistent]
+        self._names = list(persistent_buffers(module))
         self._server = self._read(module)
         self._initial = [value.clone() for value in self._server]
         self._averages = policy == "average" and bool(self._names)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.buffers import persistent_buffers
 from adpfl_bench.federation.client_tensors import ClientTensors
 
 
@@ -86,10 +87,14 @@ class PersonalModels:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        persistent = module.state_dict(keep_vars=True)
-        self._tensors: list[Tensor] = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        self._tensors += [buffer for name, buffer in module.named_buffers() if name in persistent]
+        self._module = module
         self._clients = ClientTensors()
+
+    @property
+    def _tensors(self) -> list[Tensor]:
+        """Looked up each time, since a network that moves to another device has new buffers there."""
+        trained = [parameter for parameter in self._module.parameters() if parameter.requires_grad]
+        return [*trained, *persistent_buffers(self._module).values()]
 
     def __contains__(self, client: str) -> bool:
         """Whether the client has a model of its own by now."""
@@ -97,9 +102,10 @@ class PersonalModels:
 
     def load_for(self, client: str) -> None:
         """Put a client's own model into the network; nothing changes where it has none yet."""
-        own = self._clients.load(client, self._tensors)
+        tensors = self._tensors
+        own = self._clients.load(client, tensors)
         if own is not None:
-            _write(self._tensors, own)
+            _write(tensors, own)
 
     def collect_from(self, client: str) -> None:
         """Keep a client's model after its personal turn."""
