@@ -116,8 +116,8 @@ class FedAdagrad(_AdaptiveServerOptimizer):
         torch._foreach_add_(second, squares)
 
 
-class FedAdam(_AdaptiveServerOptimizer):
-    """Adam at the server, without bias correction: ``v = beta2 v + (1 - beta2) Delta^2``.
+class _TwoDecays(_AdaptiveServerOptimizer):
+    """What FedAdam and FedYogi have in common.
 
     Args:
         parameters: The global weights.
@@ -138,13 +138,27 @@ class FedAdam(_AdaptiveServerOptimizer):
     ) -> None:
         super().__init__(parameters, {"lr": lr, "betas": betas, "tau": tau})
 
+
+class FedAdam(_TwoDecays):
+    """Adam at the server, without bias correction: ``v = beta2 v + (1 - beta2) Delta^2``.
+
+    Args:
+        parameters: The global weights.
+        lr: Learning rate of the server; the paper tries 1e-3 ... 10.
+        betas: Decays of ``m`` and ``v``, in [0, 1); the paper's experiments use 0.9 and 0.99.
+        tau: Degree of adaptivity, and root of the first ``v``; the paper recommends 1e-3 and tries 1e-5 ... 1e-1.
+
+    Raises:
+        ConfigError: A setting is out of range.
+    """
+
     def _change_second(self, second: list[Tensor], squares: list[Tensor], group: dict[str, Any]) -> None:
         beta2 = group["betas"][1]
         torch._foreach_mul_(second, beta2)
         torch._foreach_add_(second, squares, alpha=1 - beta2)
 
 
-class FedYogi(_AdaptiveServerOptimizer):
+class FedYogi(_TwoDecays):
     """Yogi at the server: ``v`` moves towards ``Delta^2`` by an amount that does not depend on how far off it is.
 
     ``v = v - (1 - beta2) Delta^2 sign(v - Delta^2)``: after large deltas it forgets them more slowly than Adam.
@@ -158,15 +172,6 @@ class FedYogi(_AdaptiveServerOptimizer):
     Raises:
         ConfigError: A setting is out of range.
     """
-
-    def __init__(
-        self,
-        parameters: Iterable[Tensor],
-        lr: float = 0.01,
-        betas: tuple[float, float] = (0.9, 0.99),
-        tau: float = 1e-3,
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "betas": betas, "tau": tau})
 
     def _change_second(self, second: list[Tensor], squares: list[Tensor], group: dict[str, Any]) -> None:
         signs = torch._foreach_sub(second, squares)
