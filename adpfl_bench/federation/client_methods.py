@@ -51,6 +51,11 @@ class ClientMethod:
     turns: tuple[Turn, ...] = ("shared",)
     refused_units: dict[str, str] = {}  # noqa: RUF012 - overridden, never changed
 
+    @property
+    def changes_gradients(self) -> bool:
+        """Whether local steps need :meth:`on_gradient`; parameters without a gradient then get zeros for one."""
+        return type(self).on_gradient is not ClientMethod.on_gradient
+
     def on_client_start(self, work: LocalWork) -> None:
         """The client has the weights that it starts from."""
 

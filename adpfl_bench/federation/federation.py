@@ -16,7 +16,7 @@ from adpfl_bench.federation.client_methods import ClientMethod, LocalWork
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates, OptimizerStatePolicy
 from adpfl_bench.federation.own_models import LocalParameters, PersonalModels, split_parameters
 from adpfl_bench.federation.round_schedule import Turn
-from adpfl_bench.federation.server import Server, ServerOptimizer
+from adpfl_bench.federation.server import Server, ServerOptimizer, delta_norm
 
 DeltaHook = Callable[[str, list[Tensor]], None]
 
@@ -115,7 +115,7 @@ class Federation:
     def change_gradients(self) -> None:
         """Let the method change the gradients of a local step, in place."""
         assert self._work is not None
-        if not self._fine_tuning:
+        if not self._fine_tuning and self._method.changes_gradients:
             gradients = []
             for weight in self._shared:
                 if weight.grad is None:
@@ -143,7 +143,7 @@ class Federation:
             self._buffers.collect_from(client, self._module)
             self._local.collect_from(client)
         else:
-            norm = float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
+            norm = delta_norm(delta)
             self._personal.collect_from(client)
         if not self._fine_tuning:
             self._method.on_client_end(self._work)

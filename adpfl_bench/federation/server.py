@@ -39,6 +39,11 @@ def describe_optimizer(optimizer: ServerOptimizer) -> dict[str, Any]:
     return {"class": type(made).__name__, **kept}
 
 
+def delta_norm(delta: list[Tensor]) -> float:
+    """The L2 norm of a delta; infinite or NaN when its client diverged."""
+    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
+
+
 class Server:
     """Aggregates client deltas and applies the aggregate as a pseudo-gradient.
 
@@ -115,7 +120,7 @@ class Server:
             BenchError: The client takes no part in the round, or has sent already.
         """
         self.aggregator.receive(client, delta)
-        return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
+        return delta_norm(delta)
 
     def finish_round(self) -> None:
         """Step the server optimizer on the pseudo-gradient and write the new global weights into the network.

@@ -172,6 +172,29 @@ def test_ditto_trains_the_global_model_as_fedavg_does(play, difference):
     assert difference(dict(without.named_parameters()), dict(with_own.named_parameters())) == 0
 
 
+def test_parameters_without_a_gradient_are_left_alone_where_no_method_changes_gradients(toy_task, toy_data, fit):
+    """AdamW would let the weights of a layer that is not used decay, if it got zeros for a gradient."""
+    decaying = lambda parameters: torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.5)  # noqa: E731
+    task = toy_task("unused", optimizer=decaying)
+    torch.nn.init.ones_(task.network[1].weight)
+    fit(task, toy_data(SIZES), FederatedLoop(rounds=2))
+    assert torch.equal(task.network[1].weight, torch.ones(5000))
+
+
+def test_own_running_statistics_are_found_after_the_network_has_moved(play):
+    """A network that moves to another device gets new buffers there."""
+    loop, task, _ = play(LocalTraining(), network="batchnorm")
+    expected = {}
+    for client in ("alps", "bay"):
+        loop.load_model(task, client)
+        expected[client] = task.network[1].running_mean.clone()
+    assert not torch.equal(expected["alps"], expected["bay"])
+    task.network[1].running_mean = torch.zeros(4)
+    for client, mean in expected.items():
+        loop.load_model(task, client)
+        assert torch.equal(task.network[1].running_mean, mean)
+
+
 def test_ditto_with_a_large_lambda_stays_near_the_global_model(play, difference):
     distance = {}
     for lam in (0.0, 1.0):
