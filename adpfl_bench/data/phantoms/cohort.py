@@ -121,11 +121,12 @@ def write_phantom(
         writer.prepare(partial_output)
         _write_cases(writer, partial_output, progress, workers)
         marker.write(partial_output)
-        if _is_there(output, marker):  # another process was faster
+        try:
+            partial_output.replace(output)  # also an empty folder's place
+        except OSError:  # there is something by now: this very phantom, if another process was faster
+            if not _is_there(output, marker):
+                raise
             return False
-        if output.exists():
-            output.rmdir()
-        partial_output.rename(output)
     finally:
         shutil.rmtree(partial_output, ignore_errors=True)
     return True
