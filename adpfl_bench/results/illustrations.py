@@ -16,6 +16,7 @@ from adpfl_bench.results.picture import Picture
 from adpfl_bench.results.plot import Plot
 from adpfl_bench.results.privacy_utility_plot import draw_privacy_utility
 from adpfl_bench.results.table import Table
+from adpfl_bench.results.threshold_plot import draw_thresholds
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,11 @@ def illustrate(group: Group, tables: Sequence[Table], cases: bool = True) -> Ill
     by_region = {f"-{number}" if len(tables) > 1 else "": table for number, table in enumerate(tables, 1)}
     patients = {f"patients{end}": draw_patients(table) for end, table in by_region.items()}
     privacy = {f"{name}{end}": p for end, table in by_region.items() for name, p in draw_privacy_utility(table).items()}
+    fixed = {f"{name}{end}": p for end, table in by_region.items() for name, p in draw_thresholds(table).items()}
     sections: dict[str, Mapping[str, Plot]] = {
         "Patients": {name: plot for name, plot in patients.items() if plot is not None},
         "Privacy and utility": privacy,
+        "Fixed and adaptive thresholds": fixed,
         "Clients": {f"clients{end}": draw_clients(table) for end, table in by_region.items()},
         "Rounds": draw_curves(group),
         "Clipping and noise": draw_noise(group),

@@ -14,6 +14,7 @@ from adpfl_bench.results.rendering import (
     comparisons_csv,
     ranking_csv,
     text_table,
+    thresholds_csv,
     to_csv,
     to_markdown,
     to_terminal,
@@ -33,8 +34,8 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
 
     Args:
         runs: Run folders, or folders to search for runs.
-        output: Folder for leaderboard.md, .csv and .tex, comparisons.csv, ranking.csv, clients.csv, report.html and
-            the pictures.
+        output: Folder for leaderboard.md, .csv and .tex, comparisons.csv, ranking.csv, thresholds.csv, clients.csv,
+            report.html and the pictures.
         overlays: Draw test cases with outlines. They show patients' images where the data are real.
 
     Raises:
@@ -47,6 +48,7 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
         "clients.csv": clients_csv(board.tables).encode(),
         "comparisons.csv": comparisons_csv(board.tables).encode(),
         "ranking.csv": ranking_csv(board.tables).encode(),
+        "thresholds.csv": thresholds_csv(board.tables).encode(),
         "leaderboard.tex": to_latex(board.tables).encode(),
         "report.html": to_html(board.tables, board.left_out, board.illustrations, board.audits).encode(),
     }

@@ -39,6 +39,9 @@ from adpfl_bench.results.statistics_text import (
 from adpfl_bench.results.table import Table
 from adpfl_bench.results.table_row import TableRow
 from adpfl_bench.results.table_statistics import rank_regions
+from adpfl_bench.results.thresholds import ThresholdRow
+from adpfl_bench.results.thresholds_text import LEGEND as THRESHOLDS_LEGEND
+from adpfl_bench.results.thresholds_text import threshold_lines
 from adpfl_bench.results.who_benefits import ClientRow
 from adpfl_bench.results.who_benefits_text import LEGEND as BENEFITS_LEGEND
 from adpfl_bench.results.who_benefits_text import benefit_lines
@@ -141,6 +144,11 @@ def comparisons_csv(tables: Sequence[Table]) -> str:
     return csv_text(ComparisonRow, (row for table in tables for row in table.statistics.comparisons))
 
 
+def thresholds_csv(tables: Sequence[Table]) -> str:
+    """Every adaptive method beside the fixed thresholds that it could have had, of all tables and as precise."""
+    return csv_text(ThresholdRow, (row for table in tables for row in table.thresholds))
+
+
 def ranking_csv(tables: Sequence[Table]) -> str:
     """The rankings of all tables and, of groups with several regions, over these; as precise."""
     return csv_text(RankingRow, (row for group in by_group(tables) for row in _ranking_rows(group)))
@@ -177,10 +185,11 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
     if left_out:
         lines += ["## Left out", ""]
         lines += [f"- `{entry.folder}`: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
+    legend = (*LEGEND, *STATISTICS_LEGEND, *THRESHOLDS_LEGEND, *BENEFITS_LEGEND)
     lines += [
         "## How to read the tables",
         "",
-        *(f"- {escape_markdown(sentence)}" for sentence in (*LEGEND, *STATISTICS_LEGEND, *BENEFITS_LEGEND)),
+        *(f"- {escape_markdown(sentence)}" for sentence in legend),
         "",
     ]
     return "\n".join(lines)
@@ -200,6 +209,7 @@ def _table_lines(table: Table) -> list[str]:
     ]
     if table.statistics.comparisons:
         lines += [f"#### Comparisons, region {region}", "", *markdown_table(matrix_text(table)), ""]
+    lines += threshold_lines(table.thresholds, table.region)
     lines += _ranking_lines(table.statistics.ranking)
     return [*lines, f"#### Who benefits, region {region}", "", *benefit_lines(table.benefits)]
 

@@ -29,6 +29,8 @@ from adpfl_bench.results.statistics_text import (
 )
 from adpfl_bench.results.table import Table, ordered_variants
 from adpfl_bench.results.table_statistics import rank_regions
+from adpfl_bench.results.thresholds_text import LEGEND as THRESHOLDS_LEGEND
+from adpfl_bench.results.thresholds_text import thresholds_text
 from adpfl_bench.results.who_benefits_text import LEGEND as BENEFITS_LEGEND
 from adpfl_bench.results.who_benefits_text import benefit_notes, clients_text, methods_text
 
@@ -65,7 +67,7 @@ def to_html(
         groups=[_group(of_group, illustrations.get(of_group[0].group.slug, Illustrations())) for of_group in groups],
         left_out=[{"folder": str(entry.folder), "reason": entry.reason} for entry in left_out],
         audits=[{"folder": str(entry.folder), "text": entry.text} for entry in audits],
-        legend=(*LEGEND, *STATISTICS_LEGEND, *BENEFITS_LEGEND),
+        legend=(*LEGEND, *STATISTICS_LEGEND, *THRESHOLDS_LEGEND, *BENEFITS_LEGEND),
     )
 
 
@@ -114,6 +116,7 @@ def _table(table: Table) -> dict[str, Any]:
         "notes": [*table_notes(table), *statistics_notes(table)],
         "matrix": _matrix(table) if statistics.comparisons else None,
         "comparisons": comparisons_text(statistics.comparisons),
+        "thresholds": thresholds_text(table.thresholds) if table.thresholds else None,
         "ranking": _ranking(statistics.ranking),
         "methods": methods_text(table.benefits),
         "clients": clients_text(table.benefits),

@@ -15,6 +15,7 @@ from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.summary import client_means
 from adpfl_bench.results.table_row import TableRow
 from adpfl_bench.results.table_statistics import TableStatistics
+from adpfl_bench.results.thresholds import ThresholdRow, compare_thresholds
 from adpfl_bench.results.who_benefits import WhoBenefits, who_benefits
 
 UPPER_REFERENCE = "fedavg"
@@ -36,6 +37,11 @@ class Table:
     def benefits(self) -> WhoBenefits:
         """What the methods do for each client, in the same order."""
         return who_benefits(self.group, self.region, [row.label for row in self.rows])
+
+    @cached_property
+    def thresholds(self) -> tuple[ThresholdRow, ...]:
+        """What adaptive clipping wins back from each fixed threshold."""
+        return compare_thresholds(self.group, self.rows, reference(self.rows, UPPER_REFERENCE), self.statistics)
 
 
 def tabulate(group: Group) -> list[Table]:

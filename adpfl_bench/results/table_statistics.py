@@ -60,6 +60,15 @@ class TableStatistics:
         interval = self._bootstrap.interval(identity(variant))
         return None if interval is None else Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
+    def share(self, method: Variant, lower: Variant, upper: Variant) -> Interval | None:
+        """The 95 % interval of how much of the gap between two methods a third one closes.
+
+        ``None`` for fewer than two patients, and where the gap may be chance.
+        """
+        if self.patients < 2:
+            return None
+        return self._bootstrap.share(identity(method), identity(lower), identity(upper))
+
     @cached_property
     def comparisons(self) -> tuple[ComparisonRow, ...]:
         """Every pair of methods, in the order of the table; none where there is nothing to compare."""

@@ -22,8 +22,8 @@ class MeanVariance(NamedTuple):
     degrees_of_freedom: float
 
 
-def mean_variance(scores: Scores, signs: Mapping[str, float]) -> MeanVariance:
-    r"""Variance of a sum of methods' means with the given signs, under crossed random effects.
+def mean_variance(scores: Scores, weights: Mapping[str, float]) -> MeanVariance:
+    r"""Variance of a weighted sum of methods' means, under crossed random effects.
 
     With scores :math:`Y_{sp} = \mu + a_s + b_p + e_{sp}` the mean has variance
     :math:`\sigma_a^2 / S + \sigma_b^2 / P + \sigma_e^2 / SP`. In the two-way table, :math:`v_a`, the variance of seeds'
@@ -33,23 +33,23 @@ def mean_variance(scores: Scores, signs: Mapping[str, float]) -> MeanVariance:
     degrees of freedom are :math:`\nu = (v_a + v_b)^2 / (\frac{v_a^2}{S - 1} + \frac{v_b^2}{P - 1})` (Satterthwaite
     1946, An Approximate Distribution of Estimates of Variance Components, Biometrics Bulletin 2).
 
-    For several methods, the parts of seeds and residuals add up, and patients' means are those of the signed sum.
+    For several methods, the parts of seeds and residuals add up, and patients' means are those of the weighted sum.
     Patients' unequal numbers of cases enter through their influence on the mean over the N cases,
     :math:`u_{sp} = \frac{P}{N} \sum_{c \in p} (Y_{sc} - \bar Y)`, which takes the place of :math:`Y_{sp}`. One seed
     does not show its part, which is left out.
 
     Args:
         scores: The methods' scores, of at least two patients.
-        signs: By method, 1 or -1.
+        weights: By method, what its mean is multiplied by: 1 and -1 for a difference.
     """
     patients = len(scores.patients)
     seed_parts, residual_part, freedom = [0.0], 0.0, [1]
     patient_effects = np.zeros(patients)
-    for method, sign in signs.items():
-        table = _influence(scores, method)
+    for method, weight in weights.items():
+        table = weight * _influence(scores, method)
         seeds = len(table)
         seed_effects, of_patients = table.mean(axis=1), table.mean(axis=0)
-        patient_effects += sign * of_patients
+        patient_effects += of_patients
         if seeds > 1:
             residuals = table - seed_effects[:, None] - of_patients + table.mean()
             residual_part += float((residuals**2).sum()) / ((seeds - 1) * (patients - 1) * seeds * patients)

@@ -22,7 +22,15 @@ from adpfl_bench.results.run_directory import RoundRow, RunDirectory
 from tests.results.records import NOT_PRIVATE, by_target, private, write_run
 
 GOLDEN = Path(__file__).parent / "golden"
-FILES = ("leaderboard.md", "leaderboard.tex", "leaderboard.csv", "comparisons.csv", "ranking.csv", "clients.csv")
+FILES = (
+    "leaderboard.md",
+    "leaderboard.tex",
+    "leaderboard.csv",
+    "comparisons.csv",
+    "ranking.csv",
+    "thresholds.csv",
+    "clients.csv",
+)
 
 METHODS = {
     "fedavg": (0.86, NOT_PRIVATE),

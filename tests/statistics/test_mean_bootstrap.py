@@ -153,3 +153,68 @@ def test_impossible_requests_are_refused():
         bootstrap_difference(scores, "a", "a")
     with pytest.raises(ConfigError, match="methods a, b, but found c"):
         MeanBootstrap(scores).means("c")
+
+
+def three_methods(rng, gap, patients=80):
+    """Methods l, m and u of three runs on the same patients, with m half of the gap above l."""
+    difficulty = rng.normal(0.6, 0.1, patients)
+    levels = {"l": 0.0, "m": gap / 2, "u": gap}
+    return {
+        name: difficulty + level + rng.normal(0, 0.01, (3, 1)) + rng.normal(0, 0.05, (3, patients))
+        for name, level in levels.items()
+    }
+
+
+def test_a_share_ends_where_the_weighted_sum_is_no_longer_compatible_with_zero():
+    scores = make_scores(three_methods(np.random.default_rng(6), 0.2))
+    bootstrap = MeanBootstrap(scores, resamples=2000)
+    low, high = bootstrap.share("m", "l", "u")
+    m, lower, upper = (scores.mean(name) for name in "mlu")
+    assert low < (m - lower) / (upper - lower) < high
+    for share, touching in ((low, 1), (high, 0)):
+        weights = {"m": 1.0, "l": share - 1, "u": -share}
+        resampled = np.sum([weight * bootstrap.means(name) for name, weight in weights.items()], axis=0)
+        centre = m - (1 - share) * lower - share * upper
+        variance, degrees = mean_variance(scores, weights)
+        stretch = stats.t.ppf(0.975, degrees) / stats.norm.ppf(0.975) * np.sqrt(variance) / resampled.std()
+        ends = centre + stretch * (np.quantile(resampled, [0.025, 0.975]) - centre)
+        assert ends[1 - touching] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_share_does_not_depend_on_the_scores_scale_and_turns_round_with_its_ends():
+    values = three_methods(np.random.default_rng(7), 0.2)
+    plain = MeanBootstrap(make_scores(values), resamples=1000)
+    scaled = MeanBootstrap(make_scores({name: 3 * array + 1 for name, array in values.items()}), resamples=1000)
+    assert scaled.share("m", "l", "u") == pytest.approx(plain.share("m", "l", "u"), abs=1e-5)
+    low, high = plain.share("m", "l", "u")
+    assert plain.share("m", "u", "l") == pytest.approx((1 - high, 1 - low), abs=1e-5)
+
+
+def test_of_a_gap_that_may_be_nothing_there_is_no_share():
+    bootstrap = MeanBootstrap(make_scores(three_methods(np.random.default_rng(8), 0.001)), resamples=1000)
+    assert bootstrap.share("m", "l", "u") is None
+
+
+def test_a_share_of_one_patient_has_no_interval():
+    scores = make_scores({name: np.full((3, 4), 0.5 + i / 10) for i, name in enumerate("lmu")}, ["p"] * 4)
+    assert MeanBootstrap(scores, resamples=100).share("m", "l", "u") is None
+
+
+def test_what_does_not_vary_has_a_share_of_no_width():
+    scores = make_scores({name: np.full((3, 9), 0.5 + i / 10) for i, name in enumerate("lmu")})
+    assert MeanBootstrap(scores, resamples=100).share("m", "l", "u") == pytest.approx((0.5, 0.5), abs=1e-5)
+
+
+def test_a_share_needs_three_methods():
+    bootstrap = MeanBootstrap(make_scores(three_methods(np.random.default_rng(9), 0.2)), resamples=100)
+    with pytest.raises(ConfigError, match="three different methods, but found m, l and l"):
+        bootstrap.share("m", "l", "l")
+
+
+def test_shares_cover_the_true_share():
+    rng, hits, cohorts = np.random.default_rng(10), 0, 300
+    for _ in range(cohorts):
+        bootstrap = MeanBootstrap(make_scores(three_methods(rng, 0.06, 40)), 500, seed=int(rng.integers(2**31)))
+        interval = bootstrap.share("m", "l", "u")
+        hits += interval is None or interval.low <= 0.5 <= interval.high
+    assert 0.92 <= hits / cohorts <= 0.985
