@@ -10,7 +10,7 @@ import numpy as np
 from adpfl_bench.results.comparability import Variant
 from adpfl_bench.results.curves import read_rounds
 from adpfl_bench.results.plot import BAND, FAINT, WIDTH, Plot, method_style, place_legend, plot_style
-from adpfl_bench.results.table import UPPER_REFERENCE, Table, method_places, reference
+from adpfl_bench.results.table import Table, method_places
 from adpfl_bench.results.table_row import TableRow
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def _draw(table: Table, label: str) -> Plot:
     variants = {variant.label: variant for variant in table.group.variants}
     fixed = [(row.threshold, rows[row.fixed]) for row in table.thresholds if row.adaptive == label]
     norms = _norms(variants[label])
-    upper = reference(table.rows, UPPER_REFERENCE)
-    levels = [row for row in (upper, rows[label]) if row is not None]
+    upper = next(row.reference for row in table.thresholds if row.adaptive == label)
+    levels = [rows[upper], rows[label]]
     with plot_style():
         figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
         axis = figure.subplots()

@@ -29,7 +29,9 @@ class ThresholdRow(GroupLine):
         threshold: The fixed threshold C, in units of the gradient's norm.
         fixed_dice: The fixed method's mean Dice over cases and seeds, in [0, 1].
         adaptive_dice: The adaptive one's.
-        reference_dice: That of fedavg.
+        reference: What the table calls the reference without privacy: the method with the same settings but those of
+            privacy, or fedavg.
+        reference_dice: Its mean Dice.
         gap: ``reference_dice - fixed_dice``: what the fixed method loses.
         gap_closed: ``(adaptive_dice - fixed_dice) / gap``; ``None`` where the fixed method loses nothing.
         gap_closed_low: Lower end of its 95 % interval over patients and seeds; ``None`` where the gap is not beyond
@@ -45,6 +47,7 @@ class ThresholdRow(GroupLine):
     threshold: float
     fixed_dice: float
     adaptive_dice: float
+    reference: str
     reference_dice: float
     gap: float
     gap_closed: float | None
@@ -53,22 +56,24 @@ class ThresholdRow(GroupLine):
 
 
 def compare_thresholds(
-    group: Group, rows: Sequence[TableRow], reference: TableRow | None, statistics: TableStatistics
+    group: Group, rows: Sequence[TableRow], fedavg: TableRow | None, statistics: TableStatistics
 ) -> tuple[ThresholdRow, ...]:
     """Set every adaptive method against the fixed thresholds that it could have had, by their size.
 
     Args:
         group: A comparable group.
         rows: Its table.
-        reference: The row without privacy; without one there is no gap to close.
+        fedavg: The row of fedavg, the reference of methods that are not there without privacy; without any reference
+            there is no gap to close.
         statistics: Those of the table.
     """
-    if reference is None:
-        return ()
     variants = {variant.label: variant for variant in group.variants}
     by_label = {row.label: row for row in rows}
     found = []
     for adaptive in rows:
+        reference = by_label.get(_without_privacy(variants[adaptive.label], rows, variants), fedavg)
+        if reference is None:
+            continue
         for label, threshold in _fixed_twins(variants[adaptive.label], variants):
             fixed = by_label[label]
             gap = reference.dice_mean - fixed.dice_mean
@@ -86,6 +91,7 @@ def compare_thresholds(
                     threshold=threshold,
                     fixed_dice=fixed.dice_mean,
                     adaptive_dice=adaptive.dice_mean,
+                    reference=reference.label,
                     reference_dice=reference.dice_mean,
                     gap=gap,
                     gap_closed=(adaptive.dice_mean - fixed.dice_mean) / gap if gap > 0 else None,
@@ -116,6 +122,17 @@ def _fixed_twins(adaptive: Variant, variants: Mapping[str, Variant]) -> list[tup
         if threshold is not None and _but_threshold(variants[label].runs[0].settings) == _but_threshold(settings)
     ]
     return sorted(found, key=lambda item: (item[1], item[0]))
+
+
+def _without_privacy(private: Variant, rows: Sequence[TableRow], variants: Mapping[str, Variant]) -> str:
+    """Label of the first method that is the same without privacy; empty where there is none."""
+    settings = _but_privacy(private)
+    same = (row.label for row in rows if row.unit == "none" and _but_privacy(variants[row.label]) == settings)
+    return next(same, "")
+
+
+def _but_privacy(variant: Variant) -> dict[str, str]:
+    return {key: value for key, value in variant.runs[0].settings.items() if not key.startswith("privacy.")}
 
 
 def _class_of(settings: Mapping[str, str]) -> str:

@@ -10,7 +10,8 @@ from adpfl_bench.results.thresholds import ThresholdRow
 
 LEGEND = (
     "What adaptivity wins back: an adaptive method beside every fixed threshold C with which it is otherwise the same"
-    " (unit, mechanism, noise multiplier, sampling, federation). Gap: fedavg minus the fixed method, in points of Dice."
+    " (unit, mechanism, noise multiplier, sampling, federation). Gap: the reference, which is the same method without"
+    " privacy or, where that is not there, fedavg, minus the fixed method, in points of Dice."
     " Gap closed: (adaptive - fixed) / gap, with its 95 % interval over patients and seeds by Fieller's method; empty"
     " where the gap may be chance. A share that changes with C says where C stood, not how good adaptivity is.",
 )
@@ -24,6 +25,8 @@ def thresholds_text(rows: Sequence[ThresholdRow]) -> TextTable:
         Column("Fixed", lambda row: row.fixed, numeric=False),
         Column("C", lambda row: f"{row.threshold:g}"),
         Column("Dice %", lambda row: percent(row.fixed_dice)),
+        Column("Reference", lambda row: row.reference, numeric=False),
+        Column("Dice %", lambda row: percent(row.reference_dice)),
         Column("Gap", lambda row: percent(row.gap)),
         Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f")),
         Column("95 % interval", lambda row: bounds_text(row.gap_closed_low, row.gap_closed_high, ".0f")),

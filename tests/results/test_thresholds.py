@@ -22,7 +22,7 @@ FIXED = "adpfl_bench.privacy.thresholds.FixedThreshold"
 PERCENTILE = "adpfl_bench.privacy.thresholds.PercentileThreshold"
 
 
-def write_method(root, method, level, threshold=None, noise=0.25, nominal=0.001, norms=True):
+def write_method(root, method, level, threshold=None, noise=0.25, nominal=0.001, norms=True, rounds=3):
     """Three seeds of a method around a level; a number is a fixed threshold, ``raw`` an adaptive one."""
     block = None
     if threshold == "raw":
@@ -35,6 +35,7 @@ def write_method(root, method, level, threshold=None, noise=0.25, nominal=0.001,
         rows = [case_row(f"case{patient}", value) for patient, value in enumerate(dice)]
         privacy = {"unit": "none"} if block is None else {"unit": "batch", "threshold": block}
         config = {"privacy": {**privacy, "noise_multiplier": noise, "nominal_epsilon": nominal}}
+        config["federated"] = {"rounds": rounds}
         folder = root / method / f"seed{seed}"
         write_run(folder, method, rows, seed, NOT_PRIVATE if block is None else private(), config=config)
         if norms and block is not None:
@@ -104,6 +105,24 @@ def test_a_fixed_method_that_loses_nothing_has_no_gap_to_close(tmp_path):
     assert thresholds_text([row]).cells[0][-2:] == ["–", "–"]  # noqa: RUF001 - the dash of empty cells
 
 
+def test_the_reference_is_the_same_method_without_privacy_or_fedavg(tmp_path):
+    write_study(tmp_path)
+    write_method(tmp_path, "fedavg_long", 0.95, rounds=9)
+    write_method(tmp_path, "dp_fl_long", 0.7, 1.0, rounds=9)
+    write_method(tmp_path, "adp_fl_long", 0.75, "raw", rounds=9)
+    write_method(tmp_path, "dp_fl_longer", 0.7, 1.0, rounds=10)
+    write_method(tmp_path, "adp_fl_longer", 0.75, "raw", rounds=10)
+    table = table_of(tmp_path)
+    dice = {row.label: row.dice_mean for row in table.rows}
+    found = {(row.adaptive, row.fixed): row for row in table.thresholds}
+    expected = {"adp_fl_long": "fedavg_long", "adp_fl_longer": "fedavg"}
+    for adaptive, reference in expected.items():
+        row = found[adaptive, adaptive.replace("adp", "dp")]
+        assert row.reference == reference
+        assert row.gap == dice[reference] - dice[row.fixed]
+    assert len(found) == 5
+
+
 @pytest.mark.parametrize("missing", ["fedavg", "adp_fl"])
 def test_without_a_reference_or_an_adaptive_method_there_is_nothing(tmp_path, missing):
     for method, level, threshold in (("fedavg", 0.9, None), ("dp_fl", 0.8, 1.0), ("adp_fl", 0.85, "raw")):
@@ -130,7 +149,10 @@ def test_csv_gives_back_the_rows(table):
 def test_text_names_thresholds_and_shares(table):
     markdown = to_markdown([table], [])
     lines = markdown.split("#### What adaptivity wins back, region lesion")[1].splitlines()[2:7]
-    assert lines[0] == "| Adaptive | Dice % | Fixed | C | Dice % | Gap | Gap closed % | 95 % interval |"
+    assert (
+        lines[0]
+        == "| Adaptive | Dice % | Fixed | C | Dice % | Reference | Dice % | Gap | Gap closed % | 95 % interval |"
+    )
     row = table.thresholds[2]
     assert lines[4].startswith(
         f"| adp_fl | {100 * row.adaptive_dice:.2f} | dp_fl_c5 | 5 | {100 * row.fixed_dice:.2f} |"
