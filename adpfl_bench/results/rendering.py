@@ -24,6 +24,7 @@ from adpfl_bench.results.formatting import (
 )
 from adpfl_bench.results.headline import SCORED_MODEL
 from adpfl_bench.results.notes import LEGEND, table_notes
+from adpfl_bench.results.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.results.rankings import RankingRow
 from adpfl_bench.results.statistics_text import (
     LEGEND as STATISTICS_LEGEND,
@@ -169,7 +170,7 @@ def _ranking_rows(tables: Sequence[Table]) -> list[RankingRow]:
 
 def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Sequence[ListedAudit] = ()) -> str:
     """Every table under the heading of its comparable group, with what one must know to read it."""
-    lines = ["# Leaderboard", ""]
+    lines = ["# Leaderboard", "", *_overview_lines(tables)]
     for of_group in by_group(tables):
         group = of_group[0].group
         lines += [f"## {escape_markdown(group.heading)}", ""]
@@ -193,6 +194,14 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
         "",
     ]
     return "\n".join(lines)
+
+
+def _overview_lines(tables: Sequence[Table]) -> list[str]:
+    overviews = make_overviews(tables)
+    lines = [f"## {OVERVIEW}", "", f"{OVERVIEW_NOTE}", ""] if overviews else []
+    for overview in overviews:
+        lines += [f"### {overview.heading}", "", *markdown_table(overview.text), ""]
+    return lines
 
 
 def _table_lines(table: Table) -> list[str]:

@@ -14,6 +14,7 @@ from adpfl_bench.results.formatting import TextTable
 from adpfl_bench.results.gallery import to_webp
 from adpfl_bench.results.illustrations import Illustrations
 from adpfl_bench.results.notes import LEGEND, table_notes
+from adpfl_bench.results.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.results.picture import Picture
 from adpfl_bench.results.rankings import RankingRow
 from adpfl_bench.results.rendering import DATA_NOTE, by_group, text_table
@@ -65,6 +66,9 @@ def to_html(
     groups = by_group(tables)
     return environment.get_template("report.html.jinja").render(
         groups=[_group(of_group, illustrations.get(of_group[0].group.slug, Illustrations())) for of_group in groups],
+        overviews=make_overviews(tables),
+        overview_heading=OVERVIEW,
+        overview_note=OVERVIEW_NOTE,
         left_out=[{"folder": str(entry.folder), "reason": entry.reason} for entry in left_out],
         audits=[{"folder": str(entry.folder), "text": entry.text} for entry in audits],
         legend=(*LEGEND, *STATISTICS_LEGEND, *THRESHOLDS_LEGEND, *BENEFITS_LEGEND),
