@@ -12,7 +12,7 @@ from typing import Any
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.results.wandb_session import default_mode, load_wandb
 
-TABLES = ("leaderboard", "clients", "comparisons", "ranking")
+TABLES = ("leaderboard", "clients", "comparisons", "ranking", "thresholds")
 _OTHERS = ("leaderboard.md", "leaderboard.tex")
 _PAGE = "report.html"
 _NEVER_NUMBERS = re.compile(r"fingerprint|test_set|seeds|.*settings")  # a digest may happen to look like a number
@@ -22,8 +22,8 @@ _EMBEDDED = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]+)")
 def upload(results: Path, project: str = "adpfl-bench", name: str | None = None, images: bool = False) -> None:
     """Log a leaderboard's tables and report to Weights & Biases, offline unless someone is logged in.
 
-    The run of type ``leaderboard`` holds each CSV file as a table and the report as a panel (``report``) and, with the
-    files beside it, as an artifact of the type ``report``.
+    The run of type ``leaderboard`` holds each CSV file with any line as a table and the report as a panel (``report``)
+    and, with the files beside it, as an artifact of the type ``report``.
 
     Args:
         results: Folder that adpfl-bench leaderboard has written.
@@ -58,7 +58,7 @@ def upload(results: Path, project: str = "adpfl-bench", name: str | None = None,
         reinit="create_new",
     )
     try:
-        run.log({table: _as_table(wandb, *content) for table, content in tables.items()})
+        run.log({table: _as_table(wandb, header, rows) for table, (header, rows) in tables.items() if rows})
         run.log({"report": wandb.Html(page.read_text(encoding="utf-8"), inject=False)})
         artifact = wandb.Artifact("leaderboard", type="report")
         for path in (*files.values(), *(results / other for other in _OTHERS), page):

@@ -11,6 +11,7 @@ from adpfl_bench.results.leaderboard import leaderboard
 from adpfl_bench.results.wandb_upload import upload
 from tests.cli.offline_runs import OfflineRun, without_account
 from tests.results.records import toy_runs, write_examples, write_rounds, write_run
+from tests.results.threshold_runs import write_study
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +63,12 @@ def test_tables_report_and_artifact(results, capsys):
     (artifact,) = [artifact for artifact in run.of("artifact") if artifact.type == "report"]
     names = {entry.path for entry in artifact.manifest.contents}
     assert names == {path.name for path in results.iterdir() if path.is_file()}
+
+
+def test_fixed_thresholds_are_a_table_where_there_are_any(tmp_path):
+    leaderboard([write_study(tmp_path / "runs")], tmp_path / "results")
+    upload(tmp_path / "results")
+    assert uploaded(tmp_path / "results").table("thresholds")["threshold"] == [0.5, 1.0, 5.0]
 
 
 def test_names_that_look_like_numbers_stay_names(results):
