@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adpfl_bench.results.averages import mean_if_all
 from adpfl_bench.results.case_row import CaseRow
 
 
@@ -60,14 +61,9 @@ def mean_dice(rows: Sequence[CaseRow]) -> float:
 def _mean(rows: Sequence[CaseRow]) -> CaseScore:
     return CaseScore(
         dice=float(np.mean([row.dice for row in rows])),
-        hd95=_mean_if_all([row.hd95 for row in rows]),
-        nsd=_mean_if_all([row.nsd for row in rows]),
+        hd95=mean_if_all([row.hd95 for row in rows]),
+        nsd=mean_if_all([row.nsd for row in rows]),
         client=rows[0].client,
         patient=rows[0].patient,
         iou=float(np.mean([row.iou for row in rows])),
     )
-
-
-def _mean_if_all(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from adpfl_bench.results.audits import contradictions, strongest
+from adpfl_bench.results.averages import mean_if_all, sample_sd
 from adpfl_bench.results.case_score import CaseScore
 from adpfl_bench.results.comparability import Group, Variant
 from adpfl_bench.results.headline import SCORED_MODEL
@@ -128,12 +129,12 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         dice_mean=float(np.mean([score.dice for score in pooled])),
         dice_ci_low=None,
         dice_ci_high=None,
-        dice_sd_patients=_sd(patients.values()),
-        dice_sd_seeds=_sd(float(np.mean([score.dice for score in scores])) for scores in by_seed),
+        dice_sd_patients=sample_sd(patients.values()),
+        dice_sd_seeds=sample_sd(float(np.mean([score.dice for score in scores])) for scores in by_seed),
         iou_mean=float(np.mean([score.iou for score in pooled])),
-        hd95_mean=_mean(score.hd95 for score in pooled) if len(units) == 1 else None,
+        hd95_mean=mean_if_all(score.hd95 for score in pooled) if len(units) == 1 else None,
         hd95_unit="/".join(units),
-        nsd_mean=_mean(score.nsd for score in pooled),
+        nsd_mean=mean_if_all(score.nsd for score in pooled),
         missed=sum(row.missed for row in rows),
         scored=len(rows),
         worst_client=worst,
@@ -154,7 +155,7 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         audited_canaries=audit.canaries if audit else None,
         audits=len(variant.audits),
         audited_problems=_joined(contradictions(variant.audits, epsilon, delta)),
-        wall_seconds=_mean(record.get("wall_seconds") for record in records),
+        wall_seconds=mean_if_all(record.get("wall_seconds") for record in records),
         peak_memory_mb=_largest(record.get("peak_memory_mb") for record in records),
         peak_gpu_memory_mb=_largest(record.get("peak_gpu_memory_mb") for record in records),
     )
@@ -177,18 +178,6 @@ def _means_by(scores: Iterable[CaseScore], key: Callable[[CaseScore], str]) -> d
     for score in scores:
         groups.setdefault(key(score), []).append(score.dice)
     return {name: float(np.mean(values)) for name, values in groups.items()}
-
-
-def _sd(values: Iterable[float]) -> float | None:
-    array = np.array(list(values))
-    return float(array.std(ddof=1)) if len(array) > 1 else None
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = list(values)
-    if any(value is None or not np.isfinite(value) for value in known):
-        return None
-    return float(np.mean([value for value in known if value is not None]))
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from adpfl_bench.results.audits import Audit, strongest
+from adpfl_bench.results.averages import mean_if_all
 from adpfl_bench.results.case_row import CaseRow
 from adpfl_bench.results.case_score import CaseScore, mean_dice, mean_over_models
 from adpfl_bench.results.headline import headline_of, headline_rows, held_out_of
@@ -54,8 +55,8 @@ def _scores(
     cases: list[CaseScore] = [score for rows in by_region.values() for score in mean_over_models(rows).values()]
     values: dict[str, Value | None] = {
         "dice": float(np.mean([case.dice for case in cases])),
-        "hd95": _mean(case.hd95 for case in cases),
-        "nsd": _mean(case.nsd for case in cases),
+        "hd95": mean_if_all(case.hd95 for case in cases),
+        "nsd": mean_if_all(case.nsd for case in cases),
         "n_missed": sum(row.missed for row in rows),
         "hd95_unit": "/".join(sorted({row.hd95_unit for row in rows})),
     }
@@ -68,12 +69,6 @@ def _scores(
         values["client_spread"] = max(trained.values()) - trained[worst]
     named = {f"{name}{suffix}": value for name, value in values.items() if value is not None}
     return {**named, **{f"dice{suffix}/{client}": dice for client, dice in clients.items()}}
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    found = list(values)
-    known = [value for value in found if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(found) else None
 
 
 def record_summary(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adpfl_bench.results.averages import sample_sd
 from adpfl_bench.results.client_scores import ClientScores
 from adpfl_bench.results.comparability import Group, GroupLine
 
@@ -165,7 +166,7 @@ def _client_row(
         model=model,
         cases=len(scores.cases[client]),
         own=float(np.mean(own)),
-        own_sd_seeds=_sd(own),
+        own_sd_seeds=sample_sd(own),
         everyone=scores.everyone(client),
         gain_over_local=_gain(scores, client, reference),
     )
@@ -195,13 +196,9 @@ def _method_row(label: str, rows: Sequence[ClientRow], global_dice: float | None
         best_client=best.client if best else None,
         best=best.own if best else None,
         spread=best.own - worst.own if best and worst else None,
-        sd_clients=_sd([row.own for row in rows]),
+        sd_clients=sample_sd([row.own for row in rows]),
         mean_gain=float(np.mean(gains)) if gains else None,
         gaining=sum(gain > 0 for gain in gains),
         compared=len(gains),
         global_dice=global_dice,
     )
-
-
-def _sd(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
