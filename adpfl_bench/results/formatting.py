@@ -67,8 +67,11 @@ def number(value: float | None, form: str) -> str:
 
 
 def percent(value: float | None, form: str = ".2f") -> str:
-    """A share as a percentage, or a dash for none."""
-    return EMPTY if value is None else format(100 * value, form)
+    """A share as a percentage, or a dash for none; what is rounded to zero has no minus."""
+    if value is None:
+        return EMPTY
+    text = format(100 * value, form)
+    return text if float(text) else format(0.0, form)
 
 
 def csv_text(row_type: type[DataclassInstance], rows: Iterable[DataclassInstance]) -> str:

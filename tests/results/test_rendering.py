@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from adpfl_bench.results.comparability import compare_runs, find_runs
+from adpfl_bench.results.formatting import percent
 from adpfl_bench.results.notes import LEGEND
 from adpfl_bench.results.rendering import text_table, to_csv, to_markdown, to_terminal
 from adpfl_bench.results.statistics_text import LEGEND as STATISTICS_LEGEND
@@ -113,3 +114,8 @@ def test_terminal_shows_the_main_columns_and_no_markup(tmp_path):
     assert "[red]x[/red]" in text
     assert "50.00" in text
     assert "Wall s" not in text
+
+
+def test_what_is_rounded_to_zero_has_no_minus():
+    assert [percent(-0.001, ".0f"), percent(-0.001, "+.0f"), percent(-0.006, ".0f")] == ["0", "+0", "-1"]
+    assert percent(None, ".0f") == "–"  # noqa: RUF001 - the dash of empty cells
