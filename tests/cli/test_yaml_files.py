@@ -18,7 +18,7 @@ TOP = Path(__file__).resolve().parents[2]
 TASKS, METHODS, PLACES = (
     sorted(path.stem for path in (TOP / folder).glob("*.yaml")) for folder in ("tasks", "callbacks", "configs")
 )
-NO_PLACES = ("benchmark", "demo", "sweep")  # they are given to other tools or commands
+NO_PLACES = ("benchmark", "demo", "headline", "sweep")  # they are given to other tools or commands
 PLACES = [place for place in PLACES if place not in NO_PLACES]
 CONTENT = {method: yaml.safe_load((TOP / "callbacks" / f"{method}.yaml").read_text()) for method in METHODS}
 FEDERATION = [method for method in METHODS if "privacy" not in CONTENT[method]]
