@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adpfl_bench.results.audits import other_differences
-from adpfl_bench.results.settings import describe_difference, differences
+from adpfl_bench.results.settings import describe_difference, object_differences
 from adpfl_bench.results.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
 
 LEGEND = (
@@ -91,7 +91,7 @@ def _variants(table: Table) -> list[str]:
     for method in dict.fromkeys(row.method for row in table.rows):
         same = {v.label: v.runs[0].settings for v in table.group.variants if v.method == method}
         if len(same) > 1:
-            listed = _listed([describe_difference(key, values) for key, values in differences(same).items()])
+            listed = _listed([describe_difference(key, values) for key, values in object_differences(same).items()])
             notes.append(f"{method} was run with several settings, which are not averaged: {listed}.")
     return notes
 
@@ -112,7 +112,7 @@ def _fairness(table: Table) -> list[str]:
     settings = {variant.label: variant.runs[0].settings for variant in table.group.variants}
     found = [
         describe_difference(key, values)
-        for key, values in differences(settings).items()
+        for key, values in object_differences(settings).items()
         if key.startswith(_FAIR_SECTIONS)
     ]
     return [f"The methods differ in more than federation and privacy: {_listed(found)}."] if found else []

@@ -9,6 +9,8 @@ from typing import Any
 
 _SECTIONS = ("model", "data", "federated", "privacy")
 _TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_grad_batches", "gradient_clip_val")
+_CLASS = ".class_path"
+_MANY = 6
 # Where a run was made and how fast, not what it computes; the data themselves are compared by their fingerprint, and
 # what cross_scores changes in what a run is judged by is its headline.
 _PLACE = (
@@ -66,12 +68,44 @@ def differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, s
     return {key: values for key, values in table.items() if len(set(values.values())) > 1}
 
 
+def object_differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """As :func:`differences`, with one entry for objects of other classes, whose arguments cannot be compared singly.
+
+    Args:
+        named: Flat settings, by the name of who has them.
+
+    Returns:
+        By key, each name's value. Such an object is shown as ``torch.optim.SGD(lr=0.3)``, without arguments that are
+        false or null.
+    """
+    found = differences(named)
+    for path in sorted((key for key in found if key.endswith(_CLASS)), key=len):
+        if path in found:
+            prefix = path.removesuffix(_CLASS)
+            found = {key: values for key, values in found.items() if not key.startswith(f"{prefix}.")}
+            found[prefix] = {name: _object(settings, prefix) for name, settings in named.items()}
+    return {key: found[key] for key in sorted(found)}
+
+
 def describe_difference(key: str, values: Mapping[str, str]) -> str:
     """Say in words who has which value of a setting."""
     owners: dict[str, list[str]] = {}
     for name, value in values.items():
         owners.setdefault(value, []).append(name)
+    most = max(owners.values(), key=len)
+    if len(owners) > 1 and len(most) > _MANY:
+        others = {value: names for value, names in owners.items() if names is not most}
+        owners = {**others, values[most[0]]: [f"the other {len(most)}"]}
     return f"{key} is " + ", ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
+
+
+def _object(settings: Mapping[str, str], prefix: str) -> str:
+    if f"{prefix}{_CLASS}" not in settings:
+        return settings.get(prefix, "unset")
+    start = f"{prefix}.init_args."
+    shown = (key for key in sorted(settings) if key.startswith(start) and settings[key] not in ("false", "null"))
+    arguments = ", ".join(f"{key.removeprefix(start)}={settings[key]}" for key in shown)
+    return f"{json.loads(settings[prefix + _CLASS])}({arguments})"
 
 
 def _flatten(key: str, value: Any, flat: dict[str, str]) -> None:

@@ -1,6 +1,12 @@
 """Settings that can change scores, told from those that cannot."""
 
-from adpfl_bench.results.settings import describe_difference, differences, flatten_settings, settings_digest
+from adpfl_bench.results.settings import (
+    describe_difference,
+    differences,
+    flatten_settings,
+    object_differences,
+    settings_digest,
+)
 
 CONFIG = {
     "seed_everything": 1,
@@ -35,6 +41,30 @@ def test_differences_in_words():
     found = differences({"a": {"x": "1", "y": "2"}, "b": {"x": "1", "y": "3"}, "c": {"x": "1"}})
     assert found == {"y": {"a": "2", "b": "3", "c": "unset"}}
     assert describe_difference("y", {"a": "2", "b": "3", "c": "2"}) == "y is 2 (a, c), 3 (b)"
+
+
+def test_objects_of_other_classes_are_one_difference():
+    def optimizer(name, **arguments):
+        below = {f"m.optimizer.init_args.{key}": value for key, value in arguments.items()}
+        return {"m.rounds": "3", "m.optimizer.class_path": f'"torch.optim.{name}"', **below}
+
+    adamw, sgd = optimizer("AdamW", lr="0.001", amsgrad="false"), optimizer("SGD", lr="0.3")
+    assert object_differences({"a": adamw, "b": sgd, "c": {"m.rounds": "4"}}) == {
+        "m.optimizer": {"a": "torch.optim.AdamW(lr=0.001)", "b": "torch.optim.SGD(lr=0.3)", "c": "unset"},
+        "m.rounds": {"a": "3", "b": "3", "c": "4"},
+    }
+    assert object_differences({"a": adamw, "b": {**adamw, "m.optimizer.init_args.lr": "0.1"}}) == {
+        "m.optimizer.init_args.lr": {"a": "0.001", "b": "0.1"}
+    }
+    assert object_differences({"a": {"m.optimizer": "null", "m.rounds": "3"}, "b": sgd}) == {
+        "m.optimizer": {"a": "null", "b": "torch.optim.SGD(lr=0.3)"}
+    }
+
+
+def test_a_value_of_many_names_only_the_others():
+    values = {**dict.fromkeys("abcdefg", "1"), "h": "2"}
+    assert describe_difference("x", values) == "x is 2 (h), 1 (the other 7)"
+    assert describe_difference("x", {**values, **dict.fromkeys("bcdefg", "2")}) == "x is 1 (a), 2 (the other 7)"
 
 
 def test_a_record_without_a_configuration_has_no_settings():
