@@ -15,7 +15,7 @@ from adpfl_bench.results.picture import to_png
 _PANEL_INCHES = 1.55
 _DPI = 100
 _QUALITY = 75
-_WIDEST = 1800
+_WIDEST = 3600
 _MOST_STRETCHED = 3.0
 
 

@@ -88,7 +88,7 @@ def draw_overlays(group: Group) -> Picture | None:
         return None
     png = _draw(rows)
     labels = list(rows[0].predictions)
-    seeds = ", ".join(f"{variant.label} {run.seed}" for variant, run in shown if variant.label in labels)
+    seeds = {variant.label: run.seed for variant, run in shown if variant.label in labels}
     scores = "; ".join(f"{row.case}: " + ", ".join(f"{label} {row.scores[label]}" for label in labels) for row in rows)
     missing = f" {', '.join(without)} kept no cases." if without else ""
     return Picture(
@@ -97,9 +97,15 @@ def draw_overlays(group: Group) -> Picture | None:
         caption=(
             f"{colour_key(len(rows[0].example.truth), rows[0].example.regions)} These are the first cases of"
             " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
-            f" Seeds: {seeds}.{_own_models(rows)}{missing}"
+            f" {_seeds_text(seeds)}{_own_models(rows)}{missing}"
         ),
     )
+
+
+def _seeds_text(seeds: Mapping[str, int]) -> str:
+    if len(set(seeds.values())) == 1:
+        return f"Seed {next(iter(seeds.values()))}."
+    return f"Seeds: {', '.join(f'{label} {seed}' for label, seed in seeds.items())}."
 
 
 def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:

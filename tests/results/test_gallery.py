@@ -143,6 +143,6 @@ def test_every_method_shows_the_same_seed(tmp_path):
 
 def test_wide_pictures_are_made_smaller_for_a_page():
     buffer = io.BytesIO()
-    Image.new("RGB", (3600, 100), "white").save(buffer, format="PNG")
+    Image.new("RGB", (7200, 100), "white").save(buffer, format="PNG")
     webp, width, height = to_webp(buffer.getvalue())
-    assert (width, height) == Image.open(io.BytesIO(webp)).size == (1800, 50)
+    assert (width, height) == Image.open(io.BytesIO(webp)).size == (3600, 50)

@@ -1,6 +1,7 @@
 """Pictures show something, and the right cases and lines."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -50,7 +51,13 @@ def test_overlays_outline_truth_and_predictions(drawn):
     assert "a1: fedavg Dice 0.90, dp_fl Dice 0.60, adp_fl Dice 0.70" in picture.alt
     assert picture.alt.index("a1:") < picture.alt.index("b:") < picture.alt.index("a2:")  # each client first
     assert "phantom" in picture.alt
-    assert "Seeds: fedavg 0, dp_fl 0, adp_fl 0." in picture.caption
+    assert picture.caption.endswith(" Seed 0.")
+
+
+def test_overlays_name_each_seed_where_methods_share_none(drawn):
+    record = json.loads((drawn / "dp" / "run.json").read_text())
+    (drawn / "dp" / "run.json").write_text(json.dumps(record | {"seed": 1}))
+    assert draw_overlays(group_of(drawn)).caption.endswith(" Seeds: fedavg 0, dp_fl 1, adp_fl 0.")
 
 
 def test_overlays_show_only_cases_that_all_kept(drawn):

@@ -133,6 +133,9 @@ def test_the_page_is_as_wide_as_the_window_and_only_tables_scroll(browser, page,
     for drawn_width, height in browser.evaluate(plots):
         assert 300 < drawn_width <= width
         assert 0.3 < height / drawn_width < 2.5
+    sheets = "[...document.querySelectorAll('img.sheet')].map(e => [e.getBoundingClientRect().width, e.naturalWidth])"
+    for drawn_width, pixels in browser.evaluate(sheets):
+        assert drawn_width >= pixels // 2  # as many methods as there may be, each can be made out
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
