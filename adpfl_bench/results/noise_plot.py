@@ -89,9 +89,16 @@ def _draw_clients(axis: Axes, bands: Mapping[str, Band], clients: Sequence[str],
 
 
 def _set_scale(axis: Axes, bands: Mapping[str, Band]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     values = [value for _, _, low, high in bands.values() for value in (*low, *high)]
     if min(values) > 0 and max(values) > _LOG_FROM * min(values):
         axis.set_yscale("log")
+        within_two_decades = max(values) < 100 * min(values)
+        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if within_two_decades else (1.0,), numticks=8))
+        # matplotlib's own labels are mathematics, which plots here do not read.
+        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.yaxis.set_minor_formatter(NullFormatter())
         axis.grid(axis="y", which="major")
     elif max(values) > 0:
         axis.set_ylim(0, 1.1 * max(values))

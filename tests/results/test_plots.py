@@ -219,11 +219,20 @@ def test_many_clients_are_thin_lines(tmp_path):
     assert [text.get_text() for text in plot.figure.legends[0].get_texts()] == ["each of 23 clients"]
 
 
-def test_thresholds_over_decades_have_a_logarithmic_axis(tmp_path):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("step", "expected"), [(10.0, {"0.1", "0.01", "0.001"}), (3.0, {"0.05", "0.1", "0.2"})], ids=["decades", "one"]
+)
+def test_thresholds_far_apart_have_a_logarithmic_axis_of_plain_numbers(tmp_path, step, expected):
     run = write_run(tmp_path / "run", "adp_fl", {"b": 0.5}, privacy=private(None))
-    RunDirectory(run).append_rounds([RoundRow(r, "a", "clipping_threshold", 10.0**-r) for r in (1, 2, 3)])
+    RunDirectory(run).append_rounds([RoundRow(r, "a", "clipping_threshold", step**-r) for r in (1, 2, 3)])
     (plot,) = noise_of(tmp_path).values()
-    assert plot.figure.axes[0].get_yscale() == "log"
+    axis = plot.figure.axes[0]
+    assert axis.get_yscale() == "log"
+    assert plot.png
+    labels = {label.get_text() for label in (*axis.get_yticklabels(), *axis.get_yticklabels(minor=True))} - {""}
+    assert expected <= labels
+    assert all(float(label) > 0 for label in labels)
 
 
 def test_names_are_never_read_as_mathematics_or_markup(tmp_path):
