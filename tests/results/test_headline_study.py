@@ -3,13 +3,16 @@
 import csv
 import json
 import re
-from itertools import product
+import statistics
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from adpfl_bench.benchmark.grid_file import read_grid
+from adpfl_bench.benchmark.plan import make_plan
 from adpfl_bench.results.comparability import compare_runs, find_runs
+from adpfl_bench.results.latex import to_latex
 from adpfl_bench.results.rendering import (
     clients_csv,
     comparisons_csv,
@@ -19,6 +22,7 @@ from adpfl_bench.results.rendering import (
     to_markdown,
 )
 from adpfl_bench.results.table import tabulate
+from tests.benchmark.fakes import check
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "results"
@@ -48,6 +52,7 @@ def records():
 
 def test_text_follows_from_the_records(tables):
     assert to_markdown(tables, []) == (STUDY / "leaderboard.md").read_text()
+    assert to_latex(tables) == (STUDY / "leaderboard.tex").read_text()
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -70,15 +75,24 @@ def test_rows_of_the_page_are_rows_of_the_leaderboard():
 
 def test_every_run_of_the_grid_is_there_and_no_other(records):
     grid = read_grid(str(ROOT / "configs" / "headline.yaml"))
-    methods = [entry.name or Path(entry.files[0]).stem for entry in grid.methods]
-    planned = {
-        (task.name, method, seed)
-        for task, method, seed in product(grid.tasks, methods, grid.seeds)
-        if not any(pattern.matches(task.name, method, seed) for pattern in grid.exclude)
-    }
-    assert {(record["task"], record["method"], record["seed"]) for record in records.values()} == planned
-    seeds = {(task, method): {s for t, m, s in planned if (t, m) == (task, method)} for task, method, _ in planned}
-    assert min(len(found) for found in seeds.values()) >= 3
+    planned = [(run.task, run.method, run.seed) for run in make_plan(grid, check=check)]
+    assert sorted((record["task"], record["method"], record["seed"]) for record in records.values()) == sorted(planned)
+    assert min(Counter((task, method) for task, method, _ in planned).values()) >= 3
+    for record in records.values():
+        assert record["config"]["federated"]["rounds"] == grid.by_task[record["task"]]["federated.rounds"]
+
+
+def test_thresholds_that_the_page_states_are_those_of_the_records():
+    page = (STUDY / "README.md").read_text()
+    (stated,) = re.findall(r"a median of (.*) on ISIC, (.*) on LGG, (.*) on BraTS and (.*) on KiTS", page)
+    for task, number in zip(("isic", "lgg_slices", "brats", "kits"), stated, strict=True):
+        rows = [
+            row
+            for path in (STUDY / "runs" / task / "adp_fl").rglob("rounds.csv")
+            for row in csv.DictReader(path.read_text().splitlines())
+        ]
+        thresholds = [float(row["value"]) for row in rows if row["name"] == "clipping_threshold"]
+        assert f"{statistics.median(thresholds):.2f}" == number
 
 
 def test_all_runs_are_of_one_revision_and_one_set_of_versions(records):
