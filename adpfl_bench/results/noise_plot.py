@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from adpfl_bench.results.comparability import Group
 from adpfl_bench.results.curves import Band, band, draw_band, read_rounds, series
-from adpfl_bench.results.plot import FAINT, PALETTE, WIDTH, Plot, place_legend, plot_style, round_axis
+from adpfl_bench.results.plot import FAINT, PALETTE, WIDTH, Plot, place_legend, plot_style, round_axis, set_log_scale
 from adpfl_bench.results.run_directory import RoundRow
 from adpfl_bench.results.table import ordered_variants
 
@@ -89,16 +89,9 @@ def _draw_clients(axis: Axes, bands: Mapping[str, Band], clients: Sequence[str],
 
 
 def _set_scale(axis: Axes, bands: Mapping[str, Band]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     values = [value for _, _, low, high in bands.values() for value in (*low, *high)]
     if min(values) > 0 and max(values) > _LOG_FROM * min(values):
-        axis.set_yscale("log")
-        within_two_decades = max(values) < 100 * min(values)
-        axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if within_two_decades else (1.0,), numticks=8))
-        # matplotlib's own labels are mathematics, which plots here do not read.
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        set_log_scale(axis, "y", min(values), max(values))
         axis.grid(axis="y", which="major")
     elif max(values) > 0:
         axis.set_ylim(0, 1.1 * max(values))

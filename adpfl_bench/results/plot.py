@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from adpfl_bench.results.picture import COLOURS, STYLES, to_png
 
@@ -100,6 +101,25 @@ def place_legend(figure: Figure, handles: Sequence[Any], columns: int | None = N
     fitting = max(1, int(figure.get_figwidth() * 72 // (4.6 * longest + 38)))
     ncols = min(columns or fitting, fitting, len(handles))
     figure.legend(handles=handles, loc="outside lower left", ncols=ncols, handlelength=2.4, columnspacing=1.2)
+
+
+def set_log_scale(axis: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
+    """Make an axis logarithmic with labels in plain numbers: matplotlib's own are mathematics, which no plot reads.
+
+    Args:
+        axis: The panel.
+        which: Its ``x`` or its ``y`` axis.
+        low: The smallest value on it, above 0.
+        high: The largest.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set(**{f"{which}scale": "log"})
+    scaled = axis.xaxis if which == "x" else axis.yaxis
+    decades = math.log10(high / low)
+    scaled.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=8))
+    scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e+0", "e")))
+    scaled.set_minor_formatter(NullFormatter())
 
 
 def round_axis(axis: Axes) -> None:

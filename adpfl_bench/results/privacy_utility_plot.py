@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adpfl_bench.results.comparability import Variant
-from adpfl_bench.results.plot import BAND, FAINT, WIDTH, Plot, method_style, place_legend, plot_style
+from adpfl_bench.results.plot import (
+    BAND,
+    FAINT,
+    WIDTH,
+    Plot,
+    method_style,
+    place_legend,
+    plot_style,
+    set_log_scale,
+)
 from adpfl_bench.results.table import Table, method_places
 from adpfl_bench.results.table_row import TableRow
 
@@ -130,15 +139,9 @@ def _draw_apart(axis: Axes, apart: Mapping[str, Sequence[TableRow]], places: Map
 
 
 def _set_epsilon_axis(axis: Axes, rows: Sequence[TableRow]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     epsilons = [row.accounted_epsilon for row in rows if row.accounted_epsilon is not None]
     deltas = sorted({f"{row.accounted_delta:g}" for row in rows if row.accounted_delta is not None})
-    axis.set_xscale("log")
+    set_log_scale(axis, "x", min(epsilons), max(epsilons))
     axis.set_xlim(min(epsilons) / 2.2, max(epsilons) * 2.2)
-    decades = math.log10(max(epsilons) / min(epsilons))
-    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=8))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e+0", "e")))
-    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(f"Accounted epsilon{f' at delta {deltas[0]}' if len(deltas) == 1 else ''}")
     axis.grid(axis="both", which="major")
