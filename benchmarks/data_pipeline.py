@@ -41,14 +41,14 @@ from monai.transforms import (
 )
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.phantoms import write_phantom
-from adpfl_bench.data.round_loader import PersistentWorkers, RecordKey
-from adpfl_bench.data.volumes.brats import survey_brats
+from adpfl_bench.data.label_scheme import BRATS
+from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RecordKey
 from adpfl_bench.data.volumes.patches import PatchRecords, draw_corner
 from adpfl_bench.data.volumes.preparation import Preparation
 from adpfl_bench.data.volumes.store import StoredCase, source_files
 from adpfl_bench.data.volumes.volume_cache import VolumeCache
-from adpfl_bench.label_scheme import BRATS
+from adpfl_bench.datasets.brats import survey_brats
+from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 
 HOW = Preparation(None, (0.0, 1.0))

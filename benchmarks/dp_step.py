@@ -34,7 +34,7 @@ from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
 from torch import Tensor, nn
 
 from adpfl_bench.privacy.unit_gradients import UnitGradients
-from adpfl_bench.results.environment import peak_gpu_memory_mb, peak_memory_mb
+from adpfl_bench.records.environment import peak_gpu_memory_mb, peak_memory_mb
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 

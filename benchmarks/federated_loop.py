@@ -29,10 +29,10 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.data.dermoscopy import ISICDataModule
-from adpfl_bench.data.partition import IIDPartition
-from adpfl_bench.data.round_loader import plan_round
-from adpfl_bench.results.environment import peak_memory_mb
+from adpfl_bench.data.partitioning.partition import IIDPartition
+from adpfl_bench.data.rounds.round_loader import plan_round
+from adpfl_bench.datasets.dermoscopy import ISICDataModule
+from adpfl_bench.records.environment import peak_memory_mb
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask

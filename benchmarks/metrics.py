@@ -28,8 +28,8 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
-from adpfl_bench.data.phantoms.volumes.space import Space, depth_in_ellipsoid, smooth_field
 from adpfl_bench.metrics.functional import hausdorff_distance, normalized_surface_distance
+from adpfl_bench.phantoms.volumes.space import Space, depth_in_ellipsoid, smooth_field
 
 Mask = NDArray[np.bool_]
 Spacing = tuple[float, ...]

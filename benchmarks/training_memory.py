@@ -16,7 +16,7 @@ import torch
 import yaml
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from adpfl_bench.cli.config_files import packaged_configs, packaged_root
+from adpfl_bench.config.config_files import packaged_configs, packaged_root
 
 _COPIES = 6  # weights, gradients, two moments of the optimizer, global weights, running sum
 

@@ -14,9 +14,11 @@ from torch.utils.data import Dataset, default_collate
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.data.partition import NaturalPartition
-from adpfl_bench.data.round_loader import plan_round
+from adpfl_bench.data.partitioning.partition import NaturalPartition
+from adpfl_bench.data.rounds.round_loader import plan_round
 from adpfl_bench.tasks.segmentation import SegmentationTask
+
+pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
 
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile("suite", deadline=None)

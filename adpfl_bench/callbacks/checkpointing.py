@@ -11,7 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
-from adpfl_bench.results.run_directory import RunDirectory
+from adpfl_bench.records.run_directory import RunDirectory
 
 LAST = "last"
 

@@ -16,7 +16,6 @@ from adpfl_bench.callbacks import privacy_checks as checks
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, need_callback
 from adpfl_bench.callbacks.privacy_record import StepRelease, describe_privacy, epsilon_metrics, release_metrics
-from adpfl_bench.callbacks.private_step import PrivateStep, not_finite, trained_gradients
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import Accounted
@@ -24,11 +23,12 @@ from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.private_step import PrivateStep, not_finite, trained_gradients
 from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import PrivacyUnit, ReleasePlan, Sampling
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.results.round_metrics import RoundMetric
+from adpfl_bench.records.round_metrics import RoundMetric
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
@@ -148,7 +148,8 @@ class DifferentialPrivacy(Callback):
         self._not_covered = checks.not_covered(self.unit, trainer, pl_module)
         if self._by_unit:
             task = checks.check_private_task(pl_module)
-            self.private_step = PrivateStep(task, self.threshold, self.mechanism.norm, self.memory_budget * 2**20)
+            budget = self.memory_budget * 2**20
+            self.private_step = PrivateStep(task, task.record_losses, self.threshold, self.mechanism.norm, budget)
             task.private_step = self.private_step
         elif self.unit == "client" and self._release_delta not in self._loop.delta_hooks:
             self._loop.delta_hooks.append(self._release_delta)

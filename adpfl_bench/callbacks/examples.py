@@ -15,8 +15,8 @@ from torch.nn import functional
 from adpfl_bench.callbacks.case_pool import CasePool
 from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
-from adpfl_bench.results.case_row import GLOBAL_MODEL
-from adpfl_bench.results.run_directory import RunDirectory
+from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.records.run_directory import RunDirectory
 
 Mask = NDArray[np.bool_]
 

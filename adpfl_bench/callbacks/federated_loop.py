@@ -20,7 +20,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.federation import DeltaHook, Federation
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
-from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
+from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import derive_seed
 
 

@@ -16,8 +16,8 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, need_callback
 from adpfl_bench.callbacks.privacy_checks import check_private_task
-from adpfl_bench.data.canaries import Canaries
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.audit.checks import Check, release_count
 from adpfl_bench.privacy.audit.observation import StepObservation

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
+from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 if TYPE_CHECKING:
     from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy

@@ -14,16 +14,17 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
 from adpfl_bench.callbacks.privacy_record import planned_privacy
+from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
-from adpfl_bench.results.environment import (
+from adpfl_bench.records.environment import (
     config_sha256,
     git_revision,
     package_versions,
     peak_gpu_memory_mb,
     peak_memory_mb,
 )
-from adpfl_bench.results.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
-from adpfl_bench.results.run_directory import RoundRow, RunDirectory
+from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
+from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
@@ -90,7 +91,8 @@ class RunRecorder(Callback):
         self._directory.cases_file.unlink(missing_ok=True)
         self._directory.examples_file.unlink(missing_ok=True)
         self._save("running")
-        self._directory.write_partition(federated_data(trainer).clients)
+        content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
+        self._directory.write_partition(content)
         print(self._headline(trainer, pl_module))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from adpfl_bench.data.evaluation_loader import ModelScope
-from adpfl_bench.results.case_row import GLOBAL_MODEL
+from adpfl_bench.data.evaluation.evaluation_loader import ModelScope
+from adpfl_bench.records.case_row import GLOBAL_MODEL
 
 
 class Scopes(NamedTuple):

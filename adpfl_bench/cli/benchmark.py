@@ -10,19 +10,19 @@ from typing import Literal
 
 from rich.console import Console
 
-from adpfl_bench.benchmark.display import make_display, plan_table
-from adpfl_bench.benchmark.engine import Engine, LocalEngine, visible_gpus
-from adpfl_bench.benchmark.grid import Grid
-from adpfl_bench.benchmark.grid_file import read_grid
-from adpfl_bench.benchmark.plan import make_plan, read_patterns
-from adpfl_bench.benchmark.run_state import RunState, inspect_run
-from adpfl_bench.benchmark.scheduler import Scheduler
-from adpfl_bench.benchmark.submitit_engine import make_submitit_engine
-from adpfl_bench.benchmark.summary import plan_text, summary
-from adpfl_bench.benchmark.tracked_run import TrackedRun
 from adpfl_bench.cli.function_command import run_function
+from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
-from adpfl_bench.results.leaderboard import leaderboard
+from adpfl_bench.grid.display import make_display, plan_table
+from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
+from adpfl_bench.grid.grid import Grid
+from adpfl_bench.grid.grid_file import read_grid
+from adpfl_bench.grid.plan import make_plan, read_patterns
+from adpfl_bench.grid.run_state import RunState, inspect_run
+from adpfl_bench.grid.scheduler import Scheduler
+from adpfl_bench.grid.submitit_engine import make_submitit_engine
+from adpfl_bench.grid.summary import plan_text, summary
+from adpfl_bench.grid.tracked_run import TrackedRun
 
 EngineName = Literal["local", "slurm", "submitit-local"]
 

@@ -17,11 +17,11 @@ _TRAINING = {
 }
 _COMMANDS = {
     "prepare": ("adpfl_bench.cli.prepare", "prepare", "Check and prepare volumes before training."),
-    "verify": ("adpfl_bench.data.verify", "verify", "Read every file of a dataset and list all that is wrong."),
-    "phantom": ("adpfl_bench.data.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
-    "leaderboard": ("adpfl_bench.results.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
-    "report": ("adpfl_bench.results.report_command", "report", "Make one page of finished runs, to be read offline."),
-    "wandb": ("adpfl_bench.results.wandb_upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
+    "verify": ("adpfl_bench.datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
+    "phantom": ("adpfl_bench.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
+    "leaderboard": ("adpfl_bench.cli.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
+    "report": ("adpfl_bench.cli.report", "report", "Make one page of finished runs, to be read offline."),
+    "wandb": ("adpfl_bench.wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
 }
 _BENCHMARK = {"benchmark": "Make every run of a grid of tasks, methods and seeds, and tables of them."}
 _PRIVACY = {
@@ -56,11 +56,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _dispatch(words: list[str]) -> int:
     command, rest = words[0], words[1:]
     if command in _TRAINING:
-        from adpfl_bench.cli.training import run  # deferred: importing torch and Lightning takes seconds
+        from adpfl_bench.running.training import run  # deferred: importing torch and Lightning takes seconds
 
         run(words)
     elif command == "audit":
-        from adpfl_bench.cli.audit import run_audit  # deferred likewise
+        from adpfl_bench.running.audit_run import run_audit  # deferred likewise
 
         return run_audit(rest)
     elif command in _PRIVACY:

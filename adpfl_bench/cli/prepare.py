@@ -9,11 +9,11 @@ from typing import Any, Literal
 import yaml
 from rich.filesize import decimal
 
-from adpfl_bench.cli.config_files import find_config
+from adpfl_bench.config.config_files import find_config
 from adpfl_bench.data.problems import refuse
-from adpfl_bench.data.surveys import VOLUMES
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
+from adpfl_bench.datasets.surveys import VOLUMES
 from adpfl_bench.errors import INTERRUPTED
 
 _TASKS = {"kits": "kits", "brats": "brats", "msd": "msd_brain", "lgg": "lgg"}

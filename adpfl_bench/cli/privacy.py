@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rich.console import Console
-
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.results.spent import SpentBudget, read_spent
+from adpfl_bench.records.spent import SpentBudget, nominal_text, read_spent
+from adpfl_bench.text import print_facts, print_table
 
-_WIDTH_WITHOUT_TERMINAL = 160
 _HELP = """usage: adpfl-bench privacy --config TASK --config METHOD [--config PLACE] [options] [options of fit]
        adpfl-bench privacy RUN
 
@@ -68,7 +66,7 @@ def privacy(words: Sequence[str]) -> int:
     options, rest = parser.parse_known_args(list(words))
     clients = None if options.clients is None else stated_clients(options.clients)
     targets = _targets(options.targets)
-    from adpfl_bench.cli.privacy_plan import show_plan  # deferred: importing torch and Lightning takes seconds
+    from adpfl_bench.running.planned_run import show_plan  # deferred: importing torch and Lightning takes seconds
 
     show_plan(rest, clients, targets, options.output)
     return 0
@@ -177,26 +175,3 @@ def _number(value: Any) -> str:
     if value is None:
         return "not stated"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def nominal_text(nominal: float | None) -> str:
-    """What the method's authors state, named as that."""
-    return (
-        "none" if nominal is None else f"epsilon {nominal:g}: stated by the method's authors, not proved for this run"
-    )
-
-
-def print_facts(facts: Mapping[str, str]) -> None:
-    """Print names and what they are, aligned."""
-    width = max(map(len, facts))
-    for name, fact in facts.items():
-        print(f"  {name:<{width}}  {fact}")
-
-
-def print_table(title: str, table: Any) -> None:
-    """Print a table of rich under a title, at a fixed width where there is no terminal."""
-    print(f"\n{title}")
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_WITHOUT_TERMINAL
-    console.print(table)

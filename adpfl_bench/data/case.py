@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-POOLED_CLIENT = "all clients"
-"""The one client that trains where the training records of all are pooled."""
-
 
 @dataclass(frozen=True)
 class Case:

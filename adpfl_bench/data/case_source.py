@@ -48,7 +48,7 @@ class CaseSource(ABC):
     def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, torch.Tensor]]:
         """Prepare cases (read them, or their cache) and return the dataset of their training records.
 
-        The dataset maps a :class:`~adpfl_bench.data.round_loader.RecordKey`, whose record is the position in
+        The dataset maps a :class:`~adpfl_bench.data.rounds.round_loader.RecordKey`, whose record is the position in
         ``cases``, to ``image`` and ``label``.
 
         Raises:

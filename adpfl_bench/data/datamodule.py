@@ -10,22 +10,22 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule
 
-from adpfl_bench.data.canaries import Canaries, CanaryLoader
 from adpfl_bench.data.case import Client
-from adpfl_bench.data.case_properties import LESION_SIZE, with_lesion_sizes
 from adpfl_bench.data.case_source import CaseSource
-from adpfl_bench.data.evaluation_loader import EvaluationLoader, ModelScope
-from adpfl_bench.data.evaluation_set import EvaluationSet
+from adpfl_bench.data.evaluation.evaluation_loader import EvaluationLoader, ModelScope
+from adpfl_bench.data.evaluation.evaluation_set import EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
-from adpfl_bench.data.partition import Partition
-from adpfl_bench.data.phantoms.site_shift import check_shift
-from adpfl_bench.data.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
-from adpfl_bench.data.round_loader import PersistentWorkers, RoundLoader, plan_round
-from adpfl_bench.data.split import Split, make_clients
-from adpfl_bench.data.training_set import TrainingSet
+from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.data.partitioning.case_properties import LESION_SIZE, with_lesion_sizes
+from adpfl_bench.data.partitioning.partition import Partition
+from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
+from adpfl_bench.data.partitioning.split import Split, make_clients
+from adpfl_bench.data.rounds.canaries import Canaries, CanaryLoader
+from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader, plan_round
+from adpfl_bench.data.rounds.training_set import TrainingSet
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.label_scheme import LabelScheme
+from adpfl_bench.phantoms.site_shift import check_shift
 
 _log = logging.getLogger(__name__)
 
@@ -200,7 +200,8 @@ class FederatedDataModule(LightningDataModule, CaseSource):
 
         Args:
             pooled: Whether all training records become those of one client,
-                :data:`~adpfl_bench.data.case.POOLED_CLIENT`. Validation and test cases stay with their clients.
+                :data:`~adpfl_bench.federation.round_schedule.POOLED_CLIENT`. Validation and test cases stay with
+                their clients.
             held_out_clients: Clients that neither train nor validate; their test cases are scored like everybody's.
 
         Raises:
@@ -209,7 +210,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         self._training.use_federation(pooled, held_out_clients)
 
     def use_models(self, validation: ModelScope, test: ModelScope) -> None:
-        """Take over which models score the cases; see :func:`~adpfl_bench.data.evaluation_set.pair_models`."""
+        """Take over which models score the cases; see ``pair_models``."""
         self._evaluation.scopes = {"validation": validation, "test": test}
 
     def train_dataloader(self) -> RoundLoader:

@@ -10,9 +10,7 @@ from typing import Literal
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.errors import DataError
-
-#: File by which a synthetic cohort says that it is one.
-PHANTOM_MARKER = "PHANTOM.json"
+from adpfl_bench.phantoms.marker import MARKER_FILE
 
 
 def dataset_fingerprint(root: Path, cases: Sequence[Case]) -> str:
@@ -54,4 +52,4 @@ def dataset_fingerprint(root: Path, cases: Sequence[Case]) -> str:
 
 def dataset_kind(root: Path) -> Literal["real", "phantom"]:
     """Say whether a dataset is real or synthetic: it is a phantom if ``PHANTOM.json`` lies in its folder."""
-    return "phantom" if (Path(root) / PHANTOM_MARKER).is_file() else "real"
+    return "phantom" if (Path(root) / MARKER_FILE).is_file() else "real"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adpfl_bench.data.scanning import count
 from adpfl_bench.errors import DataError
+from adpfl_bench.text import count
 
 _SHOWN = 5
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from adpfl_bench.errors import DataError
+from adpfl_bench.text import a_few, count
 
 #: Names that give a dataset away when they stand in its root folder, as shell patterns relative to the root.
 TELL_TALES: Mapping[str, tuple[str, ...]] = {
@@ -147,17 +148,6 @@ def check_pairs(
             f"{layout.dataset} in {root} has {'; and '.join(problems)}. "
             f"Unpack all archives again (from {layout.source}), or remove the files without a partner."
         )
-
-
-def count(items: Sequence[object], noun: str) -> str:
-    """Count items in words, e.g. ``"1 image"`` or ``"5,012 images"``."""
-    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
-
-
-def a_few(names: Sequence[str], shown: int = 3) -> str:
-    """Name the first few, e.g. ``"a, b, c"`` or ``"a, b, c and 5,012 more"``."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def list_folders(folder: Path, pattern: str) -> list[Path]:

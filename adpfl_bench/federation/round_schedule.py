@@ -16,6 +16,9 @@ stays with it."""
 
 Availability = Literal["uniform", "cyclic"]
 
+POOLED_CLIENT = "all clients"
+"""The one client that trains where the training examples of all are pooled."""
+
 
 class Visit(NamedTuple):
     """One turn of one client in a round.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 

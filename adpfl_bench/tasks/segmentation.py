@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.errors import CheckpointError, ConfigError
-from adpfl_bench.label_scheme import LabelScheme
 from adpfl_bench.metrics.functional.region import score_region
-from adpfl_bench.results.case_row import GLOBAL_MODEL, CaseRow
-from adpfl_bench.results.round_metrics import ALL_CLIENTS, RoundMetric
+from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
+from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 from adpfl_bench.tasks.schedules import CosineOverRounds

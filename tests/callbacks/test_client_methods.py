@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import default_collate
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.data.round_loader import plan_round
+from adpfl_bench.data.rounds.round_loader import plan_round
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_methods import Ditto, FedProx, LocalTraining, Scaffold
 

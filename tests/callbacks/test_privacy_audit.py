@@ -12,8 +12,8 @@ from torch import nn
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
-from adpfl_bench.data.canaries import Canaries
-from adpfl_bench.data.round_loader import RecordKey
+from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.data.rounds.round_loader import RecordKey
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.federation.round_schedule import RoundSchedule

@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from adpfl_bench.cli import main
-from adpfl_bench.cli.config_files import packaged_root, resolve_config_arguments
-from adpfl_bench.cli.method_files import DEFAULT_METHOD, method_kind
-from adpfl_bench.cli.privacy_plan import PlannedRun
-from adpfl_bench.cli.training import run
+from adpfl_bench.config.config_files import packaged_root, resolve_config_arguments
+from adpfl_bench.config.method_files import DEFAULT_METHOD, method_kind
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.running.planned_run import PlannedRun
+from adpfl_bench.running.training import run
 from tests.cli.conftest import Run, resolved
 
 CONTENT = {path.stem: yaml.safe_load(path.read_text()) for path in (packaged_root() / "callbacks").glob("*.yaml")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adpfl_bench.cli.config_files import find_config, packaged_configs
+from adpfl_bench.config.config_files import find_config, packaged_configs
 from tests.cli.conftest import Run
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from adpfl_bench.cli import main
-from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.phantoms import write_phantom
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from adpfl_bench.cli import main
-from adpfl_bench.data.dermoscopy import ISICDataModule
+from adpfl_bench.datasets.dermoscopy import ISICDataModule
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.forecast import ClientRound
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
-from adpfl_bench.results.privacy_plots import draw_epsilon
-from adpfl_bench.results.spent import read_spent
+from adpfl_bench.records.spent import read_spent
+from adpfl_bench.report.privacy_plots import draw_epsilon
 from tests.cli.test_light_commands import HEAVY
 
 TINY = ("--config", "tasks/isic.yaml", "--config", "configs/smoke.yaml")

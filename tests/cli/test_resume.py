@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
-from adpfl_bench.results.run_directory import RunDirectory
+from adpfl_bench.records.run_directory import RunDirectory
 from tests.cli.conftest import finish, start
 
 ROUNDS = 6

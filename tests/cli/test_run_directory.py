@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adpfl_bench.results.run_directory import RunDirectory
+from adpfl_bench.records.run_directory import RunDirectory
 from tests.cli.conftest import Run
 
 RUN = Path("runs/isic/fedavg/seed0")

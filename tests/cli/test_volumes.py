@@ -12,11 +12,11 @@ import torch
 
 from adpfl_bench.cli import main
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.volumes import volume_cache
-from adpfl_bench.data.volumes.brats import RELEASES
-from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.datasets.brats import RELEASES
 from adpfl_bench.metrics.functional import dice
+from adpfl_bench.phantoms import write_phantom
 from tests.cli.conftest import Run, finish, start
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from wandb.wandb_agent import Agent
 
-from adpfl_bench.cli.config_files import find_config
+from adpfl_bench.config.config_files import find_config
 from tests.cli.offline_runs import OfflineRun, without_account
 
 SWEEP = yaml.safe_load(find_config("configs/sweep.yaml").read_text())

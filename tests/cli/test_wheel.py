@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.cli.config_files import packaged_configs
+from adpfl_bench.config.config_files import packaged_configs
 
 TOP = Path(__file__).resolve().parents[2]
 

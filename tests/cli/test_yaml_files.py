@@ -10,7 +10,7 @@ import yaml
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.cli import main
-from adpfl_bench.cli.config_files import find_config, packaged_configs, resolve_config_arguments
+from adpfl_bench.config.config_files import find_config, packaged_configs, resolve_config_arguments
 from adpfl_bench.errors import ConfigError
 from tests.cli.conftest import Run, resolved
 

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
-from adpfl_bench.data.isic import scan_isic
+from adpfl_bench.datasets.isic import scan_isic
 from adpfl_bench.errors import DataError
 
 IMAGE = "ISIC-2017_Training_Data/ISIC_0000002.jpg"

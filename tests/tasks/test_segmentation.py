@@ -9,7 +9,7 @@ from torch.nn.functional import interpolate
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.errors import CheckpointError, ConfigError
-from adpfl_bench.results.case_row import CaseRow
+from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 

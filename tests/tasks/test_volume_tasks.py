@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.data.volumes.sliding_window import SlidingWindow
-from adpfl_bench.label_scheme import SCHEMES
 from adpfl_bench.metrics.functional.region import score_region
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask

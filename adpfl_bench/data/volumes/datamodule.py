@@ -17,21 +17,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from adpfl_bench.data.augmentation import volume_augmentation
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.data.partition import Partition
-from adpfl_bench.data.patients import group_by_patient
-from adpfl_bench.data.phantoms import write_phantom
+from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.data.partitioning.partition import Partition
+from adpfl_bench.data.partitioning.patients import group_by_patient
+from adpfl_bench.data.partitioning.sites import with_sites
 from adpfl_bench.data.problems import refuse
-from adpfl_bench.data.sites import with_sites
+from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.volumes.patches import PatchRecords
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.sliding_window import SlidingWindow
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.label_scheme import LabelScheme
+from adpfl_bench.phantoms import write_phantom
 
 SITE_FILE = "sites.csv"
 """A site file of this name in the dataset's folder is used if no other is given."""

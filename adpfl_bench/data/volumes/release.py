@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.label_scheme import SCHEMES
 
 _ORGANS = ("kidney",)
 

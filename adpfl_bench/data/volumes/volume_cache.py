@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.image_store import default_directory
+from adpfl_bench.data.images.image_store import default_directory
 from adpfl_bench.data.problems import Problem, refuse
 from adpfl_bench.data.volumes.checks import check_case, duplicate_problems
 from adpfl_bench.data.volumes.grid import CaseGrid

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from adpfl_bench.data.volumes.brats import survey_brats
 from adpfl_bench.data.volumes.checks import check_case, duplicate_problems
-from adpfl_bench.data.volumes.kits import survey_kits
-from adpfl_bench.data.volumes.lgg import survey_lgg
-from adpfl_bench.data.volumes.msd_brain import survey_msd_brain
+from adpfl_bench.datasets.brats import survey_brats
+from adpfl_bench.datasets.kits import survey_kits
+from adpfl_bench.datasets.lgg import survey_lgg
+from adpfl_bench.datasets.msd_brain import survey_msd_brain
 
 BRATS = "BraTS2021_00000"
 KITS = "case_00001"

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from adpfl_bench.data.partition import IIDPartition, NaturalPartition
-from adpfl_bench.data.round_loader import RecordKey
-from adpfl_bench.data.volumes.brain_datamodules import BraTSDataModule
-from adpfl_bench.data.volumes.kits_datamodule import KiTSDataModule
+from adpfl_bench.data.label_scheme import SCHEMES
+from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition
+from adpfl_bench.data.rounds.round_loader import RecordKey
+from adpfl_bench.datasets.brain_datamodules import BraTSDataModule
+from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.label_scheme import SCHEMES
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
 
 SHAPE = (20, 18, 12)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.lgg_slices import LGGSlicesDataModule
-from adpfl_bench.data.property_partition import PropertyPartition, ShardPartition
-from adpfl_bench.data.volumes.brain_datamodules import BraTSDataModule, LGGDataModule
-from adpfl_bench.data.volumes.kits import survey_kits
-from adpfl_bench.data.volumes.kits_datamodule import KiTSDataModule
+from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition
+from adpfl_bench.datasets.brain_datamodules import BraTSDataModule, LGGDataModule
+from adpfl_bench.datasets.kits import survey_kits
+from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
+from adpfl_bench.datasets.lgg_slices import LGGSlicesDataModule
 
 
 def sizes(data) -> dict[str, float]:

@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adpfl_bench.data.augmentation import volume_augmentation
-from adpfl_bench.data.round_loader import RecordKey
+from adpfl_bench.data.label_scheme import KITS
+from adpfl_bench.data.rounds.augmentation import volume_augmentation
+from adpfl_bench.data.rounds.round_loader import RecordKey
 from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.data.volumes.patches import PatchRecords, draw_corner, read_patch
 from adpfl_bench.data.volumes.preparation import PreparedCase
 from adpfl_bench.data.volumes.store import StoredCase, open_case, write_case
-from adpfl_bench.label_scheme import KITS
 
 SHAPE = (24, 20, 10)
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from adpfl_bench.data.volumes import brats, kits, lgg
-from adpfl_bench.data.volumes.msd_brain import survey_msd_brain
+from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.volumes.preparation import class_map
-from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.datasets import brats, kits, lgg
+from adpfl_bench.datasets.msd_brain import survey_msd_brain
 
 RELEASES = {**kits.RELEASES, **brats.RELEASES, lgg.NAME: lgg.RELEASE}
 _OLD = {"WT": {1, 2, 4}, "TC": {1, 4}, "ET": {4}}

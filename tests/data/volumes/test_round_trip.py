@@ -8,12 +8,12 @@ import torch
 import yaml
 from torch import nn
 
-from adpfl_bench.data.partition import IIDPartition
-from adpfl_bench.data.phantoms import write_phantom
-from adpfl_bench.data.volumes.brain_datamodules import BraTSDataModule, LGGDataModule, MSDBrainDataModule
-from adpfl_bench.data.volumes.kits_datamodule import KiTSDataModule
-from adpfl_bench.label_scheme import SCHEMES
+from adpfl_bench.data.label_scheme import SCHEMES
+from adpfl_bench.data.partitioning.partition import IIDPartition
+from adpfl_bench.datasets.brain_datamodules import BraTSDataModule, LGGDataModule, MSDBrainDataModule
+from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
 from adpfl_bench.metrics.functional import dice
+from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
 

@@ -1,0 +1,1 @@
+"""YAML files: found, merged, and named."""

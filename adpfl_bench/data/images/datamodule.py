@@ -1,0 +1,123 @@
+"""Pictures: colour images with one mask each, decoded and resized once."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.transforms import Compose
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
+from adpfl_bench.data.partitioning.partition import Partition
+from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, image_augmentation
+from adpfl_bench.data.rounds.round_loader import RecordKey
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.phantoms import write_phantom
+
+
+class ImageDataModule(FederatedDataModule, ABC):
+    """Colour images with one mask each, decoded and resized once.
+
+    Args:
+        root: See :class:`~adpfl_bench.data.datamodule.FederatedDataModule`, as for all further arguments.
+        partition: Who holds which patients.
+        image_size: Height and width that images are resized to for the network, in pixels.
+        augmentation: Whether training records are flipped, turned and changed in brightness and contrast at random.
+        randomization: Strength of domain randomisation, for pre-training on phantoms, in place of these small changes;
+            0 for none, 1 for the full amounts.
+        memory_budget_gib: Resized images (4 bytes per pixel) are kept in memory up to this size, and beyond it in a
+            file that is mapped into memory.
+        cache_directory: Folder for such files; by default a folder of the user's cache.
+        phantom_size: Height and width of phantom images in pixels; of slices, their number before that.
+        **federation: Further arguments of FederatedDataModule.
+    """
+
+    dataset: str
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition,
+        image_size: tuple[int, int] = (128, 128),
+        augmentation: bool = True,
+        randomization: float = 0.0,
+        memory_budget_gib: float = 4.0,
+        cache_directory: Path | None = None,
+        phantom_size: tuple[int, ...] = (192, 256),
+        **federation: Any,
+    ) -> None:
+        super().__init__(root, partition, **federation)
+        self.image_size = image_size
+        self.augmentation = augmentation
+        if not 0 <= randomization < float("inf"):
+            raise ConfigError(f"data.randomization is a strength and must be at least 0, but it is {randomization}.")
+        self.randomization = randomization
+        self.memory_budget_gib = memory_budget_gib
+        self.cache_directory = cache_directory
+        self.phantom_size = phantom_size
+
+    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
+        """Write a phantom cohort in the dataset's own layout."""
+        write_phantom(self.dataset, output, cases, seed, size=self.phantom_size, shift=self.phantom_shift)
+
+    @property
+    def phantom_name(self) -> str:
+        """Dataset, number of cases, image size, seed, and the shift between sites where it is not the usual one."""
+        size = "x".join(map(str, self.phantom_size))
+        return f"{self.dataset}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
+
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, Tensor]]:
+        """Decode and resize every image and mask, or map the cache of an earlier run."""
+        self._cache = ImageCache(
+            cases,
+            self.image_size,
+            memory_budget_bytes=int(self.memory_budget_gib * 2**30),
+            directory=self.cache_directory,
+        )
+        size = self._cache.images.shape[2], self._cache.images.shape[3]
+        if self.randomization > 0:
+            return ImageRecords(self._cache, domain_randomization(size, self.randomization))
+        return ImageRecords(self._cache, image_augmentation(size) if self.augmentation else None)
+
+    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+        """Bring one case; distances are in pixels, since pictures have no spacing."""
+        image, mask = self._cache[self._cache.index(case.case_id)]
+        label = read_native_mask(case) if native else mask
+        return {"image": normalize(torch.tensor(image)), "label": torch.tensor(label), "spacing": None}
+
+    def lesion_size(self, case: Case) -> float:
+        """Share of the picture that is lesion, in [0, 1]."""
+        return float(read_native_mask(case).mean())
+
+
+class ImageRecords(Dataset[dict[str, Tensor]]):
+    """Training records of a cache.
+
+    Args:
+        cache: Resized images and masks.
+        augmentation: Random transform, or ``None``.
+    """
+
+    def __init__(self, cache: ImageCache, augmentation: Compose | None) -> None:
+        self._cache = cache
+        self._augmentation = augmentation
+
+    def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
+        """Bring ``image`` [3, H, W] and ``label`` [1, H, W], both float32."""
+        pixels, mask = self._cache[key.record]
+        image, label = normalize(torch.tensor(pixels)), torch.tensor(mask).float()
+        if self._augmentation is not None:
+            image, label = augment(self._augmentation, image, label, key.seed)
+        return {"image": image, "label": label}
+
+
+def normalize(pixels: Tensor) -> Tensor:
+    """Map uint8 pixels to [-2, 2] by public constants, so that normalisation reveals nothing of the data."""
+    return pixels.float().div_(63.75).sub_(2.0)

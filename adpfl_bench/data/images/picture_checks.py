@@ -1,0 +1,46 @@
+"""Everything that can be wrong with a picture and its mask."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_mask
+from adpfl_bench.data.volumes.checks import CheckedCase
+from adpfl_bench.data.volumes.findings import Findings
+
+
+def check_picture(case: Case) -> CheckedCase:
+    """Read a case's picture and mask and find all that is wrong with them; faults of the data are never raised.
+
+    Found are files that cannot be read, have other channels or other values than they should, and masks of another
+    size than their picture; pictures of one colour; and masks without a lesion.
+
+    Args:
+        case: A case with at most one picture and at most one mask; what it lacks is not read.
+    """
+    found = Findings(case.case_id)
+    image, digest = None, ""
+    for path in case.images:
+        image = found.attempt(path, partial(read_image, path))
+        if image is not None:
+            digest = hashlib.blake2b(repr(image.shape).encode() + image.tobytes(), digest_size=16).hexdigest()
+            if (image == image[:, :1, :1]).all():
+                found.add(path, "the image is constant")
+    if case.label is not None:
+        mask = found.attempt(case.label, partial(read_mask, case.label))
+        if mask is not None:
+            _check_mask(mask, case.label, image, case.images[0] if case.images else None, found)
+    return CheckedCase(tuple(found.problems), digest)
+
+
+def _check_mask(mask: UInt8Array, path: Path, image: UInt8Array | None, picture: Path | None, found: Findings) -> None:
+    if not np.any(mask):
+        found.add(path, "the mask is empty")
+    if image is not None and picture is not None and image.shape[1:] != mask.shape[1:]:
+        (height, width), (rows, columns) = mask.shape[1:], image.shape[1:]
+        found.add(path, f"is {width}x{height} pixels, but {picture.name} is {columns}x{rows}")

@@ -1,0 +1,1 @@
+"""Who holds which patients, and which of them train, validate and test."""

@@ -1,0 +1,1 @@
+"""One file for each dataset, and the catalogue that every command asks."""

@@ -1,0 +1,87 @@
+"""Task01_BrainTumour of the Medical Segmentation Decathlon: 4-D images, described by ``dataset.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.scanning import Layout, check_root, list_files
+from adpfl_bench.data.volumes.reader import NiftiReader
+from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
+from adpfl_bench.datasets.brats import CHANNELS
+from adpfl_bench.errors import DataError
+
+NAME = "MSD Task01"
+
+LAYOUT = Layout(
+    dataset="Medical Segmentation Decathlon",
+    names=("Medical Segmentation Decathlon",),
+    expected="dataset.json, imagesTr/ and labelsTr/ of Task01_BrainTumour",
+    source="http://medicaldecathlon.com",
+)
+
+#: The suite's names of what dataset.json calls sequences and labels, in lower case.
+_CHANNELS: Mapping[str, str] = {"t1w": "t1", "t1gd": "t1ce", "t2w": "t2", "flair": "flair"}
+_CLASSES: Mapping[str, str] = {
+    "edema": "SNFH",
+    "non-enhancing tumor": "NETC",
+    "non-enhancing tumour": "NETC",
+    "enhancing tumor": "ET",
+    "enhancing tumour": "ET",
+}
+
+
+def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
+    """List the training cases of Task01; its test set has no labels.
+
+    Sequences and labels are taken by the names that ``dataset.json`` gives them, not by their order.
+
+    Args:
+        root: Folder with ``dataset.json``, ``imagesTr`` and ``labelsTr``.
+        release: ``MSD Task01``, the only one.
+
+    Raises:
+        DataError: The folder is something else, or ``dataset.json`` is damaged or describes another task.
+    """
+    root = Path(root)
+    check_root(root, LAYOUT)
+    order, labels = _read_description(root / "dataset.json")
+    found = VolumeRelease(NAME, "MRI", CHANNELS, labels, ("brats",), reader=NiftiReader(order))
+    chosen = choose_release(release or NAME, {NAME: found}, "the Medical Segmentation Decathlon's brain tumours")
+    images, masks = (
+        {
+            name.removesuffix(".gz").removesuffix(".nii"): root / folder / name
+            for name in list_files(root / folder)
+            if name.endswith((".nii.gz", ".nii"))
+        }
+        for folder in ("imagesTr", "labelsTr")
+    )
+    problems = [Problem(name, "has no label map in labelsTr", images[name]) for name in sorted(images.keys() - masks)]
+    problems += [Problem(name, "has no image in imagesTr", masks[name]) for name in sorted(masks.keys() - images)]
+    cases = tuple(Case(name, name, (images[name],), masks[name]) for name in sorted(images.keys() & masks))
+    return Survey(chosen, cases, tuple(problems))
+
+
+def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
+    """Where each of the suite's sequences is in the 4-D image, and the class of each label value."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        modality = {int(index): str(name) for index, name in content["modality"].items()}
+        values = {int(value): str(name) for value, name in content["labels"].items()}
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; unpack Task01_BrainTumour again (from {LAYOUT.source}).") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} cannot be read ({error!r}); expected modality and labels by number.") from error
+    places = {_CHANNELS.get(name.lower()): index for index, name in modality.items()}
+    classes = {value: _CLASSES.get(name.lower()) for value, name in values.items() if value != 0}
+    if set(places) != set(CHANNELS) or sorted(map(str, classes.values())) != ["ET", "NETC", "SNFH"]:
+        raise DataError(
+            f"{path} describes the sequences {', '.join(modality.values())} and the labels"
+            f" {', '.join(values.values())}; expected {', '.join(_CHANNELS)} and background, edema, non-enhancing and"
+            " enhancing tumour, of Task01_BrainTumour."
+        )
+    return tuple(places[name] for name in CHANNELS), {value: str(name) for value, name in classes.items()}

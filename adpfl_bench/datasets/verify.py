@@ -1,0 +1,118 @@
+"""The command ``adpfl-bench verify``: reads every file of a dataset and lists all that is wrong."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.volumes.checks import CheckedCase, duplicate_problems
+from adpfl_bench.datasets.surveys import Inventory, take_inventory
+from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
+from adpfl_bench.processors import count_processors
+from adpfl_bench.text import count
+
+_WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
+
+
+def verify(
+    dataset: Literal["kits", "brats", "msd", "lgg", "ham10000", "isic"],
+    *,
+    root: Path,
+    release: str | None = None,
+    workers: int | None = None,
+) -> int:
+    """Read every file of a dataset and list all that is wrong with it.
+
+    Found are missing and damaged files, shapes and positions that disagree, voxels that are no numbers, constant
+    images, unexpected labels, empty label maps, and copies of an image under two patients. The exit status is 1 if
+    there is any problem, and 0 otherwise.
+
+    Args:
+        dataset: What the folder holds.
+        root: Folder of the dataset as its publisher ships it.
+        release: Name of the release, where the folder does not give it away.
+        workers: Processes that read, each a case at a time; by default one for each processor.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers must be 1 or more; found {workers}.")
+    inventory = take_inventory(dataset, root, release)
+    if not inventory.cases and not inventory.problems:
+        raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
+    print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)
+    try:
+        problems = [*inventory.problems, *_check_all(inventory, workers or count_processors())]
+    except KeyboardInterrupt:
+        print("adpfl-bench: interrupted; nothing was changed.", file=sys.stderr)
+        return INTERRUPTED
+    if not problems:
+        print(f"no problems in {count(inventory.cases, 'case')}")
+        return 0
+    _print_table(sorted(problems, key=lambda problem: (problem.case, str(problem.path))))
+    print(f"{count(problems, 'problem')} in {count(sorted({problem.case for problem in problems}), 'case')}")
+    return 1
+
+
+def _check_all(inventory: Inventory, workers: int) -> list[Problem]:
+    """Read all cases, and find copies among them."""
+    problems: list[Problem] = []
+    images: dict[str, tuple[str, str, Path]] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("Reading", total=len(inventory.cases))
+        for case, checked in _in_parallel(inventory.check, inventory.cases, workers):
+            problems += checked.problems
+            if case.images:
+                images[case.case_id] = (case.patient_id, checked.digest, case.images[0])
+            progress.advance(task)
+    return problems + duplicate_problems(images)
+
+
+def _in_parallel(
+    check: Callable[[Case], CheckedCase], cases: Sequence[Case], workers: int
+) -> Iterator[tuple[Case, CheckedCase]]:
+    """Check cases in processes of their own, and yield them as they are done."""
+    if min(workers, len(cases)) <= 1:
+        yield from ((case, check(case)) for case in cases)
+        return
+    pool = ProcessPoolExecutor(
+        min(workers, len(cases)), mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts
+    )
+    try:
+        futures = {pool.submit(check, case): case for case in cases}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise ConfigError(
+            "A process that read cases was ended from outside, probably for want of memory; use fewer --workers."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the one that started the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _print_table(problems: Sequence[Problem]) -> None:
+    table = Table()
+    for name in ("case", "problem", "file"):
+        table.add_column(name, overflow="fold")
+    for problem in problems:
+        table.add_row(Text(problem.case), Text(problem.problem), Text(str(problem.path)))
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDE)).print(table)

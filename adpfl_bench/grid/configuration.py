@@ -1,0 +1,93 @@
+"""What a command line of fit amounts to, found out without training."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from adpfl_bench.config.config_files import find_config, resolve_config_arguments
+from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.records.settings import flatten_config
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A run's configuration, whatever its seed.
+
+    Attributes:
+        task: Name of the task.
+        method: Name of the method.
+        rounds: Rounds of a run, a round of fine-tuning included.
+        settings: Its settings, by dotted name.
+    """
+
+    task: str
+    method: str
+    rounds: int
+    settings: Mapping[str, str]
+
+
+def check_configuration(words: Sequence[str]) -> Configuration:
+    """Parse a command line of fit and make everything that it names, up to where data would be read.
+
+    Args:
+        words: What would follow ``fit``.
+
+    Raises:
+        ConfigError: What fit would refuse.
+    """
+    from adpfl_bench.running.planned_run import PlannedRun  # deferred: importing torch and Lightning takes seconds
+    from adpfl_bench.running.training import run
+
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+    try:
+        # What it says of files is said again by the run itself, in its log.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            planned = run(["fit", *words], PlannedRun)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{type(error).__name__}: {error}") from error
+    config: dict[str, Any] = planned.config_dump
+    rounds = int(planned.trainer.max_epochs or 0)  # never none: it is linked to the federation's rounds
+    return Configuration(config["task"], config["method"], rounds, flatten_config(config))
+
+
+def method_name(words: Sequence[str]) -> str:
+    """What a command line of fit calls its method, without parsing the rest of it."""
+    resolved = resolve_config_arguments(words)
+    name = "method"
+    for file in resolved.base_files:
+        name = _stated(file).get("method", name)
+    for option, value in zip(resolved.words, [*resolved.words[1:], ""], strict=True):
+        if option == "--config":
+            name = _stated(value).get("method", name)
+        elif option.startswith("--method="):
+            name = option.removeprefix("--method=")
+    return str(name)
+
+
+def source_digests(words: Sequence[str]) -> dict[str, str]:
+    """SHA-256 of each configuration file that a command line of fit reads, by the name it is given."""
+    files = [value for option, value in pairwise(words) if option == "--config"]
+    files += resolve_config_arguments(words).base_files
+    return {file: hashlib.sha256(find_config(file).read_bytes()).hexdigest() for file in files}
+
+
+def _stated(value: str) -> dict[str, Any]:
+    # A file, or the text that stands for one; what is neither is left for the parser to complain of.
+    try:
+        text = value if "\n" in value else Path(value).read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError):
+        return {}
+    return content if isinstance(content, dict) else {}

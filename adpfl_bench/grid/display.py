@@ -1,0 +1,156 @@
+"""How far the runs are: a table in a terminal, a line for each change elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from adpfl_bench.grid.estimate import TimeEstimate, duration, total_text
+from adpfl_bench.grid.tracked_run import Status, TrackedRun
+from adpfl_bench.leaderboard.formatting import EMPTY, percent
+
+_ORDER: tuple[Status, ...] = ("running", "taken", "failed", "broken off", "waiting", "finished")
+_STYLES = {"running": "bold", "failed": "red", "broken off": "yellow", "finished": "green", "taken": "cyan"}
+_REFRESH_S = 1.0
+_AROUND_THE_TABLE = 6
+
+
+class LineDisplay:
+    """A line for each change of a run.
+
+    Args:
+        console: Where they are printed.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._runs: Sequence[TrackedRun] = ()
+
+    def changed(self, tracked: TrackedRun, text: str) -> None:
+        """Print what has become of a run, and how many are done."""
+        if tracked.status == "finished":
+            dice = f", validation Dice {percent(tracked.dice)} %" if tracked.dice is not None else ""
+            text = f"{text} in {duration(tracked.seconds)}{dice}"
+        elif tracked.status == "running" and tracked.rounds:
+            text = f"{text} from round {tracked.rounds + 1} of {tracked.run.rounds}"
+        done = sum(other.status in ("finished", "failed") for other in self._runs)
+        progress = f"[{done}/{len(self._runs)}] " if self._runs else ""
+        self.console.print(f"{progress}{tracked.run.name} {text}", markup=False, soft_wrap=True)
+
+    def refresh(self, runs: Sequence[TrackedRun]) -> None:
+        """Remember the runs, to count them."""
+        self._runs = runs
+
+
+class TableDisplay:
+    """A table that is drawn anew every second, with what needs attention on top.
+
+    Args:
+        live: Draws it.
+        slots: How many runs go on at a time.
+    """
+
+    def __init__(self, live: Live, slots: int) -> None:
+        self.live = live
+        self.slots = slots
+        self._drawn = 0.0
+
+    def changed(self, tracked: TrackedRun, text: str) -> None:
+        """Say why a run does not just go on; the rest shows in the table."""
+        if tracked.status in ("failed", "broken off") or (tracked.status == "waiting" and tracked.kills):
+            self.live.console.print(f"{tracked.run.name} {text}", markup=False)
+        self._drawn = 0.0
+
+    def refresh(self, runs: Sequence[TrackedRun]) -> None:
+        """Draw the table, if the last drawing is old."""
+        if time.monotonic() - self._drawn >= _REFRESH_S:
+            self._drawn = time.monotonic()
+            rows = max(self.live.console.height - _AROUND_THE_TABLE, 1)
+            self.live.update(progress_table(runs, self.slots, rows), refresh=True)
+
+
+def progress_table(runs: Sequence[TrackedRun], slots: int, rows: int) -> Group:
+    """The state of all runs, with the total below.
+
+    Args:
+        runs: The runs.
+        slots: How many go on at a time.
+        rows: How many runs there is room for; the others are counted.
+    """
+    estimate = estimate_from(runs)
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("task", "method", "seed", "state", "round", "time left", "val. Dice %"):
+        table.add_column(heading, justify="left" if heading in ("task", "method", "state") else "right")
+    ordered = sorted(runs, key=lambda tracked: _ORDER.index(tracked.status))
+    for tracked in ordered[:rows]:
+        run, left = tracked.run, time_left(tracked, estimate)
+        table.add_row(
+            run.task,
+            run.method,
+            str(run.seed),
+            Text(tracked.status, style=_STYLES.get(tracked.status, "")),
+            f"{tracked.rounds}/{run.rounds}",
+            EMPTY if tracked.status in ("finished", "failed") else duration(left),
+            percent(tracked.dice),
+        )
+    counts = Counter(tracked.status for tracked in runs)
+    hidden = Counter(tracked.status for tracked in ordered[rows:])
+    lines = [f"and {_counted(hidden)} more"] if hidden else []
+    unfinished = [time_left(tracked, estimate) for tracked in runs if tracked.status not in ("finished", "failed")]
+    lines.append(f"{len(runs)} runs: {_counted(counts)}; time left {total_text(unfinished, slots)}")
+    return Group(table, *(Text(line) for line in lines))
+
+
+def estimate_from(runs: Sequence[TrackedRun]) -> TimeEstimate:
+    """What the finished ones among runs teach about time."""
+    estimate = TimeEstimate()
+    for tracked in runs:
+        if tracked.status == "finished" and tracked.seconds > 0:
+            estimate.learn(tracked.run, tracked.seconds)
+    return estimate
+
+
+def time_left(tracked: TrackedRun, estimate: TimeEstimate) -> float | None:
+    """Seconds that a run still takes, or ``None`` where nothing is known."""
+    return estimate.left(tracked.run, tracked.rounds, tracked.seconds)
+
+
+def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
+    """The plan: each run, how far it is, and how long it will take.
+
+    Args:
+        runs: The runs.
+        states: What to say of each.
+    """
+    estimate = estimate_from(runs)
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("task", "method", "seed", "state", "round", "time"):
+        table.add_column(heading, justify="left" if heading in ("task", "method", "state") else "right")
+    for tracked, state in zip(runs, states, strict=True):
+        run = tracked.run
+        left = EMPTY if tracked.status in ("finished", "failed") else duration(time_left(tracked, estimate))
+        table.add_row(run.task, run.method, str(run.seed), state, f"{tracked.rounds}/{run.rounds}", left)
+    return table
+
+
+def _counted(counts: Counter[Status]) -> str:
+    return ", ".join(f"{counts[status]} {status}" for status in _ORDER if counts[status])
+
+
+@contextmanager
+def make_display(console: Console, slots: int) -> Iterator[LineDisplay | TableDisplay]:
+    """What fits the console: a table in a terminal, lines elsewhere."""
+    if not console.is_terminal:
+        yield LineDisplay(console)
+        return
+    # Drawn from the main thread alone, which is the one that signals interrupt.
+    with Live(console=console, auto_refresh=False) as live:
+        yield TableDisplay(live, slots)

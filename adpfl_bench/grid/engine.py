@@ -1,0 +1,156 @@
+"""What starts runs: as processes of this machine here, as jobs of a cluster in submitit_engine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from adpfl_bench.grid.work import Work
+
+_WORKER = (sys.executable, "-m", "adpfl_bench.grid.worker")
+_GPUS = "CUDA_VISIBLE_DEVICES"
+_THREADS = "OMP_NUM_THREADS"
+
+
+class Ended(NamedTuple):
+    """How a process ended, which says little of how its run did.
+
+    Attributes:
+        status: Its exit status; ``None`` if it was killed.
+        how: In words, such as ``killed by SIGKILL``.
+    """
+
+    status: int | None
+    how: str
+
+
+class Job(ABC):
+    """A run that was started."""
+
+    @abstractmethod
+    def poll(self) -> Ended | None:
+        """How it ended, or ``None`` while it goes on."""
+
+    @abstractmethod
+    def interrupt(self) -> None:
+        """Ask it to end soon, as Ctrl-C would."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class Engine(ABC):
+    """Starts runs.
+
+    Attributes:
+        slots: How many at a time.
+    """
+
+    slots: int
+
+    @abstractmethod
+    def start(self, work: Work, slot: int) -> Job:
+        """Start a run.
+
+        Args:
+            work: The run.
+            slot: Which of the ``slots`` it takes, from 0.
+
+        Raises:
+            BenchError: It cannot be started.
+        """
+
+
+class LocalEngine(Engine):
+    """Runs as processes of this machine, each of which ends when this one is killed.
+
+    Args:
+        slots: How many at a time.
+        gpus: GPUs, as ``CUDA_VISIBLE_DEVICES`` calls them, that the slots share in turn; empty on a CPU.
+        worker: The command that makes a run; it is given this process's id and the work.
+        environment: Variables for it; by default this process's.
+    """
+
+    def __init__(
+        self,
+        slots: int,
+        gpus: Sequence[str] = (),
+        worker: Sequence[str] = _WORKER,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.slots = slots
+        self.gpus = tuple(gpus)
+        self.worker = tuple(worker)
+        self.environment = dict(os.environ if environment is None else environment)
+
+    def start(self, work: Work, slot: int) -> Job:
+        """Start a run; what it prints goes to its log.
+
+        It gets a session of its own, so that Ctrl-C in a terminal reaches it through the benchmark alone.
+        """
+        work.files.log.parent.mkdir(parents=True, exist_ok=True)
+        with work.files.log.open("ab") as log:
+            process = subprocess.Popen(
+                [*self.worker, str(os.getpid()), work.to_json()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.variables(slot),
+                start_new_session=True,
+            )
+        return LocalJob(process)
+
+    def variables(self, slot: int) -> dict[str, str]:
+        """The environment of a slot's processes."""
+        environment = {"PYTHONUNBUFFERED": "1", **self.environment}
+        if self.gpus:
+            environment[_GPUS] = self.gpus[slot % len(self.gpus)]
+        elif _THREADS not in environment:
+            environment[_THREADS] = str(max(1, processors() // self.slots))
+        return environment
+
+
+class LocalJob(Job):
+    """A process of this machine."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def poll(self) -> Ended | None:
+        """How it ended."""
+        code = self.process.poll()
+        if code is None:
+            return None
+        if code < 0:
+            return Ended(None, f"killed by {signal.Signals(-code).name}")
+        return Ended(code, f"ended with exit status {code}")
+
+    def interrupt(self) -> None:
+        """Send SIGINT to the process, and not to those it started."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Send SIGKILL to the process and all that it started."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def processors() -> int:
+    """Number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` calls them."""
+    import torch  # deferred: it takes seconds
+
+    count = torch.cuda.device_count()
+    stated = [name.strip() for name in os.environ.get(_GPUS, "").split(",") if name.strip()]
+    return stated[:count] if stated else [str(index) for index in range(count)]

@@ -1,0 +1,126 @@
+"""How far a run of the grid is, from what is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.run_files import Attempt, RunFiles
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.settings import describe_difference, differences, flatten_config
+
+Stage = Literal["new", "resumable", "finished", "failed", "taken", "refused"]
+
+_SHOWN_DIFFERENCES = 3
+_SEED = "federated.seed"
+_SPEED = (  # what changes how fast a run is, and not what comes out
+    "data.init_args.cache_directory",
+    "data.init_args.memory_budget_gib",
+    "data.init_args.num_workers",
+    "data.init_args.evaluation_batch_size",
+    "data.init_args.phantom_directory",
+)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is.
+
+    Attributes:
+        stage: ``new``; ``resumable``, when it was broken off; ``finished`` or ``failed``; ``taken``, while a process is
+            at work on it; ``refused``, when its folder holds something else.
+        rounds: Rounds completed.
+        seconds: Time spent on it so far.
+        reason: Why it failed or is refused, or who is at work on it.
+    """
+
+    stage: Stage
+    rounds: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+
+def inspect_run(run: PlannedRun) -> RunState:
+    """Say how far a run is."""
+    if run.files.taken:
+        return RunState("taken", reason=run.files.holder())
+    try:
+        record, attempts = read_record(run.files), run.files.read_attempts()
+        other = other_settings(record, run.settings)
+    except RecordError as error:
+        return RunState("refused", reason=str(error))
+    rounds, seconds = int(record.get("rounds_completed", 0)), float(record.get("wall_seconds", 0.0))
+    why = failure(record, attempts)
+    if why is not None:
+        changed = f" (its settings have changed since: {other})" if other else ""
+        return RunState("failed", rounds, seconds, why + changed)
+    if other:
+        how = "a finished run" if record["status"] == "finished" else f"a run ({record['status']}, {rounds} rounds)"
+        reason = (
+            f"{run.files.folder} holds {how} with other settings: {other}. Give another --output, state the settings"
+            " of that run, or move its folder away."
+        )
+        return RunState("refused", rounds, seconds, reason)
+    if not record:
+        return RunState("resumable" if attempts else "new")
+    return RunState("finished" if record["status"] == "finished" else "resumable", rounds, seconds)
+
+
+def read_record(files: RunFiles) -> dict[str, Any]:
+    """The run's run.json; empty if there is none yet.
+
+    Raises:
+        RecordError: It cannot be read, or is something else.
+    """
+    directory = RunDirectory(files.folder)
+    if not directory.record_file.exists():
+        return {}
+    record = directory.read_record()
+    if not isinstance(record, dict) or not isinstance(record.get("config"), Mapping) or "status" not in record:
+        raise RecordError(f"{directory.record_file} is no record of a run: give another --output, or move it away.")
+    return record
+
+
+def other_settings(record: Mapping[str, Any], settings: Mapping[str, str]) -> str:
+    """In which settings a record's run is another than the planned one; empty if in none.
+
+    A finished run may have been made with other worker processes, say; one that is to be continued may not, because its
+    checkpoint would be refused.
+
+    Args:
+        record: A run's record, or nothing.
+        settings: The planned settings.
+    """
+    if not record:
+        return ""
+    ignored = {_SEED, *_SPEED} if record["status"] == "finished" else {_SEED}
+    found = differences({"there": flatten_config(record["config"]), "in the grid": settings})
+    described = [describe_difference(key, values) for key, values in found.items() if key not in ignored]
+    more = len(described) - _SHOWN_DIFFERENCES
+    return "; ".join(described[:_SHOWN_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
+
+
+def failure(record: Mapping[str, Any], attempts: list[Attempt]) -> str | None:
+    """Why the last attempt failed, or ``None`` if it did not.
+
+    A run that no benchmark made is judged by its record.
+    """
+    if record.get("status") == "finished":
+        return None
+    if attempts:
+        return (attempts[-1].error or "it failed") if attempts[-1].outcome == "failed" else None
+    return str(record.get("error") or "it failed") if record.get("status") == "failed" else None
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """The last lines of a log, without what progress bars wrote over."""
+    try:
+        text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
+    return [line for line in lines if line][-count:]

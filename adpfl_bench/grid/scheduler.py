@@ -1,0 +1,208 @@
+"""Starts the runs of a grid, as many at a time as there is room for, and judges how each ends."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from adpfl_bench.errors import BenchError
+from adpfl_bench.grid.engine import Engine
+from adpfl_bench.grid.run_state import inspect_run
+from adpfl_bench.grid.tracked_run import Status, TrackedRun
+from adpfl_bench.grid.work import TAKEN, Work
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_RETRIES_AFTER_KILL = 1
+_REMIND_S = 10.0
+
+
+class Display(Protocol):
+    """Shows how far the runs are."""
+
+    def changed(self, tracked: TrackedRun, text: str) -> None:
+        """A run has come to another state."""
+
+    def refresh(self, runs: Sequence[TrackedRun]) -> None:
+        """Some time has passed."""
+
+
+class Scheduler:
+    """Brings runs to their end.
+
+    A run that raises has failed, and the others go on. One that is killed by a signal goes on from its checkpoint,
+    once, since that is nothing its configuration caused. One that another process is at work on is waited for, and
+    taken over if that process leaves it unfinished. The first SIGINT, SIGTERM or SIGHUP interrupts the runs and waits
+    for them, the second one kills them; they can be continued after either.
+
+    Args:
+        runs: The runs, in the order in which they start.
+        engine: Starts them.
+        display: Shows how far they are.
+        retry_failed: Whether runs that have failed before are tried once more.
+        pause: Seconds between looks at them.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[TrackedRun],
+        engine: Engine,
+        display: Display,
+        retry_failed: bool = False,
+        pause: float = 0.2,
+    ) -> None:
+        self.runs = list(runs)
+        self.engine = engine
+        self.display = display
+        self.retry_failed = retry_failed
+        self.pause = pause
+        self._waiting = deque(tracked for tracked in self.runs if tracked.status == "waiting")
+        self._free = list(range(engine.slots))[::-1]
+        self._signals = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was told to stop."""
+        return self._signals > 0
+
+    def run(self) -> None:
+        """Go on until no run is waiting, running or taken, or until interrupted and all runs have ended."""
+        with self._stopping_on_signals():
+            try:
+                heeded, last = 0, 0.0
+                while self._going_on():
+                    if self._signals > heeded or (self._signals and time.monotonic() - last > _REMIND_S):
+                        heeded, last = self._signals, time.monotonic()
+                        self._stop()
+                    self._fill()
+                    self.display.refresh(self.runs)
+                    time.sleep(self.pause)
+                    self._collect()
+                self.display.refresh(self.runs)
+            finally:
+                for tracked in self._with("running"):
+                    assert tracked.job is not None
+                    tracked.job.kill()
+
+    def _with(self, status: Status) -> list[TrackedRun]:
+        return [tracked for tracked in self.runs if tracked.status == status]
+
+    def _going_on(self) -> bool:
+        waits = not self.interrupted and (self._waiting or self._with("taken"))
+        return bool(waits or self._with("running"))
+
+    def _stop(self) -> None:
+        for tracked in self._with("running"):
+            assert tracked.job is not None
+            if self._signals > 1:
+                tracked.job.kill()
+            else:
+                tracked.job.interrupt()
+
+    def _fill(self) -> None:
+        while self._free and self._waiting and not self.interrupted:
+            self._start(self._waiting.popleft())
+
+    def _start(self, tracked: TrackedRun) -> None:
+        state = inspect_run(tracked.run)  # another benchmark may have been here since
+        if state.stage == "taken":
+            self._become(tracked, "taken", state.reason)
+            return
+        may_start = state.stage in ("new", "resumable") or (
+            state.stage == "failed" and (tracked.kills > 0 or (self.retry_failed and not tracked.tried))
+        )
+        if not may_start:
+            self._become(tracked, "finished" if state.stage == "finished" else "failed", state.reason)
+            return
+        slot = self._free.pop()
+        tracked.slot, tracked.tried, tracked.ended = slot, True, None
+        tracked.attempts_before = len(tracked.run.files.read_attempts())
+        try:
+            tracked.job = self.engine.start(Work.of(tracked.run, self.retry_failed), slot)
+        except (BenchError, OSError) as error:
+            self._free.append(slot)
+            self._become(tracked, "failed", f"it could not be started: {error}")
+            return
+        self._become(tracked, "running")
+
+    def _collect(self) -> None:
+        for tracked in self._with("running"):
+            assert tracked.job is not None
+            tracked.look()
+            ended = tracked.job.poll()
+            if ended is not None:
+                tracked.job, tracked.ended = None, ended
+                self._free.append(tracked.slot)
+                self._judge(tracked)
+        for tracked in self._with("taken"):
+            tracked.look()
+            if not tracked.run.files.taken:
+                self._judge(tracked)
+
+    def _judge(self, tracked: TrackedRun) -> None:
+        """Decide what becomes of a run whose process, or whose other process, has ended."""
+        tracked.look()
+        state = inspect_run(tracked.run)
+        if state.stage == "taken":  # by another benchmark, or a loading process of the run has not noticed yet
+            self._become(tracked, "taken", state.reason)
+            return
+        ended, tracked.ended = tracked.ended, None
+        if state.stage == "finished":
+            self._become(tracked, "finished")
+            return
+        attempts = tracked.run.files.read_attempts()[tracked.attempts_before :]
+        outcome = attempts[-1].outcome if attempts else None
+        if ended is None or ended.status == TAKEN:
+            # What another process has left unfinished is taken over, unless it failed.
+            if state.stage in ("failed", "refused"):
+                self._become(tracked, "failed", state.reason)
+            else:
+                self._wait(tracked, "is free again")
+        elif outcome in ("failed", "refused"):
+            self._become(tracked, "failed", attempts[-1].error or state.reason)
+        elif ended.status is None or outcome == "interrupted":
+            self._broken_off(tracked, "interrupted" if outcome == "interrupted" else ended.how)
+        elif self.interrupted:
+            self._broken_off(tracked, "interrupted")
+        else:
+            self._become(tracked, "failed", state.reason or f"{ended.how} without saying why")
+
+    def _broken_off(self, tracked: TrackedRun, how: str) -> None:
+        tracked.kills += 1
+        where = f"{how} after round {tracked.rounds}" if tracked.rounds else f"{how} in its first round"
+        if self.interrupted:
+            self._become(tracked, "broken off", where)
+        elif tracked.kills <= _RETRIES_AFTER_KILL:
+            self._wait(tracked, f"{where}, goes on from its checkpoint")
+        else:
+            self._become(tracked, "broken off", f"{where}, for the {_ordinal(tracked.kills)} time; it can be continued")
+
+    def _wait(self, tracked: TrackedRun, text: str) -> None:
+        tracked.status, tracked.reason = "waiting", ""
+        self._waiting.appendleft(tracked)
+        self.display.changed(tracked, text)
+
+    def _become(self, tracked: TrackedRun, status: Status, reason: str = "") -> None:
+        tracked.status, tracked.reason = status, reason
+        self.display.changed(tracked, f"{status}: {reason}" if reason else status)
+
+    @contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        def heed(number: int, frame: Any) -> None:
+            self._signals += 1
+
+        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # under nohup the benchmark outlives the terminal
+        heeded = [number for number in _STOPPING if not (ignored and number == signal.SIGHUP)]
+        before = {number: signal.signal(number, heed) for number in heeded}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")

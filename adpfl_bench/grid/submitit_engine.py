@@ -1,0 +1,154 @@
+"""Runs as jobs of a Slurm cluster, through submitit."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.grid.engine import Ended, Engine, Job
+from adpfl_bench.grid.work import FAILED, Work, perform
+
+_TIMEOUT_MIN = 24 * 60  # submitit's own 5 minutes would end every run
+_TIMEOUTS = 100  # how often a job may be out of time and go on; each time it has come further
+
+
+class WorkJob:
+    """What a job does: the same as a process of the local engine.
+
+    Args:
+        work: The run.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+
+    def __call__(self) -> int:
+        """Make the run; returns its exit status."""
+        with _printing_to(self.work.files.log):
+            return self.make()
+
+    def make(self) -> int:
+        """Make the run, printing to wherever the process prints."""
+        return perform(self.work, stops=_stops())
+
+    def checkpoint(self) -> Any:
+        """What a job that is preempted, or out of time, does when it is started again: it continues the run."""
+        from submitit.helpers import DelayedSubmission  # deferred: an optional dependency
+
+        return DelayedSubmission(self)
+
+
+class SubmititEngine(Engine):
+    """Runs as jobs of submitit's executors.
+
+    Args:
+        executor: An executor of submitit.
+        slots: How many jobs are submitted at a time.
+    """
+
+    def __init__(self, executor: Any, slots: int) -> None:
+        self.executor = executor
+        self.slots = slots
+
+    def start(self, work: Work, slot: int) -> Job:
+        """Submit a run."""
+        work.files.log.parent.mkdir(parents=True, exist_ok=True)
+        self.executor.update_parameters(name="adpfl-" + work.name.replace("/", "-"))
+        try:
+            return SubmittedJob(self.executor.submit(WorkJob(work)))
+        except (RuntimeError, subprocess.CalledProcessError) as error:  # what submitit raises for sbatch's complaints
+            raise BenchError(f"the job could not be submitted: {error}") from error
+
+
+class SubmittedJob(Job):
+    """A job of submitit."""
+
+    def __init__(self, job: Any) -> None:
+        self.job = job
+
+    def poll(self) -> Ended | None:
+        """How it ended; one without a result was killed, by its time limit perhaps."""
+        if not self.job.done():
+            return None
+        from submitit.core.utils import FailedJobError  # deferred: an optional dependency
+
+        error = self.job.exception()
+        if error is None:
+            status = int(self.job.result())
+            return Ended(status, f"ended with exit status {status}")
+        if isinstance(error, FailedJobError):
+            return Ended(FAILED, f"broke down in job {self.job.job_id} ({_raised(error)})")
+        return Ended(None, f"ended by the cluster (job {self.job.job_id}, {self.job.state})")
+
+    def interrupt(self) -> None:
+        """Cancel it."""
+        self.job.cancel(check=False)
+
+    kill = interrupt
+
+
+def _stops() -> tuple[type[Exception], ...]:
+    """What submitit raises in a job that is out of time for the last time."""
+    from submitit.core.utils import UncompletedJobError  # deferred: an optional dependency
+
+    return (UncompletedJobError,)
+
+
+def make_submitit_engine(cluster: str, folder: Path, parameters: Mapping[str, Any], slots: int) -> SubmititEngine:
+    """Make the engine of a cluster.
+
+    Args:
+        cluster: ``slurm``, or ``local`` for processes of this machine under submitit.
+        folder: Where submitit keeps its files.
+        parameters: What jobs ask for, as submitit's AutoExecutor calls it.
+        slots: How many jobs are submitted at a time.
+
+    Raises:
+        ConfigError: submitit is missing, there is no such cluster, or it has no such parameter.
+    """
+    try:
+        from submitit import AutoExecutor  # deferred: an optional dependency
+    except ImportError:
+        raise ConfigError(
+            "Jobs are submitted with submitit, which is not installed: pip install 'adpfl-bench[cluster]', or use"
+            " --engine local."
+        ) from None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        executor = AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_max_num_timeout": _TIMEOUTS})
+        executor.update_parameters(**{"timeout_min": _TIMEOUT_MIN, **parameters})
+    except (RuntimeError, NameError, ValueError, AssertionError, TypeError) as error:
+        raise ConfigError(f"Jobs cannot be submitted to {cluster}: {error}") from error
+    return SubmititEngine(executor, slots)
+
+
+def _raised(error: Exception) -> str:
+    """The line of a job's traceback that says what was raised."""
+    lines = [line for line in str(error).splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return lines[-1] if lines else type(error).__name__
+
+
+@contextmanager
+def _printing_to(log: Path) -> Iterator[None]:
+    """Let this process, and what it starts, print to the end of a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with log.open("ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in zip((1, 2), kept, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)

@@ -1,0 +1,192 @@
+"""One attempt at one run: what a process, or a job of a cluster, does."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.errors import INTERRUPTED, BenchError
+from adpfl_bench.grid.configuration import source_digests
+from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
+from adpfl_bench.grid.run_state import failure, other_settings, read_record
+
+FINISHED, FAILED, TAKEN = 0, 1, 75
+"""Exit statuses; 75 is what sendmail's conventions call a temporary failure."""
+
+_LOCK_WAIT_S = 5.0  # others take the lock for a moment to see whether it is free
+
+Fit = Callable[[list[str]], Any]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an attempt needs to know; plain values that can be sent to another process.
+
+    Attributes:
+        name: The run's name.
+        output: The benchmark's folder.
+        words: What follows ``fit``, apart from the checkpoint.
+        settings: The run's settings, by dotted name, as it was planned.
+        sources: SHA-256 of the files that it was planned from.
+        retry_failed: Whether to try again what has failed.
+    """
+
+    name: str
+    output: str
+    words: tuple[str, ...]
+    settings: Mapping[str, str]
+    sources: Mapping[str, str]
+    retry_failed: bool = False
+
+    @classmethod
+    def of(cls, run: PlannedRun, retry_failed: bool) -> Work:
+        """The work that a planned run is."""
+        return cls(run.name, str(run.output), run.words, run.settings, run.sources, retry_failed)
+
+    @property
+    def files(self) -> RunFiles:
+        """Where the run's files are."""
+        return RunFiles(Path(self.output), self.name)
+
+    def to_json(self) -> str:
+        """As text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Work:
+        """From :meth:`to_json`."""
+        stated = json.loads(text)
+        return cls(**{**stated, "words": tuple(stated["words"])})
+
+
+def perform(work: Work, fit: Fit | None = None, stops: tuple[type[Exception], ...] = ()) -> int:
+    """Make a run, or continue it from its last checkpoint; what is finished already is left alone.
+
+    The run's lock is held meanwhile, so that no two processes make the same run, and how the attempt ended is written
+    down before it is released. A process that is killed writes nothing, and by that one sees what happened.
+
+    Args:
+        work: The run.
+        fit: Trains; called with a command line that starts with ``fit``.
+        stops: Exceptions that break the attempt off from outside, and so are no failure of the run.
+
+    Returns:
+        The exit status: ``FINISHED``, ``FAILED``, or ``TAKEN`` if another process is at work on the run.
+
+    Raises:
+        SystemExit: The attempt was interrupted, or a job of a cluster goes back to the queue. ``stops`` are raised too.
+    """
+    with _heeding_interrupts() as interrupted:
+        try:
+            with work.files.locked(_LOCK_WAIT_S):
+                return _attempt(work, fit or _fit, interrupted, stops)
+        except RunIsTaken as error:
+            print(f"adpfl-bench: {error}", file=sys.stderr)
+            return TAKEN
+
+
+def _attempt(work: Work, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int:
+    record, attempts = read_record(work.files), work.files.read_attempts()
+    failed = failure(record, attempts) is not None
+    if failed and not work.retry_failed:
+        return FAILED  # by another benchmark, since this one was planned
+    other = other_settings(record, work.settings)
+    if record.get("status") == "finished" and not other:
+        return FINISHED
+    attempt = Attempt.now()
+    words = ["fit", *work.words, "--ckpt_path", "last"]
+    print(f"--- attempt {len(attempts) + 1}, {attempt.started}: adpfl-bench {shlex.join(words)}", flush=True)
+    obstacle = _changed_source(work) or (f"its folder now holds another run: {other}" if other and not failed else None)
+    if obstacle is not None:
+        text = f"The run was not started, since {obstacle}; start the benchmark again, which then plans with that."
+        return _end(work, attempt.end("refused", text))
+    if other and (place := work.files.set_aside()) is not None:
+        print(f"The failed run with other settings is kept in {place}.", flush=True)
+    work.files.write_attempt(attempt)
+    from_outside: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, *stops)
+    try:
+        fit(words)
+        _check_finished(work)
+    except from_outside:
+        work.files.write_attempt(attempt.end("interrupted"))
+        raise
+    except Exception as error:
+        if interrupted():  # an interrupt while a library was imported may come out as anything
+            work.files.write_attempt(attempt.end("interrupted"))
+            raise KeyboardInterrupt from error
+        if not isinstance(error, BenchError):
+            traceback.print_exc()
+        text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        return _end(work, attempt.end("failed", text))
+    work.files.write_attempt(attempt.end("finished"))
+    return FINISHED
+
+
+def _changed_source(work: Work) -> str | None:
+    try:
+        now = source_digests(work.words)
+    except BenchError as error:
+        return str(error).rstrip(".")
+    changed = [file for file, digest in now.items() if work.sources.get(file) != digest]
+    return f"{changed[0]} has changed" if changed else None
+
+
+def _check_finished(work: Work) -> None:
+    record = read_record(work.files)
+    if record.get("status") != "finished":
+        raise BenchError(f"The run came to its end as {record.get('status')}, and not as finished.")
+    if other := other_settings(record, work.settings):
+        raise BenchError(f"The run was made with other settings than planned: {other}.")
+
+
+def _end(work: Work, attempt: Attempt) -> int:
+    print(f"adpfl-bench: {attempt.error}", file=sys.stderr, flush=True)
+    work.files.write_attempt(attempt)
+    return FAILED
+
+
+def _fit(words: Sequence[str]) -> None:
+    from adpfl_bench.running.training import run  # deferred: importing torch and Lightning takes seconds
+
+    run(list(words))
+
+
+@contextmanager
+def _heeding_interrupts() -> Iterator[Callable[[], bool]]:
+    """Let SIGINT interrupt, also where a shell has it ignored, and remember that it came."""
+    came = False
+
+    def interrupt(signal_number: int, frame: Any) -> None:
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: came
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield lambda: came
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def exit_status(work: Work, fit: Fit | None = None) -> int:
+    """As :func:`perform`, with an exit status in place of an interrupt or of an error in keeping the records."""
+    try:
+        return perform(work, fit)
+    except (KeyboardInterrupt, SystemExit):
+        return INTERRUPTED
+    except BenchError as error:
+        print(f"adpfl-bench: {error}", file=sys.stderr)
+        return FAILED

@@ -1,0 +1,273 @@
+"""Which runs may stand in one table, and which are left out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.leaderboard.audits import Audit, audit_record, privacy_differences, read_audit
+from adpfl_bench.leaderboard.scored_run import ScoredRun, read_scored_run
+from adpfl_bench.records.settings import settings_digest
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that is in no table, and why."""
+
+    folder: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class ListedAudit:
+    """An audit that was among the runs: what it found, and in which rows its epsilon stands."""
+
+    folder: Path
+    text: str
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with its settings: the runs of one table row, which differ in nothing but their seeds.
+
+    Attributes:
+        method: Name of the method.
+        digest: Tells apart settings of the same method.
+        label: What tables call it: the method, with the digest if the group has the method more than once.
+        runs: One run per seed, by seed.
+        audits: Audits of this method with the privacy settings of these runs.
+    """
+
+    method: str
+    digest: str
+    label: str
+    runs: tuple[ScoredRun, ...]
+    audits: tuple[Audit, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the runs."""
+        return tuple(run.seed for run in self.runs)
+
+
+@dataclass(frozen=True)
+class GroupLine:
+    """A line of a CSV file that is about one comparable group; it begins with what names the group.
+
+    Attributes:
+        task: Name of the task.
+        kind: ``phantom`` or ``real``.
+        fingerprint: SHA-256 of the dataset's files.
+        test_set: The group's digest.
+    """
+
+    task: str
+    kind: str
+    fingerprint: str
+    test_set: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs whose scores may be compared: of the same task, on the same files, on the same regions of the same cases.
+
+    Attributes:
+        task: Name of the task.
+        kind: ``phantom`` or ``real``.
+        fingerprint: SHA-256 of the dataset's files.
+        test_set: The (case, region) pairs that every run scored.
+        variants: The methods.
+        misfits: Of each audit of one of these methods whose privacy settings are no run's, why it stands in no row.
+    """
+
+    task: str
+    kind: str
+    fingerprint: str
+    test_set: frozenset[tuple[str, str]]
+    variants: tuple[Variant, ...]
+    misfits: tuple[str, ...] = ()
+
+    @property
+    def regions(self) -> list[str]:
+        """Names of the regions, in the order in which the task states them."""
+        stated = self.variants[0].runs[0].regions
+        present = {region for _, region in self.test_set}
+        return [*(region for region in stated if region in present), *sorted(present - set(stated))]
+
+    @property
+    def cases(self) -> int:
+        """Number of test cases."""
+        return len({case for case, _ in self.test_set})
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that name the group."""
+        identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set)]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """What a :class:`GroupLine` begins with."""
+        return self.task, self.kind, self.fingerprint, self.digest
+
+    @property
+    def slug(self) -> str:
+        """A file name for the group."""
+        task = re.sub(r"[^A-Za-z0-9_-]+", "-", self.task).strip("-") or "task"
+        return f"{task}-{self.kind}-{self.digest}"
+
+    @property
+    def heading(self) -> str:
+        """What is compared, in one line."""
+        return (
+            f"{self.task}, {self.kind} data: {self.cases} test case{'s' if self.cases != 1 else ''}"
+            f" (data {self.fingerprint[:8]}, test set {self.digest})"
+        )
+
+
+class Comparison(NamedTuple):
+    """What was made of the given runs.
+
+    Attributes:
+        groups: Groups by task (real before phantom).
+        left_out: The runs that are in none of them.
+        audits: The audits among the runs.
+    """
+
+    groups: list[Group]
+    left_out: list[LeftOut]
+    audits: list[ListedAudit]
+
+
+def find_runs(paths: Iterable[Path]) -> list[Path]:
+    """Find the folders that hold a run.json, each once.
+
+    Args:
+        paths: Run folders, run.json files, or folders to search.
+
+    Raises:
+        RecordError: A path does not exist, or no run is found.
+    """
+    asked = [Path(path) for path in paths]
+    found: dict[Path, Path] = {}
+    for path in asked:
+        if not path.exists():
+            raise RecordError(f"{path} does not exist; give run folders, or folders that hold some.")
+        folder = path.parent if path.name == "run.json" else path
+        for record in sorted(folder.rglob("run.json")):
+            found.setdefault(record.parent.resolve(), record.parent)
+    if not found:
+        where = ", ".join(str(path) for path in asked) or "no folder"
+        raise RecordError(
+            f"There is no run.json in or below {where}. Make runs with adpfl-bench fit; by default they are put below"
+            " runs/."
+        )
+    return sorted(found.values())
+
+
+def compare_runs(folders: Iterable[Path]) -> Comparison:
+    """Sort runs into groups that may be compared.
+
+    Phantom and real data, other files, other test cases and other regions make other groups. Within a group, the runs
+    of a method are averaged over seeds only where all their settings agree; else the method has several rows. An audit
+    is no such run: it joins the methods of its task and name that have its privacy settings.
+
+    Args:
+        folders: Run folders.
+
+    Returns:
+        Groups, the runs that are in none of them with the reason, and the audits.
+    """
+    left_out: list[LeftOut] = []
+    audits: list[Audit] = []
+    listed: list[ListedAudit] = []
+    members: dict[tuple[str, str, str, frozenset[tuple[str, str]]], list[ScoredRun]] = {}
+    for folder in folders:
+        audited = audit_record(folder)
+        try:
+            if audited is not None:
+                audits.append(read_audit(folder, audited))
+                continue
+            run = read_scored_run(folder)
+        except RecordError as error:
+            if audited is None:
+                left_out.append(LeftOut(folder, str(error)))
+            else:
+                listed.append(ListedAudit(folder, f"audit, {error}"))
+        else:
+            members.setdefault((run.task, run.kind, run.fingerprint, run.test_set), []).append(run)
+    groups = []
+    for identity, runs in members.items():
+        kept, repeated = _one_per_seed(runs)
+        left_out += repeated
+        groups.append(Group(*identity, variants=_variants(kept)))
+    order = {"real": 0, "phantom": 1}
+    groups.sort(key=lambda group: (group.task, order.get(group.kind, 2), -group.cases, group.digest))
+    groups = [_with_audits(group, audits) for group in groups]
+    listed += [ListedAudit(audit.folder, _placed(audit, groups)) for audit in audits]
+    return Comparison(
+        groups, sorted(left_out, key=lambda entry: entry.folder), sorted(listed, key=lambda entry: entry.folder)
+    )
+
+
+def _with_audits(group: Group, audits: Sequence[Audit]) -> Group:
+    """Give each method the audits that tell of it, and say why one of its audits tells of none."""
+    fitting: dict[str, list[Audit]] = {variant.label: [] for variant in group.variants}
+    misfits = []
+    for audit in audits:
+        same = [v for v in group.variants if (group.task, v.method) == (audit.task, audit.method)]
+        found = {variant.label: privacy_differences(variant.runs[0].record, audit) for variant in same}
+        for label in found:
+            if not found[label]:
+                fitting[label].append(audit)
+        if all(found.values()):
+            misfits += [
+                f"An audit ({audit.who}: {audit.bound}) is not of {label}, whose privacy is another:"
+                f" {'; '.join(reasons)}."
+                for label, reasons in found.items()
+            ]
+    variants = tuple(replace(variant, audits=tuple(fitting[variant.label])) for variant in group.variants)
+    return replace(group, variants=variants, misfits=tuple(misfits))
+
+
+def _placed(audit: Audit, groups: Sequence[Group]) -> str:
+    same = [v for group in groups if group.task == audit.task for v in group.variants if v.method == audit.method]
+    rows = list(dict.fromkeys(variant.label for variant in same if audit in variant.audits))
+    if rows:
+        place = f"in the row of {', '.join(rows)}"
+    elif same:
+        place = "in no row: the runs of this method have other privacy settings"
+    else:
+        place = "in no row: no finished run of this method on this task is here"
+    return f"audit of {audit.method} on {audit.task} ({audit.who}): {audit.findings}; {place}"
+
+
+def _one_per_seed(runs: Sequence[ScoredRun]) -> tuple[list[ScoredRun], list[LeftOut]]:
+    latest: dict[tuple[str, str, int], ScoredRun] = {}
+    repeated = []
+    for run in sorted(runs, key=lambda run: (str(run.record["started"]), str(run.directory.path)), reverse=True):
+        key = (run.method, settings_digest(run.settings), run.seed)
+        kept = latest.setdefault(key, run)
+        if kept is not run:
+            reason = f"seed {run.seed} of {run.method} twice: {kept.directory.path} was started later and is used"
+            repeated.append(LeftOut(run.directory.path, reason))
+    return list(latest.values()), repeated
+
+
+def _variants(runs: Sequence[ScoredRun]) -> tuple[Variant, ...]:
+    members: dict[tuple[str, str], list[ScoredRun]] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        members.setdefault((run.method, settings_digest(run.settings)), []).append(run)
+    methods = [method for method, _ in members]
+    return tuple(
+        Variant(method, digest, f"{method} ({digest})" if methods.count(method) > 1 else method, tuple(members[key]))
+        for key in sorted(members)
+        for method, digest in [key]
+    )

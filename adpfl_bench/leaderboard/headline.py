@@ -1,0 +1,95 @@
+"""Which models' scores a run is judged by: the global model's, or those of the clients' own models."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Literal, cast
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
+
+Headline = Literal["global", "own", "everyone"]
+"""``global``: each case by the global model. ``own``: each case by its own client's model, and the cases of clients
+that were held out of training by every training client's. ``everyone``: each case by every training client's model."""
+
+SCORED_MODEL: Mapping[Headline, str] = {
+    "global": "global model",
+    "own": "each client's own model",
+    "everyone": "mean of the clients' own models on everyone's cases",
+}
+"""What tables say was scored."""
+
+
+def headline_of(federated: Mapping[str, Any]) -> Headline:
+    """Read which scores a run is judged by; the global model's where its record does not say.
+
+    Args:
+        federated: The federated block of the run's record.
+
+    Raises:
+        RecordError: It names none of the three.
+    """
+    headline = federated.get("headline", "global")
+    if headline not in SCORED_MODEL:
+        raise RecordError(
+            f"its run.json has {headline!r} as federated.headline, which must be one of {', '.join(SCORED_MODEL)}"
+        )
+    return cast(Headline, headline)
+
+
+def held_out_of(federated: Mapping[str, Any]) -> tuple[str, ...]:
+    """Read which clients took no part in training, in the order of the record; none where it does not say."""
+    return tuple(str(name) for name in federated.get("held_out_clients") or ())
+
+
+def headline_rows(rows: Iterable[CaseRow], headline: Headline, held_out: Collection[str] = ()) -> list[CaseRow]:
+    """Choose the rows that a run is judged by.
+
+    Args:
+        rows: Rows of any models.
+        headline: Whose scores count.
+        held_out: Clients that took no part in training.
+    """
+    if headline == "global":
+        return [row for row in rows if row.model == GLOBAL_MODEL]
+    own = [row for row in rows if row.model != GLOBAL_MODEL]
+    return own if headline == "everyone" else [row for row in own if row.client in held_out or row.model == row.client]
+
+
+def check_models(rows: Sequence[CaseRow], headline: Headline, held_out: Collection[str] = ()) -> None:
+    """Refuse rows that score a case by fewer models, or more often, than the headline asks for.
+
+    Args:
+        rows: All rows of a split.
+        headline: Whose scores count.
+        held_out: Clients that took no part in training.
+
+    Raises:
+        RecordError: Which score is missing or there twice.
+    """
+    found: dict[tuple[str, str], set[str]] = {}
+    clients = {row.case: row.client for row in rows}
+    for row in rows:
+        models = found.setdefault((row.case, row.region), set())
+        if row.model in models:
+            of = "" if row.model == GLOBAL_MODEL else f" by the model of {row.model}"
+            raise RecordError(f"cases.csv scores a region of a test case twice{of}: {row.region} of {row.case}")
+        models.add(row.model)
+    everyone = {row.model for row in rows} - {GLOBAL_MODEL}
+    for (case, region), models in found.items():
+        client = clients[case]
+        if headline == "global":
+            needed = {GLOBAL_MODEL}
+        else:
+            needed = everyone if headline == "everyone" or client in held_out else {client}
+        if not needed or not needed <= models:
+            raise RecordError(
+                f"its federated.headline is {headline}, but cases.csv has no score by {_named(needed - models)} for"
+                f" {region} of {case}, a test case of {client}"
+            )
+
+
+def _named(models: Collection[str]) -> str:
+    if not models:
+        return "any client's own model"
+    return "the global model" if GLOBAL_MODEL in models else f"the model of {' and '.join(sorted(models))}"

@@ -1,0 +1,147 @@
+"""What a reader of a table has to know to read it rightly."""
+
+from __future__ import annotations
+
+from adpfl_bench.leaderboard.audits import other_differences
+from adpfl_bench.leaderboard.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
+from adpfl_bench.records.settings import describe_difference, object_differences
+
+LEGEND = (
+    "Dice, IoU and NSD are percentages, averaged over test cases and seeds. They are scores of the last round's model;"
+    " no round is picked.",
+    "Scored: whose scores they are. The global model: each test case is scored once. Each client's own model: once, by"
+    " the model that its own client would use. The clients' own models on everyone's cases: by each of them, and a case"
+    " counts with the mean over the models.",
+    "SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the standard"
+    " deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
+    "HD95 (edge voxels): the larger of the two directed 95th percentiles of distances between edge voxels, each"
+    " counted once; MONAI's definition. NSD (area): the share of both surfaces, weighted by area, that lies within a"
+    " tolerance of the other; the definition of the surface-distance package and of KiTS. The two take surfaces"
+    " differently: compare neither with tables that use the other's.",
+    "HD95 and NSD count a missed structure, with the image diagonal and with 0. Missed: scores of cases of which"
+    " exactly one of prediction and truth is empty, out of cases times seeds (times models).",
+    "Worst client: the client with the lowest mean Dice. Spread: best client minus worst client, in points of Dice."
+    " Clients that took no part in training count in neither.",
+    "Gap closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; empty where a reference is missing or fedavg is not"
+    " ahead of dp_fl.",
+    "Epsilon nominal is what the authors of the method state. Epsilon accounted is what a proof supports for the run"
+    " that happened, the largest over clients and seeds. Epsilon audited is a lower bound, with its confidence, from"
+    " canaries in a run of its own with the same privacy settings: ! marks a method that its audit contradicts, an en"
+    " dash one without an audit, and a low bound proves nothing. None of them means anything without its unit: what"
+    " one neighbour differs in.",
+    "Wall time is the mean of a run, memory the largest over seeds.",
+    "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md"
+    " and docs/audit.md.",
+)
+_FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
+_LONGEST_LIST = 4
+
+
+def table_notes(table: Table) -> list[str]:
+    """Say what limits the comparison within a table."""
+    return [
+        *_tolerance(table),
+        *_gap(table),
+        *_seeds(table),
+        *_variants(table),
+        *_held_out(table),
+        *_fairness(table),
+        *_audits(table),
+    ]
+
+
+def _tolerance(table: Table) -> list[str]:
+    runs = [run for variant in table.group.variants for run in variant.runs]
+    tolerances = {run.surface_tolerance(table.region) for run in runs}
+    unit = table.rows[0].hd95_unit
+    if len(tolerances) > 1:
+        return ["NSD must not be compared here: the methods were scored at different tolerances."]
+    return [f"NSD is taken at a tolerance of {value:.4g} {unit}." for value in tolerances if value is not None]
+
+
+def _gap(table: Table) -> list[str]:
+    upper, lower = reference(table.rows, UPPER_REFERENCE), reference(table.rows, LOWER_REFERENCE)
+    if upper is None or lower is None:
+        several = [
+            name for name in (UPPER_REFERENCE, LOWER_REFERENCE) if sum(row.method == name for row in table.rows) > 1
+        ]
+        return [f"Gap closed is empty: {name} is here with several settings." for name in several]
+    gap = upper.dice_mean - lower.dice_mean
+    if gap <= 0:
+        return ["Gap closed is empty: fedavg is not ahead of dp_fl, so there is no gap to close."]
+    noise = max(row.dice_sd_seeds or 0.0 for row in (upper, lower))
+    if gap < noise:
+        return [
+            f"The gap between fedavg and dp_fl ({100 * gap:.2f} points) is smaller than the SD over seeds"
+            f" ({100 * noise:.2f} points): shares of it say little."
+        ]
+    return []
+
+
+def _seeds(table: Table) -> list[str]:
+    seeds = {row.seeds for row in table.rows}
+    if len(seeds) == 1:
+        return []
+    listed = "; ".join(f"{row.label}: {row.seeds.replace(' ', ', ')}" for row in table.rows)
+    return [f"The methods were not run with the same seeds ({listed})."]
+
+
+def _variants(table: Table) -> list[str]:
+    notes = []
+    for method in dict.fromkeys(row.method for row in table.rows):
+        same = {v.label: v.runs[0].settings for v in table.group.variants if v.method == method}
+        if len(same) > 1:
+            listed = _listed([describe_difference(key, values) for key, values in object_differences(same).items()])
+            notes.append(f"{method} was run with several settings, which are not averaged: {listed}.")
+    return notes
+
+
+def _held_out(table: Table) -> list[str]:
+    by_clients: dict[tuple[str, ...], list[str]] = {}
+    for variant in table.group.variants:
+        if clients := variant.runs[0].held_out_clients:
+            by_clients.setdefault(clients, []).append(variant.label)
+    return [
+        f"Held out of the training of {', '.join(labels)}: {', '.join(clients)}, whose test cases count in the"
+        " means all the same."
+        for clients, labels in by_clients.items()
+    ]
+
+
+def _fairness(table: Table) -> list[str]:
+    settings = {variant.label: variant.runs[0].settings for variant in table.group.variants}
+    found = [
+        describe_difference(key, values)
+        for key, values in object_differences(settings).items()
+        if key.startswith(_FAIR_SECTIONS)
+    ]
+    return [f"The methods differ in more than federation and privacy: {_listed(found)}."] if found else []
+
+
+def _audits(table: Table) -> list[str]:
+    notes = []
+    for variant, row in ((v, r) for v in table.group.variants for r in table.rows if r.label == v.label):
+        if len(variant.audits) > 1:
+            notes.append(
+                f"The audited epsilon of {row.label} is the largest of {len(variant.audits)} audits. Each holds at its"
+                " own confidence, the largest at less."
+            )
+        if row.audited_epsilon is not None and row.accounted_epsilon is not None:
+            deltas = [f"{delta:g}" for delta in (row.audited_delta, row.accounted_delta) if delta is not None]
+            if len(set(deltas)) > 1:
+                notes.append(
+                    f"The audited epsilon of {row.label} is stated at delta {deltas[0]}, the accounted one at"
+                    f" {deltas[1]}."
+                )
+        record = variant.runs[0].record
+        found = [difference for audit in variant.audits for difference in other_differences(record, audit)]
+        if found:
+            listed = _listed(list(dict.fromkeys(found)))
+            notes.append(f"{row.label} was audited in a run that differs in more than the canaries: {listed}.")
+    return [*notes, *table.group.misfits]
+
+
+def _listed(items: list[str]) -> str:
+    shown = "; ".join(items[:_LONGEST_LIST])
+    more = len(items) - _LONGEST_LIST
+    return f"{shown}; and {more} more" if more > 0 else shown

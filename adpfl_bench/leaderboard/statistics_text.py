@@ -1,0 +1,201 @@
+"""Comparisons and rankings as tables and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adpfl_bench.leaderboard.comparisons import (
+    CONTRADICTORY,
+    HIGHER,
+    HIGHER_BY_TEST,
+    LOWER,
+    LOWER_BY_TEST,
+    SIGNIFICANCE,
+    UNDECIDED,
+    ComparisonRow,
+)
+from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, number, percent, set_table
+from adpfl_bench.leaderboard.metric_scores import METRICS
+from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
+from adpfl_bench.leaderboard.table import Table
+from adpfl_bench.leaderboard.table_row import TableRow
+
+LEGEND = (
+    "95 % interval: where the mean Dice lies, over the choice of patients and of training runs: a bootstrap of patients"
+    " (with all their cases) and of seeds, widened for few seeds. It is cut at 0 and 100 %.",
+    "Comparisons: each cell is the mean Dice of the method in the row minus that of the method in the column, in"
+    " points. A test (Wilcoxon's signed-rank test, two-sided, on patients' means over their cases and the seeds,"
+    f" corrected for all pairs of the table by Holm's method) is significant at {SIGNIFICANCE:g}: * where the 95 %"
+    " interval of the difference, over patients and seeds, also leaves out 0; (*) where only the test says so, which"
+    " tells these trained models apart, not the methods; (!) where test and mean point to different methods. No mark:"
+    " undecided, which is not the same as equal.",
+    "Ranking: for each patient and metric the methods are ranked by their means over seeds and the patient's cases (1"
+    " is best), and the mean of these ranks decides. Its 95 % range and the share of first places come from 10,000"
+    " resamples of patients; other training runs are not in them. What these statistics can and cannot say:"
+    " docs/leaderboard.md.",
+)
+
+_MARKS = {
+    HIGHER: " *",
+    LOWER: " *",
+    HIGHER_BY_TEST: " (*)",
+    LOWER_BY_TEST: " (*)",
+    CONTRADICTORY: " (!)",
+    UNDECIDED: "",
+}
+_FEW_PATIENTS = 10
+_FEW_SEEDS = 5
+
+
+def interval_text(row: TableRow) -> str:
+    """The interval of a method's mean Dice, in percent."""
+    return bounds_text(row.dice_ci_low, row.dice_ci_high)
+
+
+def bounds_text(low: float | None, high: float | None, form: str = ".2f") -> str:
+    """An interval in percent, or a dash for none."""
+    return EMPTY if low is None or high is None else f"{percent(low, form)} to {percent(high, form)}"
+
+
+def range_text(row: RankingRow) -> str:
+    """The final ranks that a method has in 95 % of the resamples."""
+    return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low} to {row.rank_high}"
+
+
+def matrix_text(table: Table) -> TextTable:
+    """The methods against each other: differences of mean Dice in points, with marks for what is significant."""
+    cells: dict[tuple[str, str], str] = {}
+    for row in table.statistics.comparisons:
+        cells[row.first, row.second] = f"{percent(row.difference, '+.2f')}{_MARKS[row.finding]}"
+        cells[row.second, row.first] = f"{percent(-row.difference, '+.2f')}{_MARKS[row.finding]}"
+    labels = [row.label for row in table.rows]
+    return TextTable(
+        headings=["Method", *(str(number) for number in range(1, len(labels) + 1))],
+        numeric=[False, *(True for _ in labels)],
+        cells=[
+            [f"{number} {label}", *(cells.get((label, other), EMPTY) for other in labels)]
+            for number, label in enumerate(labels, 1)
+        ],
+    )
+
+
+def comparisons_text(rows: Sequence[ComparisonRow]) -> TextTable:
+    """One line per pair."""
+    columns = [
+        Column[ComparisonRow]("First", lambda row: row.first, numeric=False),
+        Column("Second", lambda row: row.second, numeric=False),
+        Column("Difference", lambda row: percent(row.difference, "+.2f")),
+        Column("95 % interval", lambda row: bounds_text(row.difference_low, row.difference_high, "+.2f")),
+        Column("Median difference", lambda row: percent(row.median_difference, "+.2f")),
+        Column("p", lambda row: _p_text(row.p)),
+        Column("p (Holm)", lambda row: _p_text(row.p_holm)),
+        Column("Rank-biserial", lambda row: number(row.rank_biserial, "+.2f")),
+        Column("Finding", lambda row: row.finding, numeric=False),
+    ]
+    return set_table(columns, rows)
+
+
+def ranking_text(rows: Sequence[RankingRow], distribution: bool = False) -> TextTable:
+    """One line per method, best first.
+
+    Args:
+        rows: A ranking.
+        distribution: Add a column for each rank, with the share of the resamples in which a method has it.
+    """
+    columns = [
+        Column[RankingRow]("Method", lambda row: row.label, numeric=False),
+        Column("Rank", lambda row: str(row.rank)),
+        Column("Mean rank", lambda row: number(row.mean_rank, ".2f")),
+        Column("95 % range", range_text),
+        Column("First %", lambda row: percent(row.first_share, ".0f")),
+    ]
+    if distribution:
+        columns += [_share_column(rank) for rank in range(1, len(rows) + 1)]
+    return set_table(columns, rows)
+
+
+def ranking_heading(rows: Sequence[RankingRow]) -> str:
+    """What is ranked by what."""
+    regions, metrics = rows[0].regions.split(SEPARATOR), rows[0].metrics.split(SEPARATOR)
+    over = f"region {regions[0]}" if len(regions) == 1 else f"regions {', '.join(regions)}"
+    return f"Ranking by {', '.join(metrics)}, {over}"
+
+
+def ranking_notes(rows: Sequence[RankingRow]) -> list[str]:
+    """How firm a ranking is."""
+    return [
+        f"Kendall's tau between this order and that of other patients is {rows[0].stability:.2f} on average over"
+        " resamples; 1 is the same order, 0 any order."
+    ]
+
+
+def statistics_notes(table: Table) -> list[str]:
+    """Say what these statistics cannot say, and what was left out of them."""
+    statistics = table.statistics
+    left_out = statistics.scores.left_out
+    if "dice" in left_out:
+        return [f"There are no intervals, comparisons and ranking of region {table.region}: {left_out['dice']}."]
+    if statistics.patients == 1:
+        return ["One patient shows nothing of how scores vary: there are no intervals, comparisons and ranking."]
+    notes = []
+    if len(table.rows) == 1:
+        notes.append("One method alone: there is nothing to compare it with, and no ranking.")
+    if statistics.patients < _FEW_PATIENTS:
+        notes.append(
+            f"Intervals and ranking come from {statistics.patients} patients only and know of no others: they are"
+            " rough."
+        )
+    notes += _seed_notes(table)
+    if statistics.comparable:
+        notes += _test_notes(statistics.comparisons)
+        notes += [f"{METRICS[metric]} is not in the ranking: {reason}." for metric, reason in left_out.items()]
+    return notes
+
+
+def _seed_notes(table: Table) -> list[str]:
+    single = [row.label for row in table.rows if row.n_seeds == 1]
+    few = [row.label for row in table.rows if 1 < row.n_seeds < _FEW_SEEDS]
+    notes = []
+    if single:
+        notes.append(
+            f"One seed of {_named(single, table)}: the interval covers the choice of patients alone, and no comparison"
+            " can tell the method from this one model."
+        )
+    if few:
+        notes.append(
+            f"Fewer than {_FEW_SEEDS} seeds of {_named(few, table)}: how much training runs vary is estimated from"
+            " these few, so the intervals are wide where they differ, and what is undecided may still be a difference."
+        )
+    return notes
+
+
+def _test_notes(rows: Sequence[ComparisonRow]) -> list[str]:
+    patients, tests = rows[0].patients, rows[0].tests
+    comparisons = f"{tests} comparison{'s' if tests > 1 else ''}"
+    smallest = min(1.0, 2.0 * 0.5**patients * tests)
+    if smallest > SIGNIFICANCE:
+        return [
+            f"With {patients} patients and {comparisons} no difference can be significant: the smallest"
+            f" possible corrected p-value is {smallest:.2g}."
+        ]
+    by_test = sum(row.finding in (HIGHER_BY_TEST, LOWER_BY_TEST) for row in rows)
+    firm = sum(row.finding in (HIGHER, LOWER) for row in rows)
+    contradictory = sum(row.finding == CONTRADICTORY for row in rows)
+    found = [f"{firm} marked *"]
+    if by_test:
+        found.append(f"{by_test} by the test alone, (*)")
+    if contradictory:
+        found.append(f"{contradictory} with test and mean at odds, (!)")
+    return [f"Of {comparisons} over {patients} patients: {', '.join(found)}."]
+
+
+def _named(labels: Sequence[str], table: Table) -> str:
+    return "every method" if len(labels) == len(table.rows) > 1 else ", ".join(labels)
+
+
+def _p_text(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+
+
+def _share_column(rank: int) -> Column[RankingRow]:
+    return Column(f"{rank}.", lambda row: percent(float(row.rank_shares.split()[rank - 1]), ".0f"))

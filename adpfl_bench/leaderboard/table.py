@@ -1,0 +1,184 @@
+"""The leaderboard as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from adpfl_bench.leaderboard.audits import contradictions, strongest
+from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.headline import SCORED_MODEL
+from adpfl_bench.leaderboard.summary import client_means
+from adpfl_bench.leaderboard.table_row import TableRow
+from adpfl_bench.leaderboard.table_statistics import TableStatistics
+from adpfl_bench.leaderboard.thresholds import ThresholdRow, compare_thresholds
+from adpfl_bench.leaderboard.who_benefits import WhoBenefits, who_benefits
+from adpfl_bench.records.averages import mean_if_all, sample_sd
+from adpfl_bench.records.case_score import CaseScore
+
+UPPER_REFERENCE = "fedavg"
+LOWER_REFERENCE = "dp_fl"
+FIRST_METHODS = ("centralized", "fedavg", "local")
+"""These lead a table, in this order: what there would be with all data in one place, in a federation, and alone."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The methods of a comparable group on one region, in the order in which they are shown."""
+
+    group: Group
+    region: str
+    rows: tuple[TableRow, ...]
+    statistics: TableStatistics
+
+    @cached_property
+    def benefits(self) -> WhoBenefits:
+        """What the methods do for each client, in the same order."""
+        return who_benefits(self.group, self.region, [row.label for row in self.rows])
+
+    @cached_property
+    def thresholds(self) -> tuple[ThresholdRow, ...]:
+        """What adaptive clipping wins back from each fixed threshold."""
+        return compare_thresholds(self.group, self.rows, reference(self.rows, UPPER_REFERENCE), self.statistics)
+
+
+def tabulate(group: Group) -> list[Table]:
+    """Compute the tables of a comparable group, one for each region."""
+    return [_table(group, region) for region in group.regions]
+
+
+def ordered_variants(group: Group) -> list[Variant]:
+    """The methods of a group in the order of its first table."""
+    variants = {variant.label: variant for variant in group.variants}
+    return [variants[row.label] for row in _ordered_rows(group, group.regions[0])]
+
+
+def method_places(group: Group) -> dict[str, int]:
+    """By method its place in the group's first table, which decides its colour in every plot."""
+    return {variant.label: place for place, variant in enumerate(ordered_variants(group))}
+
+
+def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
+    """The row of a reference method; ``None`` if it has none, or several with other settings."""
+    found = [row for row in rows if row.method == method]
+    return found[0] if len(found) == 1 else None
+
+
+def _table(group: Group, region: str) -> Table:
+    rows = _ordered_rows(group, region)
+    variants = {variant.label: variant for variant in group.variants}
+    statistics = TableStatistics(group, region, [variants[row.label] for row in rows])
+    intervals = [statistics.interval(variants[row.label]) for row in rows]
+    return Table(
+        group,
+        region,
+        tuple(
+            row if interval is None else replace(row, dice_ci_low=interval.low, dice_ci_high=interval.high)
+            for row, interval in zip(rows, intervals, strict=True)
+        ),
+        statistics,
+    )
+
+
+def _ordered_rows(group: Group, region: str) -> list[TableRow]:
+    rows = [_row(group, region, variant) for variant in group.variants]
+    upper, lower = reference(rows, UPPER_REFERENCE), reference(rows, LOWER_REFERENCE)
+    if upper and lower and upper.dice_mean > lower.dice_mean:
+        gap = upper.dice_mean - lower.dice_mean
+        rows = [replace(row, gap_closed=(row.dice_mean - lower.dice_mean) / gap) for row in rows]
+    return sorted(rows, key=_order)
+
+
+def _order(row: TableRow) -> tuple[int, float, str]:
+    """The references without privacy, what else is not private, DP-FL, what else is private; then by Dice."""
+    if row.method in FIRST_METHODS:
+        rank = FIRST_METHODS.index(row.method)
+    elif row.unit == "none":
+        rank = len(FIRST_METHODS)
+    else:
+        rank = len(FIRST_METHODS) + (1 if row.method == LOWER_REFERENCE else 2)
+    return rank, -row.dice_mean, row.label
+
+
+def _row(group: Group, region: str, variant: Variant) -> TableRow:
+    by_seed = [list(run.case_scores(region).values()) for run in variant.runs]
+    pooled = [score for scores in by_seed for score in scores]
+    rows = [row for run in variant.runs for row in run.rows if row.region == region]
+    patients = _means_by(pooled, lambda score: score.patient)
+    held_out = variant.runs[0].held_out_clients
+    clients = client_means(score for score in pooled if score.client not in held_out)
+    worst = min(clients, key=lambda name: (clients[name], name), default=None)
+    units = sorted({row.hd95_unit for row in rows})
+    epsilon, delta, reason = _accounted(variant)
+    audit = strongest(variant.audits)
+    records = [run.record for run in variant.runs]
+    return TableRow(
+        *group.names,
+        region=region,
+        method=variant.method,
+        label=variant.label,
+        settings=variant.digest,
+        scored_model=SCORED_MODEL[variant.runs[0].headline],
+        seeds=" ".join(str(seed) for seed in variant.seeds),
+        n_seeds=len(variant.runs),
+        cases=len(by_seed[0]),
+        patients=len(patients),
+        dice_mean=float(np.mean([score.dice for score in pooled])),
+        dice_ci_low=None,
+        dice_ci_high=None,
+        dice_sd_patients=sample_sd(patients.values()),
+        dice_sd_seeds=sample_sd(float(np.mean([score.dice for score in scores])) for scores in by_seed),
+        iou_mean=float(np.mean([score.iou for score in pooled])),
+        hd95_mean=mean_if_all(score.hd95 for score in pooled) if len(units) == 1 else None,
+        hd95_unit="/".join(units),
+        nsd_mean=mean_if_all(score.nsd for score in pooled),
+        missed=sum(row.missed for row in rows),
+        scored=len(rows),
+        worst_client=worst,
+        worst_client_dice=None if worst is None else clients[worst],
+        client_spread=None if worst is None else max(clients.values()) - clients[worst],
+        gap_closed=None,
+        unit=str(variant.runs[0].privacy["unit"]),
+        nominal_epsilon=variant.runs[0].privacy["nominal_epsilon"],
+        accounted_epsilon=epsilon,
+        accounted_delta=delta,
+        accounted_reason=reason,
+        accounted_not_covered=_joined(
+            what for run in variant.runs for what in run.privacy["accounted"].get("not_covered") or ()
+        ),
+        audited_epsilon=audit.epsilon if audit else None,
+        audited_delta=audit.delta if audit else None,
+        audited_confidence=audit.confidence if audit else None,
+        audited_canaries=audit.canaries if audit else None,
+        audits=len(variant.audits),
+        audited_problems=_joined(contradictions(variant.audits, epsilon, delta)),
+        wall_seconds=mean_if_all(record.get("wall_seconds") for record in records),
+        peak_memory_mb=_largest(record.get("peak_memory_mb") for record in records),
+        peak_gpu_memory_mb=_largest(record.get("peak_gpu_memory_mb") for record in records),
+    )
+
+
+def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None]:
+    """Epsilon, delta and reason: one run without a proof leaves the method without one."""
+    blocks = [run.privacy["accounted"] for run in variant.runs]
+    worst = max(blocks, key=lambda block: np.inf if block["epsilon"] is None else float(block["epsilon"]))
+    return worst["epsilon"], worst["delta"], worst["reason"]
+
+
+def _joined(texts: Iterable[str]) -> str | None:
+    """Each text once; ``None`` for no text."""
+    return "; ".join(dict.fromkeys(str(text) for text in texts)) or None
+
+
+def _means_by(scores: Iterable[CaseScore], key: Callable[[CaseScore], str]) -> dict[str, float]:
+    groups: dict[str, list[float]] = {}
+    for score in scores:
+        groups.setdefault(key(score), []).append(score.dice)
+    return {name: float(np.mean(values)) for name, values in groups.items()}
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,101 @@
+"""A line of leaderboard.csv."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from adpfl_bench.leaderboard.comparability import GroupLine
+
+
+@dataclass(frozen=True)
+class TableRow(GroupLine):
+    r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
+
+    With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases), the mean over models where several score it:
+
+    Attributes:
+        region: Name of the region.
+        method: Name of the method.
+        label: What the table calls it.
+        settings: Tells apart settings of the same method.
+        scored_model: Whose scores these are: the global model's, or those of the clients' own models.
+        seeds: The seeds, separated by spaces.
+        n_seeds: S.
+        cases: N.
+        patients: Number of patients among the cases.
+        dice_mean: :math:`\frac{1}{SN} \sum_{s,c} D_{sc}`.
+        dice_ci_low: Lower end of the mean's 95 % interval over patients and seeds, cut at 0; ``None`` for one patient.
+        dice_ci_high: Upper end, cut at 1.
+        dice_sd_patients: Standard deviation (ddof=1) over patients; a patient's value is the mean of
+            :math:`D_{sc}` over its own cases and over the seeds. ``None`` for one patient.
+        dice_sd_seeds: Standard deviation (ddof=1) over seeds of :math:`\frac{1}{N} \sum_c D_{sc}`. ``None`` for one.
+        iou_mean: Mean IoU over cases and seeds.
+        hd95_mean: Mean HD95 over cases and seeds; ``None`` if a case lacks it or units are mixed.
+        hd95_unit: ``mm`` or ``px``.
+        nsd_mean: Mean NSD over cases and seeds; ``None`` if a case lacks it.
+        missed: Over all seeds and models, the scores of cases of which exactly one of prediction and truth is empty.
+        scored: S N, times the number of models that scored a case.
+        worst_client: Client with the lowest mean Dice (over its cases and the seeds), among those that took part in
+            training; ``None`` where none of these has test cases.
+        worst_client_dice: Its mean Dice.
+        client_spread: Highest minus lowest mean of these clients.
+        gap_closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; ``None`` unless the group has each reference once
+            and fedavg is the better one.
+        unit: What one privacy neighbour differs in; ``none`` for a method that is not private.
+        nominal_epsilon: What the method's authors state.
+        accounted_epsilon: What a proof supports for the runs that happened, the largest over seeds; ``None`` without.
+        accounted_delta: The delta that it holds at.
+        accounted_reason: Why there is none.
+        accounted_not_covered: What private data was used for besides, which this epsilon does not cover.
+        audited_epsilon: What audits refute anything below, the largest over audits of this method with these privacy
+            settings; ``None`` where none was given.
+        audited_delta: The delta that it is stated at.
+        audited_confidence: Probability that it is not too high.
+        audited_canaries: Number of canaries.
+        audits: Number of audits.
+        audited_problems: What any of the audits holds against the method: failed checks, an audited above an accounted
+            epsilon.
+        wall_seconds: Mean wall time of a run.
+        peak_memory_mb: Largest resident memory over seeds, in MiB.
+        peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
+    """
+
+    region: str
+    method: str
+    label: str
+    settings: str
+    scored_model: str
+    seeds: str
+    n_seeds: int
+    cases: int
+    patients: int
+    dice_mean: float
+    dice_ci_low: float | None
+    dice_ci_high: float | None
+    dice_sd_patients: float | None
+    dice_sd_seeds: float | None
+    iou_mean: float
+    hd95_mean: float | None
+    hd95_unit: str
+    nsd_mean: float | None
+    missed: int
+    scored: int
+    worst_client: str | None
+    worst_client_dice: float | None
+    client_spread: float | None
+    gap_closed: float | None
+    unit: str
+    nominal_epsilon: float | None
+    accounted_epsilon: float | None
+    accounted_delta: float | None
+    accounted_reason: str | None
+    accounted_not_covered: str | None
+    audited_epsilon: float | None
+    audited_delta: float | None
+    audited_confidence: float | None
+    audited_canaries: int | None
+    audits: int
+    audited_problems: str | None
+    wall_seconds: float | None
+    peak_memory_mb: float | None
+    peak_gpu_memory_mb: float | None

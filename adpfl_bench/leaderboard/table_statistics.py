@@ -1,0 +1,104 @@
+"""How sure the numbers of a table are: intervals, tests of every pair, and a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.comparisons import ComparisonRow, compare_pairs
+from adpfl_bench.leaderboard.metric_scores import MetricScores, identity, metric_scores
+from adpfl_bench.leaderboard.rankings import RankingRow, rank_group
+from adpfl_bench.leaderboard.statistics import Interval, MeanBootstrap
+
+
+class TableStatistics:
+    """Statistics of the methods of a comparable group on one region, from the scores of its cases alone.
+
+    What is resampled follows from the group's digest, so it depends neither on the order of the runs nor, for a
+    method's own interval, on which other methods are there.
+
+    Args:
+        group: A comparable group.
+        region: Name of a region.
+        variants: Its methods in the order in which they are shown.
+    """
+
+    def __init__(self, group: Group, region: str, variants: Sequence[Variant]) -> None:
+        self.group = group
+        self.region = region
+        self.variants = {identity(variant): variant for variant in variants}
+
+    @property
+    def seed(self) -> int:
+        """Seed of the resamples."""
+        return int(self.group.digest, 16)
+
+    @cached_property
+    def scores(self) -> MetricScores:
+        """The scores that are compared."""
+        return metric_scores(list(self.variants.values()), self.region)
+
+    @cached_property
+    def patients(self) -> int:
+        """Number of patients; 0 where Dice cannot be compared."""
+        return len(self.scores.usable["dice"].patients) if "dice" in self.scores.usable else 0
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are two methods, and two patients to compare them on."""
+        return len(self.variants) > 1 and self.patients > 1
+
+    @cached_property
+    def _bootstrap(self) -> MeanBootstrap:
+        return MeanBootstrap(self.scores.usable["dice"], seed=self.seed)
+
+    def interval(self, variant: Variant) -> Interval | None:
+        """The 95 % interval of a method's mean Dice, cut at 0 and 1; ``None`` for fewer than two patients."""
+        if self.patients < 2:
+            return None
+        interval = self._bootstrap.interval(identity(variant))
+        return None if interval is None else Interval(max(interval.low, 0.0), min(interval.high, 1.0))
+
+    def share(self, method: Variant, lower: Variant, upper: Variant) -> Interval | None:
+        """The 95 % interval of how much of the gap between two methods a third one closes.
+
+        ``None`` for fewer than two patients, and where the gap may be chance.
+        """
+        if self.patients < 2:
+            return None
+        return self._bootstrap.share(identity(method), identity(lower), identity(upper))
+
+    @cached_property
+    def comparisons(self) -> tuple[ComparisonRow, ...]:
+        """Every pair of methods, in the order of the table; none where there is nothing to compare."""
+        if not self.comparable:
+            return ()
+        return compare_pairs(self.group, self.region, self.variants, self._bootstrap)
+
+    @cached_property
+    def ranking(self) -> tuple[RankingRow, ...]:
+        """The methods by rank; none where there is nothing to rank."""
+        if not self.comparable:
+            return ()
+        return rank_group(self.group, {self.region: self.scores.usable}, self.variants, self.seed)
+
+
+def rank_regions(statistics: Sequence[TableStatistics]) -> tuple[RankingRow, ...]:
+    """Rank the methods of a group by all its regions at once.
+
+    Args:
+        statistics: Those of each of its tables.
+
+    Returns:
+        The methods by rank; none for one region, or where regions differ in their metrics or patients.
+    """
+    usable = {of_region.region: of_region.scores.usable for of_region in statistics}
+    if len(usable) < 2 or not all(of_region.comparable for of_region in statistics):
+        return ()
+    if len({tuple(scores) for scores in usable.values()}) > 1:
+        return ()
+    if len({scores["dice"].patients for scores in usable.values()}) > 1:
+        return ()
+    first = statistics[0]
+    return rank_group(first.group, usable, first.variants, first.seed)

@@ -1,0 +1,176 @@
+"""Writing a whole phantom: all cases or nothing."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.phantoms.ham10000 import Ham10000Writer
+from adpfl_bench.phantoms.isic import IsicWriter
+from adpfl_bench.phantoms.marker import Marker, read_marker
+from adpfl_bench.phantoms.site_shift import check_shift
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer, Brats2023Writer, Brats2024Writer
+from adpfl_bench.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.phantoms.volumes.lgg import LggWriter
+from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
+from adpfl_bench.phantoms.writer import PhantomWriter
+
+_WRITERS: tuple[type[PhantomWriter], ...] = (
+    Ham10000Writer,
+    IsicWriter,
+    KitsWriter,
+    Brats2021Writer,
+    Brats2023Writer,
+    Brats2024Writer,
+    MsdBrainWriter,
+    LggWriter,
+)
+WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType({writer.name: writer for writer in _WRITERS})
+"""The datasets there are phantoms of, by name."""
+
+
+def make_writer(
+    dataset: str,
+    cases: int,
+    seed: int,
+    size: tuple[int, ...] | None = None,
+    labels: Path | None = None,
+    shift: float = 1.0,
+) -> PhantomWriter:
+    """Check what is asked for and create its writer.
+
+    Raises:
+        ConfigError: The dataset is unknown, a number is out of range, or the dataset takes no label maps.
+        DataError: There are no label maps in the folder.
+    """
+    if dataset not in WRITERS:
+        raise ConfigError(f"There is no phantom of {dataset!r}; there are phantoms of {', '.join(sorted(WRITERS))}.")
+    writer = WRITERS[dataset]
+    size = writer.default_size if size is None else tuple(size)
+    if cases < 1:
+        raise ConfigError(f"A phantom needs at least 1 case, but {cases} were asked for; raise the number of cases.")
+    if seed < 0:
+        raise ConfigError(f"The seed of a phantom must be 0 or more, but it is {seed}; choose another one.")
+    if len(size) != len(writer.default_size) or min(size) < writer.smallest:
+        unit = "pixels" if len(writer.default_size) == 2 else "voxels"
+        raise ConfigError(
+            f"Images of the {dataset} phantom need {len(writer.default_size)} sides of at least {writer.smallest} "
+            f"{unit}, but the image size is {list(size)}; choose for example {list(writer.default_size)}."
+        )
+    check_shift(shift)
+    if labels is None:
+        return writer(cases, seed, size, shift=shift)
+    if not issubclass(writer, KitsWriter):
+        raise ConfigError(f"Only kits phantoms are made around real label maps; leave labels out for {dataset}.")
+    return writer(cases, seed, size, labels, shift=shift)
+
+
+def write_phantom(
+    dataset: str,
+    output: Path,
+    cases: int = 240,
+    seed: int = 0,
+    size: tuple[int, ...] | None = None,
+    progress: bool = False,
+    workers: int = 1,
+    labels: Path | None = None,
+    shift: float = 1.0,
+) -> bool:
+    """Write a synthetic cohort in a dataset's own file layout.
+
+    The same arguments give the same bytes, whatever the number of workers. The cohort appears under its name only
+    when it is complete: it is written to a hidden folder beside it, which is removed if anything goes wrong.
+
+    Args:
+        dataset: One of :data:`WRITERS`.
+        output: Folder to create; an empty one may exist.
+        cases: Number of cases; for dermoscopy, of images.
+        seed: Seed of the cohort.
+        size: Shape of one image, for dermoscopy height and width, for volumes three numbers in the order of the
+            files; ``None`` for the dataset's default.
+        progress: Show a progress bar, if standard error is a terminal.
+        workers: Number of processes.
+        labels: Folder of real label maps that the images are made around, for kits; ``None`` to invent them.
+        shift: How far apart the sites are: 0 all alike, 1 as usual, more than 1 further apart.
+
+    Returns:
+        Whether the cohort was written; ``False`` if exactly this one was there already, which is then kept.
+
+    Raises:
+        ConfigError: An argument is impossible.
+        DataError: The output folder holds something else.
+    """
+    writer = make_writer(dataset, cases, seed, size, labels, shift)
+    if workers < 1:
+        raise ConfigError(f"A phantom is written by at least 1 worker, but {workers} were asked for.")
+    digest = writer.labels_digest if isinstance(writer, KitsWriter) else None
+    marker = Marker(dataset, cases, seed, writer.size, labels=digest, shift=float(shift))
+    if _is_there(output, marker):
+        return False
+    partial_output = output.with_name(f".{output.name}-partial-{os.getpid()}-{secrets.token_hex(4)}")
+    partial_output.mkdir(parents=True)
+    try:
+        writer.prepare(partial_output)
+        _write_cases(writer, partial_output, progress, workers)
+        marker.write(partial_output)
+        try:
+            partial_output.replace(output)  # also an empty folder's place
+        except OSError:  # there is something by now: this very phantom, if another process was faster
+            if not _is_there(output, marker):
+                raise
+            return False
+    finally:
+        shutil.rmtree(partial_output, ignore_errors=True)
+    return True
+
+
+def _is_there(output: Path, marker: Marker) -> bool:
+    """Tell whether the folder is this very phantom already; refuse it if it holds anything else."""
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return False
+    found = read_marker(output)
+    if found is None:
+        raise DataError(
+            f"{output} exists and is not a phantom, so nothing was written. Choose another output folder, or move "
+            "this one away."
+        )
+    if found != marker:
+        raise DataError(
+            f"{output} is a phantom with {found.differences(marker)}, so nothing was written. Choose another output "
+            "folder, or delete this one."
+        )
+    return True
+
+
+def _write_cases(writer: PhantomWriter, root: Path, progress: bool, workers: int) -> None:
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    done = _write_alone(writer, root) if workers == 1 else _write_together(writer, root, workers)
+    for _ in track(
+        done,
+        description=f"{writer.name} phantom",
+        total=writer.cases,
+        console=console,
+        disable=not (progress and console.is_terminal),
+    ):
+        pass
+
+
+def _write_alone(writer: PhantomWriter, root: Path) -> Iterator[None]:
+    for index in range(writer.cases):
+        yield writer.write_case(root, index)
+
+
+def _write_together(writer: PhantomWriter, root: Path, workers: int) -> Iterator[None]:
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(partial(writer.write_case, root), range(writer.cases), chunksize=8)

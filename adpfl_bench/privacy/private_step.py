@@ -1,0 +1,121 @@
+"""A training step whose backward pass brings a clipped sum of per-unit gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from adpfl_bench.errors import BenchError
+from adpfl_bench.privacy.ledger import Norm
+from adpfl_bench.privacy.thresholds import Threshold
+from adpfl_bench.privacy.unit_gradients import RecordLosses, UnitGradients
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """What is known of a step's clipped sum, which is in the parameters' ``grad`` by then.
+
+    Attributes:
+        norms: Norm of each unit's gradient before clipping.
+        threshold: The threshold that they were clipped to.
+    """
+
+    norms: Sequence[float]
+    threshold: float
+
+
+class PrivateStep:
+    """Computes a batch's clipped sum of per-unit gradients in place of the gradient of its mean loss.
+
+    Args:
+        module: What is trained.
+        losses: Computes the loss of each record, [B], from images and labels.
+        threshold: Rule for the clipping threshold.
+        norm: The norm that is clipped.
+        memory_budget: Bytes that a chunk's gradients and activations may take.
+
+    """
+
+    def __init__(
+        self, module: nn.Module, losses: RecordLosses, threshold: Threshold, norm: Norm, memory_budget: float
+    ) -> None:
+        self.units = UnitGradients(module, losses, memory_budget)
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._threshold = threshold
+        self._norm: Norm = norm
+        self._clipped: Clipped | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> Tensor:
+        """Compute the mean loss of the batch's records; its backward pass brings the clipped sum.
+
+        Raises:
+            BenchError: A unit's gradient is not finite.
+        """
+        inputs = batch["image"], batch["label"], batch["units"]
+        client = batch["client"]
+        if self._threshold.needs_norms:
+            self._threshold.observe(client, self._finite(self.units.norms(*inputs, self._norm), batch))
+        threshold = self._threshold.current(client)
+        result = self.units.clipped_sum(*inputs, threshold, self._norm)
+        self._clipped = Clipped(self._finite(result.norms, batch), threshold)
+        loss = result.losses.mean() if len(result.losses) else result.losses.new_tensor(torch.nan)
+        carried: Tensor = _Carried.apply(loss, result.gradients, *self._parameters)  # type: ignore[no-untyped-call]
+        return carried
+
+    def take(self) -> Clipped:
+        """What the step has clipped, once.
+
+        Raises:
+            BenchError: There was no step since it was taken last.
+        """
+        clipped, self._clipped = self._clipped, None
+        if clipped is None:
+            raise BenchError(
+                "A local step was skipped, although the ledger counts a release for it; whether a step is skipped would"
+                " tell who is in its batch. Let every training_step return its loss."
+            )
+        return clipped
+
+    @staticmethod
+    def _finite(norms: Tensor, batch: dict[str, Any]) -> list[float]:
+        if not bool(torch.isfinite(norms).all()):
+            raise BenchError(not_finite(batch["client"], batch["round"]))
+        return [float(norm) for norm in norms.tolist()]
+
+
+def not_finite(client: str, round_index: int) -> str:
+    """The sentence for a gradient that cannot be clipped."""
+    return (
+        f"The gradient of client {client} in round {round_index + 1} is not finite. Lower the learning rate or the"
+        " noise; the last checkpoint holds the round before."
+    )
+
+
+def trained_gradients(optimizer: Optimizer) -> list[Tensor]:
+    """Gradients of all parameters that are trained; one without a gradient gets zeros, so that it is noised too."""
+    gradients = []
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                gradients.append(parameter.grad)
+    return gradients
+
+
+class _Carried(torch.autograd.Function):
+    """A loss whose gradient has been computed already."""
+
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, gradients: list[Tensor], *parameters: Tensor) -> Tensor:
+        ctx.gradients = [g.to(p.dtype) for g, p in zip(gradients, parameters, strict=True)]
+        return loss.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *outputs: Tensor) -> Any:
+        return None, None, *ctx.gradients

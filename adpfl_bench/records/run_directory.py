@@ -1,0 +1,197 @@
+"""The files of one run: run.json, rounds.csv, cases.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.files import append_to_file, replace_file
+from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
+
+
+class RoundRow(NamedTuple):
+    """One number of one round, a line of rounds.csv.
+
+    Attributes:
+        round: Round, counted from 1.
+        client: Name of a client, or ``all``.
+        name: What was measured.
+        value: The number.
+    """
+
+    round: int
+    client: str
+    name: str
+    value: float
+
+
+class RunDirectory:
+    """Reads and writes one run's records. Every file is replaced or appended to as a whole.
+
+    Args:
+        path: The run's folder; it is made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        self.record_file = self.path / "run.json"
+        self.rounds_file = self.path / "rounds.csv"
+        self.cases_file = self.path / "cases.csv"
+        self.partition_file = self.path / "partition.csv"
+        self.examples_file = self.path / "examples.npz"
+        self.checkpoints = self.path / "checkpoints"
+
+    def read_record(self) -> dict[str, Any]:
+        """Read run.json.
+
+        Raises:
+            RecordError: It is missing or not JSON.
+        """
+        try:
+            record: dict[str, Any] = json.loads(self.record_file.read_text())
+        except FileNotFoundError:
+            raise RecordError(f"{self.path} holds no run: {self.record_file.name} is missing there.") from None
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{self.record_file} cannot be read as JSON: {error}") from error
+        return record
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Replace run.json.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        content = json.dumps(record, indent=2, allow_nan=False) + "\n"
+        self._write(self.record_file, content.encode())
+
+    def write_partition(self, content: bytes) -> None:
+        """Replace partition.csv, which a FilePartition reads back.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        self._write(self.partition_file, content)
+
+    def append_rounds(self, rows: Iterable[RoundRow]) -> None:
+        """Append lines to rounds.csv, all or none.
+
+        Raises:
+            RecordError: They could not be written; the earlier lines are whole.
+        """
+        if not self.rounds_file.exists():
+            self._write(self.rounds_file, _to_csv(RoundRow._fields, []))
+        try:
+            append_to_file(self.rounds_file, _to_csv(None, rows))
+        except OSError as error:
+            raise _unwritable(self.rounds_file, error) from error
+
+    def keep_rounds(self, completed: int) -> None:
+        """Drop the lines of rounds after ``completed``, which a resumed run will write again."""
+        if self.rounds_file.exists():
+            kept = [row for row in self.read_rounds() if row.round <= completed]
+            self._write(self.rounds_file, _to_csv(RoundRow._fields, kept))
+
+    def read_rounds(self) -> list[RoundRow]:
+        """Read rounds.csv; a last line that a crash left unfinished is passed over.
+
+        Raises:
+            RecordError: It is missing or malformed.
+        """
+        try:
+            text = self.rounds_file.read_text()
+            whole = text[: text.rfind("\n") + 1]
+            return [
+                RoundRow(int(line["round"]), line["client"], line["name"], float(line["value"]))
+                for line in csv.DictReader(io.StringIO(whole))
+            ]
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{self.rounds_file} cannot be read as a table of rounds: {error!r}") from error
+
+    def write_cases(self, rows: Sequence[CaseRow]) -> None:
+        """Replace the lines of cases.csv of the splits in ``rows``; those of other splits stay.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        splits = {row.split for row in rows}
+        kept = [row for row in self.read_cases() if row.split not in splits] if self.cases_file.exists() else []
+        ordered = sorted([*kept, *rows], key=lambda row: (row.split, row.client, row.case, row.region, row.model))
+        names = [field.name for field in fields(CaseRow)]
+        self._write(self.cases_file, _to_csv(names, (asdict(row).values() for row in ordered)))
+
+    def read_cases(self) -> list[CaseRow]:
+        """Read cases.csv; one without a column ``model`` holds scores of the global model.
+
+        Raises:
+            RecordError: It is missing or malformed.
+        """
+        try:
+            with self.cases_file.open(newline="") as file:
+                return [_case_row(line) for line in csv.DictReader(file)]
+        except FileNotFoundError:
+            raise RecordError(
+                f"{self.path} has no {self.cases_file.name}: the run has not been scored yet; finish it with"
+                " --ckpt_path last."
+            ) from None
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"{self.cases_file} cannot be read as a table of cases: {error!r}") from error
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"{path} could not be written: {error.strerror}. What it held before is unchanged; make room or fix the"
+        " folder, then continue with --ckpt_path last."
+    )
+
+
+def _to_csv(header: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    if header is not None:
+        writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _case_row(line: dict[str, str]) -> CaseRow:
+    def optional(text: str) -> float | None:
+        return float(text) if text else None
+
+    model = line.get("model", GLOBAL_MODEL)
+    if not model:
+        raise ValueError("a line does not say which model it scores")
+    return CaseRow(
+        case=line["case"],
+        patient=line["patient"],
+        client=line["client"],
+        split=line["split"],
+        region=line["region"],
+        dice=float(line["dice"]),
+        iou=float(line["iou"]),
+        hd95=optional(line["hd95"]),
+        hd95_unit=line["hd95_unit"],
+        nsd=optional(line["nsd"]),
+        missed=bool(int(line["missed"])),
+        model=model,
+    )

@@ -1,0 +1,1 @@
+"""Plots, pictures and the page that people read."""

@@ -1,0 +1,132 @@
+"""The best, the median and the worst case that a run kept, to be looked at."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adpfl_bench.leaderboard.scored_run import ScoredRun
+from adpfl_bench.report.overlays import Example, read_examples
+
+PLANES = ("picture", "axial", "coronal", "sagittal")
+CHOSEN = ("best", "median", "worst")
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A flat view of a case.
+
+    Attributes:
+        image: Shape [H, W] or [H, W, 3], in [0, 1].
+        truth: Shape [R, H, W].
+        prediction: Shape [R, H, W].
+        spacing: Edges of a pixel along rows' and columns' axes.
+    """
+
+    image: NDArray[Any]
+    truth: Mask
+    prediction: Mask
+    spacing: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ChosenCase:
+    """A case that stands for how well a run does.
+
+    Attributes:
+        which: ``best``, ``median`` or ``worst``.
+        case: Its id.
+        client: The client that holds it.
+        model: Whose model predicted it.
+        dice: Its Dice, the mean over regions.
+        regions: Names of the regions.
+        planes: One view of a picture, three of a volume, by name.
+        of: Number of cases it was chosen from.
+        exact: Whether these are all test cases with something to find; else they are the few that were kept.
+    """
+
+    which: str
+    case: str
+    client: str
+    model: str
+    dice: float
+    regions: tuple[str, ...]
+    planes: Mapping[str, Plane]
+    of: int
+    exact: bool
+
+
+def read_chosen(run: ScoredRun) -> list[ChosenCase]:
+    """Read the best, the median and the worst case of a run; none where it kept no cases.
+
+    Runs of earlier versions kept only the first cases of each client, of which the best, median and worst are taken.
+
+    Args:
+        run: A scored run.
+    """
+    try:
+        with np.load(run.directory.examples_file, allow_pickle=False) as file:
+            if "chosen" in file:
+                return _stored(file)
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
+        return []
+    return _of_examples(run)
+
+
+def _stored(file: Any) -> list[ChosenCase]:
+    found = []
+    names = [file[f"chosen_{name}"] for name in ("case", "client", "model", "dice")]
+    for which, case, client, model, dice in zip(file["chosen"], *names, strict=True):
+        planes = {}
+        for plane in PLANES:
+            key = f"{which}_{plane}"
+            if f"{key}_image" in file:
+                rows, columns = file[f"{key}_spacing"]
+                truth, prediction = (file[f"{key}_{name}"].astype(bool) for name in ("truth", "prediction"))
+                image = _to_show(file[f"{key}_image"] / 255)
+                planes[plane] = Plane(image, truth, prediction, (float(rows), float(columns)))
+        regions = tuple(map(str, file["region"]))
+        of = int(file["chosen_of"])
+        found.append(ChosenCase(str(which), str(case), str(client), str(model), float(dice), regions, planes, of, True))
+    return found
+
+
+def _of_examples(run: ScoredRun) -> list[ChosenCase]:
+    examples = {case: example for case, example in read_examples(run).items() if example.truth.any()}
+    dice: dict[str, list[float]] = {}
+    for row in run.all_rows:
+        if row.case in examples and row.model == examples[row.case].model:
+            dice.setdefault(row.case, []).append(row.dice)
+    ranked = sorted(dice, key=lambda case: (-float(np.mean(dice[case])), case))
+    if not ranked:
+        return []
+    places = {"best": 0, "worst": len(ranked) - 1, "median": len(ranked) // 2}
+    taken = {place: which for which, place in reversed(places.items())}  # of few cases none is shown twice
+    found = []
+    for which in CHOSEN:
+        case = ranked[places[which]]
+        if taken[places[which]] == which:
+            example, score = examples[case], float(np.mean(dice[case]))
+            names = (which, case, example.client, example.model, score, example.regions)
+            found.append(ChosenCase(*names, {"picture": _plane_of(example)}, of=len(ranked), exact=False))
+    return found
+
+
+def _plane_of(example: Example) -> Plane:
+    image = example.image if len(example.image) == 3 else example.image[-1:]
+    low, high = np.percentile(image, (0.5, 99.5))
+    scaled = np.clip((image - low) / max(float(high - low), 1e-6), 0, 1)
+    return Plane(_to_show(scaled), example.truth > 0, example.prediction > 0)
+
+
+def _to_show(image: NDArray[Any]) -> NDArray[Any]:
+    """From [1 or 3, H, W] to [H, W] or [H, W, 3]."""
+    return image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)

@@ -1,0 +1,103 @@
+"""Each client's own score under each method, as dots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from adpfl_bench.leaderboard.table import Table, method_places
+from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
+from adpfl_bench.report.plot import BAND, FAINT, PAPER, WIDTH, Plot, method_style, place_legend, plot_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BAND = 0.8
+"""Share of a client's height over which its dots are spread."""
+
+
+def draw_clients(table: Table) -> Plot:
+    """Draw a dot per client and method.
+
+    Args:
+        table: The methods on one region.
+    """
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+
+    benefits = table.benefits
+    labels = list(method_places(table.group))
+    clients = sorted({row.client for row in benefits.clients})
+    held_out = any(row.role == HELD_OUT for row in benefits.clients)
+    height = min(1.2 + 0.1 * len(labels) + len(clients) * max(0.4, 0.11 * len(labels)), 18)
+    with plot_style():
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        axis = figure.subplots()
+        _draw_region(axis, benefits, labels, clients)
+        axis.set_yticks(range(len(clients)), clients)
+        axis.set_ylim(len(clients) - 0.5, -0.5)
+        place_legend(figure, _legend_handles(labels, held_out))
+    return Plot(
+        figure,
+        alt=(
+            f"Dots by client for {table.group.task} ({table.group.kind}), region {table.region}: Dice on each client's"
+            f" own test cases. {_ends(benefits)}."
+        ),
+        caption=(
+            "Mean Dice on a client's own test cases by the model that it would use, over seeds; lines reach one SD over"
+            " seeds to both sides."
+            + (f" The grey line is what the client reaches with {LOCAL_REFERENCE}." if benefits.has_reference else "")
+            + (" Hollow: the client took no part in training." if held_out else "")
+        ),
+        title=f"Clients, region {table.region}",
+    )
+
+
+def _draw_region(axis: Axes, benefits: WhoBenefits, labels: Sequence[str], clients: Sequence[str]) -> None:
+    places = {client: place for place, client in enumerate(clients)}
+    for place in range(0, len(clients), 2):
+        axis.axhspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
+    if benefits.has_reference:
+        for client, own in _alone(benefits).items():
+            axis.vlines(100 * own, places[client] - 0.5, places[client] + 0.5, color=FAINT, lw=1.2, zorder=1)
+    for row in benefits.clients:
+        index = labels.index(row.label)
+        height = places[row.client] + _BAND * ((index + 0.5) / len(labels) - 0.5)
+        colour, _, marker = method_style(index)
+        if row.own_sd_seeds is not None:
+            ends = 100 * (row.own - row.own_sd_seeds), 100 * (row.own + row.own_sd_seeds)
+            axis.hlines(height, *ends, color=colour, linewidth=1.0, zorder=2)
+        face = PAPER if row.role == HELD_OUT else colour
+        axis.plot([100 * row.own], [height], marker, color=colour, markerfacecolor=face, markersize=5, zorder=3)
+    axis.set_xlabel("Dice (%) on the client's own test cases")
+    axis.grid(axis="x")
+    axis.tick_params(left=False)
+    axis.spines["left"].set_visible(False)
+
+
+def _alone(benefits: WhoBenefits) -> Mapping[str, float]:
+    """What clients reach with the method that gains are measured against."""
+    return {row.client: row.own for row in benefits.clients if row.method == LOCAL_REFERENCE and row.role != HELD_OUT}
+
+
+def _legend_handles(labels: Sequence[str], held_out: bool) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for index, label in enumerate(labels):
+        colour, _, marker = method_style(index)
+        handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", markersize=5, label=label))
+    if held_out:
+        hollow = Line2D([], [], color=FAINT, markerfacecolor=PAPER, marker="o", linestyle="", markersize=5)
+        hollow.set_label(HELD_OUT)
+        handles.append(hollow)
+    return handles
+
+
+def _ends(benefits: WhoBenefits) -> str:
+    """The worst and the best client of each method."""
+    ends: list[str] = []
+    for row in benefits.methods:
+        if row.worst is not None and row.best is not None:
+            ends.append(f"{row.label} from {100 * row.worst:.1f} % ({row.worst_client}) to {100 * row.best:.1f} %")
+            ends[-1] += f" ({row.best_client})"
+    return "; ".join(ends) or "no client that took part in training has test cases"

@@ -1,0 +1,125 @@
+"""How runs went, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.table import ordered_variants
+from adpfl_bench.records.round_metrics import ALL_CLIENTS
+from adpfl_bench.records.run_directory import RoundRow
+from adpfl_bench.report.plot import WIDTH, Plot, method_style, place_legend, plot_style, round_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Band = tuple[list[int], list[float], list[float], list[float]]
+"""Rounds, and the mean, lowest and highest value over seeds in each."""
+
+_SHOWN = {
+    "val_dice": ("Validation Dice by round", "Validation Dice (%)", 100),
+    "train_loss": ("Training loss by round", "Training loss", 1),
+}
+_CAPTIONS = {
+    "val_dice": (
+        "Mean over validation cases and seeds, by the clients' own models where these are scored; no round is picked by"
+        " it. Bands reach from the lowest to the highest seed."
+    ),
+    "train_loss": "Mean over clients and seeds. Bands reach from the lowest to the highest seed.",
+}
+
+
+def band(series: Sequence[Sequence[tuple[int, float]]]) -> Band:
+    """Mean, minimum and maximum over seeds of each round that any seed has.
+
+    Args:
+        series: For each seed, its (round, value) pairs.
+    """
+    values: dict[int, list[float]] = {}
+    for pairs in series:
+        for number, value in pairs:
+            values.setdefault(number, []).append(value)
+    rounds = sorted(values)
+    return (
+        rounds,
+        [float(np.mean(values[number])) for number in rounds],
+        [min(values[number]) for number in rounds],
+        [max(values[number]) for number in rounds],
+    )
+
+
+def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: float = 1) -> Any:
+    """Draw the mean as a line and the seeds' range as a band.
+
+    Returns:
+        The line; ``None`` where there is no round.
+    """
+    rounds, mean, low, high = drawn
+    if not rounds:
+        return None
+    line: dict[str, Any] = {"color": colour, "linewidth": 1.6, "marker": "o" if len(rounds) < 3 else None}
+    (drawn_line,) = axis.plot(rounds, np.multiply(scale, mean), style, markersize=4, **line)
+    if low != high:
+        axis.fill_between(rounds, np.multiply(scale, low), np.multiply(scale, high), color=colour, alpha=0.15, lw=0)
+    return drawn_line
+
+
+def draw_curves(group: Group) -> dict[str, Plot]:
+    """Draw validation Dice and training loss by round, a line for each method.
+
+    Returns:
+        Plots by name; those of which no run has anything in its rounds.csv are not among them.
+    """
+    variants = ordered_variants(group)
+    rows = {variant.label: read_rounds(variant) for variant in variants}
+    drawn = {name: _draw(group, rows, name) for name in _SHOWN}
+    return {name.replace("_", "-"): plot for name, plot in drawn.items() if plot is not None}
+
+
+def read_rounds(variant: Variant) -> list[list[RoundRow]]:
+    """The rounds of each of a method's runs; none of a run whose rounds.csv cannot be read."""
+    found = []
+    for run in variant.runs:
+        try:
+            found.append(run.directory.read_rounds())
+        except RecordError:
+            found.append([])
+    return found
+
+
+def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, float]]:
+    """One number of one client by round."""
+    return [(row.round, row.value) for row in rows if row.client == client and row.name == name]
+
+
+def _draw(group: Group, rows: dict[str, list[list[RoundRow]]], name: str) -> Plot | None:
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+
+    bands = {label: band([series(seed, ALL_CLIENTS, name) for seed in seeds]) for label, seeds in rows.items()}
+    if not any(rounds for rounds, *_ in bands.values()):
+        return None
+    title, axis_label, scale = _SHOWN[name]
+    with plot_style():
+        figure = Figure(figsize=(WIDTH, 3.3 + 0.1 * len(bands)), layout="constrained")
+        axis = figure.subplots()
+        handles = []
+        for index, (label, drawn) in enumerate(bands.items()):
+            colour, style, _ = method_style(index)
+            line = draw_band(axis, drawn, colour, style, scale)
+            if line is not None:
+                line.set_label(label)
+                handles.append(line)
+        axis.set_ylabel(axis_label)
+        round_axis(axis)
+        place_legend(figure, handles)
+    ends = [
+        f"{label} {scale * mean[-1]:.3g}{' %' if scale == 100 else ''} after round {rounds[-1]}"
+        for label, (rounds, mean, _, _) in bands.items()
+        if rounds
+    ]
+    alt = f"Lines by round for {group.task} ({group.kind}). {axis_label.split(' (')[0]} ends at {'; '.join(ends)}."
+    return Plot(figure, alt=alt, caption=_CAPTIONS[name], title=title)

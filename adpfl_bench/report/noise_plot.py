@@ -1,0 +1,105 @@
+"""What private methods clipped at and how much noise they added, round by round and client by client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from adpfl_bench.leaderboard.comparability import Group
+from adpfl_bench.leaderboard.table import ordered_variants
+from adpfl_bench.records.run_directory import RoundRow
+from adpfl_bench.report.curves import Band, band, draw_band, read_rounds, series
+from adpfl_bench.report.plot import FAINT, PALETTE, WIDTH, Plot, place_legend, plot_style, round_axis, set_log_scale
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+_SHOWN = {"clipping_threshold": "Clipping threshold", "noise_scale": "Noise scale"}
+_LOG_FROM = 5
+"""A panel is logarithmic where its largest value is this many times its smallest."""
+
+
+def draw_noise(group: Group) -> dict[str, Plot]:
+    """Draw each private method's clipping threshold and noise scale, a line for each client.
+
+    Returns:
+        Plots by name, one for each method that has a threshold in a rounds.csv.
+    """
+    plots = {}
+    for number, variant in enumerate(ordered_variants(group), 1):
+        seeds = read_rounds(variant)
+        bands = {name: _bands(seeds, name) for name in _SHOWN}
+        if bands["clipping_threshold"]:
+            plots[f"noise-{number}"] = _draw(variant.label, bands)
+    return plots
+
+
+def _bands(seeds: Sequence[Sequence[RoundRow]], name: str) -> dict[str, Band]:
+    clients = sorted({row.client for rows in seeds for row in rows if row.name == name})
+    return {client: band([series(rows, client, name) for rows in seeds]) for client in clients}
+
+
+def _draw(label: str, bands: Mapping[str, Mapping[str, Band]]) -> Plot:
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+
+    shown = {name: of_clients for name, of_clients in bands.items() if of_clients}
+    clients = sorted({client for of_clients in shown.values() for client in of_clients})
+    alike = len(clients) > 1 and all(len({str(drawn) for drawn in found.values()}) == 1 for found in shown.values())
+    with plot_style():
+        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+        handles: dict[str, Line2D] = {}
+        for axis, (name, of_clients) in zip(
+            figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
+        ):
+            _draw_clients(axis, of_clients, clients[:1] if alike else clients, handles)
+            axis.set_title(_SHOWN[name])
+            round_axis(axis)
+            _set_scale(axis, of_clients)
+        if alike:
+            handles = {f"each of the {len(clients)} clients": next(iter(handles.values()))}
+        for name, line in handles.items():
+            line.set_label(name)
+        place_legend(figure, list(handles.values()))
+    return Plot(
+        figure,
+        alt=f"Lines by round and client for {label}. "
+        + " ".join(_ends(_SHOWN[n], found) for n, found in shown.items()),
+        caption=(
+            "What updates were clipped at, and the scale of the noise that was added to their sum, at a round's last"
+            " release; means over seeds, bands from the lowest to the highest."
+        ),
+        title=label,
+    )
+
+
+def _draw_clients(axis: Axes, bands: Mapping[str, Band], clients: Sequence[str], handles: dict[str, Line2D]) -> None:
+    """A colour for each client where there are enough of them, else thin grey lines."""
+    for index, client in enumerate(clients):
+        if client not in bands:
+            continue
+        if len(clients) <= len(PALETTE):
+            line = draw_band(axis, bands[client], PALETTE[index])
+            if line is not None:
+                handles.setdefault(client, line)
+        else:
+            rounds, mean, _, _ = bands[client]
+            (thin,) = axis.plot(rounds, mean, color=FAINT, linewidth=0.8, alpha=0.7)
+            handles.setdefault(f"each of {len(clients)} clients", thin)
+
+
+def _set_scale(axis: Axes, bands: Mapping[str, Band]) -> None:
+    values = [value for _, _, low, high in bands.values() for value in (*low, *high)]
+    if min(values) > 0 and max(values) > _LOG_FROM * min(values):
+        set_log_scale(axis, "y", min(values), max(values))
+        axis.grid(axis="y", which="major")
+    elif max(values) > 0:
+        axis.set_ylim(0, 1.1 * max(values))
+
+
+def _ends(name: str, bands: Mapping[str, Band]) -> str:
+    ends = {client: mean[-1] for client, (_, mean, _, _) in bands.items()}
+    low, high = min(ends, key=lambda client: ends[client]), max(ends, key=lambda client: ends[client])
+    if ends[low] == ends[high]:
+        return f"{name} ends at {ends[low]:.3g} for every client."
+    return f"{name} ends between {ends[low]:.3g} ({low}) and {ends[high]:.3g} ({high})."

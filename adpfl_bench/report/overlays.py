@@ -1,0 +1,281 @@
+"""Test cases with the outlines of truth and predictions."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.scored_run import ScoredRun
+from adpfl_bench.leaderboard.table import ordered_variants
+from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.report.picture import Picture, to_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_NAMED_COLOURS = {
+    "amber": "#FFB000",
+    "orange": "#FE6100",
+    "magenta": "#DC267F",
+    "violet": "#785EF0",
+    "blue": "#648FFF",
+    "green": "#2CA02C",
+}
+REGION_COLOURS = tuple(_NAMED_COLOURS.values())
+TRUTH_COLOUR = "#00E5FF"
+_MOST_CASES = 6
+_LONGEST_LINE = 34
+_CELL_INCHES = 1.9
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions.
+
+    ``model`` says whose model predicted it.
+    """
+
+    client: str
+    image: npt.NDArray[Any]
+    truth: npt.NDArray[Any]
+    prediction: npt.NDArray[Any]
+    regions: tuple[str, ...] = ()
+    model: str = GLOBAL_MODEL
+
+
+def read_examples(run: ScoredRun) -> dict[str, Example]:
+    """Read a run's examples.npz by case; empty if there is none that can be read."""
+    try:
+        with np.load(run.directory.examples_file, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("case", "client", "image", "truth", "prediction")}
+            regions = tuple(map(str, file["region"])) if "region" in file else ()
+            models = file["model"] if "model" in file else np.full(len(arrays["case"]), GLOBAL_MODEL)
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
+        return {}
+    columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
+    lines = zip(arrays["case"], models, *columns, strict=True)
+    try:
+        return {
+            str(case): Example(str(client), image, truth, prediction, regions, str(model))
+            for case, model, client, image, truth, prediction in lines
+        }
+    except ValueError:
+        return {}
+
+
+def draw_overlays(group: Group) -> Picture | None:
+    """Draw a row per example case: the image, the truth, and what each method predicts, with its Dice.
+
+    Of each method one seed is shown, the smallest that all of them have; of the cases that every method kept, the
+    first of each client come first.
+
+    Returns:
+        ``None`` where no method kept a case.
+    """
+    shown = shown_runs(group)
+    rows, without = _rows(shown, _MOST_CASES)
+    if not rows:
+        return None
+    png = _draw(rows)
+    labels = list(rows[0].predictions)
+    seeds = {variant.label: run.seed for variant, run in shown if variant.label in labels}
+    scores = "; ".join(f"{row.case}: " + ", ".join(f"{label} {row.scores[label]}" for label in labels) for row in rows)
+    missing = f" {', '.join(without)} kept no cases." if without else ""
+    return Picture(
+        png,
+        alt=f"{len(rows)} test cases of {group.task} ({group.kind}), truth and predictions outlined. {scores}.",
+        caption=(
+            f"{colour_key(len(rows[0].example.truth), rows[0].example.regions)} These are the first cases of"
+            " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
+            f" {_seeds_text(seeds)}{_own_models(rows)}{missing}"
+        ),
+    )
+
+
+def _seeds_text(seeds: Mapping[str, int]) -> str:
+    if len(set(seeds.values())) == 1:
+        return f"Seed {next(iter(seeds.values()))}."
+    return f"Seeds: {', '.join(f'{label} {seed}' for label, seed in seeds.items())}."
+
+
+def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
+    """Draw the first cases of several groups under each other, as far as all have the same methods.
+
+    The picture in the README is made from runs of tasks/ham10000.yaml, kits.yaml and brats.yaml with
+    configs/phantom.yaml, each method under seed 0::
+
+        python -c "from pathlib import Path; from adpfl_bench.leaderboard.comparability import compare_runs, find_runs;
+        from adpfl_bench.report.overlays import draw_groups;
+        groups = sorted(compare_runs(find_runs([Path('runs')]))[0], key=lambda group: 'hkb'.index(group.task[0]));
+        Path('docs/images/modalities.png').write_bytes(draw_groups(groups))"
+
+    Args:
+        groups: Comparable runs, as :func:`~adpfl_bench.leaderboard.comparability.compare_runs` returns them.
+        cases: Cases of each group.
+
+    Returns:
+        A PNG.
+
+    Raises:
+        RecordError: A group kept no case, or has other methods than the first.
+    """
+    rows: list[_Row] = []
+    for group in groups:
+        of_group, _ = _rows(shown_runs(group), cases)
+        if not of_group or (rows and list(of_group[0].predictions) != list(rows[0].predictions)):
+            raise RecordError(f"{group.heading} has no example cases of the same methods as the other groups.")
+        rows += of_group
+    return _draw(rows)
+
+
+@dataclass(frozen=True)
+class _Row:
+    case: str
+    example: Example
+    predictions: dict[str, Example]
+    scores: dict[str, str]
+
+
+def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_Row], list[str]]:
+    """The cases that all methods with examples kept, and the methods without."""
+    examples = {variant.label: read_examples(run) for variant, run in shown}
+    kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
+    dice = {label: _dice(run, examples[label]) for label, run in kept}
+    common = set.intersection(*map(set, dice.values())) if kept else set()
+    rows = []
+    for case in _chosen(examples[kept[0][0]], common, most) if kept else []:
+        predictions = {label: examples[label][case] for label, _ in kept}
+        order = predictions[kept[0][0]].regions
+        scores = {label: _dice_text(dice[label][case], order) for label, _ in kept}
+        rows.append(_Row(case, predictions[kept[0][0]], predictions, scores))
+    return rows, [variant.label for variant, _ in shown if not examples[variant.label]]
+
+
+def _own_models(rows: Sequence[_Row]) -> str:
+    own = [label for label in rows[0].predictions if rows[0].predictions[label].model != GLOBAL_MODEL]
+    if not own:
+        return ""
+    return f" Of {', '.join(own)} the client's own model is shown, or another client's where it has none."
+
+
+def colour_key(regions: int, names: Sequence[str]) -> str:
+    """Say which outline is what.
+
+    Args:
+        regions: Number of regions.
+        names: Their names, if they are known.
+    """
+    if regions == 1:
+        return "The truth is cyan, a prediction orange."
+    if not names:
+        return "Each region has its colour; beside predictions the truth is cyan."
+    named = ", ".join(f"{region} {colour}" for region, colour in zip(names, cycle(_NAMED_COLOURS)))
+    return f"Regions are outlined: {named}; beside predictions the truth is cyan."
+
+
+def shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
+    """Of each method the run whose cases are shown: of the smallest seed that all have, else of its first."""
+    variants = ordered_variants(group)
+    common = set.intersection(*(set(variant.seeds) for variant in variants))
+    seed = min(common) if common else None
+    return [(v, next((run for run in v.runs if run.seed == seed), v.runs[0])) for v in variants]
+
+
+def _chosen(examples: Mapping[str, Example], common: set[str], most: int) -> list[str]:
+    turns: dict[str, int] = {}
+    order: list[tuple[int, int, str]] = []
+    for case, example in examples.items():
+        if case in common:
+            turns[example.client] = turn = turns.get(example.client, 0) + 1
+            order.append((turn, len(order), case))
+    return [case for _, _, case in sorted(order)[:most]]
+
+
+def _dice(run: ScoredRun, examples: Mapping[str, Example]) -> dict[str, dict[str, float]]:
+    """Dice of the kept cases by region, of the model whose prediction is shown."""
+    scores: dict[str, dict[str, float]] = {}
+    for row in run.all_rows:
+        if row.case in examples and row.model == examples[row.case].model:
+            scores.setdefault(row.case, {})[row.region] = row.dice
+    return scores
+
+
+def _dice_text(by_region: Mapping[str, float], order: Sequence[str]) -> str:
+    """Dice of each region, in the given order or, where there is none, by name."""
+    if len(by_region) == 1:
+        return f"Dice {next(iter(by_region.values())):.2f}"
+    names = order if set(order) == set(by_region) else sorted(by_region)
+    return " ".join(f"{name} {by_region[name]:.2f}" for name in names)
+
+
+def _draw(rows: Sequence[_Row]) -> bytes:
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    labels = list(rows[0].predictions)
+    planes = [_plane(row.example) for row in rows]
+    lines = [max(2, *(_wrapped(score).count("\n") + 1 for score in row.scores.values())) for row in rows]
+    heights = [
+        _CELL_INCHES * image.shape[0] / image.shape[1] + 0.1 + 0.13 * count
+        for (image, _, _), count in zip(planes, lines, strict=True)
+    ]
+    engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+    figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.4), layout=engine)
+    axes = figure.subplots(len(rows), 2 + len(labels), squeeze=False, gridspec_kw={"height_ratios": heights})
+    for line, row, (image, truth, _) in zip(axes, rows, planes, strict=True):
+        for axis in line:
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            axis.set_xlabel(" ", fontsize=8)
+        line[0].set_xlabel(f"{row.case}\n{row.example.client}", fontsize=7, parse_math=False)
+        outline(line[1], truth, [TRUTH_COLOUR] if len(truth) == 1 else REGION_COLOURS)
+        for axis, label in zip(line[2:], labels, strict=True):
+            outline(axis, truth, [TRUTH_COLOUR])
+            outline(axis, _plane(row.predictions[label])[2], REGION_COLOURS)
+            axis.set_xlabel(_wrapped(row.scores[label]), fontsize=8, parse_math=False)
+    for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
+        axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
+    return to_png(figure, dpi=120)
+
+
+def _wrapped(scores: str) -> str:
+    """Scores as they fit under a picture: in one line, or each region in a line of its own."""
+    return scores if len(scores) <= _LONGEST_LINE else re.sub(r"(\d) ", r"\1\n", scores)
+
+
+def _plane(example: Example) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Image [H, W] or [H, W, 3] in [0, 1], truth and prediction [R, H, W]; of a volume, the slice with most truth."""
+    image, truth, prediction = example.image, example.truth > 0, example.prediction > 0
+    if image.ndim == 4:
+        index = int(truth.sum(axis=(0, 1, 2)).argmax())
+        image, truth, prediction = image[..., index], truth[..., index], prediction[..., index]
+    # Three channels are colours; of more the last is shown, which is FLAIR in brain MRI.
+    plane = np.moveaxis(image, 0, -1) if len(image) == 3 else image[-1]
+    low, high = np.percentile(plane, (0.5, 99.5))
+    return np.clip((plane - low) / max(high - low, 1e-6), 0, 1), truth, prediction
+
+
+def outline(axis: Axes, masks: npt.NDArray[Any], colours: Sequence[str]) -> None:
+    """Outline masks [R, H, W] in an axis that shows their image."""
+    from matplotlib.patheffects import withStroke
+
+    for index, mask in enumerate(masks):
+        if mask.any():
+            # A border of background closes outlines that would run out of the image.
+            padded = np.pad(mask.astype(float), 1)
+            y, x = (np.arange(-1, size + 1) for size in mask.shape)
+            lines = axis.contour(x, y, padded, levels=[0.5], colors=colours[index % len(colours)], linewidths=1.4)
+            lines.set(path_effects=[withStroke(linewidth=2.4, foreground="#00000099")])
+    height, width = masks.shape[1:]
+    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

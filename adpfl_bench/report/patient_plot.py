@@ -1,0 +1,107 @@
+"""Dice of every patient under each method, as a raincloud."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from adpfl_bench.leaderboard.table import Table, method_places
+from adpfl_bench.report.plot import INK, PAPER, WIDTH, Plot, method_style, plot_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FloatArray = NDArray[np.float64]
+
+_BINS = 25
+_MOST_DOTS = 250
+_CLOUD, _BOX, _RAIN = 0.38, 0.13, 0.30
+"""Heights of the three parts, in rows."""
+
+
+def patient_dice(table: Table) -> dict[str, FloatArray]:
+    """Each patient's Dice in percent by method, averaged over its cases and the seeds, of shape ``[P]`` each."""
+    scores = table.statistics.scores.usable.get("dice")
+    if scores is None:
+        return {}
+    return {variant.label: 100 * scores.patient_means(name) for name, variant in table.statistics.variants.items()}
+
+
+def draw_patients(table: Table) -> Plot | None:
+    """Draw for each method the distribution over patients, its quartiles, and the patients.
+
+    Returns:
+        ``None`` where Dice cannot be compared.
+    """
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+
+    dice = patient_dice(table)
+    if not dice:
+        return None
+    places = method_places(table.group)
+    with plot_style():
+        figure = Figure(figsize=(WIDTH, 0.8 + 0.48 * len(dice)), layout="constrained")
+        axis = figure.subplots()
+        for place, (label, values) in enumerate(dice.items()):
+            _draw_method(axis, values, place, method_style(places[label])[0])
+        axis.set_yticks(range(len(dice)), list(dice))
+        axis.tick_params(axis="y", length=0)
+        axis.set_ylim(len(dice) - 0.45, -0.55)
+        lowest = min(float(values.min()) for values in dice.values())
+        axis.set_xlim(max(lowest - 4, -2), 102)
+        axis.set_xlabel("Dice (%) of a patient")
+        axis.grid(axis="x")
+        axis.spines["left"].set_visible(False)
+    patients = len(next(iter(dice.values())))
+    dots = "each dot is a patient" if patients <= _MOST_DOTS else f"dots are {_MOST_DOTS} of {patients} patients"
+    quartiles = {label: np.percentile(values, [25, 50, 75]) for label, values in dice.items()}
+    return Plot(
+        figure,
+        alt=(
+            f"Dice of {patients} patients by method, region {table.region}. Median and quartiles: "
+            + "; ".join(f"{label} {q[1]:.1f} % ({q[0]:.1f} to {q[2]:.1f})" for label, q in quartiles.items())
+            + "."
+        ),
+        caption=(
+            "A patient's Dice is the mean over its cases and the seeds. Above, how many patients score so; the box"
+            f" holds the middle half, the line in it is the median, the dot the mean; below, {dots}."
+        ),
+        title=f"Dice of each patient, region {table.region}",
+    )
+
+
+def _draw_method(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
+    counts, edges = np.histogram(values, bins=_BINS, range=(0, 100))
+    top = place - _BOX
+    axis.stairs(top - _CLOUD * counts / counts.max(), edges, baseline=top, fill=True, color=colour, alpha=0.55, lw=0)
+    low, median, high = np.percentile(values, [25, 50, 75])
+    reach = 1.5 * (high - low)
+    whiskers = values[values >= low - reach].min(), values[values <= high + reach].max()
+    axis.hlines(place, *whiskers, color=colour, linewidth=1)
+    axis.fill_between([low, high], place - 0.75 * _BOX, place + 0.75 * _BOX, color=colour, lw=0)
+    axis.vlines(median, place - 0.75 * _BOX, place + 0.75 * _BOX, color=PAPER, linewidth=1.8)
+    axis.plot(values.mean(), place, "o", markersize=3.4, color=PAPER, markeredgecolor=INK, markeredgewidth=0.6)
+    _draw_rain(axis, _thinned(values), place, colour)
+
+
+def _draw_rain(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
+    """Dots below the box, all in one path: segments without length, whose ends are round."""
+    heights = place + _BOX + 0.03 + _RAIN * _spread(len(values))
+    xs = np.column_stack([values, values + 1e-3, np.full(len(values), np.nan)]).ravel()
+    ys = np.column_stack([heights, heights, np.full(len(values), np.nan)]).ravel()
+    axis.plot(xs, ys, color=colour, linewidth=1.8, alpha=0.6, solid_capstyle="round")
+
+
+def _thinned(values: FloatArray) -> FloatArray:
+    """The values in order, evenly thinned where they are many."""
+    ordered = np.sort(values)
+    if len(ordered) <= _MOST_DOTS:
+        return ordered
+    return np.asarray(ordered[np.linspace(0, len(ordered) - 1, _MOST_DOTS).round().astype(int)], dtype=np.float64)
+
+
+def _spread(count: int) -> FloatArray:
+    """Heights in [0, 1) that keep neighbours apart: the golden ratio's multiples."""
+    return np.asarray((np.arange(count) * 0.6180339887498949) % 1, dtype=np.float64)

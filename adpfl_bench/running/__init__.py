@@ -1,0 +1,1 @@
+"""One run: training, audit, and the forecast of a run that is not started."""

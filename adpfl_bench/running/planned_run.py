@@ -1,0 +1,228 @@
+"""The forecast of ``adpfl-bench privacy``: the run of fit, set up but not started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningCLI
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.lookup import need_callback
+from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.files import replace_file
+from adpfl_bench.privacy.forecast import Forecast
+from adpfl_bench.privacy.release_plan import ReleasePlan
+from adpfl_bench.records.spent import nominal_text
+from adpfl_bench.report.privacy_plots import draw_epsilon
+from adpfl_bench.report.privacy_report import budget_table, forecast_csv, maxima, plural, round_table
+from adpfl_bench.running.training import BenchCLI, run
+from adpfl_bench.text import print_facts, print_table
+
+_LISTED_CLIENTS = 12
+_UNITS = {
+    "batch": "batch: what one batch of a local epoch holds; not all records of a patient",
+    "record": "record: one training record",
+    "patient": "patient: all training records of one patient",
+    "client": "client: all records of one client",
+}
+
+
+class PlannedRun(BenchCLI):
+    """The command line of fit up to where the Trainer would start, on whatever hardware is at hand."""
+
+    def before_instantiate_classes(self) -> None:
+        """Leave out of the Trainer what only a run needs, and what is on the machine that it will run on."""
+        super().before_instantiate_classes()
+        settings = self.config[self.subcommand].trainer
+        settings.accelerator, settings.strategy = "cpu", "auto"
+        settings.logger, settings.profiler, settings.plugins = False, None, None
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make a Trainer that shows nothing and records nothing."""
+        trainer: Trainer = LightningCLI.instantiate_trainer(self, enable_progress_bar=False, **kwargs)
+        return trainer
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Train nothing."""
+
+    def prepare(self, clients: Mapping[str, int] | None) -> tuple[FederatedLoop, DifferentialPrivacy]:
+        """Divide the dataset, and let the loop and the method check and settle what they do at the start of a fit.
+
+        Args:
+            clients: Number of units by client, instead of a dataset.
+
+        Raises:
+            BenchError: What the fit would refuse.
+        """
+        data: FederatedDataModule = self.datamodule
+        data.scheme = getattr(self.model, "scheme", None)
+        if clients is None:
+            data.divide()
+        else:
+            data.use_clients([_client(name, units) for name, units in clients.items()])
+        trainer: Any = self.trainer
+        trainer.datamodule = data
+        loop, method = need_callback(trainer, FederatedLoop), need_callback(trainer, DifferentialPrivacy)
+        loop.setup(trainer, self.model, "fit")
+        method.setup(trainer, self.model, "fit")
+        return loop, method
+
+
+def show_plan(
+    arguments: Sequence[str], clients: Mapping[str, int] | None, targets: Sequence[float], output: Path | None
+) -> None:
+    """Print the forecast of a run, and write privacy.csv and privacy.png.
+
+    Args:
+        arguments: The options of fit.
+        clients: Number of units by client, instead of a dataset.
+        targets: Epsilons to find noise and rounds for.
+        output: Where the files go; by default the run's folder.
+
+    Raises:
+        BenchError: What the fit would refuse; a file cannot be written.
+    """
+    planned = _parse(arguments, stated=clients is not None)
+    loop, method = planned.prepare(clients)
+    config = planned.config["fit"]
+    heading = f"{config.task} / {config.method} / seed {loop.schedule.seed}"
+    units, per_step = planned.datamodule.unit_sizes, planned.datamodule.units_per_step
+    print(f"{heading}, before anything is trained")
+    facts = _facts(method, loop, units, per_step)
+    if reason := method.accounted.reason:
+        print_facts({**facts, "accounted": f"none: {reason}", "nominal": nominal_text(method.nominal_epsilon)})
+        print("Without a guarantee there is no epsilon to forecast; no file is written.")
+        return
+    assert method.mechanism is not None
+    assert method.threshold is not None
+    assert method.noise_multiplier is not None
+    plan = ReleasePlan(method.unit, method.sampling, per_step, method.mechanism)
+    forecast = Forecast(plan, loop.schedule, units, method.noise_multiplier, method.delta, method.threshold)
+    rows = forecast.rows()
+    last = maxima(rows)[-1]
+    facts["accountant"] = last.accountant
+    equal = len({row.epsilon for row in rows if row.round == last.round}) == 1
+    largest = "the same for every client" if equal else f"largest for {last.client}"
+    after = f"after {plural(last.round, 'round')}, {largest}"
+    facts["accounted"] = f"epsilon {last.epsilon:.4g} at delta {method.delta:g} {after}"
+    facts["nominal"] = nominal_text(method.nominal_epsilon)
+    if method.accounted.not_covered:
+        facts["not covered"] = "; ".join(method.accounted.not_covered)
+    print_facts(facts)
+    print_table(*round_table(rows))
+    own = method.target_epsilon or last.epsilon
+    name = f"epsilon {own:.4g} ({'target' if method.target_epsilon else 'this run'})"
+    budgets = {f"epsilon {target:g}": target for target in targets if target != own}
+    table, reasons = budget_table(forecast, budgets, (name, own))
+    print_table(f"What a budget affords, at delta {method.delta:g}", table)
+    for sentence in reasons:
+        print(sentence)
+    picture = draw_epsilon(rows, heading, method.target_epsilon, method.delta)
+    _write(output or planned.run_directory, forecast_csv(forecast, rows).encode(), picture.png)
+
+
+def _parse(arguments: Sequence[str], stated: bool) -> PlannedRun:
+    # No dataset is looked at where the clients are stated, but its folder is a required setting.
+    place = ["--data.root", "phantom"] if stated else []
+    try:
+        planned = run(["fit", *arguments, *place], PlannedRun)
+    except ConfigError as error:
+        if stated and "FederatedDataModule is abstract" in str(error):
+            raise ConfigError(
+                "privacy needs a task also where clients are stated: add --config tasks/....yaml."
+            ) from None
+        raise
+    assert isinstance(planned, PlannedRun)
+    return planned
+
+
+def _client(name: str, units: int) -> Client:
+    cases = tuple(Case(f"{name}-{i}", f"{name}-{i}", (), None, name) for i in range(units))
+    return Client(name, cases, (), ())
+
+
+def _facts(method: DifferentialPrivacy, loop: FederatedLoop, units: Mapping[str, int], per_step: int) -> dict[str, str]:
+    schedule = loop.schedule
+    things = "records" if method.unit in ("none", "batch", "client") else f"{method.unit}s"
+    if len(units) > _LISTED_CLIENTS:
+        listed = f"{len(units)} with {min(units.values())} to {max(units.values())}"
+    else:
+        listed = ", ".join(f"{name} {number}" for name, number in units.items())
+    facts = {
+        "schedule": _schedule(schedule, list(units)),
+        "clients": f"{listed} training {things}",
+    }
+    if method.threshold is None or method.mechanism is None or method.private_sum is None:
+        return {"unit": "none", **facts}
+    described, noise = method.describe(), method.private_sum
+    norm = str(described["clipping_norm"]).upper()
+    solved = f"solved for epsilon {method.target_epsilon:g}" if method.target_epsilon is not None else "as given"
+    share = method.threshold.budget_share(method.mechanism, noise.noise_multiplier)
+    statistic = f"the threshold's statistic {noise.statistic_multiplier:.4g} ({share:.1%} of the budget)"
+    whole = "all of the budget for the sum; the threshold has no statistic"
+    return {
+        "unit": _UNITS[method.unit],
+        "adjacency": f"{described['adjacency']}: a neighbour has the unit's contribution replaced by nothing",
+        "threshold": described["threshold"],
+        "mechanism": f"{described['mechanism']}, contributions clipped in {norm} norm",
+        "noise": f"z = {noise.noise_multiplier:.4g}, {solved}",
+        "split": f"sum {noise.sum_multiplier:.4g}, {statistic}" if share else whole,
+        "sampling": _sampling(method, units, per_step),
+        **facts,
+        "delta": f"{method.delta:g}",
+    }
+
+
+def _schedule(schedule: RoundSchedule, clients: Sequence[str]) -> str:
+    drawn = len(schedule.drawn(0, clients))
+    steps = schedule.local_steps
+    length = plural(steps, "local step") if steps else plural(schedule.local_epochs, "local epoch")
+    turns = " and ".join(f"a {turn}" for turn in schedule.turns) + f" turn of {length}"
+    cyclic = " in cyclic order" if schedule.availability == "cyclic" and drawn < len(clients) else ""
+    parts = [
+        plural(schedule.rounds, "round"),
+        f"{drawn} of {len(clients)} clients in each{cyclic}",
+        length if schedule.turns == ("shared",) else turns,
+    ]
+    if schedule.dropout:
+        parts.append(f"dropping out with probability {_by_client(schedule.dropout)}")
+    if schedule.straggling:
+        slow = f"{schedule.straggler_work:.0%} of the steps with probability {_by_client(schedule.straggling)}"
+        parts.append(f"straggling at {slow}")
+    if schedule.fine_tuning_epochs:
+        parts.append(f"then {plural(schedule.fine_tuning_epochs, 'epoch')} of fine-tuning")
+    return ", ".join(parts)
+
+
+def _by_client(stated: float | Mapping[str, float]) -> str:
+    if isinstance(stated, Mapping):
+        return " and ".join(f"{value:g} ({client})" for client, value in stated.items())
+    return f"{stated:g}"
+
+
+def _sampling(method: DifferentialPrivacy, units: Mapping[str, int], per_step: int) -> str:
+    if method.unit == "client":
+        return "none: one release for each turn of a client"
+    if method.sampling == "poisson":
+        rates = sorted({min(1.0, per_step / size) for size in units.values()})
+        spread = f"{rates[0]:.4g}" if len(rates) == 1 else f"{rates[0]:.4g} to {rates[-1]:.4g} by client"
+        return f"poisson: each unit drawn independently for each step, with probability {spread}"
+    return f"shuffle: each unit once in a local epoch, {per_step} to a step; no amplification is claimed"
+
+
+def _write(folder: Path, table: bytes, picture: bytes) -> None:
+    for name, content in (("privacy.csv", table), ("privacy.png", picture)):
+        path = folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)
+        except OSError as error:
+            raise RecordError(f"{path} could not be written: {error.strerror}; choose another --output.") from error
+        print(path)

@@ -1,0 +1,218 @@
+"""fit, validate, test and predict, on LightningCLI."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+
+from adpfl_bench.callbacks.checkpointing import (
+    AtomicCheckpointIO,
+    RoundCheckpoint,
+    check_checkpoint,
+    last_checkpoint,
+)
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.examples import ExampleCases
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.prediction_writer import PredictionWriter
+from adpfl_bench.callbacks.progress import progress_callback
+from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.config.config_files import resolve_config_arguments
+from adpfl_bench.config.parser import BenchArgumentParser
+from adpfl_bench.config.saved_config import SavedConfig
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.datasets import brain_datamodules as brain_datamodules  # as above
+from adpfl_bench.datasets import dermoscopy as dermoscopy  # so that its classes are known by their short names
+from adpfl_bench.datasets import kits_datamodule as kits_datamodule  # as above
+from adpfl_bench.datasets import lgg_slices as lgg_slices  # as above
+from adpfl_bench.errors import BenchError, CheckpointError
+from adpfl_bench.leaderboard.summary import summarize_run
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.tasks import brain_tumour as brain_tumour  # as above
+from adpfl_bench.tasks import kidney_tumour as kidney_tumour  # as above
+from adpfl_bench.tasks import skin_lesion as skin_lesion  # as above
+from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.wandb.cases import WandbCases
+
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+
+_TRAINER_DEFAULTS = {
+    "devices": 1,  # a federation is simulated in one process
+    "logger": False,  # rounds.csv and cases.csv are always written; other loggers are asked for
+    "num_sanity_val_steps": 0,
+    "log_every_n_steps": 1,
+    "enable_model_summary": False,
+    "use_distributed_sampler": False,
+}
+
+
+class BenchCLI(LightningCLI):
+    """LightningCLI with ``federated``, ``privacy`` and ``record`` as blocks of their own.
+
+    Later ``--config`` files override earlier ones key by key; :mod:`adpfl_bench.config.method_files` says which method
+    they make, and when the default one is below them.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        given = resolve_config_arguments(arguments)
+        for note in given.notes:
+            print(note, file=sys.stderr)
+        below = {"default_config_files": given.base_files}
+        super().__init__(
+            SegmentationTask,
+            FederatedDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SavedConfig,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults=dict(_TRAINER_DEFAULTS),
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_class=BenchArgumentParser,
+            parser_kwargs={name: dict(below) for name in SUBCOMMANDS},
+            args=given.words,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the suite's own blocks."""
+        parser.add_argument("--task", default="task", help="Name of the task in records and tables.")
+        parser.add_argument("--method", default="method", help="Name of the method in records and tables.")
+        parser.add_argument("--score", type=bool, default=True, help="Score validation and test cases after fit.")
+        parser.add_lightning_class_args(FederatedLoop, "federated")
+        parser.add_lightning_class_args(DifferentialPrivacy, "privacy")
+        parser.add_lightning_class_args(RunRecorder, "record")
+        parser.add_lightning_class_args(ExampleCases, "examples")
+        whole_run = ("federated.rounds", "federated.fine_tuning_epochs")
+        parser.link_arguments(whole_run, "trainer.max_epochs", compute_fn=_total_rounds)
+        parser.link_arguments("seed_everything", "federated.seed", compute_fn=int)
+        parser.link_arguments("task", "record.task")
+        parser.link_arguments("method", "record.method")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse the given arguments, and only them."""
+        self.config = parser.parse_args(args)
+
+    def _parse_ckpt_path(self) -> None:
+        # Lightning would let a checkpoint override the configuration; here the configuration is what holds, and a
+        # checkpoint that disagrees with it is refused.
+        """Leave the configuration as it was given."""
+
+    def before_instantiate_classes(self) -> None:
+        """Settle the run's folder, and refuse before any data is read what can be refused by then."""
+        config = self.config[self.subcommand]
+        self.run_directory = Path(
+            config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
+        )
+        config.trainer.default_root_dir = str(self.run_directory)
+        continued = config.ckpt_path is not None or self.subcommand != "fit"
+        _name_wandb_run(config, self.run_directory, continued)
+        if self.subcommand == "predict":
+            config.return_predictions = False  # they are written batch by batch, not kept
+        self._dump_config()
+        config.ckpt_path = self._checkpoint(config.ckpt_path)
+
+    def _checkpoint(self, given: str | None) -> str | None:
+        if self.subcommand == "fit" and given is None:
+            return None
+        path = last_checkpoint(self.run_directory) if given in (None, "last") else Path(str(given))
+        if self.subcommand == "fit" and given == "last" and not path.exists():
+            print(f"{path} does not exist yet: the run starts from its first round.", file=sys.stderr)
+            self._resuming = True
+            return None
+        if given is None and not path.exists():
+            raise CheckpointError(
+                f"There is no checkpoint {path} to {self.subcommand}: train with the same --config files first, or give"
+                " --ckpt_path."
+            )
+        sections = {"fit": ("model", "data", "federated", "privacy"), "predict": ("model",)}
+        check_checkpoint(path, self.config_dump, sections.get(str(self.subcommand), ("model", "federated", "privacy")))
+        return str(path)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Add checkpoints by round, progress and prediction files to the Trainer."""
+        trainer_config = self._get(self.config_init, "trainer")
+        callbacks = [*(trainer_config.get("callbacks") or []), WandbCases(), PredictionWriter()]
+        callbacks.append(RoundCheckpoint(self.run_directory))
+        if trainer_config.get("enable_progress_bar") is not False:
+            callbacks.append(progress_callback())
+        plugins = [*(trainer_config.get("plugins") or []), AtomicCheckpointIO()]
+        enable_bar = sys.stdout.isatty() and trainer_config.get("enable_progress_bar") is not False
+        recorder: RunRecorder = self._get(self.config_init, "record")
+        recorder.config = self.config_dump
+        if self.subcommand == "fit":
+            recorder.claim(self.run_directory, self.config_init["fit"]["ckpt_path"] is not None or self._resuming)
+        return super().instantiate_trainer(
+            callbacks=callbacks, plugins=plugins, enable_progress_bar=enable_bar, **kwargs
+        )
+
+    _resuming = False
+
+    def after_fit(self) -> None:
+        """Score the last round's model on validation and test cases."""
+        if self.config["fit"]["score"]:
+            self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
+            self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+            self.after_test()
+
+    def after_validate(self) -> None:
+        """Say what was scored, and where the record is."""
+        self.after_test()
+
+    def after_test(self) -> None:
+        """Say what was scored, and where the record is."""
+        print(summarize_run(RunDirectory(self.run_directory)))
+
+
+def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
+    """The Trainer's epochs: fine-tuning is one further round."""
+    return rounds + (1 if fine_tuning_epochs > 0 else 0)
+
+
+def _name_wandb_run(config: Any, run_directory: Path, continued: bool) -> None:
+    """Fill in what W&B should call the run, where the configuration leaves it open, and whether it goes on with one."""
+    loggers = config.trainer.logger
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if getattr(logger, "class_path", "").endswith("RunWandbLogger"):
+            job = f"{'audit-' if 'audit' in config else ''}seed{config.seed_everything}"
+            names = {
+                "save_dir": str(run_directory),
+                "group": f"{config.task}/{config.method}",
+                "job_type": job,
+                "name": f"{config.task}/{config.method}/{job}",
+            }
+            logger.init_args["continued"] = continued or logger.init_args.get("continued", False)
+            for key, value in names.items():
+                if logger.init_args.get(key) is None:
+                    logger.init_args[key] = value
+
+
+def run(arguments: list[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
+    """Run one of fit, validate, test and predict.
+
+    Args:
+        arguments: The command line after the program's name.
+        kind: What is done with it.
+
+    Returns:
+        The command line with what was made of it.
+    """
+    # Lightning's tips and device lines would hide what the run itself says; a warning of it about torch's own internals
+    # is nothing a user can act on.
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    try:
+        return kind(arguments)
+    except ValueError as error:
+        # jsonargparse wraps what a class's constructor raised; the constructor's own sentence says it best.
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, BenchError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise cause from None

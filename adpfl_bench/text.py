@@ -1,0 +1,37 @@
+"""Words for numbers and lists, and facts and tables in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_WIDTH_WITHOUT_TERMINAL = 160
+
+
+def count(items: Sequence[object], noun: str) -> str:
+    """Count items in words, e.g. ``"1 image"`` or ``"5,012 images"``."""
+    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def a_few(names: Sequence[str], shown: int = 3) -> str:
+    """Name the first few, e.g. ``"a, b, c"`` or ``"a, b, c and 5,012 more"``."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print names and what they are, aligned."""
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"  {name:<{width}}  {fact}")
+
+
+def print_table(title: str, table: Any) -> None:
+    """Print a table of rich under a title, at a fixed width where there is no terminal."""
+    from rich.console import Console  # deferred: the ground floor is imported by commands that print no table
+
+    print(f"\n{title}")
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_WITHOUT_TERMINAL
+    console.print(table)

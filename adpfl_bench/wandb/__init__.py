@@ -1,0 +1,1 @@
+"""Weights & Biases: the logger, cases, single numbers, and the upload of tables."""

@@ -1,0 +1,122 @@
+"""A run in single numbers, as Weights & Biases shows them in its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from adpfl_bench.leaderboard.audits import Audit, strongest
+from adpfl_bench.leaderboard.headline import headline_of, headline_rows, held_out_of
+from adpfl_bench.leaderboard.summary import client_means
+from adpfl_bench.records.averages import mean_if_all
+from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore, mean_dice, mean_over_models
+from adpfl_bench.records.round_metrics import ALL_CLIENTS
+from adpfl_bench.records.run_directory import RoundRow
+
+Value = float | int | str
+
+
+def score_summary(rows: Sequence[CaseRow], federated: Mapping[str, Any]) -> dict[str, Value]:
+    """Summarise test cases, scored by the models that tables judge the run by.
+
+    Args:
+        rows: Rows of all models and regions.
+        federated: The federated block of the run's record.
+
+    Returns:
+        The means ``dice``, ``hd95`` (in ``hd95_unit``) and ``nsd`` over cases and regions; ``n_missed``; of the clients
+        that took part in training ``worst_client``, ``worst_client_dice`` and ``client_spread``; ``dice/CLIENT`` of
+        all. Of several regions the same for each, as in ``dice_REGION`` and ``dice_REGION/CLIENT``. Where clients' own
+        models are judged and the global one was scored too, its Dice is ``dice_global``. What was not computed for
+        every case is left out.
+    """
+    headline, held_out = headline_of(federated), held_out_of(federated)
+    judged = headline_rows(rows, headline, held_out)
+    by_region = {
+        name: [row for row in judged if row.region == name] for name in dict.fromkeys(r.region for r in judged)
+    }
+    values: dict[str, Value] = _scores(by_region, held_out) if judged else {}
+    if len(by_region) > 1:
+        for name in by_region:
+            values.update(_scores({name: by_region[name]}, held_out, f"_{name}"))
+    of_global = headline_rows(rows, "global")
+    if headline != "global" and of_global:
+        values["dice_global"] = mean_dice(of_global)
+    return values
+
+
+def _scores(
+    by_region: Mapping[str, Sequence[CaseRow]], held_out: Collection[str], suffix: str = ""
+) -> dict[str, Value]:
+    rows = [row for rows in by_region.values() for row in rows]
+    cases: list[CaseScore] = [score for rows in by_region.values() for score in mean_over_models(rows).values()]
+    values: dict[str, Value | None] = {
+        "dice": float(np.mean([case.dice for case in cases])),
+        "hd95": mean_if_all(case.hd95 for case in cases),
+        "nsd": mean_if_all(case.nsd for case in cases),
+        "n_missed": sum(row.missed for row in rows),
+        "hd95_unit": "/".join(sorted({row.hd95_unit for row in rows})),
+    }
+    clients = client_means(cases)
+    trained = {name: dice for name, dice in clients.items() if name not in held_out}
+    if trained:
+        worst = min(trained, key=lambda name: (trained[name], name))
+        values["worst_client"] = worst
+        values["worst_client_dice"] = trained[worst]
+        values["client_spread"] = max(trained.values()) - trained[worst]
+    named = {f"{name}{suffix}": value for name, value in values.items() if value is not None}
+    return {**named, **{f"dice{suffix}/{client}": dice for client, dice in clients.items()}}
+
+
+def record_summary(
+    record: Mapping[str, Any], rounds: Iterable[RoundRow] = (), audits: Sequence[Audit] = ()
+) -> dict[str, Value]:
+    """Summarise a run's record.
+
+    Args:
+        record: What run.json holds.
+        rounds: The lines of rounds.csv.
+        audits: Audits that tell of the run.
+
+    Returns:
+        What the run was and cost, ``val_dice_max``, and its privacy. What does not apply, or is not proved, is left
+        out; ``privacy/accounted_reason`` says why there is no accounted epsilon.
+    """
+    best = [row.value for row in rounds if (row.client, row.name) == (ALL_CLIENTS, "val_dice")]
+    values = {
+        **{name: record.get(name) for name in ("task", "method", "seed", "status", "rounds_completed")},
+        "data/kind": record["data"]["kind"],
+        "parameters": record["model"].get("parameters"),
+        "val_dice_max": max(best, default=None),
+        **{name: record.get(name) for name in ("wall_seconds", "peak_memory_mb", "peak_gpu_memory_mb")},
+        **{f"privacy/{name}": value for name, value in _privacy(record["privacy"]).items()},
+    }
+    if audit := strongest(audits):
+        values.update(
+            {
+                "privacy/audited_epsilon": audit.epsilon,
+                "privacy/audited_delta": audit.delta,
+                "privacy/audited_confidence": audit.confidence,
+                "privacy/audited_problems": "; ".join(audit.problems) or None,
+            }
+        )
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _privacy(privacy: Mapping[str, Any]) -> dict[str, Any]:
+    accounted = privacy["accounted"]
+    values = {
+        "unit": privacy["unit"],
+        "nominal_epsilon": privacy["nominal_epsilon"],
+        "accounted_epsilon": accounted["epsilon"],
+        "accounted_reason": accounted["reason"],
+        "accounted_not_covered": "; ".join(accounted.get("not_covered") or ()) or None,
+    }
+    if privacy["unit"] != "none":
+        values["delta"] = accounted["delta"]
+        for name in ("target_epsilon", "noise_multiplier", "mechanism", "threshold", "clipping_norm", "sampling"):
+            values[name] = privacy.get(name)
+    return values

@@ -1,0 +1,132 @@
+"""Who trains on what: pooled records, clients held out, and canaries among them."""
+
+from collections import Counter
+
+import pytest
+from lightning.pytorch import Callback
+
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.data.rounds.training_set import TrainingSet
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.round_schedule import POOLED_CLIENT, RoundSchedule
+
+RECORDS = {"alps": [0, 1, 2, 3], "bay": [4, 5, 6], "cape": [7, 8]}
+PATIENTS = dict(enumerate("ppqrstttu"))
+
+
+@pytest.fixture
+def training():
+    made = TrainingSet()
+    made.divide(RECORDS, PATIENTS)
+    return made
+
+
+def test_by_default_every_client_trains_on_its_own(training):
+    assert training.records == RECORDS
+    assert training.sizes == training.unit_sizes == {"alps": 4, "bay": 3, "cape": 2}
+    training.use_units(by_patient=True)
+    assert training.unit_sizes == {"alps": 3, "bay": 2, "cape": 2}
+    assert training.sizes == {"alps": 4, "bay": 3, "cape": 2}
+
+
+def test_pooled_records_are_those_of_one_client(training):
+    training.use_federation(pooled=True, held_out=())
+    assert training.records == {POOLED_CLIENT: list(range(9))}
+    training.use_units(by_patient=True)
+    assert training.unit_sizes == {POOLED_CLIENT: 6}  # t is a patient of bay and of cape: one person
+    training.use_federation(pooled=True, held_out=["bay"])
+    assert training.records == {POOLED_CLIENT: [0, 1, 2, 3, 7, 8]}
+    assert training.held_out == ("bay",)
+
+
+def test_who_is_held_out_does_not_train_and_may_come_back(training):
+    training.use_federation(pooled=False, held_out=["cape", "alps"])
+    assert training.records == {"bay": [4, 5, 6]}
+    training.use_federation(pooled=False, held_out=[])
+    assert training.records == RECORDS
+
+
+def test_what_is_asked_for_before_the_division_holds_after_it():
+    early = TrainingSet()
+    early.use_federation(pooled=True, held_out=["bay"])
+    early.use_units(by_patient=True)
+    early.use_canaries(Canaries(3, seed=0, records=2, by_patient=True))
+    assert early.records == {}
+    early.divide(RECORDS, PATIENTS)
+    assert early.sizes == {POOLED_CLIENT: 6 + 6}
+    assert early.unit_sizes == {POOLED_CLIENT: 5 + 3}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pooled", "held_out", "joined"),
+    [
+        (None, False, [], "cape"),
+        (None, False, ["cape"], "bay"),
+        ("alps", False, ["cape"], "alps"),
+        (None, True, [], POOLED_CLIENT),
+        ("alps", True, ["bay"], POOLED_CLIENT),
+    ],
+)
+def test_canaries_join_a_client_that_trains(training, wanted, pooled, held_out, joined):
+    canaries = Canaries(5, seed=0, client=wanted)
+    training.use_canaries(canaries)
+    for _ in range(2):  # they join once, however often the rest changes
+        training.use_federation(pooled, held_out)
+    without = TrainingSet()
+    without.divide(RECORDS, PATIENTS)
+    without.use_federation(pooled, held_out)
+    assert canaries.client == joined
+    assert sorted(training.records[joined]) == sorted([*without.records[joined], -1, -2, -3, -4, -5])
+    assert training.sizes == {**without.sizes, joined: without.sizes[joined] + 5}
+    training.use_federation(pooled=False, held_out=[])
+    assert canaries.client == (wanted or "cape")
+
+
+@pytest.mark.parametrize(
+    ("held_out", "sentence"),
+    [
+        (["alps", "delta", "x"], r"held_out_clients names delta, x, but the clients are alps, bay, cape\."),
+        (["bay", "alps", "cape"], r"names every client \(alps, bay, cape\), so that none is left to train"),
+    ],
+)
+def test_refuses_to_hold_out_who_is_not_there_or_everybody(training, held_out, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        training.use_federation(pooled=False, held_out=held_out)
+
+
+def test_refuses_canaries_of_a_client_that_is_held_out(training):
+    training.use_federation(pooled=True, held_out=["alps"])
+    with pytest.raises(ConfigError, match=r"audit\.client is alps, which federated\.held_out_clients keeps from"):
+        training.use_canaries(Canaries(5, seed=0, client="alps"))
+
+
+def test_a_datamodule_hears_of_the_federation_before_or_after_its_setup(toy_data):
+    early, late = toy_data(), toy_data()
+    early.use_federation(held_out_clients=["bay"])
+    early.setup("fit")
+    late.setup("fit")
+    late.use_federation(held_out_clients=["bay"])
+    assert early.train_sizes == late.train_sizes == early.unit_sizes == {"alps": 12, "cape": 3}
+    with pytest.raises(ConfigError, match="clients that train are alps, cape"):
+        late.use_schedule(RoundSchedule(2, dropout={"bay": 0.5}))
+    unknown = toy_data()
+    unknown.use_federation(held_out_clients=["zoo"])
+    with pytest.raises(ConfigError, match="held_out_clients names zoo, but the clients are alps, bay, cape"):
+        unknown.setup("fit")
+
+
+class Seen(Callback):
+    """Counts the records of each client's batches."""
+
+    def __init__(self):
+        self.records = Counter()
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.records[batch["client"]] += len(batch["image"])
+
+
+def test_a_run_trains_on_the_pool_without_who_is_held_out(toy_data, toy_task, fit):
+    seen = Seen()
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=2, pooled=True, held_out_clients=["bay"]), seen)
+    assert seen.records == {POOLED_CLIENT: 2 * (12 + 3)}

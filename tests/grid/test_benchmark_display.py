@@ -1,0 +1,150 @@
+"""What a benchmark shows, and how long it thinks that it takes."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from adpfl_bench.grid.display import LineDisplay, TableDisplay, make_display, plan_table, progress_table
+from adpfl_bench.grid.estimate import TimeEstimate, duration, total_left, total_text
+from adpfl_bench.grid.summary import plan_text, summary
+from adpfl_bench.grid.tracked_run import Status, TrackedRun
+from tests.grid.fakes import planned
+
+
+def tracked(status: Status, method: str = "a", rounds: int = 0, seconds: float = 0.0, **more: object) -> TrackedRun:
+    run = planned(Path("out"), method=method, rounds=more.pop("of", 10))
+    return TrackedRun(run, status, rounds, seconds, **more)
+
+
+def shown(item: object, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(item)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "unknown"),
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 00 min"),
+        (7629, "2 h 07 min"),
+        (90000, "1 d 01 h"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_time_is_that_of_the_method_else_of_the_task_by_rounds_else_of_the_run_itself() -> None:
+    estimate = TimeEstimate()
+    run = planned(Path(), method="a", rounds=10)
+    assert estimate.left(run) is None
+    assert estimate.left(run, 2, 8.0) == 32.0
+    estimate.learn(planned(Path(), method="b", rounds=5), 10.0)
+    assert estimate.left(run) == 20.0
+    estimate.learn(planned(Path(), method="a", rounds=4, seed=1), 12.0)
+    estimate.learn(planned(Path(), method="a", rounds=4, seed=2), 20.0)
+    assert estimate.left(run) == 40.0
+    assert estimate.left(run, 7) == 12.0
+    assert estimate.left(planned(Path(), method="c", rounds=3)) == pytest.approx((2 + 3 + 5) / 3 * 3)
+    assert estimate.left(planned(Path(), task="brats", method="a")) is None
+
+
+def test_total_time_goes_by_the_room_and_the_longest_run() -> None:
+    assert total_left([10, 20, 30], 2) == (30, 0)
+    assert total_left([10, 10, 10, 10], 2) == (20, 0)
+    assert total_left([10, None], 1) == (10, 1)
+    assert total_text([60, 60], 1) == "about 2 min 00 s"
+    assert total_text([60, None, None], 1) == "about 1 min 00 s and 2 runs of unknown length"
+    assert total_text([None], 1) == "unknown"
+    assert total_text([], 3) == "0 s"
+
+
+def test_table_shows_each_run_with_what_needs_attention_first() -> None:
+    runs = [
+        tracked("finished", "a", 10, 50.0, dice=0.81234),
+        tracked("waiting", "b"),
+        tracked("running", "c", 4, 8.0, dice=0.5),
+        tracked("failed", "d", 1),
+    ]
+    lines = [" ".join(line.split()) for line in shown(progress_table(runs, 2, rows=10)).splitlines() if line.strip()]
+    assert lines[0] == "task method seed state round time left val. Dice %"
+    assert lines[2:] == [
+        "isic c 0 running 4/10 30 s 50.00",
+        "isic d 0 failed 1/10 – –",  # noqa: RUF001 - as tables are set
+        "isic b 0 waiting 0/10 50 s –",  # noqa: RUF001
+        "isic a 0 finished 10/10 – 81.23",  # noqa: RUF001
+        "4 runs: 1 running, 1 failed, 1 waiting, 1 finished; time left about 50 s",
+    ]
+
+
+def test_table_that_is_too_long_counts_the_rest() -> None:
+    runs = [tracked("waiting", f"m{number}") for number in range(30)] + [tracked("running", "r")]
+    text = shown(progress_table(runs, 1, rows=5))
+    assert text.count("isic") == 5
+    assert "running" in text
+    assert "and 26 waiting more" in text
+
+
+def test_plan_states_each_run_and_its_time() -> None:
+    runs = [tracked("finished", "a", 10, 50.0), tracked("waiting", "a", 2), tracked("failed", "b")]
+    lines = [
+        " ".join(line.split())
+        for line in shown(plan_table(runs, ["finished", "resumable", "failed: why"])).splitlines()
+    ]
+    assert "isic a 0 resumable 2/10 40 s" in lines
+    assert "isic b 0 failed: why 0/10 –" in lines  # noqa: RUF001
+    assert plan_text(runs, 2) == "1 of 3 runs to make, 2 at a time; time: about 40 s."
+
+
+def test_lines_count_what_is_done_and_give_score_and_time() -> None:
+    console = Console(file=io.StringIO(), width=40)
+    display = LineDisplay(console)
+    runs = [tracked("finished", "a", 10, 50.0, dice=0.8), tracked("running", "b", 3)]
+    display.refresh(runs)
+    display.changed(runs[0], "finished")
+    display.changed(runs[1], "running")
+    assert console.file.getvalue().splitlines() == [
+        "[1/2] isic/a/seed0 finished in 50 s, validation Dice 80.00 %",
+        "[1/2] isic/b/seed0 running from round 4 of 10",
+    ]
+
+
+def test_terminal_gets_a_table_and_a_pipe_gets_lines() -> None:
+    terminal = Console(file=io.StringIO(), force_terminal=True, width=100, height=20)
+    with make_display(terminal, 1) as display:
+        assert isinstance(display, TableDisplay)
+        run = tracked("broken off", "a", reason="why")
+        display.changed(run, "broken off: why")
+        display.refresh([run])
+        display.refresh([run])
+    text = terminal.file.getvalue()
+    assert "isic/a/seed0 broken off: why" in text
+    assert "time left" in text
+    with make_display(Console(file=io.StringIO()), 1) as display:
+        assert isinstance(display, LineDisplay)
+
+
+def test_summary_lists_failures_with_error_and_the_end_of_the_log(tmp_path: Path) -> None:
+    failed = TrackedRun(planned(tmp_path, method="a"), "failed", reason="ValueError: one")
+    failed.run.files.log.parent.mkdir(parents=True)
+    failed.run.files.log.write_text("".join(f"line {number}\n" for number in range(20)))
+    silent = TrackedRun(planned(tmp_path, method="b"), "broken off", reason="interrupted", kills=1)
+    silent.run.files.log.parent.mkdir(parents=True)
+    silent.run.files.log.write_text("nothing of interest\n")
+    text = summary([failed, silent, tracked("finished")])
+    assert text.startswith("3 runs: 1 failed, 1 broken off, 1 finished.")
+    assert "isic/a/seed0 failed: ValueError: one" in text
+    assert f"the end of {failed.run.files.log}:" in text
+    assert "    line 19" in text
+    assert "line 11\n" not in text
+    assert "isic/b/seed0 broken off: interrupted" in text
+    assert "nothing of interest" not in text
+    assert "unless --retry_failed says so" in text
+    assert summary([tracked("finished")]) == "1 run: 1 finished."

@@ -1,0 +1,78 @@
+"""A run in a few lines."""
+
+import math
+
+import pytest
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.leaderboard.summary import client_means, privacy_text, score, summarize_run
+from adpfl_bench.records.run_directory import RunDirectory
+from tests.leaderboard.records import NOT_PRIVATE, case_row, private, write_run
+
+ROWS = [case_row("a1", 0.9), case_row("a2", 0.5), case_row("b", 0.4)]
+
+
+def test_scores_by_hand():
+    scores = score(ROWS)
+    assert (scores.cases, scores.missed, scores.hd95_unit) == (3, 0, "px")
+    assert scores.dice_mean == pytest.approx(0.6)
+    assert scores.dice_sd == pytest.approx(math.sqrt((0.3**2 + 0.1**2 + 0.2**2) / 2))
+    assert scores.iou_mean == pytest.approx(0.3)
+    assert scores.hd95_mean == pytest.approx(4)
+    assert scores.nsd_mean == pytest.approx(0.15)
+    assert (scores.worst_client, scores.worst_client_dice) == ("south", pytest.approx(0.4))
+
+
+def test_one_case_has_no_deviation_and_a_missing_distance_no_mean():
+    scores = score([case_row("b", 0.0, hd95=None, nsd=None)])
+    assert (scores.dice_sd, scores.missed) == (0, 1)
+    assert math.isnan(scores.hd95_mean)
+    assert math.isnan(scores.nsd_mean)
+
+
+def test_client_means_weigh_cases_equally_and_are_sorted():
+    means = client_means(reversed(ROWS))
+    assert list(means) == ["north", "south"]
+    assert means == {"north": pytest.approx(0.7), "south": pytest.approx(0.4)}
+
+
+@pytest.mark.parametrize(
+    ("privacy", "text"),
+    [
+        (
+            NOT_PRIVATE,
+            "not private; epsilon nominal none, accounted none, audited none (no audit beside this run)",
+        ),
+        (
+            private(),
+            "unit batch; epsilon nominal 0.001, accounted 8.5 at delta 0.0001, audited none (no audit beside this run)",
+        ),
+        (
+            private(None, None),
+            "unit batch; epsilon nominal none, accounted none (the threshold is raw), audited none"
+            " (no audit beside this run)",
+        ),
+    ],
+)
+def test_privacy_in_words(privacy, text):
+    assert privacy_text(privacy) == text
+
+
+def test_summary_of_a_run(tmp_path):
+    rows = [*ROWS, case_row("b", 0.25, "core", split="validation")]
+    run = write_run(tmp_path / "run", "dp_fl", rows, privacy=private())
+    assert summarize_run(RunDirectory(run)).splitlines() == [
+        "      test lesion: Dice 0.6000 (SD over 3 cases 0.2646), HD95 4.00 px, NSD 0.1500, missed 0;"
+        " worst client south 0.4000",
+        "validation core: Dice 0.2500 (SD over 1 cases 0.0000), HD95 7.50 px, NSD 0.0625, missed 0;"
+        " worst client south 0.2500",
+        "   privacy unit batch; epsilon nominal 0.001, accounted 8.5 at delta 0.0001, audited none"
+        " (no audit beside this run)",
+        f"    record {run}",
+    ]
+
+
+def test_summary_of_a_run_without_scores_is_a_sentence(tmp_path):
+    run = write_run(tmp_path / "run", "fedavg", None)
+    with pytest.raises(RecordError, match="has not been scored yet"):
+        summarize_run(RunDirectory(run))
