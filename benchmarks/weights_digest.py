@@ -3,9 +3,8 @@
     python benchmarks/weights_digest.py --output before.json     # on the commit before
     python benchmarks/weights_digest.py --against before.json    # on the commit after
 
-Every federation file alone and every privacy file is run on phantoms of dermoscopy, CT and MRI, in one process. Digested
-are the final weights, `rounds.csv` and `cases.csv` (all columns but times). Uses the command line only, so that it runs on
-any commit.
+Every method file is run on phantoms of dermoscopy, CT and MRI, in one process. Digested are the final weights,
+`rounds.csv`, `cases.csv` and `partition.csv`. It uses the command line only, so that it runs on any commit.
 """
 
 from __future__ import annotations
