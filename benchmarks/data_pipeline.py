@@ -191,7 +191,7 @@ def waiting(dataset: PatchRecords, cases: int, size: tuple[int, int, int], steps
         batch = next(batches)
         ready = time.perf_counter()
         optimizer.zero_grad()
-        task.record_losses(batch["image"], batch["label"]).mean().backward()
+        task.example_losses(batch["image"], batch["label"]).mean().backward()
         optimizer.step()
         waited, worked = waited + ready - start, worked + time.perf_counter() - ready
     workers.close()

@@ -51,7 +51,7 @@ class Task(nn.Module):
         super().__init__()
         self.network = network
 
-    def record_losses(self, image: Tensor, label: Tensor) -> Tensor:
+    def example_losses(self, image: Tensor, label: Tensor) -> Tensor:
         """Loss of each record, [B]."""
         return dice_cross_entropy(self.network(image), label)
 
@@ -81,7 +81,7 @@ def without_privacy(network: nn.Module, image: Tensor, label: Tensor, sigma: flo
 def suite(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget: float) -> Step:
     """The suite's clipped sum."""
     task = Task(network)
-    gradients = UnitGradients(task, task.record_losses, budget)
+    gradients = UnitGradients(task, task.example_losses, budget)
     units = torch.arange(len(image), device=image.device)
 
     def step() -> list[Tensor]:

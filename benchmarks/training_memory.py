@@ -36,7 +36,7 @@ def kept_bytes(task, shape: tuple[int, ...]) -> int:
     alive: list[torch.Tensor] = []
     label = torch.zeros(shape[0], len(task.predicted), *shape[2:])
     with torch.autograd.graph.saved_tensors_hooks(count, lambda t: t), torch.autocast("cpu", torch.bfloat16):
-        task.record_losses(torch.zeros(shape), label).mean()
+        task.example_losses(torch.zeros(shape), label).mean()
     return sum(storages.values())
 
 

@@ -206,7 +206,7 @@ def _plain_federation(task, data, schedule, make_optimizer, rate=lambda _: 1.0, 
                 if step.client == client:
                     batch = default_collate([data.records[key] for key in step.keys])
                     optimizer.zero_grad()
-                    task.record_losses(batch["image"], batch["label"]).mean().backward()
+                    task.example_losses(batch["image"], batch["label"]).mean().backward()
                     if on_gradient is not None:
                         on_gradient(client, [parameter.grad for parameter in parameters.values()])
                     optimizer.step()

@@ -29,7 +29,7 @@ from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import PrivacyUnit, ReleasePlan, Sampling
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.records.round_metrics import RoundMetric
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.federated_task import FederatedTask
 
 
 class DifferentialPrivacy(Callback):
@@ -149,7 +149,7 @@ class DifferentialPrivacy(Callback):
         if self._by_unit:
             task = checks.check_private_task(pl_module)
             budget = self.memory_budget * 2**20
-            self.private_step = PrivateStep(task, task.record_losses, self.threshold, self.mechanism.norm, budget)
+            self.private_step = PrivateStep(task, task.example_losses, self.threshold, self.mechanism.norm, budget)
             task.private_step = self.private_step
         elif self.unit == "client" and self._release_delta not in self._loop.delta_hooks:
             self._loop.delta_hooks.append(self._release_delta)
@@ -182,7 +182,7 @@ class DifferentialPrivacy(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave module and loop as they were."""
-        if isinstance(pl_module, SegmentationTask) and pl_module.private_step is self.private_step:
+        if isinstance(pl_module, FederatedTask) and pl_module.private_step is self.private_step:
             pl_module.private_step = None
         if stage == "fit" and self._release_delta in self._loop.delta_hooks:
             self._loop.delta_hooks.remove(self._release_delta)

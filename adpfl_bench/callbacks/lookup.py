@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.federated_task import FederatedTask
 
 CallbackT = TypeVar("CallbackT", bound=Callback)
 
@@ -53,12 +53,12 @@ def federated_data(trainer: Trainer) -> FederatedDataModule:
     return untyped.datamodule
 
 
-def need_task(module: LightningModule) -> SegmentationTask:
+def need_task(module: LightningModule) -> FederatedTask:
     """The module as a task.
 
     Raises:
         ConfigError: It is something else.
     """
-    if not isinstance(module, SegmentationTask):
-        raise ConfigError(f"The model must be a SegmentationTask here, but it is {type(module).__name__}.")
+    if not isinstance(module, FederatedTask):
+        raise ConfigError(f"The model must be a FederatedTask here, but it is {type(module).__name__}.")
     return module

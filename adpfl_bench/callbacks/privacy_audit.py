@@ -26,7 +26,7 @@ from adpfl_bench.privacy.audit.step_attack import StepAttack
 from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.federated_task import FederatedTask
 
 # Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.
 _EXACT = 1e-4
@@ -132,7 +132,7 @@ class PrivacyAudit(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave module and privacy as they were."""
-        if isinstance(pl_module, SegmentationTask) and pl_module.private_step == self._weighted_loss:
+        if isinstance(pl_module, FederatedTask) and pl_module.private_step == self._weighted_loss:
             pl_module.private_step = None
         if stage == "fit" and self._observe in self._privacy.observers:
             self._privacy.observers.remove(self._observe)
@@ -161,7 +161,7 @@ class PrivacyAudit(Callback):
     def _weighted_loss(self, batch: dict[str, Any]) -> Tensor:
         """Mean loss of a batch's records, in which canaries that are out count as zeros."""
         assert self._canaries is not None
-        losses = self._task.record_losses(batch["image"], batch["label"])
+        losses = self._task.example_losses(batch["image"], batch["label"])
         weights = [float(number < 0 or self._canaries.included[number]) for number in batch["canaries"].tolist()]
         return (losses * losses.new_tensor(weights)).mean()
 
@@ -256,7 +256,7 @@ class PrivacyAudit(Callback):
         return release_count(planned, released, ledger, made)
 
 
-def _order(task: SegmentationTask, optimizer: Optimizer) -> list[int]:
+def _order(task: FederatedTask, optimizer: Optimizer) -> list[int]:
     """Where each of the module's parameters is among the optimizer's."""
     trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
     places = {id(parameter): place for place, parameter in enumerate(trained)}

@@ -19,7 +19,7 @@ from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.federated_task import FederatedTask
 
 
 def check_settings(unit: str, sampling: str, delta: float, units_per_step: int | None, memory_budget: float) -> None:
@@ -118,11 +118,11 @@ def check_private_trainer(trainer: Trainer) -> None:
         )
 
 
-def check_private_task(module: LightningModule) -> SegmentationTask:
+def check_private_task(module: LightningModule) -> FederatedTask:
     """Refuse a module whose records cannot be told apart in its gradient.
 
     Raises:
-        ConfigError: It is no SegmentationTask, or a layer mixes the records of a batch.
+        ConfigError: It is no FederatedTask, or a layer mixes the records of a batch.
     """
     task = need_task(module)
     for name, layer in task.named_modules():

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.privacy.unit_gradients import RecordLosses, UnitGradients
+from adpfl_bench.privacy.unit_gradients import ExampleLosses, UnitGradients
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PrivateStep:
     """
 
     def __init__(
-        self, module: nn.Module, losses: RecordLosses, threshold: Threshold, norm: Norm, memory_budget: float
+        self, module: nn.Module, losses: ExampleLosses, threshold: Threshold, norm: Norm, memory_budget: float
     ) -> None:
         self.units = UnitGradients(module, losses, memory_budget)
         self._parameters = [p for p in module.parameters() if p.requires_grad]

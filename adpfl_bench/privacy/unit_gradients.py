@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
 from adpfl_bench.privacy.record_functions import RecordFunctions
 
-RecordLosses = Callable[[Tensor, Tensor], Tensor]
+ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class UnitGradients:
 
     Args:
         module: Holds the trainable parameters; the network must not mix the records of a batch.
-        record_losses: Method of ``module`` from ``image`` [B, C, *spatial] and ``label`` [B, R, *spatial] to the loss
+        example_losses: Method of ``module`` from ``image`` [B, C, *spatial] and ``label`` [B, R, *spatial] to the loss
             of each record, [B]. It must not pool over the batch.
         memory_budget: Bytes that gradients and activations of a chunk may take. At least one record is processed at
             a time, whatever it takes.
     """
 
-    def __init__(self, module: nn.Module, record_losses: RecordLosses, memory_budget: float) -> None:
+    def __init__(self, module: nn.Module, example_losses: ExampleLosses, memory_budget: float) -> None:
         self._parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
-        self._losses = _Losses(module, record_losses)
+        self._losses = _Losses(module, example_losses)
         self._budget = memory_budget
         self._chunks: dict[tuple[int, ...], int] = {}
 
@@ -144,10 +144,10 @@ class UnitGradients:
 class _Losses(nn.Module):
     """Lets ``functional_call`` reach a method that is not ``forward``."""
 
-    def __init__(self, module: nn.Module, record_losses: RecordLosses) -> None:
+    def __init__(self, module: nn.Module, example_losses: ExampleLosses) -> None:
         super().__init__()
         self.module = module
-        self._record_losses = record_losses
+        self._example_losses = example_losses
         # A parameter may be used in several places, and a module may be registered under several names. (torch's own
         # `tie_weights` leaves the mapped parameters in such a module, as in MONAI's DynUNet.)
         places: dict[tuple[int, str], str] = {}
@@ -158,7 +158,7 @@ class _Losses(nn.Module):
         self._names = {name: first[id(module.get_parameter(name))] for name in places.values()}
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
-        return self._record_losses(image, label)
+        return self._example_losses(image, label)
 
     def by_record(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> tuple[list[Tensor], Tensor]:
         """Gradients of each record, [b, *parameter], and the losses, [b]."""

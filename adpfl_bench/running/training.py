@@ -37,7 +37,7 @@ from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks import brain_tumour as brain_tumour  # as above
 from adpfl_bench.tasks import kidney_tumour as kidney_tumour  # as above
 from adpfl_bench.tasks import skin_lesion as skin_lesion  # as above
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.wandb.cases import WandbCases
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -65,7 +65,7 @@ class BenchCLI(LightningCLI):
             print(note, file=sys.stderr)
         below = {"default_config_files": given.base_files}
         super().__init__(
-            SegmentationTask,
+            FederatedTask,
             FederatedDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,

@@ -44,7 +44,7 @@ class Plain:
             parameter.data.copy_(weights[name])
             parameter.grad = None
         batch = default_collate([self.data.records[key] for key in keys])
-        self.task.record_losses(batch["image"].double(), batch["label"].double()).mean().backward()
+        self.task.example_losses(batch["image"].double(), batch["label"].double()).mean().backward()
         return {name: p.grad.clone() for name, p in self.task.named_parameters()}
 
     def train(self, weights, batches, term=lambda weights, gradient: gradient, rate=RATE):

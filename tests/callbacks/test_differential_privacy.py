@@ -222,8 +222,8 @@ def test_a_gradient_that_is_not_finite_is_not_released(toy_task, toy_data, fit, 
     task, loop = toy_task(), FederatedLoop(rounds=3)
     threshold = Recorded(50.0, 5)
     privacy = DifferentialPrivacy("batch", threshold, LaplaceMechanism(), 0.1)
-    losses = task.record_losses
-    task.record_losses = lambda *arguments: (
+    losses = task.example_losses
+    task.example_losses = lambda *arguments: (
         losses(*arguments) * (value if (loop.round, loop.client) == (1, "bay") else 1.0)
     )
     with pytest.raises(BenchError, match=r"The gradient of client bay in round 2 is not finite\. Lower"):

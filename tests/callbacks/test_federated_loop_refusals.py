@@ -171,8 +171,8 @@ def test_weights_that_diverge(toy_task, toy_data, fit, value):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_diverges(toy_task, toy_data, fit, value):
     task, loop = toy_task(), FederatedLoop(rounds=3)
-    losses = task.record_losses
-    task.record_losses = lambda *arguments: (
+    losses = task.example_losses
+    task.example_losses = lambda *arguments: (
         losses(*arguments) * (value if (loop.round, loop.client) == (1, "bay") else 1.0)
     )
     with pytest.raises(BenchError, match="Client bay diverged in round 2"):

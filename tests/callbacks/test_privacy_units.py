@@ -51,7 +51,7 @@ class Reference(Callback):
         for unit in sorted(set(units)):
             summed = 0
             for i in [i for i, u in enumerate(units) if u == unit]:
-                loss = task.record_losses(batch["image"][i : i + 1], batch["label"][i : i + 1])[0]
+                loss = task.example_losses(batch["image"][i : i + 1], batch["label"][i : i + 1])[0]
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
                 summed = summed + torch.cat([g.flatten() for g in gradients]).double()
             norm = float(torch.linalg.vector_norm(summed, ord=self.order))
@@ -257,8 +257,8 @@ def test_a_step_that_releases_nothing_is_an_error(toy_task, toy_data, fit):
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_units_gradient_that_is_not_finite(toy_task, toy_data, fit, value):
     task, loop = toy_task(), FederatedLoop(rounds=3)
-    losses = task.record_losses
-    task.record_losses = lambda *batch: losses(*batch) * (value if (loop.round, loop.client) == (1, "bay") else 1.0)
+    losses = task.example_losses
+    task.example_losses = lambda *batch: losses(*batch) * (value if (loop.round, loop.client) == (1, "bay") else 1.0)
     with pytest.raises(BenchError, match=r"The gradient of client bay in round 2 is not finite\. Lower"):
         fit(task, toy_data(), loop, private(z=1.0))
 

@@ -31,7 +31,7 @@ class Task(nn.Module):
         super().__init__()
         self.network = network
 
-    def record_losses(self, image, label):
+    def example_losses(self, image, label):
         return dice_cross_entropy(self.network(image), label)
 
 
@@ -50,7 +50,7 @@ def batch(count, dims=2, size=16, dtype=torch.float32):
 
 def in_chunks(module, size, losses=None):
     """Unit gradients whose budget is that of ``size`` records; 0 means all."""
-    gradients = UnitGradients(module, losses or module.record_losses, 1e12)
+    gradients = UnitGradients(module, losses or module.example_losses, 1e12)
     if size:
         gradients._budget = size * gradients._bytes_per_record(*(tensor[:1] for tensor in batch(1, dims_of(module))))
     return gradients
@@ -62,7 +62,7 @@ def dims_of(module):
 
 def one_by_one(module, image, label, losses=None):
     """Gradient of each record, [B, P], by autograd."""
-    losses = losses or module.record_losses
+    losses = losses or module.example_losses
     parameters = [p for p in module.parameters() if p.requires_grad]
     rows = []
     for record in range(len(image)):
@@ -81,7 +81,7 @@ def assert_near(actual, expected, tolerance=1e-5):
 def test_each_network_as_one_record_at_a_time(name, dims):
     module = task(name, dims)
     image, label = batch(3, dims, 32 if name == "BasicUNet" else 8)
-    gradients = UnitGradients(module, module.record_losses, 1e12)
+    gradients = UnitGradients(module, module.example_losses, 1e12)
     assert_near(gradients.gradients(image, label, torch.arange(3)), one_by_one(module, image, label))
 
 
@@ -90,7 +90,7 @@ def test_fixed_batch_norm_keeps_records_apart_and_running_statistics_are_refused
     torch.manual_seed(0)
     module = Task(build_network("AttentionUnet", 2, 2, 3, {"channels": (4, 8), "strides": (2,)}))
     image, label = batch(3)
-    gradients = UnitGradients(module, module.record_losses, 1e12)
+    gradients = UnitGradients(module, module.example_losses, 1e12)
     with pytest.raises(RuntimeError, match="running_mean"):
         gradients.gradients(image, label, torch.arange(3))
     module.eval()
@@ -115,7 +115,7 @@ def test_units_that_straddle_chunks(units, size):
     factors = (threshold / expected.norm(dim=1)).clamp(max=1)
     total = torch.cat([tensor.flatten() for tensor in clipped.gradients])
     assert_near(total[None], (factors @ expected)[None], 2e-5)
-    torch.testing.assert_close(clipped.losses, module.record_losses(image, label).detach())
+    torch.testing.assert_close(clipped.losses, module.example_losses(image, label).detach())
 
 
 @pytest.mark.parametrize(("norm", "order"), [("l2", 2), ("l1", 1)])
@@ -135,7 +135,7 @@ def test_without_records():
     module = task()
     image, label = batch(0)
     units = torch.arange(0)
-    gradients = UnitGradients(module, module.record_losses, 1e9)
+    gradients = UnitGradients(module, module.example_losses, 1e9)
     clipped = gradients.clipped_sum(image, label, units, 1.0, "l2")
     assert [tensor.shape for tensor in clipped.gradients] == [p.shape for p in module.parameters()]
     assert not any(tensor.any() for tensor in clipped.gradients)
@@ -216,7 +216,7 @@ class Squares(nn.Module):
         super().__init__()
         self.network = network
 
-    def record_losses(self, image, label):
+    def example_losses(self, image, label):
         output = self.network(image).flatten(1)
         return (output**2).mean(1) + output[:, ::3].sum(1) * label.flatten(1).mean(1)
 
@@ -227,7 +227,7 @@ def test_layers_with_every_option(name):
     torch.manual_seed(0)
     module = Squares(LAYERS[name]())
     image, label = batch(3, size=9)
-    gradients = UnitGradients(module, module.record_losses, 1e12)
+    gradients = UnitGradients(module, module.example_losses, 1e12)
     assert_near(gradients.gradients(image, label, torch.arange(3)), one_by_one(module, image, label))
 
 
@@ -257,7 +257,7 @@ class TwiceUsed(nn.Module):
         super().__init__()
         self.convolution = nn.Conv2d(2, 2, 3, padding=1)
 
-    def record_losses(self, image, label):
+    def example_losses(self, image, label):
         output = self.convolution(functional.conv2d(image, self.convolution.weight, padding=1))
         weighted = functional.binary_cross_entropy_with_logits(
             output, label[:, :2], reduction="none", pos_weight=label.new_full((2, 1, 1), 2.0)
@@ -269,7 +269,7 @@ def test_a_weight_used_in_several_ways():
     torch.manual_seed(0)
     module = TwiceUsed()
     image, label = batch(3)
-    gradients = UnitGradients(module, module.record_losses, 1e12)
+    gradients = UnitGradients(module, module.example_losses, 1e12)
     assert_near(gradients.gradients(image, label, torch.arange(3)), one_by_one(module, image, label))
 
 

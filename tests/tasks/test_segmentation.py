@@ -21,7 +21,7 @@ def small():
 def test_step_is_the_mean_of_the_records_losses(toy_task):
     task, image = toy_task(), torch.rand(5, 1, 8, 8)
     label = (image > 0.5).float()
-    losses = task.record_losses(image, label)
+    losses = task.example_losses(image, label)
     assert losses.shape == (5,)
     torch.testing.assert_close(losses, dice_cross_entropy(task.network(image), label))
     torch.testing.assert_close(task.training_step({"image": image, "label": label}, 0), losses.mean())
@@ -112,8 +112,8 @@ def test_a_row_names_the_model_that_made_it(toy_task):
     task.network = Fixed(torch.ones(1, 1, 2, 2))
     batch = {"image": torch.zeros(1), "label": [torch.ones(1, 2, 2)], "spacing": [None]}
     batch |= {"case": ["c"], "patient": ["p"], "client": "bay", "split": "test"}
-    task._score(batch, surface=True)
-    task._score({**batch, "model": "alps"}, surface=True)
+    task.score(batch, surface=True)
+    task.score({**batch, "model": "alps"}, surface=True)
     assert [(row.client, row.model) for row in task.rows] == [("bay", "global"), ("bay", "alps")]
 
 

@@ -53,7 +53,7 @@ def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: t
     label_map = np.random.default_rng(0).integers(0, len(scheme.classes) + 1, (12, 9, 10)).astype(np.uint8)
     task = (KidneyTumorTask if name.startswith("kits") else BrainTumorTask)(name, **SMALL)
     task.network = Echo()
-    task._score(batch_of(label_map, scheme, window), surface=True)
+    task.score(batch_of(label_map, scheme, window), surface=True)
     assert [row.region for row in task.rows] == list(scheme.regions)
     assert all(row.dice == 1 and row.hd95 == 0 and row.nsd == 1 for row in task.rows)
 
@@ -66,7 +66,7 @@ def test_scores_are_those_of_the_painted_label_map() -> None:
     truth[2:6, 2:6, 2:6] = 2
     batch = batch_of(truth, scheme)
     batch["image"][0, 2, :1] = 1.0  # enhancing tumour outside of what was found as whole tumour: it counts there too
-    task._score(batch, surface=False)
+    task.score(batch, surface=False)
     dice = {row.region: row.dice for row in task.rows}
     assert dice["ET"] == dice["TC"] == 0
     assert dice["WT"] == pytest.approx(2 * 64 / (64 + 128))
@@ -83,7 +83,7 @@ def test_each_region_has_its_published_tolerance_unless_another_is_given() -> No
         task.network = Echo()
         batch = batch_of(shifted, scheme)
         batch["label"] = batch_of(truth, scheme)["label"]
-        task._score(batch, surface=True)
+        task.score(batch, surface=True)
         masks = zip(scheme.masks(shifted), scheme.masks(truth), strict=True)
         for row, (predicted, target) in zip(task.rows, masks, strict=True):
             reference = score_region(predicted, target, (1.0, 1.0, 2.0), tolerance=expected[row.region])
@@ -105,5 +105,5 @@ def test_predictions_come_back_to_the_grid_of_the_file() -> None:
     batch["label"] = [torch.from_numpy(scheme.masks(stored).astype(np.uint8))]
     (masks,) = task.predict_regions(batch)
     np.testing.assert_array_equal(scheme.paint(masks), stored)
-    task._score(batch, surface=True)
+    task.score(batch, surface=True)
     assert all(row.dice == 1 for row in task.rows)

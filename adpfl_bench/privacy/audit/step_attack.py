@@ -39,7 +39,7 @@ class StepAttack:
     whatever the others are and do, also with the amplification by its own secret sampling.
 
     Args:
-        task: The module that is trained, with ``record_losses``.
+        task: The module that is trained, with ``example_losses``.
         canaries: The canaries.
         mechanism: States the law of the noise and the norm; ``None`` where there is none.
         memory_budget: MiB that gradients and activations of a chunk of records may take.
@@ -52,7 +52,7 @@ class StepAttack:
     def __init__(
         self, task: Any, canaries: Planted, mechanism: Mechanism | None, memory_budget: float, rounding: float
     ) -> None:
-        gradients = UnitGradients(task, task.record_losses, memory_budget * 2**20)
+        gradients = UnitGradients(task, task.example_losses, memory_budget * 2**20)
         self._norm: Norm = mechanism.norm if mechanism is not None else "l2"
         self._laplace = isinstance(mechanism, LaplaceMechanism)
         self._reference = Reference(gradients, canaries.record, canaries.records, self._norm)
