@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.volumes.checks import CheckedCase, duplicate_problems
+from adpfl_bench.data.volumes.checks import duplicate_problems
 from adpfl_bench.datasets.surveys import Inventory, take_inventory
 from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
-from adpfl_bench.processors import count_processors
+from adpfl_bench.processors import in_parallel
 from adpfl_bench.text import count
 
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
@@ -53,7 +47,7 @@ def verify(
         raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
     print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)
     try:
-        problems = [*inventory.problems, *_check_all(inventory, workers or count_processors())]
+        problems = [*inventory.problems, *_check_all(inventory, workers)]
     except KeyboardInterrupt:
         print("adpfl-bench: interrupted; nothing was changed.", file=sys.stderr)
         return INTERRUPTED
@@ -65,47 +59,15 @@ def verify(
     return 1
 
 
-def _check_all(inventory: Inventory, workers: int) -> list[Problem]:
+def _check_all(inventory: Inventory, workers: int | None) -> list[Problem]:
     """Read all cases, and find copies among them."""
     problems: list[Problem] = []
     images: dict[str, tuple[str, str, Path]] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("Reading", total=len(inventory.cases))
-        for case, checked in _in_parallel(inventory.check, inventory.cases, workers):
-            problems += checked.problems
-            if case.images:
-                images[case.case_id] = (case.patient_id, checked.digest, case.images[0])
-            progress.advance(task)
+    for case, checked in in_parallel(inventory.check, inventory.cases, "Reading", workers, processes=True):
+        problems += checked.problems
+        if case.images:
+            images[case.case_id] = (case.patient_id, checked.digest, case.images[0])
     return problems + duplicate_problems(images)
-
-
-def _in_parallel(
-    check: Callable[[Case], CheckedCase], cases: Sequence[Case], workers: int
-) -> Iterator[tuple[Case, CheckedCase]]:
-    """Check cases in processes of their own, and yield them as they are done."""
-    if min(workers, len(cases)) <= 1:
-        yield from ((case, check(case)) for case in cases)
-        return
-    pool = ProcessPoolExecutor(
-        min(workers, len(cases)), mp_context=multiprocessing.get_context("spawn"), initializer=_leave_interrupts
-    )
-    try:
-        futures = {pool.submit(check, case): case for case in cases}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as error:
-        raise ConfigError(
-            "A process that read cases was ended from outside, probably for want of memory; use fewer --workers."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _leave_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the one that started the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _print_table(problems: Sequence[Problem]) -> None:

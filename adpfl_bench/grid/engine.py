@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from adpfl_bench.grid.work import Work
+from adpfl_bench.processors import count_processors
 
 _WORKER = (sys.executable, "-m", "adpfl_bench.grid.worker")
 _GPUS = "CUDA_VISIBLE_DEVICES"
@@ -112,7 +113,7 @@ class LocalEngine(Engine):
         if self.gpus:
             environment[_GPUS] = self.gpus[slot % len(self.gpus)]
         elif _THREADS not in environment:
-            environment[_THREADS] = str(max(1, processors() // self.slots))
+            environment[_THREADS] = str(max(1, count_processors() // self.slots))
         return environment
 
 
@@ -140,11 +141,6 @@ class LocalJob(Job):
         """Send SIGKILL to the process and all that it started."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-
-
-def processors() -> int:
-    """Number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

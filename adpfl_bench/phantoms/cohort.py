@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +20,7 @@ from adpfl_bench.phantoms.volumes.kits import KitsWriter
 from adpfl_bench.phantoms.volumes.lgg import LggWriter
 from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
 from adpfl_bench.phantoms.writer import PhantomWriter
+from adpfl_bench.processors import in_parallel
 
 _WRITERS: tuple[type[PhantomWriter], ...] = (
     Ham10000Writer,
@@ -119,7 +118,10 @@ def write_phantom(
     partial_output.mkdir(parents=True)
     try:
         writer.prepare(partial_output)
-        _write_cases(writer, partial_output, progress, workers)
+        write_case = partial(writer.write_case, partial_output)
+        title = f"{writer.name} phantom"
+        for _ in in_parallel(write_case, range(writer.cases), title, workers, processes=True, bar=progress):
+            pass
         marker.write(partial_output)
         try:
             partial_output.replace(output)  # also an empty folder's place
@@ -148,29 +150,3 @@ def _is_there(output: Path, marker: Marker) -> bool:
             "folder, or delete this one."
         )
     return True
-
-
-def _write_cases(writer: PhantomWriter, root: Path, progress: bool, workers: int) -> None:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    done = _write_alone(writer, root) if workers == 1 else _write_together(writer, root, workers)
-    for _ in track(
-        done,
-        description=f"{writer.name} phantom",
-        total=writer.cases,
-        console=console,
-        disable=not (progress and console.is_terminal),
-    ):
-        pass
-
-
-def _write_alone(writer: PhantomWriter, root: Path) -> Iterator[None]:
-    for index in range(writer.cases):
-        yield writer.write_case(root, index)
-
-
-def _write_together(writer: PhantomWriter, root: Path, workers: int) -> Iterator[None]:
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(partial(writer.write_case, root), range(writer.cases), chunksize=8)

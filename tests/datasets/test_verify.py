@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench import processors
 from adpfl_bench.cli import main
-from adpfl_bench.datasets import verify as verify_module
 from tests.cli.conftest import heed_interrupts
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
@@ -186,7 +186,7 @@ def test_a_test_set_alone_is_nothing_to_verify(kits, capsys):
 
 
 def test_a_dead_worker_is_told(kits, capsys, monkeypatch):
-    monkeypatch.setattr(verify_module, "_leave_interrupts", _die)
+    monkeypatch.setattr(processors, "_leave_interrupts", _die)
     assert main(["verify", "kits", "--root", str(kits), "--workers", "2"]) == 1
     assert "was ended from outside, probably for want of memory; use fewer --workers" in capsys.readouterr().err
 

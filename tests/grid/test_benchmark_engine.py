@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.grid.engine import Ended, Job, LocalEngine, processors, visible_gpus
+from adpfl_bench.grid.engine import Ended, Job, LocalEngine, visible_gpus
 from adpfl_bench.grid.work import FAILED, FINISHED, Work
+from adpfl_bench.processors import count_processors
 from tests.grid.conftest import TOP, wait_until
 from tests.grid.fakes import FAKE_WORKER, planned
 
@@ -84,7 +85,7 @@ def test_interpreter_that_does_not_start_leaves_its_complaint_in_the_log(tmp_pat
 
 def test_threads_are_divided_and_gpus_handed_out_in_turn() -> None:
     cpu = LocalEngine(2, environment={})
-    assert cpu.variables(0)["OMP_NUM_THREADS"] == str(max(1, processors() // 2))
+    assert cpu.variables(0)["OMP_NUM_THREADS"] == str(max(1, count_processors() // 2))
     assert "CUDA_VISIBLE_DEVICES" not in cpu.variables(0)
     assert LocalEngine(10**6, environment={}).variables(0)["OMP_NUM_THREADS"] == "1"
     assert LocalEngine(2, environment={"OMP_NUM_THREADS": "7"}).variables(1)["OMP_NUM_THREADS"] == "7"

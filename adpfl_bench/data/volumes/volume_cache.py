@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.images.image_store import default_directory
@@ -19,7 +16,7 @@ from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.processors import count_processors
+from adpfl_bench.processors import count_processors, in_parallel
 
 ADVICE = (
     "Take the files again from the publisher, or leave the cases out with --data.exclude; `adpfl-bench verify` lists"
@@ -127,26 +124,17 @@ class VolumeCache:
             return list(checked.problems)
 
         problems: dict[str, list[Problem]] = {}
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        console = Console(stderr=True)
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="prepare")
-        with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-            task = progress.add_task("Preparing volumes", total=len(cases))
-            try:
-                self.directory.mkdir(parents=True, exist_ok=True)
-                futures = {pool.submit(prepare, case): case for case in cases}
-                for future in as_completed(futures):
-                    problems[futures[future].case_id] = future.result()
-                    self.prepared += not problems[futures[future].case_id]
-                    progress.advance(task)
-            except OSError as error:
-                raise ConfigError(
-                    f"The cache {self.directory} cannot be written: {error}; {self.prepared} cases were prepared and"
-                    " stay. Give another directory with --data.cache_directory or the environment variable"
-                    " ADPFL_CACHE, or make room."
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            for case, found in in_parallel(prepare, cases, "Preparing volumes", workers):
+                problems[case.case_id] = found
+                self.prepared += not found
+        except OSError as error:
+            raise ConfigError(
+                f"The cache {self.directory} cannot be written: {error}; {self.prepared} cases were prepared and stay."
+                " Give another directory with --data.cache_directory or the environment variable ADPFL_CACHE, or make"
+                " room."
+            ) from error
         return [problem for case_id in sorted(problems) for problem in problems[case_id]]
 
     def _largest_size(self, case: Case) -> int:

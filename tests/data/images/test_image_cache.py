@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adpfl_bench.data import case_reading
 from adpfl_bench.data.images import image_cache, image_store
 from adpfl_bench.data.images.image_cache import ImageCache, read_image, read_native_mask
 from adpfl_bench.datasets.isic import scan_isic
@@ -320,8 +319,7 @@ def test_large_jpegs_are_decoded_small_without_visible_difference(tmp_path, monk
     assert np.abs(fast - slow).max() <= 4
 
 
-def test_progress_is_shown_on_a_terminal_when_it_takes_long(cases, monkeypatch, capsys):
-    monkeypatch.setattr(case_reading, "_PROGRESS_AFTER_SECONDS", -1.0)
+def test_progress_is_shown_on_a_terminal(cases, monkeypatch, capsys):
     ImageCache(cases, SIZE)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
