@@ -1,9 +1,12 @@
-"""Writing files so that a reader, or the next run, never finds half of one."""
+"""Writing files and folders so that a reader, or the next run, never finds half of one."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,3 +62,30 @@ def append_to_file(path: Path, content: bytes) -> None:
         except OSError:
             os.truncate(path, size)
             raise
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside ``folder``, ``.NAME-partial-*``, that takes its place when the block ends.
+
+    Whoever finds ``folder`` finds it whole; after an error, or Ctrl-C, nothing is left.
+
+    Args:
+        folder: The folder; it may be there if it is empty.
+
+    Raises:
+        FileExistsError: Another process was faster; its folder stays as it is.
+        OSError: It could not be written.
+    """
+    partial = folder.with_name(f".{folder.name}-partial-{os.getpid()}-{secrets.token_hex(4)}")
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        try:
+            partial.replace(folder)
+        except OSError as error:
+            if folder.is_dir():
+                raise FileExistsError(f"{folder} was written by another process meanwhile") from error
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

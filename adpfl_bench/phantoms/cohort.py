@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.files import atomic_folder
 from adpfl_bench.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.phantoms.isic import IsicWriter
 from adpfl_bench.phantoms.marker import Marker, read_marker
@@ -114,23 +112,18 @@ def write_phantom(
     marker = Marker(dataset, cases, seed, writer.size, labels=digest, shift=float(shift))
     if _is_there(output, marker):
         return False
-    partial_output = output.with_name(f".{output.name}-partial-{os.getpid()}-{secrets.token_hex(4)}")
-    partial_output.mkdir(parents=True)
     try:
-        writer.prepare(partial_output)
-        write_case = partial(writer.write_case, partial_output)
-        title = f"{writer.name} phantom"
-        for _ in in_parallel(write_case, range(writer.cases), title, workers, processes=True, bar=progress):
-            pass
-        marker.write(partial_output)
-        try:
-            partial_output.replace(output)  # also an empty folder's place
-        except OSError:  # there is something by now: this very phantom, if another process was faster
-            if not _is_there(output, marker):
-                raise
-            return False
-    finally:
-        shutil.rmtree(partial_output, ignore_errors=True)
+        with atomic_folder(output) as folder:
+            writer.prepare(folder)
+            write_case = partial(writer.write_case, folder)
+            title = f"{writer.name} phantom"
+            for _ in in_parallel(write_case, range(writer.cases), title, workers, processes=True, bar=progress):
+                pass
+            marker.write(folder)
+    except FileExistsError:  # another process was faster, with this very phantom or with something else
+        if not _is_there(output, marker):
+            raise
+        return False
     return True
 
 

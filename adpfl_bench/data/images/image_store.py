@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from adpfl_bench.data.images.rgb_files import UInt8Array
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.files import atomic_folder
 
 _log = logging.getLogger(__name__)
 
@@ -41,20 +42,16 @@ def build_arrays(folder: Path, shapes: Mapping[str, Shape], fill: Callable[[Mapp
     if folder.is_dir():
         _log.info("Found the image cache %s.", folder)
         return
-    partial = folder.with_name(folder.name + ".partial")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")):
             if folder.is_dir():
                 return
-            shutil.rmtree(partial, ignore_errors=True)
+            for left in folder.parent.glob(f".{folder.name}-partial-*"):
+                shutil.rmtree(left, ignore_errors=True)
             _check_free_space(folder.parent, sum(int(np.prod(shape)) for shape in shapes.values()))
-            partial.mkdir()
-            try:
+            with atomic_folder(folder) as partial:
                 _fill_files(partial, shapes, fill)
-                partial.rename(folder)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise ConfigError(
             f"The image cache {folder} cannot be written: {error}; give another directory, or set the "

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase, UInt8Array
 from adpfl_bench.data.volumes.release import VolumeRelease
+from adpfl_bench.files import atomic_folder
 
 FORMAT = 1
 """Of how voxels are computed and stored; to be counted up when that changes."""
@@ -85,22 +84,13 @@ def write_case(folder: Path, prepared: PreparedCase, digest: str) -> None:
     Raises:
         OSError: It cannot be written; nothing is left of it.
     """
-    partial = folder.with_name(f".partial-{folder.name}-{os.getpid()}-{secrets.token_hex(4)}")
-    partial.mkdir(parents=True)
-    try:
+    with suppress(FileExistsError), atomic_folder(folder) as partial:  # another process may be faster
         _write_array(partial / "image.b2nd", prepared.image, "LZ4")
         _write_array(partial / "label.b2nd", prepared.label, "ZSTD")
         foreground: dict[str, Any] = {str(value): voxels for value, voxels in prepared.foreground.items()}
         np.savez(partial / "foreground.npz", **foreground)
         content = {"grid": prepared.grid.to_json(), "digest": digest, "channels": len(prepared.image)}
         (partial / "case.json").write_text(json.dumps(content), encoding="utf-8")
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # another process was faster
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def open_case(folder: Path) -> StoredCase:

@@ -122,7 +122,7 @@ def test_the_default_directory_comes_from_the_environment(cases, folder, monkeyp
 
 def test_an_interrupted_build_leaves_no_cache_and_what_a_killed_one_left_is_removed(cases, folder, monkeypatch):
     complete = ImageCache(cases, SIZE, 0, folder).folder
-    partial = complete.with_name(complete.name + ".partial")
+    partial = complete.with_name(f".{complete.name}-partial-1-a")
     complete.rename(partial)
     (partial / "rest").touch()
 
