@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.leaderboard.comparability import Variant
-from adpfl_bench.leaderboard.statistics import CaseScore as ScoredCase
-from adpfl_bench.leaderboard.statistics import Scores
+from adpfl_bench.leaderboard.statistics import PairedScores, ScoredCase
 from adpfl_bench.records.case_score import CaseScore
 
 Metric = Literal["dice", "hd95", "nsd"]
@@ -28,7 +27,7 @@ class MetricScores(NamedTuple):
         left_out: Of every other metric, why not.
     """
 
-    usable: Mapping[Metric, Scores]
+    usable: Mapping[Metric, PairedScores]
     left_out: Mapping[Metric, str]
 
 
@@ -44,7 +43,7 @@ def metric_scores(variants: Sequence[Variant], region: str) -> MetricScores:
         variants: The methods of a comparable group.
         region: Name of a region.
     """
-    usable: dict[Metric, Scores] = {}
+    usable: dict[Metric, PairedScores] = {}
     left_out: dict[Metric, str] = {}
     for metric in METRICS:
         reason = _incomparable(variants, region, metric)
@@ -58,7 +57,7 @@ def metric_scores(variants: Sequence[Variant], region: str) -> MetricScores:
     return MetricScores(usable, left_out)
 
 
-def _scores(variants: Sequence[Variant], region: str, metric: Metric) -> Scores:
+def _scores(variants: Sequence[Variant], region: str, metric: Metric) -> PairedScores:
     runs = {
         identity(variant): {
             run.seed: {
@@ -69,7 +68,7 @@ def _scores(variants: Sequence[Variant], region: str, metric: Metric) -> Scores:
         }
         for variant in variants
     }
-    return Scores(runs, higher_is_better=metric not in _LOWER_IS_BETTER)
+    return PairedScores(runs, higher_is_better=metric not in _LOWER_IS_BETTER)
 
 
 def _incomparable(variants: Sequence[Variant], region: str, metric: Metric) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from adpfl_bench.leaderboard.comparability import Group, GroupLine, Variant
 from adpfl_bench.leaderboard.metric_scores import METRICS, Metric
-from adpfl_bench.leaderboard.statistics import Scores, rank_methods
+from adpfl_bench.leaderboard.statistics import PairedScores, rank_methods
 
 SEPARATOR = "; "
 """Stands between the names of regions and metrics."""
@@ -57,7 +57,7 @@ class RankingRow(GroupLine):
 
 
 def rank_group(
-    group: Group, by_region: Mapping[str, Mapping[Metric, Scores]], variants: Mapping[str, Variant], seed: int
+    group: Group, by_region: Mapping[str, Mapping[Metric, PairedScores]], variants: Mapping[str, Variant], seed: int
 ) -> tuple[RankingRow, ...]:
     """Rank the methods of a group by all metrics of the given regions.
 

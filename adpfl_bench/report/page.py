@@ -56,7 +56,7 @@ def to_html(
     from jinja2 import Environment, PackageLoader, StrictUndefined  # deferred: only the page needs it
 
     environment = Environment(
-        loader=PackageLoader("adpfl_bench.results", "templates"),
+        loader=PackageLoader("adpfl_bench.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -3,32 +3,23 @@
 Patients, not cases and not cases times seeds, are what is independent; seeds are a second source of chance. So
 
 * `pairwise_tests` averages over seeds and over a patient's cases before it tests, and corrects for all pairs;
-* `MeanBootstrap`, and `bootstrap_interval` and `bootstrap_difference` over it, resample patients and seeds both;
+* `MeanBootstrap` resamples patients and seeds both;
 * `rank_methods` ranks the methods for each patient, and says how the order changes with other patients.
 """
 
-from adpfl_bench.leaderboard.statistics.bootstrap import (
-    Interval,
-    MeanBootstrap,
-    bootstrap_difference,
-    bootstrap_interval,
-)
-from adpfl_bench.leaderboard.statistics.multiple_testing import holm
-from adpfl_bench.leaderboard.statistics.pairwise import PairwiseTest, pairwise_tests
+from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedScores, ScoredCase
+from adpfl_bench.leaderboard.statistics.pairwise import PairwiseTest, holm, pairwise_tests
 from adpfl_bench.leaderboard.statistics.ranking import Ranking, rank_methods
-from adpfl_bench.leaderboard.statistics.scores import CaseScore, Scores
-from adpfl_bench.leaderboard.statistics.signed_rank import Alternative, hodges_lehmann, rank_biserial, signed_rank_p
+from adpfl_bench.leaderboard.statistics.signed_rank import hodges_lehmann, rank_biserial, signed_rank_p
 
 __all__ = [
-    "Alternative",
-    "CaseScore",
     "Interval",
     "MeanBootstrap",
+    "PairedScores",
     "PairwiseTest",
     "Ranking",
-    "Scores",
-    "bootstrap_difference",
-    "bootstrap_interval",
+    "ScoredCase",
     "hodges_lehmann",
     "holm",
     "pairwise_tests",

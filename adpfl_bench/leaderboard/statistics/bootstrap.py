@@ -30,8 +30,8 @@ from scipy import stats
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.leaderboard.statistics.mean_variance import mean_variance
+from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedScores
 from adpfl_bench.leaderboard.statistics.resampling import patient_counts
-from adpfl_bench.leaderboard.statistics.scores import FloatArray, Scores
 from adpfl_bench.seeding import numpy_generator
 
 
@@ -62,7 +62,7 @@ class MeanBootstrap:
         ConfigError: There are fewer than 100 resamples.
     """
 
-    def __init__(self, scores: Scores, resamples: int = 10_000, seed: int = 0) -> None:
+    def __init__(self, scores: PairedScores, resamples: int = 10_000, seed: int = 0) -> None:
         self.scores = scores
         runs = np.concatenate([scores.patient_sums(method) for method in scores.methods])
         chunks = [
@@ -176,20 +176,6 @@ class MeanBootstrap:
         scale = np.sqrt(variance) / spread * stats.t.ppf(tails[1], degrees) / stats.norm.ppf(tails[1])
         low, high = centre + scale * np.quantile(deviations, tails)
         return Interval(float(low), float(high))
-
-
-def bootstrap_interval(
-    scores: Scores, method: str, level: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> Interval | None:
-    """Interval of one method's mean score; see `MeanBootstrap.interval`, which is faster for many methods."""
-    return MeanBootstrap(scores.of_methods(method), resamples, seed).interval(method, level)
-
-
-def bootstrap_difference(
-    scores: Scores, first: str, second: str, level: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> Interval | None:
-    """Interval of a difference of mean scores; see `MeanBootstrap.difference`, which is faster for many pairs."""
-    return MeanBootstrap(scores.of_methods(first, second), resamples, seed).difference(first, second, level)
 
 
 def _resample_seeds(run_means: FloatArray, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from adpfl_bench.leaderboard.statistics.scores import FloatArray, Scores
+from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedScores
 
 
 class MeanVariance(NamedTuple):
@@ -22,7 +22,7 @@ class MeanVariance(NamedTuple):
     degrees_of_freedom: float
 
 
-def mean_variance(scores: Scores, weights: Mapping[str, float]) -> MeanVariance:
+def mean_variance(scores: PairedScores, weights: Mapping[str, float]) -> MeanVariance:
     r"""Variance of a weighted sum of methods' means, under crossed random effects.
 
     With scores :math:`Y_{sp} = \mu + a_s + b_p + e_{sp}` the mean has variance
@@ -63,7 +63,7 @@ def mean_variance(scores: Scores, weights: Mapping[str, float]) -> MeanVariance:
     return MeanVariance(total - min(residual_part, sum(seed_parts), patient_part), total**2 / squares)
 
 
-def _influence(scores: Scores, method: str) -> FloatArray:
+def _influence(scores: PairedScores, method: str) -> FloatArray:
     """How far each patient in each run lifts the mean over cases, of shape ``[S, P]``."""
     sums, sizes = scores.patient_sums(method), scores.cases_per_patient
     influence: FloatArray = (sums - sizes * scores.mean(method)) * (len(sizes) / sizes.sum())

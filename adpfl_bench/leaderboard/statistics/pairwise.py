@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from adpfl_bench.leaderboard.statistics.multiple_testing import holm
-from adpfl_bench.leaderboard.statistics.scores import Scores
-from adpfl_bench.leaderboard.statistics.signed_rank import Alternative, hodges_lehmann, rank_biserial, signed_rank_p
+import numpy as np
+from numpy.typing import NDArray
+
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedScores
+from adpfl_bench.leaderboard.statistics.signed_rank import hodges_lehmann, rank_biserial, signed_rank_p
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class PairwiseTest:
     seed_deviations: tuple[float | None, float | None]
 
 
-def pairwise_tests(scores: Scores, alternative: Alternative = "two-sided") -> list[PairwiseTest]:
+def pairwise_tests(scores: PairedScores) -> list[PairwiseTest]:
     """Test for every pair of methods whether one scores higher than the other on the same patients.
 
     Each case's score is averaged over the method's seeds and each patient's over its cases, since neither repeated
@@ -52,7 +55,6 @@ def pairwise_tests(scores: Scores, alternative: Alternative = "two-sided") -> li
 
     Args:
         scores: The methods' scores.
-        alternative: ``greater`` tests whether the first of a pair scores higher, ``less`` whether it scores lower.
 
     Returns:
         One test per pair, in the order of ``scores.methods``; none for a single method.
@@ -60,7 +62,7 @@ def pairwise_tests(scores: Scores, alternative: Alternative = "two-sided") -> li
     means = {method: scores.patient_means(method) for method in scores.methods}
     pairs = list(combinations(scores.methods, 2))
     differences = [scores.settle_ties(means[first] - means[second]) for first, second in pairs]
-    p_values = [signed_rank_p(of_pair, alternative) for of_pair in differences]
+    p_values = [signed_rank_p(of_pair) for of_pair in differences]
     deviations = {method: scores.seed_deviation(method) for method in scores.methods}
     return [
         PairwiseTest(
@@ -76,3 +78,28 @@ def pairwise_tests(scores: Scores, alternative: Alternative = "two-sided") -> li
         )
         for (first, second), of_pair, p, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True)
     ]
+
+
+def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+    r"""Holm's step-down correction: adjusted p-values that bound the chance of any false rejection.
+
+    With the m values in ascending order, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1) p_{(j)})`.
+    Rejecting where :math:`\tilde p \le \alpha` keeps the family-wise error rate below :math:`\alpha` under any
+    dependence of the tests (Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6).
+
+    Args:
+        p_values: The m p-values.
+
+    Returns:
+        Adjusted p-values in the order given, of shape ``[m]``.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values, kind="stable")
+    stepped = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adpfl_bench.errors import DataError
+from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedScores
 from adpfl_bench.leaderboard.statistics.resampling import patient_counts
-from adpfl_bench.leaderboard.statistics.scores import FloatArray, Scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Ranking:
         return float(self.kendall_taus.mean())
 
 
-def rank_methods(scores: Scores | Sequence[Scores], resamples: int = 10_000, seed: int = 0) -> Ranking:
+def rank_methods(scores: PairedScores | Sequence[PairedScores], resamples: int = 10_000, seed: int = 0) -> Ranking:
     """Rank for each patient, then aggregate: the ranking of BraTS.
 
     For each patient and each set of scores the methods are ranked (1 is best; equal ones get the average of their
@@ -61,7 +61,7 @@ def rank_methods(scores: Scores | Sequence[Scores], resamples: int = 10_000, see
         DataError: There is no set of scores, or sets differ in methods or patients.
         ConfigError: There are fewer than 100 resamples.
     """
-    sets = [scores] if isinstance(scores, Scores) else list(scores)
+    sets = [scores] if isinstance(scores, PairedScores) else list(scores)
     _check(sets)
     methods = np.array(sets[0].methods)
     # Sums of average ranks are multiples of 1/2 and exact, so that ties stay ties.
@@ -82,7 +82,7 @@ def rank_methods(scores: Scores | Sequence[Scores], resamples: int = 10_000, see
     )
 
 
-def _check(sets: Sequence[Scores]) -> None:
+def _check(sets: Sequence[PairedScores]) -> None:
     if not sets:
         raise DataError("Expected at least one set of scores to rank methods by, but there is none.")
     for one in sets[1:]:
@@ -94,7 +94,7 @@ def _check(sets: Sequence[Scores]) -> None:
             )
 
 
-def _patient_ranks(scores: Scores, methods: Sequence[str]) -> FloatArray:
+def _patient_ranks(scores: PairedScores, methods: Sequence[str]) -> FloatArray:
     """Average ranks within each patient, of shape ``[P, M]``."""
     means = scores.settle_ties(np.stack([scores.patient_means(method) for method in methods], axis=1))
     return np.asarray(stats.rankdata(-means if scores.higher_is_better else means, axis=1), dtype=np.float64)

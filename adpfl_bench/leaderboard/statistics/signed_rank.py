@@ -7,19 +7,16 @@ ranks of positive and of negative differences.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Alternative = Literal["two-sided", "less", "greater"]
 FloatArray = NDArray[np.float64]
 
 _LARGEST_EXACT = 50
 
 
-def signed_rank_p(differences: FloatArray, alternative: Alternative = "two-sided") -> float:
+def signed_rank_p(differences: FloatArray) -> float:
     r"""P-value of Wilcoxon's signed-rank test that differences are distributed symmetrically about zero.
 
     Up to 50 differences other than zero it is exact: given the absolute differences, each sign is positive with
@@ -31,7 +28,6 @@ def signed_rank_p(differences: FloatArray, alternative: Alternative = "two-sided
 
     Args:
         differences: Of shape ``[n]``; equal absolute values must be equal floats.
-        alternative: ``greater`` tests against differences that tend to be positive.
 
     Example:
         >>> signed_rank_p(np.array([0.1, 0.2, 0.3, 0.4, 0.5]))
@@ -43,8 +39,7 @@ def signed_rank_p(differences: FloatArray, alternative: Alternative = "two-sided
         return 1.0
     observed = float(ranks[differences > 0].sum())
     greater, less = _exact_tails(observed, signed) if len(signed) <= _LARGEST_EXACT else _normal_tails(observed, signed)
-    two_sided = 2 * min(greater, less)
-    return min(1.0, {"greater": greater, "less": less, "two-sided": two_sided}[alternative])
+    return min(1.0, 2 * min(greater, less))
 
 
 def rank_biserial(differences: FloatArray) -> float:

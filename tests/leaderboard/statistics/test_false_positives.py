@@ -3,8 +3,8 @@
 from itertools import combinations
 
 import numpy as np
-from cohorts import make_scores
 from scipy import stats
+from score_arrays import make_scores
 
 from adpfl_bench.leaderboard.statistics import holm, pairwise_tests, signed_rank_p
 

@@ -5,8 +5,8 @@
 
 import numpy as np
 import pytest
-from cohorts import make_scores
 from scipy import stats
+from score_arrays import make_scores
 
 from adpfl_bench.leaderboard.statistics import MeanBootstrap
 

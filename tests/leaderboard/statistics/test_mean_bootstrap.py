@@ -4,11 +4,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cohorts import make_scores
 from scipy import stats
+from score_arrays import make_scores
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.leaderboard.statistics import MeanBootstrap, bootstrap_difference, bootstrap_interval, resampling
+from adpfl_bench.leaderboard.statistics import MeanBootstrap, resampling
 from adpfl_bench.leaderboard.statistics.mean_variance import mean_variance
 from adpfl_bench.leaderboard.statistics.resampling import patient_counts
 
@@ -71,25 +71,27 @@ def test_the_interval_is_scaled_percentiles():
 def test_with_many_patients_and_one_seed_it_is_students_interval():
     values = np.random.default_rng(3).normal(0.8, 0.1, (1, 400))
     expected = stats.t.interval(0.95, 399, values.mean(), values.std(ddof=1) / 20)
-    assert bootstrap_interval(make_scores({"a": values}), "a", resamples=100_000) == pytest.approx(expected, abs=3e-4)
+    assert MeanBootstrap(make_scores({"a": values}), resamples=100_000).interval("a") == pytest.approx(
+        expected, abs=3e-4
+    )
 
 
 def test_pairing_by_patients_takes_their_difficulty_out_of_the_difference():
     rng = np.random.default_rng(4)
     difficulty = rng.normal(0.7, 0.2, 100)
     scores = make_scores({name: difficulty + rng.normal(0, 0.01, (2, 100)) for name in "ab"})
-    alone, difference = bootstrap_interval(scores, "a"), bootstrap_difference(scores, "a", "b")
+    bootstrap = MeanBootstrap(scores)
+    alone, difference = bootstrap.interval("a"), bootstrap.difference("a", "b")
     assert alone.high - alone.low > 0.06
     assert difference.high - difference.low < 0.015
     assert difference.low < scores.mean("a") - scores.mean("b") < difference.high
 
 
-def test_functions_give_what_the_object_gives_and_repeat_it():
+def test_a_seed_repeats_its_intervals():
     rng = np.random.default_rng(5)
     scores = make_scores({name: rng.normal(0.7, 0.2, (3, 30)) for name in "abc"})
     bootstrap = MeanBootstrap(scores, resamples=500, seed=8)
-    assert bootstrap_interval(scores, "b", resamples=500, seed=8) == bootstrap.interval("b")
-    assert bootstrap_difference(scores, "c", "a", resamples=500, seed=8) == bootstrap.difference("c", "a")
+    assert MeanBootstrap(scores, resamples=500, seed=8).interval("b") == bootstrap.interval("b")
     assert bootstrap.interval("b") != MeanBootstrap(scores, resamples=500, seed=9).interval("b")
     low, high = bootstrap.difference("a", "c")
     assert bootstrap.difference("c", "a") == pytest.approx((-high, -low))
@@ -107,21 +109,21 @@ def test_each_methods_seeds_are_drawn_by_themselves():
 
 
 def test_what_does_not_vary_has_an_interval_of_no_width():
-    interval = bootstrap_interval(make_scores({"a": np.full((3, 20), 0.5)}), "a")
+    interval = MeanBootstrap(make_scores({"a": np.full((3, 20), 0.5)})).interval("a")
     assert interval == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_one_patient_has_no_interval(seeds):
     scores = make_scores({"a": np.full((seeds, 4), 0.5), "b": np.full((seeds, 4), 0.6)}, ["p"] * 4)
-    assert bootstrap_interval(scores, "a") is None
-    assert bootstrap_difference(scores, "a", "b") is None
+    assert MeanBootstrap(scores).interval("a") is None
+    assert MeanBootstrap(scores).difference("a", "b") is None
 
 
 @pytest.mark.parametrize("patients", [2, 3])
 def test_few_patients_have_a_wide_interval(patients):
     values = np.linspace(0.6, 0.8, patients)[None]
-    low, high = bootstrap_interval(make_scores({"a": values}), "a")
+    low, high = MeanBootstrap(make_scores({"a": values})).interval("a")
     standard_error = values.std(ddof=1) / np.sqrt(patients)
     assert low < 0.7 < high
     assert high - low > 2 * 1.96 * standard_error
@@ -145,12 +147,12 @@ def test_chunks_are_bounded():
 def test_impossible_requests_are_refused():
     scores = make_scores({"a": [0.1, 0.2], "b": [0.3, 0.2]})
     with pytest.raises(ConfigError, match="at least 100 resamples, but found 10"):
-        bootstrap_interval(scores, "a", resamples=10)
+        MeanBootstrap(scores, resamples=10)
     for level in (0, 1, 95):
         with pytest.raises(ConfigError, match=f"between 0 and 1, but found {level}"):
-            bootstrap_interval(scores, "a", level)
+            MeanBootstrap(scores).interval("a", level)
     with pytest.raises(ConfigError, match="two different methods, but found a twice"):
-        bootstrap_difference(scores, "a", "a")
+        MeanBootstrap(scores).difference("a", "a")
     with pytest.raises(ConfigError, match="methods a, b, but found c"):
         MeanBootstrap(scores).means("c")
 

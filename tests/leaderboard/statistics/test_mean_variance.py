@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cohorts import make_scores
+from score_arrays import make_scores
 
 from adpfl_bench.leaderboard.statistics.mean_variance import mean_variance
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from cohorts import make_scores
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+from score_arrays import make_scores
 
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.leaderboard.statistics import rank_methods

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cohorts import make_scores
+from score_arrays import make_scores
 
 import adpfl_bench.leaderboard.statistics
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.leaderboard.statistics import CaseScore, Scores
+from adpfl_bench.leaderboard.statistics import PairedScores, ScoredCase
 
 VALUES = {"a": [[0.1, 0.2, 0.3, 0.9], [0.5, 0.6, 0.7, 0.1]], "b": [[0.4, 0.4, 0.4, 0.4]]}
 PATIENTS = ["p2", "p1", "p2", "p3"]
@@ -37,26 +37,18 @@ def test_methods_may_have_other_seeds_and_fewer(scores):
     assert scores.seed_deviation("b") is None
 
 
-def test_one_client_is_its_cases(scores):
-    of_y = scores.of_client("y")
-    assert (of_y.cases, of_y.patients, of_y.clients) == (("c0003",), ("p3",), ("y",))
-    assert of_y.values("a").tolist() == [[0.9], [0.1]]
-    with pytest.raises(ConfigError, match="one of the clients x, y, but found z"):
-        scores.of_client("z")
-
-
 def test_an_unknown_method_is_named(scores):
-    for ask in (scores.seeds, scores.values, scores.patient_means, scores.of_methods):
+    for ask in (scores.seeds, scores.values, scores.patient_means):
         with pytest.raises(ConfigError, match="one of the methods a, b, but found c"):
             ask("c")
 
 
 def test_the_order_of_cases_does_not_matter(scores):
-    turned = Scores(
+    turned = PairedScores(
         {
             method: {
                 seed: {
-                    case: CaseScore(scores.values(method)[position, i], *identity)
+                    case: ScoredCase(scores.values(method)[position, i], *identity)
                     for i, (case, identity) in reversed(list(enumerate(zip(scores.cases, IDENTITIES, strict=True))))
                 }
                 for position, seed in enumerate(scores.seeds(method))
@@ -81,7 +73,7 @@ def test_only_rounding_is_settled():
 
 
 def case(score=0.5, patient="p", client="x"):
-    return CaseScore(score, patient, client)
+    return ScoredCase(score, patient, client)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +95,7 @@ def case(score=0.5, patient="p", client="x"):
 )
 def test_contradictions_are_refused(runs, sentence):
     with pytest.raises(DataError, match=sentence):
-        Scores(runs)
+        PairedScores(runs)
 
 
 def test_nothing_else_of_the_suite_is_needed():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adpfl_bench.leaderboard.statistics import CaseScore, Scores
+from adpfl_bench.leaderboard.statistics import PairedScores, ScoredCase
 
 
 def make_scores(values, patients=None, clients=None, higher_is_better=True):
@@ -11,10 +11,10 @@ def make_scores(values, patients=None, clients=None, higher_is_better=True):
     n = next(iter(arrays.values())).shape[1]
     patients = [f"p{case:04d}" for case in range(n)] if patients is None else patients
     clients = ["clinic"] * n if clients is None else clients
-    return Scores(
+    return PairedScores(
         {
             method: {
-                seed: {f"c{i:04d}": CaseScore(float(run[i]), patients[i], clients[i]) for i in range(n)}
+                seed: {f"c{i:04d}": ScoredCase(float(run[i]), patients[i], clients[i]) for i in range(n)}
                 for seed, run in enumerate(array)
             }
             for method, array in arrays.items()

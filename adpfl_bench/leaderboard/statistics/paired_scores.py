@@ -18,7 +18,7 @@ _DIGITS = 12
 _NAMED = 3
 
 
-class CaseScore(NamedTuple):
+class ScoredCase(NamedTuple):
     """What one run reached on one case.
 
     Attributes:
@@ -32,7 +32,7 @@ class CaseScore(NamedTuple):
     client: str
 
 
-class Scores:
+class PairedScores:
     """One metric of one region: a score for every method, seed and case.
 
     All runs score the same cases; methods may have different seeds and numbers of them. Patients and cases are kept in
@@ -46,7 +46,6 @@ class Scores:
         methods: Names of the methods, in the order given.
         cases: Ids of the N cases, sorted.
         patients: Ids of the P patients, sorted.
-        clients: Names of the clients, sorted.
         cases_per_patient: Shape ``[P]``.
         higher_is_better: As given.
 
@@ -55,14 +54,15 @@ class Scores:
             clients; a score is not finite.
 
     Example:
-        >>> case = {"c1": CaseScore(0.8, "p1", "a"), "c2": CaseScore(0.6, "p1", "a"), "c3": CaseScore(0.9, "p2", "b")}
-        >>> scores = Scores({"fedavg": {0: case}})
+        >>> case = {"c1": ScoredCase(0.8, "p1", "a"), "c2": ScoredCase(0.6, "p1", "a")}
+        >>> case |= {"c3": ScoredCase(0.9, "p2", "b")}
+        >>> scores = PairedScores({"fedavg": {0: case}})
         >>> scores.patient_means("fedavg").tolist()
         [0.7, 0.9]
     """
 
     def __init__(
-        self, runs: Mapping[str, Mapping[int, Mapping[str, CaseScore]]], higher_is_better: bool = True
+        self, runs: Mapping[str, Mapping[int, Mapping[str, ScoredCase]]], higher_is_better: bool = True
     ) -> None:
         by_run = {(method, seed): run for method, of_method in runs.items() for seed, run in of_method.items()}
         empty = [method for method, of_method in runs.items() if not of_method]
@@ -77,7 +77,6 @@ class Scores:
         self.methods = tuple(runs)
         self.cases = tuple(sorted(first))
         self.patients = tuple(sorted({case.patient for case in first.values()}))
-        self.clients = tuple(sorted({case.client for case in first.values()}))
         position = {patient: index for index, patient in enumerate(self.patients)}
         self._patient_of = np.array([position[first[case].patient] for case in self.cases])
         self.cases_per_patient = np.bincount(self._patient_of, minlength=len(self.patients))
@@ -116,33 +115,6 @@ class Scores:
         means = self.values(method).mean(axis=1)
         return float(means.std(ddof=1)) if len(means) > 1 else None
 
-    def of_client(self, client: str) -> Scores:
-        """The scores of one client's cases.
-
-        Raises:
-            ConfigError: If no case is of that client.
-        """
-        if client not in self.clients:
-            raise ConfigError(f"Expected one of the clients {', '.join(self.clients)}, but found {client}.")
-        runs = {
-            method: {
-                seed: {name: case for name, case in run.items() if case.client == client}
-                for seed, run in of_method.items()
-            }
-            for method, of_method in self._runs.items()
-        }
-        return Scores(runs, self.higher_is_better)
-
-    def of_methods(self, *methods: str) -> Scores:
-        """The scores of some of the methods.
-
-        Raises:
-            ConfigError: If there is no such method.
-        """
-        for method in methods:
-            self._check_method(method)
-        return Scores({method: self._runs[method] for method in methods}, self.higher_is_better)
-
     def settle_ties(self, values: FloatArray) -> FloatArray:
         """Round to twelve digits of the largest score, so that what is equal but for rounding is equal."""
         largest = max(float(np.abs(scores).max()) for scores in self._values.values())
@@ -155,7 +127,7 @@ class Scores:
             raise ConfigError(f"Expected one of the methods {', '.join(self.methods)}, but found {method}.")
 
 
-def _check_run(name: str, run: Mapping[str, CaseScore], first: Mapping[str, CaseScore]) -> None:
+def _check_run(name: str, run: Mapping[str, ScoredCase], first: Mapping[str, ScoredCase]) -> None:
     missing, added = first.keys() - run.keys(), run.keys() - first.keys()
     if missing or added:
         what = f"lacks {_some(missing)}" if missing else f"also has {_some(added)}"
