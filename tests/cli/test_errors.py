@@ -28,8 +28,8 @@ def ham10000(tmp_path: Path) -> Path:
         ),
         (["--federatd.rounds=3"], "There is no setting federatd.rounds; possible are"),
         (["--privacy.threshold=Fxed"], "privacy.threshold cannot be made from what was given; possible are"),
-        (["--privacy.threshold=Fxed"], "adpfl_bench.privacy.thresholds.FixedThreshold"),
-        (["--data=Foo"], "adpfl_bench.datasets.dermoscopy.HAM10000DataModule"),
+        (["--privacy.threshold=Fxed"], "adpfl_bench.FixedThreshold"),
+        (["--data=Foo"], "adpfl_bench.HAM10000DataModule"),
         (
             ["--privacy.threshold=PercentileThreshold", "--privacy.threshold.percentil=5"],
             "PercentileThreshold has no setting percentil; it has percentile, window",
