@@ -7,9 +7,11 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+import yaml
 from jsonargparse._util import get_import_path
 
 import adpfl_bench
+from adpfl_bench.cli import main
 
 STUB = Path(adpfl_bench.__file__).with_suffix(".pyi")
 
@@ -44,3 +46,27 @@ def test_the_package_alone_loads_nothing_heavy():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "adpfl_bench" in loaded
     assert not {"torch", "lightning", "numpy", "pandas", "jsonargparse", "yaml"} & set(loaded)
+
+
+def test_a_class_path_of_any_module_means_the_public_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(
+        """
+        data:
+          class_path: adpfl_bench.data.dermoscopy.ISICDataModule
+          init_args: {root: somewhere, partition: {class_path: adpfl_bench.data.partition.IIDPartition}}
+        model: adpfl_bench.tasks.gone.SkinLesionTask
+        """
+    )
+    option = "--privacy.mechanism=adpfl_bench.noise.GaussianMechanism"
+    with pytest.raises(SystemExit, match="0"):
+        main(["fit", "--config", "old.yaml", option, "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    found = (config["data"], config["data"]["init_args"]["partition"], config["model"], config["privacy"]["mechanism"])
+    names = ["ISICDataModule", "IIDPartition", "SkinLesionTask", "GaussianMechanism"]
+    assert [block["class_path"] for block in found] == [f"adpfl_bench.{name}" for name in names]
+
+
+def test_a_class_path_of_no_public_name_is_left_alone(capsys):
+    assert main(["fit", "--config", "tasks/isic.yaml", "--data.partition=adpfl_bench.gone.OwnPartition"]) == 1
+    assert "No module named 'adpfl_bench.gone'" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
+from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.run_directory import RunDirectory
 
 LAST = "last"
@@ -102,4 +103,6 @@ def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any]
             if found is not None:
                 return found
         return None
+    if isinstance(theirs, str):
+        theirs = with_public_names(theirs)
     return None if theirs == ours else (name, theirs, ours)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from adpfl_bench.config.method_files import (
     without_replaced_methods,
 )
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.public_names import with_public_names
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = ("tasks", "callbacks", "configs")
@@ -84,17 +85,18 @@ def resolve_config_arguments(arguments: Sequence[str]) -> ResolvedArguments:
     words: list[str] = []
     places: list[int] = []
     for argument in arguments:
-        words += _split_config(argument)
+        words += _split_config(with_public_names(argument))
         if len(words) > 1 and words[-2] in _CONFIG:
             words[-1] = str(find_config(words[-1]))
             places.append(len(words) - 1)
     found = [words[place] for place in places]
-    stated = [_read_mapping(file) for file in found]
+    written = [_read_mapping(file) for file in found]
+    stated = [_read_mapping(file, with_public_names) for file in found]
     tasks = [*_given(words, "--task"), *(str(content["task"]) for content in reversed(stated) if "task" in content)]
     settled = [_for_task(file, content, tasks) for file, content in zip(found, stated, strict=True)]
     check_unit_is_stated(list(zip(found, settled, strict=True)), words)
     settled = without_replaced_methods(settled)
-    for place, before, after in zip(places, stated, settled, strict=True):
+    for place, before, after in zip(places, written, settled, strict=True):
         if after != before:
             words[place] = yaml.safe_dump(after)
     given = _given(words, "--method")
@@ -140,10 +142,10 @@ def _for_task(file: str, content: Mapping[str, Any], tasks: Sequence[str]) -> Ma
     return _merge(general, next((blocks[task] for task in tasks if task in blocks), {}))
 
 
-def _read_mapping(file: str) -> dict[str, Any]:
+def _read_mapping(file: str, reworded: Callable[[str], str] = str) -> dict[str, Any]:
     # What is no mapping, or no YAML, is left for the parser to complain of.
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = yaml.safe_load(reworded(Path(file).read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from lightning.pytorch.cli import LightningArgumentParser
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.public_names import with_public_names
 
 _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config", "subcommand"}
 
@@ -101,7 +102,7 @@ def _subclasses(class_path: str) -> str:
     for kind in kinds:  # grows while it is walked: breadth first
         kinds += kind.__subclasses__()
     concrete = {kind for kind in kinds if not inspect.isabstract(kind)}
-    return ", ".join(sorted(f"{kind.__module__}.{kind.__qualname__}" for kind in concrete))
+    return ", ".join(sorted(with_public_names(f"{kind.__module__}.{kind.__qualname__}") for kind in concrete))
 
 
 def _gist(message: str) -> str:

@@ -265,9 +265,9 @@ def _variants(runs: Sequence[ScoredRun]) -> tuple[Variant, ...]:
     members: dict[tuple[str, str], list[ScoredRun]] = {}
     for run in sorted(runs, key=lambda run: run.seed):
         members.setdefault((run.method, settings_digest(run.settings)), []).append(run)
-    methods = [method for method, _ in members]
+    named = sorted((method, min(run.digest for run in runs), tuple(runs)) for (method, _), runs in members.items())
+    methods = [method for method, *_ in named]
     return tuple(
-        Variant(method, digest, f"{method} ({digest})" if methods.count(method) > 1 else method, tuple(members[key]))
-        for key in sorted(members)
-        for method, digest in [key]
+        Variant(method, digest, f"{method} ({digest})" if methods.count(method) > 1 else method, runs)
+        for method, digest, runs in named
     )

@@ -14,7 +14,7 @@ from adpfl_bench.leaderboard.headline import Headline, check_models, headline_of
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.case_score import CaseScore, mean_over_models
 from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.records.settings import flatten_settings
+from adpfl_bench.records.settings import flatten_settings, settings_digest
 
 _KEYS: dict[str, Callable[[dict[str, Any]], object]] = {
     "task": lambda record: record["task"],
@@ -127,7 +127,15 @@ class ScoredRun:
     @cached_property
     def settings(self) -> dict[str, str]:
         """Everything that can change the scores, except the seed: the configuration, and whose scores count."""
-        settings = flatten_settings(self.record.get("config") or {})
+        return self._settings(as_written=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """What tables call the settings. Records of an earlier version keep the name that they had in its tables."""
+        return settings_digest(self._settings(as_written=True))
+
+    def _settings(self, as_written: bool) -> dict[str, str]:
+        settings = flatten_settings(self.record.get("config") or {}, as_written)
         if self.headline != "global":
             settings["federated.headline"] = json.dumps(self.headline)
         if self.held_out_clients:

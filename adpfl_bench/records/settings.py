@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from adpfl_bench.public_names import with_public_names
+
 _SECTIONS = ("model", "data", "federated", "privacy")
 _TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_grad_batches", "gradient_clip_val")
 _CLASS = ".class_path"
@@ -25,19 +27,20 @@ _PLACE = (
 )
 
 
-def flatten_settings(config: Mapping[str, Any]) -> dict[str, str]:
+def flatten_settings(config: Mapping[str, Any], as_written: bool = False) -> dict[str, str]:
     """Flatten what can change the scores of a resolved configuration, the seed left out.
 
     Args:
         config: The ``config`` of a run record.
+        as_written: Leave class paths as the record has them, in place of their public names.
 
     Returns:
         Values as JSON, by dotted key.
     """
-    return {key: value for key, value in flatten_config(config).items() if key not in _PLACE}
+    return {key: value for key, value in flatten_config(config, as_written).items() if key not in _PLACE}
 
 
-def flatten_config(config: Mapping[str, Any]) -> dict[str, str]:
+def flatten_config(config: Mapping[str, Any], as_written: bool = False) -> dict[str, str]:
     """As :func:`flatten_settings`, with the seed, and with what says where a run is made and how fast."""
     flat: dict[str, str] = {}
     for section in _SECTIONS:
@@ -46,7 +49,7 @@ def flatten_config(config: Mapping[str, Any]) -> dict[str, str]:
     for name in _TRAINER:
         if name in trainer:
             _flatten(f"trainer.{name}", trainer[name], flat)
-    return {key: flat[key] for key in sorted(flat)}
+    return {key: flat[key] if as_written else with_public_names(flat[key]) for key in sorted(flat)}
 
 
 def settings_digest(settings: Mapping[str, str]) -> str:

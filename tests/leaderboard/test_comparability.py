@@ -157,3 +157,13 @@ def test_regions_keep_the_order_in_which_the_task_states_them(tmp_path):
     assert groups_of(tmp_path)[0][0].regions == ["core", "whole"]
     edit_record(run, model={"scored_round": 3, "parameters": 1, "surface_tolerance": {"whole": 1.0, "core": 1.0}})
     assert groups_of(tmp_path)[0][0].regions == ["whole", "core"]
+
+
+def test_a_class_that_has_moved_since_is_the_same_setting(tmp_path):
+    for seed, place in enumerate(("privacy.earlier", "privacy.now")):
+        folder = write_run(tmp_path / place, "dp_fl", {"a1": 0.5, "b": 0.5}, seed=seed)
+        mechanism = {"class_path": f"adpfl_bench.{place}.LaplaceMechanism"}
+        edit_record(folder, config={"privacy": {"mechanism": mechanism}})
+    (group,), left_out = groups_of(tmp_path)
+    assert not left_out
+    assert [variant.seeds for variant in group.variants] == [(0, 1)]

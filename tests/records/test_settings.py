@@ -69,3 +69,10 @@ def test_a_value_of_many_names_only_the_others():
 
 def test_a_record_without_a_configuration_has_no_settings():
     assert flatten_settings({}) == {"data": "null", "federated": "null", "model": "null", "privacy": "null"}
+
+
+def test_class_paths_of_earlier_versions_are_compared_by_their_public_names():
+    old = {"privacy": {"threshold": {"class_path": "adpfl_bench.privacy.rules.FixedThreshold"}}}
+    new = {"privacy": {"threshold": {"class_path": "adpfl_bench.FixedThreshold"}}}
+    assert flatten_settings(old) == flatten_settings(new)
+    assert flatten_settings(old, as_written=True) != flatten_settings(new, as_written=True)
