@@ -56,4 +56,5 @@ from .tasks.segmentation import SegmentationTask as SegmentationTask
 from .tasks.skin_lesion import SkinLesionTask as SkinLesionTask
 from .wandb.logger import RunWandbLogger as RunWandbLogger
 
+__all__: list[str]
 __version__: str

@@ -68,5 +68,6 @@ def test_a_class_path_of_any_module_means_the_public_name(tmp_path, monkeypatch,
 
 
 def test_a_class_path_of_no_public_name_is_left_alone(capsys):
-    assert main(["fit", "--config", "tasks/isic.yaml", "--data.partition=adpfl_bench.gone.OwnPartition"]) == 1
-    assert "No module named 'adpfl_bench.gone'" in capsys.readouterr().err
+    words = ["--config", "tasks/isic.yaml", "--data.root=here", "--data.partition=adpfl_bench.gone.OwnPartition"]
+    assert main(["fit", *words]) == 1
+    assert "Problem with given class_path 'adpfl_bench.gone.OwnPartition'" in capsys.readouterr().err
