@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, default_collate
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.partitioning.partition import NaturalPartition
 from adpfl_bench.data.rounds.round_loader import plan_round
 from adpfl_bench.tasks.segmentation import SegmentationTask
@@ -74,7 +75,7 @@ class ToyDataModule(FederatedDataModule):
     def evaluation_case(self, case, native):
         label = self.records.blobs[self.position[case.case_id]]
         grid = label.repeat_interleave(2, 1).repeat_interleave(2, 2) if native else label
-        return {"image": label - 0.5, "label": grid.to(torch.uint8), "spacing": None}
+        return EvaluationCase(label - 0.5, grid.to(torch.uint8))
 
     @property
     def own_records(self):

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from adpfl_bench.callbacks.case_pool import CasePool
+from adpfl_bench.callbacks.lookup import need_task
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
 from adpfl_bench.records.case_row import GLOBAL_MODEL
@@ -57,43 +60,43 @@ class ExampleCases(Callback):
         """Forget the examples of the evaluation before."""
         self._kept = {}
         self._pools = {"global": CasePool(), "own": CasePool()}
-        self._regions = list(getattr(pl_module, "regions", []))
+        self._regions = list(need_task(pl_module).regions)
 
     def on_test_batch_end(
         self,
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: Any,
+        batch: EvaluationBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch's first cases while its client still has room, and what its own model predicts for them."""
-        if self.per_client == 0:
+        if self.per_client == 0 or outputs is None:
             return
-        kept = self._kept.setdefault(batch["client"], {})
-        model = batch.get("model", GLOBAL_MODEL)
-        for index, case in enumerate(batch["case"]):
-            self._offer(batch, index, outputs["masks"][index])
-            wanted = model == batch["client"] if case in kept else len(kept) < self.per_client
+        kept = self._kept.setdefault(batch.client, {})
+        model = batch.model
+        for index, case in enumerate(batch.cases):
+            self._offer(batch, index, outputs[index])
+            wanted = model == batch.client if case in kept else len(kept) < self.per_client
             if wanted:
-                planes = _planes(*_on_network_grid(batch, index, outputs["masks"][index]))
+                planes = _planes(*_on_network_grid(batch, index, outputs[index]))
                 pixels, truth, prediction = next(iter(planes.values()))
-                names = {"case": case, "client": batch["client"], "model": model}
+                names = {"case": case, "client": batch.client, "model": model}
                 kept[case] = {**names, "image": pixels, "truth": truth, "prediction": prediction}
 
-    def _offer(self, batch: Any, index: int, masks: Mask) -> None:
+    def _offer(self, batch: EvaluationBatch, index: int, masks: Mask) -> None:
         """Let a case be among the best, median and worst, if its client's own model or the global one scored it."""
-        model = batch.get("model", GLOBAL_MODEL)
-        if model not in (GLOBAL_MODEL, batch["client"]):
+        model = batch.model
+        if model not in (GLOBAL_MODEL, batch.client):
             return
-        label = batch["label"][index].cpu().numpy().astype(bool)
+        label = batch.labels[index].cpu().numpy().astype(bool)
         if not label.any():
             return
         score = float(np.mean([dice(predicted, true) for predicted, true in zip(masks, label, strict=True)]))
 
         def draw() -> bytes:
-            arrays: dict[str, Any] = {"case": batch["case"][index], "client": batch["client"], "model": model}
+            arrays: dict[str, Any] = {"case": batch.cases[index], "client": batch.client, "model": model}
             arrays["dice"] = score
             spacing = _network_spacing(batch, index)
             for name, (image, truth, prediction) in _planes(*_on_network_grid(batch, index, masks)).items():
@@ -107,7 +110,7 @@ class ExampleCases(Callback):
             np.savez_compressed(buffer, **arrays)
             return buffer.getvalue()
 
-        self._pools["global" if model == GLOBAL_MODEL else "own"].offer(batch["case"][index], score, draw)
+        self._pools["global" if model == GLOBAL_MODEL else "own"].offer(batch.cases[index], score, draw)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write examples.npz."""
@@ -142,25 +145,25 @@ class ExampleCases(Callback):
         return arrays
 
 
-def _on_network_grid(batch: Any, index: int, masks: Mask) -> tuple[NDArray[Any], Mask, Mask]:
+def _on_network_grid(batch: EvaluationBatch, index: int, masks: Mask) -> tuple[NDArray[Any], Mask, Mask]:
     """Image, truth and prediction of a batch's case, all on the grid of the image."""
-    image = batch["image"][index].float().cpu()
-    grid = (batch.get("grid") or [None] * len(batch["case"]))[index]
-    both = (batch["label"][index].cpu(), torch.from_numpy(masks))
+    image = batch.image[index].float().cpu()
+    grid = batch.grids[index]
+    both = (batch.labels[index].cpu(), torch.from_numpy(masks))
     truth, prediction = (_on_grid(mask, grid, image.shape[1:]) for mask in both)
     return image.numpy(), truth, prediction
 
 
-def _network_spacing(batch: Any, index: int) -> tuple[float, ...]:
+def _network_spacing(batch: EvaluationBatch, index: int) -> tuple[float, ...]:
     """Edges of the image's pixels or voxels along its axes; equal ones where none are stated."""
-    grid = (batch.get("grid") or [None] * len(batch["case"]))[index]
+    grid = batch.grids[index]
     if grid is not None:
         return tuple(grid.network_spacing)
-    stated = (batch.get("spacing") or [None] * len(batch["case"]))[index]
-    return tuple(stated) if stated is not None else (1.0,) * (batch["image"][index].ndim - 1)
+    stated = batch.spacings[index]
+    return tuple(stated) if stated is not None else (1.0,) * (batch.image[index].ndim - 1)
 
 
-def _on_grid(mask: torch.Tensor, grid: Any, shape: torch.Size) -> Mask:
+def _on_grid(mask: torch.Tensor, grid: CaseGrid | None, shape: torch.Size) -> Mask:
     """Bring masks [R, *file] to the grid of the image."""
     if grid is not None:
         return np.asarray(grid.to_network(mask.numpy()), dtype=np.bool_)

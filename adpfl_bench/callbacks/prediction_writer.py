@@ -7,9 +7,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from adpfl_bench.callbacks.lookup import federated_data
-from adpfl_bench.errors import ConfigError
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.callbacks.lookup import federated_data, need_task
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 
 
 class PredictionWriter(Callback):
@@ -23,17 +22,15 @@ class PredictionWriter(Callback):
         trainer: Trainer,
         pl_module: LightningModule,
         outputs: Any,
-        batch: Any,
+        batch: EvaluationBatch,
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
         """Write the masks of one batch."""
-        if not isinstance(pl_module, SegmentationTask):
-            raise ConfigError(f"Masks are written of a SegmentationTask, but the model is {type(pl_module).__name__}.")
         folder = Path(trainer.default_root_dir) / "predictions"
         folder.mkdir(parents=True, exist_ok=True)
-        for case, masks in zip(batch["case"], outputs, strict=True):
-            federated_data(trainer).write_prediction(folder, case, masks, pl_module.predicted)
+        for case, masks in zip(batch.cases, outputs, strict=True):
+            federated_data(trainer).write_prediction(folder, case, masks, need_task(pl_module).predicted)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the masks are."""

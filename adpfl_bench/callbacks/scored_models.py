@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.evaluation.evaluation_loader import ModelScope
 from adpfl_bench.records.case_row import GLOBAL_MODEL
 
@@ -37,9 +38,9 @@ class ScoredModels(Callback):
     def load_model(self, pl_module: LightningModule, client: str | None) -> None:
         """Put a client's model into the network, or the global one."""
 
-    def _load(self, pl_module: LightningModule, batch: Any) -> None:
-        if batch["model"] != self._in_network:
-            self._in_network = batch["model"]
+    def _load(self, pl_module: LightningModule, batch: EvaluationBatch) -> None:
+        if batch.model != self._in_network:
+            self._in_network = batch.model
             self.load_model(pl_module, None if self._in_network == GLOBAL_MODEL else self._in_network)
 
     def _restore(self, pl_module: LightningModule) -> None:
@@ -48,19 +49,34 @@ class ScoredModels(Callback):
             self.load_model(pl_module, None)
 
     def on_validation_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: EvaluationBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Load the model that scores these cases."""
         self._load(pl_module, batch)
 
     def on_test_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: EvaluationBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Load the model that scores these cases."""
         self._load(pl_module, batch)
 
     def on_predict_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: EvaluationBatch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
     ) -> None:
         """Load the model that segments these cases."""
         self._load(pl_module, batch)

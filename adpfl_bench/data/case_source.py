@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.errors import ConfigError
 
 
@@ -56,7 +56,7 @@ class CaseSource(ABC):
         """
 
     @abstractmethod
-    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+    def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case to be scored.
 
         Args:
@@ -64,9 +64,7 @@ class CaseSource(ABC):
             native: Whether the label is on the grid of its own file, or on the network's.
 
         Returns:
-            ``image`` [C, *spatial] for the network, ``label`` [R, *grid] as uint8, ``spacing`` of the label's grid in
-            mm (a tuple, or ``None`` where only pixels are known). Of volumes also ``grid``, the way from the network's
-            grid to the label's (``None`` where they are the same), and ``window``, the sliding window.
+            The image for the network, and the truth on the grid that was asked for.
         """
 
     def lesion_size(self, case: Case) -> float:

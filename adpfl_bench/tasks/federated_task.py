@@ -12,13 +12,17 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.tasks.schedules import CosineOverRounds
+
+Mask = NDArray[np.bool_]
 
 # What torch says when a skip connection or the result does not fit, or when nothing is left to normalise.
 _SIZE_ERROR = re.compile(
@@ -72,17 +76,25 @@ class FederatedTask(LightningModule):
             self._freeze(frozen)
         self.rows: list[CaseRow] = []
 
+    @property
+    def predicted(self) -> Sequence[str]:
+        """Names of what ``predict_step`` brings of a case."""
+        return self.regions
+
     @abstractmethod
     def example_losses(self, image: Tensor, label: Tensor) -> Tensor:
         """Compute the loss of each example, [B]; it must not pool over the batch."""
 
     @abstractmethod
-    def score(self, batch: dict[str, Any], surface: bool) -> list[Any]:
-        """Add the scores of a batch's cases to ``rows`` and return what was predicted of each.
+    def score(self, batch: EvaluationBatch, surface: bool) -> list[Mask] | None:
+        """Add the scores of a batch's cases to ``rows`` and return what there is to look at.
 
         Args:
             batch: Cases of one client, predicted by one model.
             surface: Whether to compute what takes long as well.
+
+        Returns:
+            Masks of the regions of each case, [R, *grid]; ``None`` of a task that predicts no masks.
         """
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -121,13 +133,15 @@ class FederatedTask(LightningModule):
         """Forget the scores of the evaluation before."""
         self.rows = []
 
-    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+    def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
         """Score cases: overlap only while training, with surface distances at the end."""
         self.score(batch, surface=self.trainer.state.fn != "fit")
 
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """Score cases with all metrics; ``masks`` are the predictions, [R, *grid] of each case."""
-        return {"masks": self.score(batch, surface=True)}
+    def test_step(  # type: ignore[override]  # Lightning hands on whatever it is to callbacks
+        self, batch: EvaluationBatch, batch_idx: int
+    ) -> list[Mask] | None:
+        """Score cases with all metrics, and let callbacks look at the masks of each case, [R, *grid]."""
+        return self.score(batch, surface=True)
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Mean validation Dice of the round by client and region, and over all; none if it was not validated.

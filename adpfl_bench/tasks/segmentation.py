@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-import numpy as np
 from monai.inferers import sliding_window_inference
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.metrics.functional.region import score_region
-from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
-from adpfl_bench.tasks.federated_task import FederatedTask
+from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.tasks.federated_task import FederatedTask, Mask
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
-
-Mask = NDArray[np.bool_]
 
 _DEFAULT_TOLERANCE = 2.0
 
@@ -72,11 +69,11 @@ class SegmentationTask(FederatedTask):
         """Compute the loss of each example, [B]; it must not pool over the batch."""
         return dice_cross_entropy(self.network(image), label)
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> list[Mask]:
+    def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> list[Mask]:
         """Predict cases' regions on the grids of their own labels; each [P, *grid]."""
         return self.predict_regions(batch)
 
-    def segment(self, batch: dict[str, Any]) -> list[Mask]:
+    def segment(self, batch: EvaluationBatch) -> list[Mask]:
         """Segment each case on the grid of its label.
 
         Args:
@@ -88,21 +85,19 @@ class SegmentationTask(FederatedTask):
         masks = self.predict_regions(batch)
         return masks if self.scheme is None else [self.scheme.masks(self.scheme.paint(case)) for case in masks]
 
-    def predict_regions(self, batch: dict[str, Any]) -> list[Mask]:
+    def predict_regions(self, batch: EvaluationBatch) -> list[Mask]:
         """Predict each case's regions on the grid of its label.
 
         Args:
-            batch: ``image`` [B, C, *spatial] and ``label``, a list of [R, *grid]; of volumes also ``grid`` and
-                ``window``, as :meth:`~adpfl_bench.data.datamodule.FederatedDataModule.evaluation_case` brings them.
+            batch: Cases with their labels, of whose grids only the shape is looked at.
 
         Returns:
             Masks of the predicted regions, [P, *grid], one array for each case. Logits are interpolated linearly to
             the grid and cut at 0.
         """
         logits = self._logits(batch)
-        grids = batch.get("grid") or [None] * len(logits)
         masks = []
-        for case, label, grid in zip(logits, batch["label"], grids, strict=True):
+        for case, label, grid in zip(logits, batch.labels, batch.grids, strict=True):
             if grid is not None:
                 masks.append(grid.restore(case))
                 continue
@@ -113,13 +108,13 @@ class SegmentationTask(FederatedTask):
             masks.append((case > 0).cpu().numpy())
         return masks
 
-    def _logits(self, batch: dict[str, Any]) -> Tensor:
-        if "window" not in batch:
-            logits: Tensor = self.network(batch["image"])
+    def _logits(self, batch: EvaluationBatch) -> Tensor:
+        window = batch.window
+        if window is None:
+            logits: Tensor = self.network(batch.image)
             return logits
-        window = batch["window"][0]
         stitched = sliding_window_inference(
-            batch["image"],
+            batch.image,
             window.size,
             window.batch_size,
             self.network,
@@ -130,12 +125,12 @@ class SegmentationTask(FederatedTask):
         )
         return cast(Tensor, stitched)
 
-    def score(self, batch: dict[str, Any], surface: bool) -> list[Mask]:
+    def score(self, batch: EvaluationBatch, surface: bool) -> list[Mask]:
         """Add the scores of a batch's cases to ``rows`` and return the masks of the scored regions, [R, *grid]."""
         masks = self.segment(batch)
         for index, prediction in enumerate(masks):
-            label = batch["label"][index].cpu().numpy().astype(bool)
-            spacing = batch["spacing"][index]
+            label = batch.labels[index].cpu().numpy().astype(bool)
+            spacing = batch.spacings[index]
             for name, predicted, target in zip(self.regions, prediction, label, strict=True):
                 score = score_region(
                     predicted,
@@ -146,10 +141,10 @@ class SegmentationTask(FederatedTask):
                 )
                 self.rows.append(
                     CaseRow(
-                        case=batch["case"][index],
-                        patient=batch["patient"][index],
-                        client=batch["client"],
-                        split=batch["split"],
+                        case=batch.cases[index],
+                        patient=batch.patients[index],
+                        client=batch.client,
+                        split=batch.split,
                         region=name,
                         dice=score.dice,
                         iou=score.iou,
@@ -157,7 +152,7 @@ class SegmentationTask(FederatedTask):
                         hd95_unit="mm" if spacing else "px",
                         nsd=score.nsd,
                         missed=score.missed,
-                        model=batch.get("model", GLOBAL_MODEL),
+                        model=batch.model,
                     )
                 )
         return masks

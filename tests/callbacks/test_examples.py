@@ -1,5 +1,6 @@
 """Example cases: which are kept, and how a volume becomes a picture."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,27 +9,27 @@ import pytest
 import torch
 
 from adpfl_bench.callbacks.examples import ExampleCases
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.data.volumes.grid import CaseGrid
+from adpfl_bench.tasks.federated_task import FederatedTask
 
 REGIONS = ("whole", "core")
 
 
 def batch(image: np.ndarray, label: np.ndarray, grid: CaseGrid | None = None, client: str = "a", case: str = "c"):
-    return {
-        "image": torch.from_numpy(image)[None],
-        "label": [torch.from_numpy(label)],
-        "grid": [grid],
-        "case": [case],
-        "client": client,
-    }
+    brought = EvaluationCase(torch.from_numpy(image), torch.from_numpy(label), grid=grid)
+    return collate_cases([brought], [case], [case], client, "test")
 
 
-def keep(tmp_path: Path, batches: list[tuple[dict, np.ndarray]], per_client: int = 2) -> dict[str, np.ndarray]:
-    keeper, task = ExampleCases(per_client), SimpleNamespace(regions=REGIONS)
+def keep(
+    tmp_path: Path, batches: list[tuple[EvaluationBatch, np.ndarray]], per_client: int = 2
+) -> dict[str, np.ndarray]:
+    keeper, task = ExampleCases(per_client), FederatedTask(torch.nn.Identity())
     trainer = SimpleNamespace(default_root_dir=str(tmp_path))
+    task.regions = REGIONS
     keeper.on_test_start(trainer, task)
     for content, masks in batches:
-        keeper.on_test_batch_end(trainer, task, {"masks": [masks]}, content, 0)
+        keeper.on_test_batch_end(trainer, task, [masks], content, 0)
     keeper.on_test_end(trainer, task)
     with np.load(tmp_path / "examples.npz") as file:
         return dict(file)
@@ -156,7 +157,7 @@ def test_a_case_is_kept_once_with_what_its_own_client_s_model_predicts(tmp_path:
         mask = np.zeros(label.shape, dtype=bool)
         mask[:, number] = True
         for case in ("c", "d", "e"):
-            batches.append(({**batch(image, label, client="a", case=case), "model": model}, mask))
+            batches.append((replace(batch(image, label, client="a", case=case), model=model), mask))
     found = keep(tmp_path, batches, per_client=2)
     assert found["case"].tolist() == ["c", "d"]
     assert found["model"].tolist() == [expected, expected]
@@ -173,7 +174,7 @@ def pictures(tmp_path: Path, scores: dict[str, float], models: dict[str, list[st
             label[:, 2:6, :10] = 1
             shift = 10 - round(10 * dice)
             content = batch(np.random.default_rng(0).normal(size=(3, 8, 20)), label, case=case, client=case[0])
-            batches.append(({**content, "model": model}, np.roll(label, shift, axis=2).astype(bool)))
+            batches.append((replace(content, model=model), np.roll(label, shift, axis=2).astype(bool)))
     return keep(tmp_path, batches)
 
 

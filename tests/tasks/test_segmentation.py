@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase, collate_cases
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.tasks.losses import dice_cross_entropy
@@ -27,6 +28,12 @@ def test_step_is_the_mean_of_the_records_losses(toy_task):
     torch.testing.assert_close(task.training_step({"image": image, "label": label}, 0), losses.mean())
 
 
+def batch_of(*labels, model="global"):
+    cases = [EvaluationCase(torch.zeros(1), label) for label in labels]
+    names = [f"c{number}" for number in range(len(labels))]
+    return collate_cases(cases, names, names, "bay", "test", model)
+
+
 class Fixed(torch.nn.Module):
     def __init__(self, logits):
         super().__init__()
@@ -41,7 +48,7 @@ def test_masks_are_on_the_grids_of_the_labels(toy_task):
     task.network = Fixed(logits)
     grids = [(4, 6), (9, 6), (11, 17)]
     labels = [torch.zeros(1, *grid, dtype=torch.uint8) for grid in grids]
-    masks = task.segment({"image": torch.zeros(3, 1, 4, 6), "label": labels})
+    masks = task.segment(batch_of(*labels))
     for mask, case, grid in zip(masks, logits, grids, strict=True):
         assert mask.dtype == np.bool_
         assert mask.shape == (1, *grid)
@@ -54,7 +61,7 @@ def test_masks_of_volumes(toy_task):
     task = toy_task()
     task.spatial_dims = 3
     task.network = Fixed(torch.randn(1, 2, 3, 4, 5))
-    (mask,) = task.segment({"image": torch.zeros(1), "label": [torch.zeros(2, 6, 8, 10)]})
+    (mask,) = task.segment(batch_of(torch.zeros(2, 6, 8, 10)))
     expected = interpolate(task.network.logits, size=(6, 8, 10), mode="trilinear", align_corners=False)[0] > 0
     assert np.array_equal(mask, expected.numpy())
 
@@ -63,7 +70,7 @@ def test_a_constant_logit_decides_every_pixel(toy_task):
     task = toy_task()
     for value, filled in ((0.5, True), (-0.5, False), (0.0, False)):
         task.network = Fixed(torch.full((1, 1, 2, 2), value))
-        (mask,) = task.segment({"image": torch.zeros(1), "label": [torch.zeros(1, 5, 7)]})
+        (mask,) = task.segment(batch_of(torch.zeros(1, 5, 7)))
         assert mask.all() == filled
         assert mask.any() == filled
 
@@ -80,8 +87,8 @@ def test_rows_of_validation_and_test(toy_task, toy_data, fit):
         for case in client.validation:
             brought = data.evaluation_case(case, native=False)
             with torch.no_grad():
-                predicted = task.network(brought["image"][None])[0] > 0
-            truth = brought["label"].bool()
+                predicted = task.network(brought.image[None])[0] > 0
+            truth = brought.label.bool()
             expected = 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
             assert by_case[case.case_id].dice == pytest.approx(float(expected))
     mean = np.mean([row.dice for row in task.rows])
@@ -94,7 +101,7 @@ def test_rows_of_validation_and_test(toy_task, toy_data, fit):
     assert {row.split for row in task.rows} == {"test"}
     assert all(row.hd95 is not None and row.hd95_unit == "px" for row in task.rows)
     assert {row.case for row in task.rows} == {case.case_id for client in data.clients for case in client.test}
-    native = data.evaluation_case(data.clients[0].test[0], native=True)["label"]
+    native = data.evaluation_case(data.clients[0].test[0], native=True).label
     (masks,) = trainer.predict(task, datamodule=data)[:1]
     assert masks[0].shape == native.shape == (1, 16, 16)
 
@@ -110,10 +117,8 @@ def by_metric(task):
 def test_a_row_names_the_model_that_made_it(toy_task):
     task = toy_task()
     task.network = Fixed(torch.ones(1, 1, 2, 2))
-    batch = {"image": torch.zeros(1), "label": [torch.ones(1, 2, 2)], "spacing": [None]}
-    batch |= {"case": ["c"], "patient": ["p"], "client": "bay", "split": "test"}
-    task.score(batch, surface=True)
-    task.score({**batch, "model": "alps"}, surface=True)
+    task.score(batch_of(torch.ones(1, 2, 2)), surface=True)
+    task.score(batch_of(torch.ones(1, 2, 2), model="alps"), surface=True)
     assert [(row.client, row.model) for row in task.rows] == [("bay", "global"), ("bay", "alps")]
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.data.volumes.sliding_window import SlidingWindow
@@ -22,20 +23,13 @@ class Echo(nn.Module):
         return image
 
 
-def batch_of(label_map: np.ndarray, scheme, window: tuple[int, int, int] | None = None, grid=None) -> dict:
+def batch_of(label_map: np.ndarray, scheme, window: tuple[int, int, int] | None = None, grid=None) -> EvaluationBatch:
     """A case whose image says, where positive, which regions the network is to predict."""
     logits = np.where(scheme.masks(label_map, scheme.predicted), 1.0, -1.0).astype(np.float32)
-    batch = {
-        "image": torch.from_numpy(logits)[None],
-        "label": [torch.from_numpy(scheme.masks(label_map).astype(np.uint8))],
-        "spacing": [(1.0, 1.0, 2.0)],
-        "case": ["case"],
-        "patient": ["patient"],
-        "client": "client",
-        "split": "test",
-        "grid": [grid],
-    }
-    return batch if window is None else {**batch, "window": [SlidingWindow(window, 0.5, 2, 0.0)]}
+    label = torch.from_numpy(scheme.masks(label_map).astype(np.uint8))
+    sliding = None if window is None else SlidingWindow(window, 0.5, 2, 0.0)
+    case = EvaluationCase(torch.from_numpy(logits), label, (1.0, 1.0, 2.0), grid, sliding)
+    return collate_cases([case], ["case"], ["patient"], "client", "test")
 
 
 @pytest.mark.parametrize("network", ["UNet", "DynUNet", "SegResNet"])
@@ -65,7 +59,7 @@ def test_scores_are_those_of_the_painted_label_map() -> None:
     truth = np.zeros((8, 8, 8), dtype=np.uint8)
     truth[2:6, 2:6, 2:6] = 2
     batch = batch_of(truth, scheme)
-    batch["image"][0, 2, :1] = 1.0  # enhancing tumour outside of what was found as whole tumour: it counts there too
+    batch.image[0, 2, :1] = 1.0  # enhancing tumour outside of what was found as whole tumour: it counts there too
     task.score(batch, surface=False)
     dice = {row.region: row.dice for row in task.rows}
     assert dice["ET"] == dice["TC"] == 0

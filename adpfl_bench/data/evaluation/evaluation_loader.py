@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 
 SplitName = Literal["train", "validation", "test"]
 ModelScope = Literal["global", "own", "everyone", "global and own", "global and everyone"]
 
 
-class EvaluationCases(Dataset[dict[str, Any]]):
+class ScoredCase(NamedTuple):
+    """A case with the model that scores it and the client that holds it."""
+
+    model: str
+    client: str
+    case: Case
+
+
+class EvaluationCases(Dataset[tuple[ScoredCase, EvaluationCase]]):
     """The cases of one split, model after model and client after client.
 
     Args:
@@ -26,31 +36,26 @@ class EvaluationCases(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        bring: Callable[[Case, bool], dict[str, Any]],
+        bring: Callable[[Case, bool], EvaluationCase],
         pairs: Sequence[tuple[str, Client]],
         split: SplitName,
         native: bool,
     ) -> None:
         self._bring = bring
         self._native = native
-        self._split = split
-        self._members = [(model, client.name, case) for model, client in pairs for case in getattr(client, split)]
+        self.split = split
+        self._members = [
+            ScoredCase(model, client.name, case) for model, client in pairs for case in getattr(client, split)
+        ]
 
     def __len__(self) -> int:
         """Number of cases, each counted for every model that scores it."""
         return len(self._members)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """Bring a case with what its row in cases.csv says of it."""
-        model, client, case = self._members[index]
-        tags = {
-            "case": case.case_id,
-            "patient": case.patient_id,
-            "client": client,
-            "split": self._split,
-            "model": model,
-        }
-        return {**self._bring(case, self._native), **tags}
+    def __getitem__(self, index: int) -> tuple[ScoredCase, EvaluationCase]:
+        """Bring a case, and say whose it is."""
+        member = self._members[index]
+        return member, self._bring(member.case, self._native)
 
     def batches(self, size: int) -> list[list[int]]:
         """Group the cases into batches that mix neither models nor clients."""
@@ -69,10 +74,10 @@ class EvaluationLoader:
     """
 
     def __init__(self, cases: EvaluationCases, batch_size: int, num_workers: int) -> None:
-        self._loader: DataLoader[dict[str, Any]] = DataLoader(
+        self._loader: DataLoader[tuple[ScoredCase, EvaluationCase]] = DataLoader(
             cases,
             batch_sampler=cases.batches(batch_size),
-            collate_fn=_collate_cases,
+            collate_fn=partial(_collate, cases.split),
             num_workers=num_workers,
             generator=torch.Generator(),
         )
@@ -81,7 +86,7 @@ class EvaluationLoader:
         """Number of batches."""
         return len(self._loader)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[EvaluationBatch]:
         """Iterate over the batches."""
         return iter(self._loader)
 
@@ -97,10 +102,7 @@ def _batches(owners: Sequence[tuple[str, str]], size: int) -> Iterator[list[int]
         yield batch
 
 
-def _collate_cases(cases: list[dict[str, Any]]) -> dict[str, Any]:
-    """Stack the images; labels keep their own sizes."""
-    columns: dict[str, Any] = {key: [case[key] for case in cases] for key in cases[0]}
-    columns["image"] = torch.stack(columns["image"])
-    for tag in ("client", "split", "model"):
-        columns[tag] = columns[tag][0]
-    return columns
+def _collate(split: str, members: list[tuple[ScoredCase, EvaluationCase]]) -> EvaluationBatch:
+    owners, cases = zip(*members, strict=True)
+    ids, patients = [owner.case.case_id for owner in owners], [owner.case.patient_id for owner in owners]
+    return collate_cases(cases, ids, patients, owners[0].client, split, owners[0].model)

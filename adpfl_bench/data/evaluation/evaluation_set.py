@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.evaluation.evaluation_loader import EvaluationCases, EvaluationLoader, ModelScope, SplitName
 from adpfl_bench.data.rounds.training_set import TrainingSet
 from adpfl_bench.errors import ConfigError
@@ -24,7 +25,7 @@ class EvaluationSet:
         num_workers: Worker processes.
     """
 
-    def __init__(self, bring: Callable[[Case, bool], dict[str, Any]], batch_size: int, num_workers: int) -> None:
+    def __init__(self, bring: Callable[[Case, bool], EvaluationCase], batch_size: int, num_workers: int) -> None:
         self.scopes: dict[SplitName, ModelScope] = {"validation": "global", "test": "global"}
         self._bring = bring
         self._batch_size = batch_size

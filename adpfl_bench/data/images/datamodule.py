@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, image_augmentation
@@ -86,11 +87,11 @@ class ImageDataModule(FederatedDataModule, ABC):
             return ImageRecords(self._cache, domain_randomization(size, self.randomization))
         return ImageRecords(self._cache, image_augmentation(size) if self.augmentation else None)
 
-    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+    def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case; distances are in pixels, since pictures have no spacing."""
         image, mask = self._cache[self._cache.index(case.case_id)]
         label = read_native_mask(case) if native else mask
-        return {"image": normalize(torch.tensor(image)), "label": torch.tensor(label), "spacing": None}
+        return EvaluationCase(normalize(torch.tensor(image)), torch.tensor(label))
 
     def lesion_size(self, case: Case) -> float:
         """Share of the picture that is lesion, in [0, 1]."""

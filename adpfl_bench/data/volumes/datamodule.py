@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.partitioning.patients import group_by_patient
@@ -189,7 +190,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         """A record is a patient already."""
         return {record: str(record) for records in self.training_records().values() for record in records}
 
-    def evaluation_case(self, case: Case, native: bool) -> dict[str, Any]:
+    def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring a whole volume, with the grid on which it is scored and the window it is segmented by."""
         stored = self._volumes[case.case_id]
         has_spacing = self.release.reader.has_spacing
@@ -199,13 +200,13 @@ class VolumeDataModule(FederatedDataModule, ABC):
         else:
             label_map, spacing = stored.read_label(), stored.grid.network_spacing
         window = (self.patch_size, self.window_overlap, self.window_batch_size, self._volumes.background)
-        return {
-            "image": torch.from_numpy(stored.read_image()).float(),
-            "label": torch.from_numpy(self._label_scheme.masks(label_map).astype(np.uint8)),
-            "spacing": spacing if has_spacing else None,
-            "grid": stored.grid if native else None,
-            "window": SlidingWindow(*window),
-        }
+        return EvaluationCase(
+            image=torch.from_numpy(stored.read_image()).float(),
+            label=torch.from_numpy(self._label_scheme.masks(label_map).astype(np.uint8)),
+            spacing=spacing if has_spacing else None,
+            grid=stored.grid if native else None,
+            window=SlidingWindow(*window),
+        )
 
     def lesion_size(self, case: Case) -> float:
         """Volume of the lesion (all labelled classes but a healthy organ), in mm^3, or in voxels without spacing."""

@@ -50,7 +50,7 @@ def test_cases_that_no_one_model_is_for_are_refused(scope):
 
 
 def rows(loader):
-    return [(batch["model"], batch["client"], batch["split"], case) for batch in loader for case in batch["case"]]
+    return [(batch.model, batch.client, batch.split, case) for batch in loader for case in batch.cases]
 
 
 def test_by_default_the_global_model_scores_each_case_once(toy_data):
@@ -71,14 +71,14 @@ def test_batches_mix_neither_models_nor_clients_and_models_follow_each_other(toy
     data.use_models("own", "global and everyone")
     data.setup("test")
     batches = list(data.test_dataloader())
-    models = [batch["model"] for batch in batches]
+    models = [batch.model for batch in batches]
     assert list(dict.fromkeys(models)) == [GLOBAL_MODEL, "alps", "bay"]
     assert models == sorted(models, key=[GLOBAL_MODEL, "alps", "bay"].index)
     tests = {client.name: {case.case_id for case in client.test} for client in data.clients}
     assert Counter(case for *_, case in rows(batches)) == {case: 3 for own in tests.values() for case in own}
     for batch in batches:
-        assert len(batch["case"]) <= 3
-        assert set(batch["case"]) <= tests[batch["client"]]
+        assert len(batch.cases) <= 3
+        assert set(batch.cases) <= tests[batch.client]
 
 
 def test_who_is_held_out_is_scored_but_does_not_validate(toy_data, make_trainer):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from adpfl_bench.data.evaluation.evaluation_batch import collate_cases
 from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition
 from adpfl_bench.data.rounds.round_loader import RecordKey
@@ -76,10 +77,8 @@ class Threshold(nn.Module):
 def score(data: KiTSDataModule, case) -> dict[str, tuple[float, float, float]]:
     task = KidneyTumorTask(network="UNet", network_arguments={"channels": [4, 8], "strides": [2]})
     task.network = Threshold()
-    record = data.evaluation_case(case, native=True)
-    batch = {key: [value] for key, value in record.items()}
-    batch |= {"image": record["image"][None], "case": ["c"], "patient": ["p"], "client": "a", "split": "test"}
-    task.score(batch, surface=True)
+    brought = data.evaluation_case(case, native=True)
+    task.score(collate_cases([brought], ["c"], ["p"], "a", "test"), surface=True)
     return {row.region: (row.dice, row.hd95, row.nsd) for row in task.rows}
 
 

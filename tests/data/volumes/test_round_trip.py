@@ -1,5 +1,6 @@
 """A label map, prepared with the settings of its task, cut into windows, stitched and brought back, is still itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 import yaml
 from torch import nn
 
+from adpfl_bench.data.evaluation.evaluation_batch import collate_cases
 from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.partitioning.partition import IIDPartition
 from adpfl_bench.datasets.brain_datamodules import BraTSDataModule, LGGDataModule, MSDBrainDataModule
@@ -46,12 +48,11 @@ def score_label_map(root: Path, cache: Path, name: str) -> dict[str, float]:
     task = task_class(scheme.name, network="UNet", network_arguments={"channels": [4, 8], "strides": [2]})
     task.network = Echo()
     case = data.clients[0].cases[0]
-    stored, record = data._volumes[case.case_id], data.evaluation_case(case, native=True)
+    stored, brought = data._volumes[case.case_id], data.evaluation_case(case, native=True)
     logits = np.where(scheme.masks(stored.read_label(), scheme.predicted), 1.0, -1.0)
-    batch = {key: [value] for key, value in record.items()}
-    batch["image"] = torch.from_numpy(logits).float()[None]
-    (masks,) = task.segment(batch)
-    truth = record["label"].numpy().astype(bool)
+    brought = replace(brought, image=torch.from_numpy(logits).float())
+    (masks,) = task.segment(collate_cases([brought], ["c"], ["p"], "a", "test"))
+    truth = brought.label.numpy().astype(bool)
     assert masks.shape == truth.shape
     return {
         region: dice(mask, target)
