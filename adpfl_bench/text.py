@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WIDTH_WITHOUT_TERMINAL = 160
 
@@ -28,10 +31,15 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 def print_table(title: str, table: Any) -> None:
     """Print a table of rich under a title, at a fixed width where there is no terminal."""
+    print(f"\n{title}")
+    make_console().print(table)
+
+
+def make_console() -> Console:
+    """Standard output for tables of rich, at a fixed width where there is no terminal."""
     from rich.console import Console  # deferred: the ground floor is imported by commands that print no table
 
-    print(f"\n{title}")
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
-    console.print(table)
+    return console

@@ -14,8 +14,8 @@ from jsonargparse import ArgumentParser
 def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) -> int:
     """Call ``function`` with what the command line says.
 
-    Its docstring becomes the help. A required parameter that is a list takes one or more words, which jsonargparse's
-    own ``auto_cli`` would want as one JSON list.
+    Its docstring becomes the help. A parameter that is false by default is a flag, which needs no value. A required
+    one that is a list takes one or more words, which jsonargparse's own ``auto_cli`` would want as one JSON list.
 
     Args:
         function: What the command does.
@@ -27,15 +27,19 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     """
     doc = parse_docstring(inspect.getdoc(function) or "")
     hints = get_type_hints(function)
+    parameters = inspect.signature(function).parameters
+    flags = {f"--{name}" for name, parameter in parameters.items() if parameter.default is False}
+    followed = zip(words, [*words[1:], ""], strict=True)
+    words = [f"{word}=true" if word in flags and after not in ("true", "false") else word for word, after in followed]
     parser = ArgumentParser(prog=prog, description=doc.description, allow_abbrev=False)
     lists = [
         name
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in parameters.items()
         if parameter.default is parameter.empty and get_origin(hints[name]) is list
     ]
     named = [
         name
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in parameters.items()
         if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY
     ]
     for name in lists:
@@ -43,8 +47,8 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     parser.add_function_arguments(function, as_positional=True, as_group=False, skip={*lists, *named})
     for name in named:
         parser.add_argument(f"--{name}", type=hints[name], required=True, help=_help(doc, name))
-    arguments = parser.parse_args(list(words))
-    status = function(**{name: getattr(arguments, name) for name in inspect.signature(function).parameters})
+    arguments = parser.parse_args(words)
+    status = function(**{name: getattr(arguments, name) for name in parameters})
     return status if isinstance(status, int) else 0
 
 

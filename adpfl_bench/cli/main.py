@@ -19,11 +19,15 @@ _COMMANDS = {
     "prepare": ("adpfl_bench.cli.prepare", "prepare", "Check and prepare volumes before training."),
     "verify": ("adpfl_bench.datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": ("adpfl_bench.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
-    "leaderboard": ("adpfl_bench.cli.leaderboard", "leaderboard", "Make tables and pictures from finished runs."),
-    "report": ("adpfl_bench.cli.report", "report", "Make one page of finished runs, to be read offline."),
+    "benchmark": (
+        "adpfl_bench.grid.benchmark",
+        "benchmark",
+        "Make every run of a grid of tasks, methods and seeds, and tables of them.",
+    ),
+    "leaderboard": ("adpfl_bench.report.commands", "leaderboard", "Make tables and pictures from finished runs."),
+    "report": ("adpfl_bench.report.commands", "report", "Make one page of finished runs, to be read offline."),
     "wandb": ("adpfl_bench.wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
 }
-_BENCHMARK = {"benchmark": "Make every run of a grid of tasks, methods and seeds, and tables of them."}
 _PRIVACY = {
     "privacy": "Epsilon by round and client before anything is trained, or what a run has spent.",
     "audit": "Train with canaries in one client, and bound its epsilon from below.",
@@ -67,17 +71,13 @@ def _dispatch(words: list[str]) -> int:
         from adpfl_bench.cli.privacy import privacy  # deferred likewise; it defers torch itself
 
         return privacy(rest)
-    elif command in _BENCHMARK:
-        from adpfl_bench.cli.benchmark import run_benchmark  # deferred likewise
-
-        return run_benchmark(rest)
     elif command in _COMMANDS:
         from adpfl_bench.cli.function_command import run_function  # deferred likewise
 
         module, name, _ = _COMMANDS[command]
         return run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
     else:
-        known = ", ".join([*_TRAINING, *_BENCHMARK, *_PRIVACY, *_COMMANDS])
+        known = ", ".join([*_TRAINING, *_PRIVACY, *_COMMANDS])
         print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)
         return 2
     return 0
@@ -85,7 +85,7 @@ def _dispatch(words: list[str]) -> int:
 
 def _help() -> str:
     others = {name: text for name, (_, _, text) in _COMMANDS.items()}
-    commands = {**_TRAINING, **_BENCHMARK, **_PRIVACY, **others}
+    commands = {**_TRAINING, **_PRIVACY, **others}
     lines = "\n".join(f"  {name:<12} {text}" for name, text in commands.items())
     return f"""usage: adpfl-bench COMMAND [options]
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adpfl_bench.errors import RecordError
-from adpfl_bench.files import replace_file
 from adpfl_bench.leaderboard.comparability import Group, LeftOut, ListedAudit, compare_runs, find_runs
 from adpfl_bench.leaderboard.table import Table, tabulate
 from adpfl_bench.report.illustrations import Illustrations, illustrate
@@ -53,25 +50,3 @@ def make_board(runs: Iterable[Path], cases: bool = True) -> Board:
     tables = [table for group in groups for table in by_group[group.slug]]
     illustrations = {group.slug: illustrate(group, by_group[group.slug], cases) for group in groups}
     return Board(groups, tables, left_out, audits, illustrations)
-
-
-def write_files(files: dict[Path, bytes]) -> None:
-    """Replace files, each as a whole.
-
-    Raises:
-        RecordError: One could not be written.
-    """
-    for path, content in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, content)
-        except OSError as error:
-            raise RecordError(
-                f"{path} could not be written: {error.strerror}. Make room or choose another --output; the runs are"
-                " untouched."
-            ) from error
-
-
-def warn_of_patients(what: str) -> None:
-    """Say on standard error that files show patients' images."""
-    print(f"{what} patients' images: keep it where the data may be, or use --overlays false.", file=sys.stderr)

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from adpfl_bench.cli import main
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.errors import RecordError
+from adpfl_bench.report.commands import leaderboard
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds, write_run
 
 FILES = {
@@ -98,7 +98,7 @@ def test_output_that_is_a_file_is_a_sentence(runs, tmp_path):
 def test_tables_need_neither_torch_nor_matplotlib(tmp_path):
     write_run(tmp_path / "running", "fedavg", None, status="running")
     program = (
-        "import sys\nfrom pathlib import Path\nfrom adpfl_bench.cli.leaderboard import leaderboard\n"
+        "import sys\nfrom pathlib import Path\nfrom adpfl_bench.report.commands import leaderboard\n"
         "heavy = {'torch', 'lightning', 'monai', 'pandas', 'wandb'}\n"
         "assert not (heavy | {'matplotlib', 'jinja2'}) & set(sys.modules)\n"
         f"leaderboard([Path({str(tmp_path / 'running')!r})], Path({str(tmp_path / 'out')!r}))\n"

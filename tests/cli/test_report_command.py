@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from adpfl_bench.cli import main
-from adpfl_bench.cli.leaderboard import leaderboard
-from adpfl_bench.cli.report import report
 from adpfl_bench.errors import RecordError
+from adpfl_bench.report.commands import leaderboard, report
 from tests.leaderboard.records import case_row, private, toy_runs, write_examples, write_rounds, write_run
 from tests.report.browser import Browser, find_browser
 

@@ -69,7 +69,7 @@ def start_fake(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
 def run_fake(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
     """Calls the command with fake runs, all in this process; its exit status and what it printed."""
     for name, fake in {**FAKES, "LocalEngine": lambda slots, gpus: InProcessEngine(slots=slots)}.items():
-        monkeypatch.setattr(f"adpfl_bench.cli.benchmark.{name}", fake)
+        monkeypatch.setattr(f"adpfl_bench.grid.benchmark.{name}", fake)
 
     def run(*options: str) -> tuple[int, str]:
         status = main(["benchmark", "--config", "grid.yaml", *options])

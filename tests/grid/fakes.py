@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import adpfl_bench.cli.benchmark as command
+import adpfl_bench.grid.benchmark as command
 from adpfl_bench.cli import main
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.configuration import Configuration, method_name, source_digests

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.grid.grid_file import read_grid
 from adpfl_bench.grid.plan import PlannedRun, make_plan
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.tracked_run import TrackedRun
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.report.commands import leaderboard
 from tests.cli.conftest import heed_interrupts
 from tests.grid.conftest import ended, wait_until
 from tests.grid.fakes import InProcessEngine

@@ -147,7 +147,7 @@ def test_second_ctrl_c_kills_what_does_not_listen(write_grid: WriteGrid, start_f
 
 def test_ctrl_c_while_planning(write_grid: WriteGrid, start_fake: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     write_grid()
-    monkeypatch.setattr("adpfl_bench.cli.benchmark.make_plan", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr("adpfl_bench.grid.benchmark.make_plan", lambda *_: signal.raise_signal(signal.SIGINT))
     from adpfl_bench.cli import main
 
     assert main(["benchmark", "--config", "grid.yaml"]) == 130

@@ -16,9 +16,9 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
+from adpfl_bench.report.commands import leaderboard
 from tests.leaderboard.records import NOT_PRIVATE, by_target, private, write_run
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.leaderboard.audits import bound_text
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.notes import table_notes
@@ -14,6 +13,7 @@ from adpfl_bench.leaderboard.rendering import text_table, to_csv, to_markdown
 from adpfl_bench.leaderboard.summary import summarize_run
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.report.page import to_html
 from tests.leaderboard.records import NOT_PRIVATE, by_target, edit_record, private, write_audit, write_run
 from tests.report.test_report import Page

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.cli.leaderboard import leaderboard
+from adpfl_bench.report.commands import leaderboard
 from tests.leaderboard.golden_runs import FILES, GOLDEN, golden_tables, write_golden_runs
 
 # Sums are rounded in the last digit as the processor's kernels order them; a table shows none of that.

@@ -6,7 +6,6 @@ from statistics import fmean, stdev
 
 import pytest
 
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.headline import SCORED_MODEL
@@ -16,6 +15,7 @@ from adpfl_bench.leaderboard.summary import summarize_run
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.report.overlays import draw_overlays
 from tests.leaderboard.records import case_row, write_examples, write_run
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from adpfl_bench.cli import main
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.wandb.upload import upload
 from tests.cli.offline_runs import OfflineRun, without_account
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds, write_run

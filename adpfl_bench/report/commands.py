@@ -1,12 +1,13 @@
-"""adpfl-bench leaderboard: from run records to tables, pictures and a page."""
+"""The commands ``leaderboard`` and ``report``: from run records to tables, pictures and a page."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
+from adpfl_bench.errors import RecordError
+from adpfl_bench.files import replace_file
 from adpfl_bench.leaderboard.latex import to_latex
 from adpfl_bench.leaderboard.rendering import (
     clients_csv,
@@ -19,10 +20,9 @@ from adpfl_bench.leaderboard.rendering import (
     to_terminal,
 )
 from adpfl_bench.leaderboard.table import Table
-from adpfl_bench.report.board import make_board, warn_of_patients, write_files
+from adpfl_bench.report.board import make_board
 from adpfl_bench.report.page import to_html
-
-_WIDTH_WITHOUT_TERMINAL = 160
+from adpfl_bench.text import make_console
 
 
 def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool = True) -> None:
@@ -54,20 +54,42 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     }
     for slug, drawn in board.illustrations.items():
         files.update({f"{slug}/{name}": png for name, png in drawn.files().items()})
-    write_files({output / name: content for name, content in files.items()})
+    _write_files({output / name: content for name, content in files.items()})
     misfits = [note for group in board.groups for note in group.misfits]
     lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in board.audits)]
     _show(board.tables, lines + [f"left out: {entry.folder}: {entry.reason}" for entry in board.left_out])
     for name in files:
         print(output / name)
     if board.shows_patients:
-        warn_of_patients("report.html and overlays.png show")
+        _warn_of_patients("report.html and overlays.png show")
+
+
+def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool = True) -> None:
+    """Make one page of tables, plots and test cases from finished runs, to be read offline.
+
+    It is the page that adpfl-bench leaderboard puts beside its tables: every number is computed anew from the runs'
+    run.json and cases.csv, only what may be compared shares a table, and what is left out is listed with the reason.
+
+    Args:
+        runs: Run folders, or folders to search for runs.
+        output: The page.
+        overlays: Draw test cases with outlines. They show patients' images where the data are real.
+
+    Raises:
+        RecordError: No run was found, or the page cannot be written.
+    """
+    board = make_board(runs, overlays)
+    page = to_html(board.tables, board.left_out, board.illustrations, board.audits).encode()
+    _write_files({output: page})
+    for entry in board.left_out:
+        print(f"left out: {entry.folder}: {entry.reason}")
+    print(output)
+    if board.shows_patients:
+        _warn_of_patients(f"{output} shows")
 
 
 def _show(tables: Sequence[Table], lines: Sequence[str]) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_WITHOUT_TERMINAL
+    console = make_console()
     for table in tables:
         console.print(to_terminal(table))
         for number, reason in enumerate(text_table(table).footnotes, 1):
@@ -75,3 +97,25 @@ def _show(tables: Sequence[Table], lines: Sequence[str]) -> None:
         console.print()
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
+
+
+def _write_files(files: dict[Path, bytes]) -> None:
+    """Replace files, each as a whole.
+
+    Raises:
+        RecordError: One could not be written.
+    """
+    for path, content in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)
+        except OSError as error:
+            raise RecordError(
+                f"{path} could not be written: {error.strerror}. Make room or choose another --output; the runs are"
+                " untouched."
+            ) from error
+
+
+def _warn_of_patients(what: str) -> None:
+    """Say on standard error that files show patients' images."""
+    print(f"{what} patients' images: keep it where the data may be, or use --overlays false.", file=sys.stderr)

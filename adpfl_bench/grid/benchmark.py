@@ -10,8 +10,6 @@ from typing import Literal
 
 from rich.console import Console
 
-from adpfl_bench.cli.function_command import run_function
-from adpfl_bench.cli.leaderboard import leaderboard
 from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
 from adpfl_bench.grid.display import make_display, plan_table
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
@@ -23,23 +21,12 @@ from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.submitit_engine import make_submitit_engine
 from adpfl_bench.grid.summary import plan_text, summary
 from adpfl_bench.grid.tracked_run import TrackedRun
+from adpfl_bench.report.commands import leaderboard
+from adpfl_bench.text import make_console
 
 EngineName = Literal["local", "slurm", "submitit-local"]
 
-_FLAGS = ("--dry_run", "--retry_failed")
-_WIDTH_WITHOUT_TERMINAL = 160
 _CLUSTERS = {"slurm": "slurm", "submitit-local": "local"}
-
-
-def run_benchmark(words: Sequence[str]) -> int:
-    """Run the command; ``--dry_run`` and ``--retry_failed`` need no value.
-
-    Args:
-        words: The command line after the command's name.
-    """
-    followed = zip(words, [*words[1:], ""], strict=True)
-    stated = [f"{word}=true" if word in _FLAGS and after not in ("true", "false") else word for word, after in followed]
-    return run_function(benchmark, stated, "adpfl-bench benchmark")
 
 
 def benchmark(
@@ -75,9 +62,7 @@ def benchmark(
     grid = read_grid(config)
     if output is not None:
         grid = replace(grid, output=output, results=None)
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _WIDTH_WITHOUT_TERMINAL
+    console = make_console()
     try:
         plan = make_plan(grid, read_patterns(only) if only is not None else ())
         states = [inspect_run(run) for run in plan]
