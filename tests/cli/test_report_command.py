@@ -1,6 +1,8 @@
 """The page as a command of its own, its size, and how a browser takes it."""
 
+import os
 import random
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from adpfl_bench.cli import main
 from adpfl_bench.errors import RecordError
 from adpfl_bench.report.commands import leaderboard, report
 from tests.leaderboard.records import case_row, private, toy_runs, write_examples, write_rounds, write_run
-from tests.report.browser import Browser, find_browser
 
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 METHODS = ("fedavg", "local", "fedprox", "dp_fl", "adp_fl", "dp_fl_record", "quantile", "histogram", "dp_sgd")
 
 
@@ -88,11 +90,36 @@ def disks(rows, columns):
 
 @pytest.fixture(scope="module")
 def browser():
-    program = find_browser()
-    if program is None:
+    """A headless Chromium; the variable CHROMIUM names another than the first one installed."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: no page is looked at")
+    named = os.environ.get("CHROMIUM")
+    found = [path for path in map(shutil.which, [named] if named else PROGRAMS) if path]
+    if not found:
         pytest.skip("no Chromium is installed (or named by the variable CHROMIUM): the page is not looked at")
-    with Browser(program) as opened:
-        yield opened
+    with playwright.sync_playwright() as started:
+        yield started.chromium.launch(executable_path=found[0], chromium_sandbox=False)
+
+
+@pytest.fixture
+def look(browser, page):
+    """Opens the page at a width, on light or on dark paper; the tab keeps what it asked for and complained of."""
+
+    def look(width=1440, dark=False):
+        size = {"width": width, "height": 900}
+        tab = browser.new_page(viewport=size, is_mobile=width < 600, color_scheme="dark" if dark else "light")
+        tab.requests, tab.complaints = [], []
+        tab.on("request", lambda request: tab.requests.append(request.url))
+        tab.on("console", lambda message: tab.complaints.append(f"{message.type}: {message.text}"))
+        tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.goto(page.resolve().as_uri())
+        tab.evaluate("document.fonts.ready.then(() => 0)")
+        tabs.append(tab)
+        return tab
+
+    tabs = []
+    yield look
+    for tab in tabs:
+        tab.close()
 
 
 @pytest.fixture(scope="module")
@@ -111,60 +138,60 @@ def page(tmp_path_factory):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
-def test_a_browser_asks_for_nothing_and_complains_of_nothing(browser, page, width, dark):
-    browser.open(page, width, dark)
-    assert browser.requests == [page.resolve().as_uri()]
-    assert browser.complaints == []
-    assert browser.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
-    assert browser.evaluate("document.querySelectorAll('svg.plot').length") > 5
+def test_a_browser_asks_for_nothing_and_complains_of_nothing(look, page, width, dark):
+    tab = look(width, dark)
+    assert [url for url in tab.requests if not url.startswith("data:")] == [page.resolve().as_uri()]
+    assert tab.complaints == []
+    assert tab.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert tab.evaluate("document.querySelectorAll('svg.plot').length") > 5
 
 
 @pytest.mark.parametrize("width", [390, 1440])
-def test_the_page_is_as_wide_as_the_window_and_only_tables_scroll(browser, page, width):
-    browser.open(page, width)
-    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+def test_the_page_is_as_wide_as_the_window_and_only_tables_scroll(look, width):
+    tab = look(width)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
     too_wide = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, svg, .skip')
         && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"""
-    assert browser.evaluate(too_wide) == []
+    assert tab.evaluate(too_wide) == []
     plots = (
         "[...document.querySelectorAll('svg.plot')].map(e => e.getBoundingClientRect()).map(b => [b.width, b.height])"
     )
-    for drawn_width, height in browser.evaluate(plots):
+    for drawn_width, height in tab.evaluate(plots):
         assert 300 < drawn_width <= width
         assert 0.3 < height / drawn_width < 2.5
     sheets = "[...document.querySelectorAll('img.sheet')].map(e => [e.getBoundingClientRect().width, e.naturalWidth])"
-    for drawn_width, pixels in browser.evaluate(sheets):
+    for drawn_width, pixels in tab.evaluate(sheets):
         assert drawn_width >= pixels // 2  # as many methods as there may be, each can be made out
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_text_stands_out_from_its_paper(browser, page, dark):
+def test_text_stands_out_from_its_paper(look, dark):
     """Contrast of every visible text with what it stands on, as WCAG 2.2 computes it."""
-    browser.open(page, 1440, dark)
-    assert browser.evaluate(CONTRASTS) == []
+    tab = look(dark=dark)
+    assert tab.evaluate(CONTRASTS) == []
 
 
-def test_keys_reach_the_tables_and_the_first_of_them_skips_to_the_main_part(browser, page):
-    browser.open(page)
-    browser.press("Tab", 9)
-    assert browser.evaluate("document.activeElement.className") == "skip"
-    assert browser.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
-    assert browser.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    browser.press("Enter", 13)
-    assert browser.evaluate("document.activeElement.id || location.hash.slice(1)") == "main"
+def test_keys_reach_the_tables_and_the_first_of_them_skips_to_the_main_part(look):
+    tab = look()
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.className") == "skip"
+    assert tab.evaluate("document.activeElement.getBoundingClientRect().left") >= 0
+    assert tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    tab.keyboard.press("Enter")
+    assert tab.evaluate("document.activeElement.id || location.hash.slice(1)") == "main"
     reached = set()
     for _ in range(60):
-        browser.press("Tab", 9)
-        reached.add(browser.evaluate("document.activeElement.getAttribute('aria-label')"))
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate("document.activeElement.getAttribute('aria-label')"))
     visible = "[...document.querySelectorAll('.scroll')].filter(e => e.checkVisibility())"
-    regions = browser.evaluate(f"{visible}.map(e => e.getAttribute('aria-label'))")
+    regions = tab.evaluate(f"{visible}.map(e => e.getAttribute('aria-label'))")
     assert len(regions) > 4
     assert set(regions) <= reached
-    browser.open(page, 390)
-    browser.evaluate("document.querySelector('.scroll').focus()")
+    tab = look(390)
+    tab.evaluate("document.querySelector('.scroll').focus()")
     for _ in range(5):
-        browser.press("ArrowRight", 39)
-    assert browser.evaluate(
+        tab.keyboard.press("ArrowRight")
+    assert tab.evaluate(
         "new Promise(done => setTimeout(() => done(document.querySelector('.scroll').scrollLeft), 500))"
     )
 
