@@ -21,13 +21,14 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
-from adpfl_bench.privacy.ledger import PrivacyLedger
+from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.private_step import PrivateStep, not_finite, trained_gradients
 from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.randomness import NoiseStreams
-from adpfl_bench.privacy.release_plan import PrivacyUnit, ReleasePlan, Sampling
+from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
+from adpfl_bench.records.privacy_block import AuditedBlock, PrivacyBlock
 from adpfl_bench.records.round_metrics import RoundMetric
 from adpfl_bench.tasks.federated_task import FederatedTask
 
@@ -117,7 +118,7 @@ class DifferentialPrivacy(Callback):
         self._noise = NoiseStreams(secure)
         self._steps: dict[str, list[StepRelease]] = {}
         self.observers: list[Callable[[StepObservation], None]] = []
-        self.audited: dict[str, Any] | None = None
+        self.audited: AuditedBlock | None = None
 
     @property
     def ledger(self) -> PrivacyLedger:
@@ -279,7 +280,7 @@ class DifferentialPrivacy(Callback):
             return Accounted(None, self.delta, reason)
         return self.books.accounted(self.delta, self._not_covered)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> PrivacyBlock:
         """The privacy block of a run record."""
         return describe_privacy(self)
 

@@ -20,6 +20,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.federation import DeltaHook, Federation
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import derive_seed
 
@@ -221,7 +222,7 @@ class FederatedLoop(FederatedSettings):
         """Loss of the last local step; ``None`` before a client's first."""
         return self._report.loss
 
-    def describe(self, pl_module: LightningModule) -> dict[str, Any]:
+    def describe(self, pl_module: LightningModule) -> FederatedBlock:
         """The federated block of a run record."""
         return describe_federation(self, pl_module)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import nn
 
@@ -14,6 +14,8 @@ from adpfl_bench.federation.aggregation import WeightedMean
 from adpfl_bench.federation.buffers import persistent_buffers
 from adpfl_bench.federation.client_methods import ClientMethod
 from adpfl_bench.federation.server import describe_optimizer
+from adpfl_bench.records.block import ObjectBlock
+from adpfl_bench.records.federated_block import FederatedBlock, WeightsBlock
 
 if TYPE_CHECKING:
     from adpfl_bench.callbacks.federated_settings import FederatedSettings
@@ -98,22 +100,23 @@ def model_scopes(loop: FederatedSettings, module: nn.Module, fine_tuned: bool) -
     return Scopes("global", "global", "global")
 
 
-def describe_federation(loop: FederatedSettings, module: nn.Module) -> dict[str, Any]:
+def describe_federation(loop: FederatedSettings, module: nn.Module) -> FederatedBlock:
     """The federated block of a run record."""
     method = loop.client_method
-    return {
+    optimizer = loop.client_optimizer
+    return FederatedBlock(
         **asdict(loop.schedule),
-        "total_rounds": loop.schedule.total_rounds,
-        "client_method": {"class": type(method).__name__, **method.describe()},
-        "aggregator": loop.aggregator.describe(),
-        "aggregation_weights": asdict(loop.aggregation_weights),
-        "client_optimizer": describe_optimizer(loop.client_optimizer) if loop.client_optimizer else "the task's",
-        "server_optimizer": describe_optimizer(loop.server_optimizer),
-        "client_optimizer_state": loop.client_optimizer_state,
-        "buffers": loop.buffer_policy,
-        "local_parameters": loop.local_parameters,
-        "fine_tuning_rate": loop.fine_tuning_rate,
-        "pooled": loop.pooled,
-        "held_out_clients": loop.held_out_clients,
-        "headline": model_scopes(loop, module, fine_tuned=True).headline,
-    }
+        total_rounds=loop.schedule.total_rounds,
+        client_method=ObjectBlock.of({"class": type(method).__name__, **method.describe()}),
+        aggregator=ObjectBlock.of(loop.aggregator.describe()),
+        aggregation_weights=WeightsBlock(**asdict(loop.aggregation_weights)),
+        client_optimizer=ObjectBlock.of(describe_optimizer(optimizer)) if optimizer else "the task's",
+        server_optimizer=ObjectBlock.of(describe_optimizer(loop.server_optimizer)),
+        client_optimizer_state=loop.client_optimizer_state,
+        buffers=loop.buffer_policy,
+        local_parameters=loop.local_parameters,
+        fine_tuning_rate=loop.fine_tuning_rate,
+        pooled=loop.pooled,
+        held_out_clients=tuple(loop.held_out_clients),
+        headline=model_scopes(loop, module, fine_tuned=True).headline,
+    )

@@ -26,6 +26,7 @@ from adpfl_bench.privacy.audit.step_attack import StepAttack
 from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
+from adpfl_bench.records.privacy_block import AuditedBlock, CheckBlock
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 # Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.
@@ -76,7 +77,7 @@ class PrivacyAudit(Callback):
         self.confidence = confidence
         self.delta = delta
         self.records = records
-        self.result: dict[str, Any] | None = None
+        self.result: AuditedBlock | None = None
         self._canaries: Canaries | None = None
         self._batch: dict[str, Any] = {}
         self._divisor = 1.0
@@ -215,21 +216,21 @@ class PrivacyAudit(Callback):
         claims = privacy.accounted.epsilon is not None
         accounted = privacy.books.epsilons(delta).get(self._canaries.client) if claims else None
         checks = self._checks(trainer)
-        self.result = {
-            "epsilon": bound.epsilon,
-            "confidence": self.confidence,
-            "delta": delta,
-            "canaries": self.count,
-            "included": int(included.sum()),
-            "guesses": bound.guesses,
-            "correct": bound.correct,
-            "guesses_tried": list(bound.tried),
-            "ceiling": ceiling(self.count, delta, self.confidence, self.guesses),
-            "client": self._canaries.client,
-            "accounted": accounted,
-            "checks": {name: check.describe() for name, check in checks.items()},
-            "verdict": verdict(bound.epsilon, accounted, checks),
-        }
+        self.result = AuditedBlock(
+            epsilon=bound.epsilon,
+            confidence=self.confidence,
+            delta=delta,
+            canaries=self.count,
+            included=int(included.sum()),
+            guesses=bound.guesses,
+            correct=bound.correct,
+            guesses_tried=tuple(bound.tried),
+            ceiling=ceiling(self.count, delta, self.confidence, self.guesses),
+            client=self._canaries.client,
+            accounted=accounted,
+            checks={name: CheckBlock.model_validate(check.describe()) for name, check in checks.items()},
+            verdict=verdict(bound.epsilon, accounted, checks),
+        )
         privacy.audited = self.result
 
     def _checks(self, trainer: Trainer) -> dict[str, Check]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from adpfl_bench.records.privacy_block import AccountedBlock, PrivacyBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ class StepRelease(NamedTuple):
     scale: float
 
 
-def describe_privacy(privacy: DifferentialPrivacy) -> dict[str, Any]:
-    """The privacy block of a run record, as plain values."""
+def describe_privacy(privacy: DifferentialPrivacy) -> PrivacyBlock:
+    """The privacy block of a run record."""
     private = privacy.unit != "none"
     accounted = privacy.accounted
-    settings = {
+    settings: dict[str, Any] = {
         "adjacency": "zero-out",
         "mechanism": type(privacy.mechanism).__name__,
         "clipping_norm": privacy.mechanism.norm if privacy.mechanism is not None else None,
@@ -43,20 +44,20 @@ def describe_privacy(privacy: DifferentialPrivacy) -> dict[str, Any]:
         "secure": privacy.secure,
         "nominal_epsilon": privacy.nominal_epsilon,
     }
-    return {
-        "unit": privacy.unit,
+    return PrivacyBlock(
+        unit=privacy.unit,
         **{name: value if private else None for name, value in settings.items()},
-        "accounted": {
-            "epsilon": accounted.epsilon,
-            "delta": accounted.delta,
-            "reason": accounted.reason,
-            "accountant": accounted.accountant,
-            "by_client": dict(accounted.by_client),
-            "not_covered": list(accounted.not_covered),
-        },
-        "audited": privacy.audited,
-        "ledger": privacy.books.spent.state_dict(),
-    }
+        accounted=AccountedBlock(
+            epsilon=accounted.epsilon,
+            delta=accounted.delta,
+            reason=accounted.reason,
+            accountant=accounted.accountant,
+            by_client=dict(accounted.by_client),
+            not_covered=accounted.not_covered,
+        ),
+        audited=privacy.audited,
+        ledger=privacy.books.spent.state_dict(),
+    )
 
 
 def planned_privacy(privacy: DifferentialPrivacy) -> str:

@@ -25,6 +25,7 @@ from adpfl_bench.records.environment import (
 )
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
+from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
@@ -53,7 +54,7 @@ class RunRecorder(Callback):
         self.method = method
         self.overwrite = overwrite
         self.config: dict[str, Any] = {}
-        self._record: dict[str, Any] = {}
+        self._record: RunRecord | None = None
         self._claimed = False
         self._resuming = False
         self._seconds_before = 0.0
@@ -65,13 +66,12 @@ class RunRecorder(Callback):
         Raises:
             RecordError: As above.
         """
-        directory = RunDirectory(folder)
         self._claimed = True
-        if resuming or self.overwrite or not directory.record_file.exists():
+        record = None if resuming or self.overwrite else RunDirectory(folder).find_record()
+        if record is None:
             return
-        record = directory.read_record()
         raise RecordError(
-            f"{folder} already holds a run ({record.get('status')}, {record.get('rounds_completed')} rounds). Continue"
+            f"{folder} already holds a run ({record.status}, {record.rounds_completed} rounds). Continue"
             " it with --ckpt_path last, choose another --trainer.default_root_dir, or replace it with"
             " --record.overwrite true."
         )
@@ -80,8 +80,8 @@ class RunRecorder(Callback):
         """Find the record of a run that is scored; that of a fit is opened when its checkpoint has been read."""
         self._directory = RunDirectory(Path(trainer.default_root_dir))
         self._resuming = False
-        if stage != "fit" and not self._record and self._directory.record_file.exists():
-            self._record = self._directory.read_record()
+        if stage != "fit" and not self._record:
+            self._record = self._directory.find_record()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the record; a resumed run's shows what its checkpoint has spent from the start."""
@@ -93,44 +93,45 @@ class RunRecorder(Callback):
         self._save("running")
         content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
         self._directory.write_partition(content)
-        print(self._headline(trainer, pl_module))
+        print(self._headline(self._record, trainer))
 
-    def _describe(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+    def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:
         loop = need_callback(trainer, FederatedLoop)
-        return {
-            "task": self.task,
-            "method": self.method,
-            "seed": loop.schedule.seed,
-            "status": "running",
-            "data": federated_data(trainer).describe(),
-            "federated": loop.describe(pl_module),
-            "privacy": _privacy(trainer).describe(),
-            "rounds_completed": loop.rounds_completed,
-            "model": {
-                "class": type(pl_module).__name__,
-                "parameters": sum(parameter.numel() for parameter in pl_module.parameters()),
-                "scored_round": None,
-                "selection": "; ".join(choices_by_validation(trainer)) or "last round",
-                "started_from": getattr(pl_module, "started_from", None),
-                "surface_tolerance": _tolerances(pl_module),
-            },
-            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "wall_seconds": 0.0,
-            "peak_memory_mb": 0.0,
-            "peak_gpu_memory_mb": None,
-            "versions": package_versions(),
-            "git_revision": git_revision(),
-            "config_sha256": config_sha256(self.config),
-            "config": self.config,
-        }
+        return RunRecord(
+            format_version=FORMAT_VERSION,
+            task=self.task,
+            method=self.method,
+            seed=loop.schedule.seed,
+            status="running",
+            data=federated_data(trainer).describe(),
+            federated=loop.describe(pl_module),
+            privacy=_privacy(trainer).describe(),
+            rounds_completed=loop.rounds_completed,
+            model=ModelBlock(
+                class_name=type(pl_module).__name__,
+                parameters=sum(parameter.numel() for parameter in pl_module.parameters()),
+                scored_round=None,
+                selection="; ".join(choices_by_validation(trainer)) or "last round",
+                started_from=getattr(pl_module, "started_from", None),
+                surface_tolerance=_tolerances(pl_module),
+            ),
+            started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            wall_seconds=0.0,
+            peak_memory_mb=0.0,
+            peak_gpu_memory_mb=None,
+            versions=package_versions(),
+            git_revision=git_revision(),
+            config_sha256=config_sha256(self.config),
+            config=self.config,
+        )
 
-    def _headline(self, trainer: Trainer, pl_module: LightningModule) -> str:
-        data, model = self._record["data"], self._record["model"]
-        sizes = ", ".join(f"{name} {size['train']}" for name, size in data["clients"].items())
+    def _headline(self, record: RunRecord, trainer: Trainer) -> str:
+        data = record.data
+        sizes = ", ".join(f"{name} {size.train}" for name, size in data.clients.items())
         return (
-            f"{self.task} / {self.method} / seed {self._record['seed']}: {data['cases']} {data['kind']} cases,"
-            f" {len(data['clients'])} clients (training cases: {sizes});"
-            f" {model['parameters']:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}\n"
+            f"{self.task} / {self.method} / seed {record.seed}: {data.cases} {data.kind} cases,"
+            f" {len(data.clients)} clients (training cases: {sizes});"
+            f" {record.model.parameters:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}\n"
             f"privacy: {planned_privacy(_privacy(trainer))}"
         )
 
@@ -146,16 +147,11 @@ class RunRecorder(Callback):
         names = {m: m.name if m.client == ALL_CLIENTS else f"{m.name}/{m.client}" for m in metrics}
         for logger in trainer.loggers:
             logger.log_metrics({names[m]: m.value for m in metrics}, step=loop.rounds_completed)
-        self._record["rounds_completed"] = loop.rounds_completed
-        self._record["privacy"] = _privacy(trainer).describe()
-        self._save("running")
+        self._save("running", trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The weights are final; scores may follow."""
-        loop = need_callback(trainer, FederatedLoop)
-        self._record["rounds_completed"] = loop.rounds_completed
-        self._record["privacy"] = _privacy(trainer).describe()
-        self._save("trained")
+        self._save("trained", trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the validation cases, unless a round is being validated."""
@@ -166,39 +162,44 @@ class RunRecorder(Callback):
         """Write the test cases; a run whose rounds are complete is finished with that."""
         self._write_cases(trainer, pl_module)
         loop = need_callback(trainer, FederatedLoop)
-        if self._record and self._record["rounds_completed"] == loop.schedule.total_rounds:
+        if self._record and self._record.rounds_completed == loop.schedule.total_rounds:
             self._save("finished")
 
     def _write_cases(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._directory.write_cases(need_task(pl_module).rows)
         if self._record:
-            self._record["model"]["scored_round"] = need_callback(trainer, FederatedLoop).rounds_completed
-            self._save(self._record["status"])
+            self._record.model.scored_round = need_callback(trainer, FederatedLoop).rounds_completed
+            self._save(self._record.status)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how the run ended; Ctrl-C leaves the last round's checkpoint to continue from."""
         if not self._record or isinstance(exception, RecordError):
             return
-        self._record["privacy"] = _privacy(trainer).describe()  # the broken-off round has released something too
+        self._record.privacy = _privacy(trainer).describe()  # the broken-off round has released something too
         if isinstance(exception, KeyboardInterrupt):
             self._save("interrupted")
-            rounds = self._record["rounds_completed"]
             print(
-                f"Interrupted after {rounds} rounds, recorded in {self._directory.path}. The same command with"
-                " --ckpt_path last continues after the last of them."
+                f"Interrupted after {self._record.rounds_completed} rounds, recorded in {self._directory.path}."
+                " The same command with --ckpt_path last continues after the last of them."
             )
         else:
-            self._record["error"] = f"{type(exception).__name__}: {exception}"
+            self._record.error = f"{type(exception).__name__}: {exception}"
             self._save("failed")
 
-    def _save(self, status: str) -> None:
-        self._record["status"] = status
-        self._record["wall_seconds"] = round(self._wall_seconds(), 3)
+    def _save(self, status: Status, trained: Trainer | None = None) -> None:
+        """Bring the record up to date; after a round, also what that round added."""
+        record = self._record
+        assert record is not None
+        if trained is not None:
+            record.rounds_completed = need_callback(trained, FederatedLoop).rounds_completed
+            record.privacy = _privacy(trained).describe()
+        record.status = status
+        record.wall_seconds = round(self._wall_seconds(), 3)
         # A later process that only scores the model needs less than training did.
-        self._record["peak_memory_mb"] = max(self._record["peak_memory_mb"], round(peak_memory_mb(), 1))
-        gpu = [peak for peak in (self._record["peak_gpu_memory_mb"], peak_gpu_memory_mb()) if peak is not None]
-        self._record["peak_gpu_memory_mb"] = max(gpu, default=None)
-        self._directory.write_record(self._record)
+        record.peak_memory_mb = max(record.peak_memory_mb or 0.0, round(peak_memory_mb(), 1))
+        gpu = [peak for peak in (record.peak_gpu_memory_mb, peak_gpu_memory_mb()) if peak is not None]
+        record.peak_gpu_memory_mb = max(gpu, default=None)
+        self._directory.write_record(record)
 
     def _wall_seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started
@@ -210,7 +211,7 @@ class RunRecorder(Callback):
             "task": self.task,
             "method": self.method,
             "config": self.config,
-            "data_kind": self._record.get("data", {}).get("kind", "unknown"),
+            "data_kind": self._record.data.kind if self._record else "unknown",
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.records.privacy_block import AuditedBlock
 from adpfl_bench.records.spent import SpentBudget, nominal_text, read_spent
 from adpfl_bench.text import print_facts, print_table
 
@@ -114,20 +115,21 @@ def _targets(words: Sequence[str]) -> list[float]:
 
 
 def _show_spent(folder: Path, spent: SpentBudget) -> None:
-    record, block = spent.record, spent.privacy
-    rounds = f"{record['rounds_completed']} of {record['federated']['rounds']} rounds"
-    print(f"{record['task']} / {record['method']} / seed {record['seed']}: {record['status']} after {rounds}; {folder}")
-    print_facts({**_spent_facts(spent), "nominal": nominal_text(block.get("nominal_epsilon"))})
+    record = spent.record
+    rounds = f"{record.rounds_completed} of {record.federated.rounds} rounds"
+    print(f"{record.task} / {record.method} / seed {record.seed}: {record.status} after {rounds}; {folder}")
+    print_facts({**_spent_facts(spent), "nominal": nominal_text(record.privacy.nominal_epsilon)})
     if spent.reason is None:
         print_table("Spent by client", _spent_table(spent))
 
 
 def _spent_facts(spent: SpentBudget) -> dict[str, str]:
-    block = spent.privacy
+    block = spent.record.privacy
+    z = "not stated" if block.noise_multiplier is None else f"{block.noise_multiplier:.4g}"
     facts = {
-        "unit": f"{block['unit']}, adjacency {block.get('adjacency') or 'not stated'}",
-        "noise": f"{block.get('mechanism') or 'none'}, z = {_number(block.get('noise_multiplier'))}",
-        "audited": _audited(block.get("audited")),
+        "unit": f"{block.unit}, adjacency {block.adjacency or 'not stated'}",
+        "noise": f"{block.mechanism or 'none'}, z = {z}",
+        "audited": _audited(block.audited),
     }
     if spent.reason is not None:
         return {**facts, "accounted": f"none: {spent.reason}"}
@@ -136,9 +138,9 @@ def _spent_facts(spent: SpentBudget) -> dict[str, str]:
     facts["accounted"] = f"epsilon {spent.epsilon:.4g} at delta {spent.delta:g}{by}"
     if spent.ahead:
         facts["journal"] = "counts releases that run.json does not know of, and is included: a round was broken off"
-    if covered := (block["accounted"].get("not_covered") or []):
+    if covered := block.accounted.not_covered:
         facts["not covered"] = "; ".join(covered)
-    kind = "target" if block.get("target_epsilon") is not None else "after the last planned round"
+    kind = "target" if block.target_epsilon is not None else "after the last planned round"
     planned = spent.planned
     facts["planned"] = (
         "unknown: a client has not taken part yet, or makes a stated number of local steps"
@@ -161,17 +163,8 @@ def _spent_table(spent: SpentBudget) -> Any:
     return table
 
 
-def _audited(value: Any) -> str:
-    if value is None:
+def _audited(found: AuditedBlock | None) -> str:
+    if found is None:
         return "no audit is recorded"
-    if not isinstance(value, Mapping):
-        return f"epsilon at least {_number(value)}"
-    known = {"confidence": "{:.0%} confidence", "delta": "delta {:g}", "client": "client {}", "verdict": "{}"}
-    details = [text.format(value[name]) for name, text in known.items() if value.get(name) is not None]
-    return f"epsilon at least {_number(value.get('epsilon'))} ({', '.join(details) or 'no details'})"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "not stated"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    details = [f"{found.confidence:.0%} confidence", f"delta {found.delta:g}", f"client {found.client}"]
+    return f"epsilon at least {found.epsilon:.4g} ({', '.join(details + ([found.verdict] if found.verdict else []))})"

@@ -26,6 +26,7 @@ from adpfl_bench.data.rounds.training_set import TrainingSet
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.phantoms.site_shift import check_shift
+from adpfl_bench.records.data_block import ClientSizes, DataBlock
 
 _log = logging.getLogger(__name__)
 
@@ -245,18 +246,20 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Bring each test case once, on its own grid: for its client's own model where clients have such."""
         return self._evaluation.loader(self.clients, self._training, "test", native=True, once=True)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DataBlock:
         """The data block of a run record."""
-        return {
-            "datamodule": type(self).__name__,
-            "kind": dataset_kind(self.root),
-            "fingerprint": self._fingerprint,
-            "cases": len(self._cases),
-            "clients": {
-                client.name: {s: len(getattr(client, s)) for s in ("train", "validation", "test")}
+        return DataBlock(
+            datamodule=type(self).__name__,
+            kind=dataset_kind(self.root),
+            fingerprint=self._fingerprint,
+            cases=len(self._cases),
+            clients={
+                client.name: ClientSizes(
+                    train=len(client.train), validation=len(client.validation), test=len(client.test)
+                )
                 for client in self.clients
             },
-            "partition": repr(self.partition),
-            "split_seed": self.split_seed,
-            "canaries": self._canaries.describe() if self._canaries is not None else None,
-        }
+            partition=repr(self.partition),
+            split_seed=self.split_seed,
+            canaries=self._canaries.describe() if self._canaries is not None else None,
+        )

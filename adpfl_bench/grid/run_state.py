@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.grid.plan import PlannedRun
-from adpfl_bench.grid.run_files import Attempt, RunFiles
+from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import describe_difference, differences, flatten_config
 
 Stage = Literal["new", "resumable", "finished", "failed", "taken", "refused"]
@@ -49,43 +50,28 @@ def inspect_run(run: PlannedRun) -> RunState:
     if run.files.taken:
         return RunState("taken", reason=run.files.holder())
     try:
-        record, attempts = read_record(run.files), run.files.read_attempts()
+        record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
         other = other_settings(record, run.settings)
     except RecordError as error:
         return RunState("refused", reason=str(error))
-    rounds, seconds = int(record.get("rounds_completed", 0)), float(record.get("wall_seconds", 0.0))
+    rounds, seconds = (record.rounds_completed, record.wall_seconds or 0.0) if record else (0, 0.0)
     why = failure(record, attempts)
     if why is not None:
         changed = f" (its settings have changed since: {other})" if other else ""
         return RunState("failed", rounds, seconds, why + changed)
+    if record is None:
+        return RunState("resumable" if attempts else "new")
     if other:
-        how = "a finished run" if record["status"] == "finished" else f"a run ({record['status']}, {rounds} rounds)"
+        how = "a finished run" if record.status == "finished" else f"a run ({record.status}, {rounds} rounds)"
         reason = (
             f"{run.files.folder} holds {how} with other settings: {other}. Give another --output, state the settings"
             " of that run, or move its folder away."
         )
         return RunState("refused", rounds, seconds, reason)
-    if not record:
-        return RunState("resumable" if attempts else "new")
-    return RunState("finished" if record["status"] == "finished" else "resumable", rounds, seconds)
+    return RunState("finished" if record.status == "finished" else "resumable", rounds, seconds)
 
 
-def read_record(files: RunFiles) -> dict[str, Any]:
-    """The run's run.json; empty if there is none yet.
-
-    Raises:
-        RecordError: It cannot be read, or is something else.
-    """
-    directory = RunDirectory(files.folder)
-    if not directory.record_file.exists():
-        return {}
-    record = directory.read_record()
-    if not isinstance(record, dict) or not isinstance(record.get("config"), Mapping) or "status" not in record:
-        raise RecordError(f"{directory.record_file} is no record of a run: give another --output, or move it away.")
-    return record
-
-
-def other_settings(record: Mapping[str, Any], settings: Mapping[str, str]) -> str:
+def other_settings(record: RunRecord | None, settings: Mapping[str, str]) -> str:
     """In which settings a record's run is another than the planned one; empty if in none.
 
     A finished run may have been made with other worker processes, say; one that is to be continued may not, because its
@@ -95,25 +81,25 @@ def other_settings(record: Mapping[str, Any], settings: Mapping[str, str]) -> st
         record: A run's record, or nothing.
         settings: The planned settings.
     """
-    if not record:
+    if record is None:
         return ""
-    ignored = {_SEED, *_SPEED} if record["status"] == "finished" else {_SEED}
-    found = differences({"there": flatten_config(record["config"]), "in the grid": settings})
+    ignored = {_SEED, *_SPEED} if record.status == "finished" else {_SEED}
+    found = differences({"there": flatten_config(record.config), "in the grid": settings})
     described = [describe_difference(key, values) for key, values in found.items() if key not in ignored]
     more = len(described) - _SHOWN_DIFFERENCES
     return "; ".join(described[:_SHOWN_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
 
 
-def failure(record: Mapping[str, Any], attempts: list[Attempt]) -> str | None:
+def failure(record: RunRecord | None, attempts: list[Attempt]) -> str | None:
     """Why the last attempt failed, or ``None`` if it did not.
 
     A run that no benchmark made is judged by its record.
     """
-    if record.get("status") == "finished":
+    if record is not None and record.status == "finished":
         return None
     if attempts:
         return (attempts[-1].error or "it failed") if attempts[-1].outcome == "failed" else None
-    return str(record.get("error") or "it failed") if record.get("status") == "failed" else None
+    return (record.error or "it failed") if record is not None and record.status == "failed" else None
 
 
 def last_lines(log: Path, count: int) -> list[str]:

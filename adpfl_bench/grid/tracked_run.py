@@ -9,7 +9,7 @@ from typing import Literal
 from adpfl_bench.errors import RecordError
 from adpfl_bench.grid.engine import Ended, Job
 from adpfl_bench.grid.plan import PlannedRun
-from adpfl_bench.grid.run_state import RunState, read_record
+from adpfl_bench.grid.run_state import RunState
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RunDirectory
 
@@ -77,11 +77,11 @@ class TrackedRun:
         if seen == self._seen:
             return
         try:
-            record, rows = read_record(self.run.files), directory.read_rounds()
+            record, rows = directory.read_record(), directory.read_rounds()
         except RecordError:  # the run itself will meet what is wrong with its files, and say so
             return
         self._seen = seen
-        self.rounds = int(record.get("rounds_completed", 0))
-        self.seconds = float(record.get("wall_seconds", 0.0))
+        self.rounds = record.rounds_completed
+        self.seconds = record.wall_seconds or 0.0
         dice = [row.value for row in rows if (row.client, row.name) == (ALL_CLIENTS, "val_dice")]
         self.dice = dice[-1] if dice and math.isfinite(dice[-1]) else None

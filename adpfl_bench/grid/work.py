@@ -18,7 +18,8 @@ from adpfl_bench.errors import INTERRUPTED, BenchError
 from adpfl_bench.grid.configuration import source_digests
 from adpfl_bench.grid.plan import PlannedRun
 from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
-from adpfl_bench.grid.run_state import failure, other_settings, read_record
+from adpfl_bench.grid.run_state import failure, other_settings
+from adpfl_bench.records.run_directory import RunDirectory
 
 FINISHED, FAILED, TAKEN = 0, 1, 75
 """Exit statuses; 75 is what sendmail's conventions call a temporary failure."""
@@ -96,12 +97,12 @@ def perform(work: Work, fit: Fit | None = None, stops: tuple[type[Exception], ..
 
 
 def _attempt(work: Work, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int:
-    record, attempts = read_record(work.files), work.files.read_attempts()
+    record, attempts = RunDirectory(work.files.folder).find_record(), work.files.read_attempts()
     failed = failure(record, attempts) is not None
     if failed and not work.retry_failed:
         return FAILED  # by another benchmark, since this one was planned
     other = other_settings(record, work.settings)
-    if record.get("status") == "finished" and not other:
+    if record is not None and record.status == "finished" and not other:
         return FINISHED
     attempt = Attempt.now()
     words = ["fit", *work.words, "--ckpt_path", "last"]
@@ -142,9 +143,9 @@ def _changed_source(work: Work) -> str | None:
 
 
 def _check_finished(work: Work) -> None:
-    record = read_record(work.files)
-    if record.get("status") != "finished":
-        raise BenchError(f"The run came to its end as {record.get('status')}, and not as finished.")
+    record = RunDirectory(work.files.folder).read_record()
+    if record.status != "finished":
+        raise BenchError(f"The run came to its end as {record.status}, and not as finished.")
     if other := other_settings(record, work.settings):
         raise BenchError(f"The run was made with other settings than planned: {other}.")
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.leaderboard.audits import Audit, audit_record, privacy_differences, read_audit
-from adpfl_bench.leaderboard.scored_run import ScoredRun, read_scored_run
+from adpfl_bench.leaderboard.audits import Audit, privacy_differences
+from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
+from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.settings import settings_digest
 
 
@@ -97,7 +98,7 @@ class Group:
     @property
     def regions(self) -> list[str]:
         """Names of the regions, in the order in which the task states them."""
-        stated = self.variants[0].runs[0].regions
+        stated = list(self.variants[0].runs[0].record.model.surface_tolerance)
         present = {region for _, region in self.test_set}
         return [*(region for region in stated if region in present), *sorted(present - set(stated))]
 
@@ -190,19 +191,19 @@ def compare_runs(folders: Iterable[Path]) -> Comparison:
     listed: list[ListedAudit] = []
     members: dict[tuple[str, str, str, frozenset[tuple[str, str]]], list[ScoredRun]] = {}
     for folder in folders:
-        audited = audit_record(folder)
+        directory = RunDirectory(folder)
         try:
-            if audited is not None:
-                audits.append(read_audit(folder, audited))
-                continue
-            run = read_scored_run(folder)
-        except RecordError as error:
-            if audited is None:
-                left_out.append(LeftOut(folder, str(error)))
+            record = directory.read_record()
+            if record.data.canaries is None:
+                run = scored_run(directory, record)
+                key = (record.task, record.data.kind, record.data.fingerprint, run.test_set)
+                members.setdefault(key, []).append(run)
+            elif record.privacy.audited is None:
+                listed.append(ListedAudit(folder, f"audit, unfinished: {record.progress}"))
             else:
-                listed.append(ListedAudit(folder, f"audit, {error}"))
-        else:
-            members.setdefault((run.task, run.kind, run.fingerprint, run.test_set), []).append(run)
+                audits.append(Audit(folder, record, record.privacy.audited))
+        except RecordError as error:
+            left_out.append(LeftOut(folder, str(error)))
     groups = []
     for identity, runs in members.items():
         kept, repeated = _one_per_seed(runs)
@@ -222,7 +223,7 @@ def _with_audits(group: Group, audits: Sequence[Audit]) -> Group:
     fitting: dict[str, list[Audit]] = {variant.label: [] for variant in group.variants}
     misfits = []
     for audit in audits:
-        same = [v for v in group.variants if (group.task, v.method) == (audit.task, audit.method)]
+        same = [v for v in group.variants if (group.task, v.method) == (audit.record.task, audit.record.method)]
         found = {variant.label: privacy_differences(variant.runs[0].record, audit) for variant in same}
         for label in found:
             if not found[label]:
@@ -238,7 +239,8 @@ def _with_audits(group: Group, audits: Sequence[Audit]) -> Group:
 
 
 def _placed(audit: Audit, groups: Sequence[Group]) -> str:
-    same = [v for group in groups if group.task == audit.task for v in group.variants if v.method == audit.method]
+    task, method = audit.record.task, audit.record.method
+    same = [v for group in groups if group.task == task for v in group.variants if v.method == method]
     rows = list(dict.fromkeys(variant.label for variant in same if audit in variant.audits))
     if rows:
         place = f"in the row of {', '.join(rows)}"
@@ -246,28 +248,34 @@ def _placed(audit: Audit, groups: Sequence[Group]) -> str:
         place = "in no row: the runs of this method have other privacy settings"
     else:
         place = "in no row: no finished run of this method on this task is here"
-    return f"audit of {audit.method} on {audit.task} ({audit.who}): {audit.findings}; {place}"
+    return f"audit of {method} on {task} ({audit.who}): {audit.findings}; {place}"
 
 
 def _one_per_seed(runs: Sequence[ScoredRun]) -> tuple[list[ScoredRun], list[LeftOut]]:
     latest: dict[tuple[str, str, int], ScoredRun] = {}
     repeated = []
-    for run in sorted(runs, key=lambda run: (str(run.record["started"]), str(run.directory.path)), reverse=True):
-        key = (run.method, settings_digest(run.settings), run.seed)
+    for run in sorted(runs, key=_start, reverse=True):
+        key = (run.record.method, settings_digest(run.settings), run.seed)
         kept = latest.setdefault(key, run)
         if kept is not run:
-            reason = f"seed {run.seed} of {run.method} twice: {kept.directory.path} was started later and is used"
+            reason = (
+                f"seed {run.seed} of {run.record.method} twice: {kept.directory.path} was started later and is used"
+            )
             repeated.append(LeftOut(run.directory.path, reason))
     return list(latest.values()), repeated
+
+
+def _start(run: ScoredRun) -> tuple[str, str]:
+    return run.record.started, str(run.directory.path)
 
 
 def _variants(runs: Sequence[ScoredRun]) -> tuple[Variant, ...]:
     members: dict[tuple[str, str], list[ScoredRun]] = {}
     for run in sorted(runs, key=lambda run: run.seed):
-        members.setdefault((run.method, settings_digest(run.settings)), []).append(run)
-    named = sorted((method, min(run.digest for run in runs), tuple(runs)) for (method, _), runs in members.items())
-    methods = [method for method, *_ in named]
+        members.setdefault((run.record.method, settings_digest(run.settings)), []).append(run)
+    methods = [method for method, _ in members]
+    named = [(method, min(same, key=_start).digest, same) for (method, _), same in members.items()]
     return tuple(
-        Variant(method, digest, f"{method} ({digest})" if methods.count(method) > 1 else method, runs)
-        for method, digest, runs in named
+        Variant(method, digest, f"{method} ({digest})" if methods.count(method) > 1 else method, tuple(same))
+        for method, digest, same in sorted(named, key=lambda entry: entry[:2])
     )

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, cast
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
-
-Headline = Literal["global", "own", "everyone"]
-"""``global``: each case by the global model. ``own``: each case by its own client's model, and the cases of clients
-that were held out of training by every training client's. ``everyone``: each case by every training client's model."""
+from adpfl_bench.records.federated_block import Headline
 
 SCORED_MODEL: Mapping[Headline, str] = {
     "global": "global model",
@@ -18,28 +14,6 @@ SCORED_MODEL: Mapping[Headline, str] = {
     "everyone": "mean of the clients' own models on everyone's cases",
 }
 """What tables say was scored."""
-
-
-def headline_of(federated: Mapping[str, Any]) -> Headline:
-    """Read which scores a run is judged by; the global model's where its record does not say.
-
-    Args:
-        federated: The federated block of the run's record.
-
-    Raises:
-        RecordError: It names none of the three.
-    """
-    headline = federated.get("headline", "global")
-    if headline not in SCORED_MODEL:
-        raise RecordError(
-            f"its run.json has {headline!r} as federated.headline, which must be one of {', '.join(SCORED_MODEL)}"
-        )
-    return cast(Headline, headline)
-
-
-def held_out_of(federated: Mapping[str, Any]) -> tuple[str, ...]:
-    """Read which clients took no part in training, in the order of the record; none where it does not say."""
-    return tuple(str(name) for name in federated.get("held_out_clients") or ())
 
 
 def headline_rows(rows: Iterable[CaseRow], headline: Headline, held_out: Collection[str] = ()) -> list[CaseRow]:

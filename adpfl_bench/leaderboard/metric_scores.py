@@ -80,7 +80,7 @@ def _incomparable(variants: Sequence[Variant], region: str, metric: Metric) -> s
     runs = [run for variant in variants for run in variant.runs]
     if metric == "hd95" and len({row.hd95_unit for run in runs for row in run.rows if row.region == region}) > 1:
         return "some are in mm and some in px"
-    if metric == "nsd" and len({run.surface_tolerance(region) for run in runs}) > 1:
+    if metric == "nsd" and len({run.record.model.surface_tolerance.get(region) for run in runs}) > 1:
         return "the methods were scored at different tolerances"
     return None
 

@@ -52,7 +52,7 @@ def table_notes(table: Table) -> list[str]:
 
 def _tolerance(table: Table) -> list[str]:
     runs = [run for variant in table.group.variants for run in variant.runs]
-    tolerances = {run.surface_tolerance(table.region) for run in runs}
+    tolerances = {run.record.model.surface_tolerance.get(table.region) for run in runs}
     unit = table.rows[0].hd95_unit
     if len(tolerances) > 1:
         return ["NSD must not be compared here: the methods were scored at different tolerances."]

@@ -45,11 +45,11 @@ def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
     if row.unit == "none":
         rule = "Not private: updates leave a client as they are."
         return PrivacyStatement(row.label, rule, "none", "none", _audited(variant, row))
-    privacy = variant.runs[0].privacy
+    privacy = variant.runs[0].record.privacy
     rule = (
-        f"Unit: {_UNITS.get(row.unit, row.unit)}, adjacency: {privacy.get('adjacency') or 'not stated'}."
-        f" Noise: {privacy.get('mechanism')} with scale {_number(privacy.get('noise_multiplier'))} times the threshold,"
-        f" which is a {privacy.get('threshold')}."
+        f"Unit: {_UNITS.get(row.unit, row.unit)}, adjacency: {privacy.adjacency or 'not stated'}."
+        f" Noise: {privacy.mechanism} with scale {_number(privacy.noise_multiplier)} times the threshold,"
+        f" which is a {privacy.threshold}."
     )
     nominal = (
         "none"
@@ -73,7 +73,7 @@ def _audited(variant: Variant, row: TableRow) -> str:
     if audit is None:
         return "not audited: no audit with these privacy settings was among the runs"
     of = "" if row.audits == 1 else f", the largest of {row.audits} audits"
-    text = f"{audit.bound} at delta {audit.delta:g}, for {audit.who}{of}. "
+    text = f"{audit.bound} at delta {audit.found.delta:g}, for {audit.who}{of}. "
     return f"{text}! Contradicted: {row.audited_problems}" if row.audited_problems else f"{text}No check failed"
 
 

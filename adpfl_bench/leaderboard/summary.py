@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from adpfl_bench.leaderboard.audits import Audit, audits_beside, contradictions, strongest
-from adpfl_bench.leaderboard.headline import SCORED_MODEL, Headline, headline_of, headline_rows, held_out_of
+from adpfl_bench.leaderboard.headline import SCORED_MODEL, headline_rows
 from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
 from adpfl_bench.records.case_score import CaseScore, mean_over_models
+from adpfl_bench.records.federated_block import Headline
+from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
 
 
@@ -81,29 +82,29 @@ def _mean(values: Iterable[float | None]) -> float:
     return float(np.mean([np.nan if value is None else value for value in values]))
 
 
-def privacy_text(privacy: Mapping[str, Any], audits: Sequence[Audit] = ()) -> str:
+def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = ()) -> str:
     """Say what is stated, what is proved and what was measured of a run's privacy.
 
     Args:
         privacy: The privacy block of its record.
         audits: Audits that tell of the run.
     """
-    accounted = privacy["accounted"]
+    accounted = privacy.accounted
     audit = strongest(audits)
     measured = "none (no audit beside this run)" if audit is None else audit.bound
-    if against := contradictions(audits, accounted["epsilon"], accounted["delta"]):
+    if against := contradictions(audits, accounted.epsilon, accounted.delta):
         measured = f"! {measured} ({'; '.join(against)})"
-    if privacy["unit"] == "none":
+    if privacy.unit == "none":
         return f"not private; epsilon nominal none, accounted none, audited {measured}"
     proved = (
-        f"none ({accounted['reason']})"
-        if accounted["epsilon"] is None
-        else f"{accounted['epsilon']:.4g} at delta {accounted['delta']:g}"
+        f"none ({accounted.reason})"
+        if accounted.epsilon is None
+        else f"{accounted.epsilon:.4g} at delta {accounted.delta:g}"
     )
-    if accounted["epsilon"] is not None and (uncovered := accounted.get("not_covered")):
-        proved += f" (not covered: {'; '.join(uncovered)})"
-    stated = "none" if privacy["nominal_epsilon"] is None else f"{privacy['nominal_epsilon']:g}"
-    return f"unit {privacy['unit']}; epsilon nominal {stated}, accounted {proved}, audited {measured}"
+    if accounted.epsilon is not None and accounted.not_covered:
+        proved += f" (not covered: {'; '.join(accounted.not_covered)})"
+    stated = "none" if privacy.nominal_epsilon is None else f"{privacy.nominal_epsilon:g}"
+    return f"unit {privacy.unit}; epsilon nominal {stated}, accounted {proved}, audited {measured}"
 
 
 def summarize_run(directory: RunDirectory) -> str:
@@ -117,11 +118,11 @@ def summarize_run(directory: RunDirectory) -> str:
     """
     lines = []
     rows = directory.read_cases()
-    record = directory.read_record() if directory.record_file.exists() else None
-    federated = (record or {}).get("federated") or {}
-    headline, held_out = headline_of(federated), held_out_of(federated)
-    if record is None and all(row.model != GLOBAL_MODEL for row in rows):
-        headline = "everyone"
+    record = directory.find_record()
+    headline: Headline = "global" if any(row.model == GLOBAL_MODEL for row in rows) else "everyone"
+    held_out: tuple[str, ...] = ()
+    if record is not None:
+        headline, held_out = record.federated.headline, record.federated.held_out_clients
     for split, region in sorted({(row.split, row.region) for row in rows}):
         scored = [row for row in rows if (row.split, row.region) == (split, region)]
         judged: dict[Headline, list[CaseRow]] = {headline: headline_rows(scored, headline, held_out)}
@@ -131,7 +132,7 @@ def summarize_run(directory: RunDirectory) -> str:
                 of = "" if headline == "global" else f" ({_scored(name, chosen)})"
                 lines.append(f"{split:>10} {region}{of}: {_scores_text(score(chosen, held_out))}")
     if record is not None:
-        lines.append(f"{'privacy':>10} {privacy_text(record['privacy'], audits_beside(directory.path, record))}")
+        lines.append(f"{'privacy':>10} {privacy_text(record.privacy, audits_beside(directory.path, record))}")
     lines.append(f"{'record':>10} {directory.path}")
     return "\n".join(lines)
 

@@ -141,31 +141,29 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         worst_client_dice=None if worst is None else clients[worst],
         client_spread=None if worst is None else max(clients.values()) - clients[worst],
         gap_closed=None,
-        unit=str(variant.runs[0].privacy["unit"]),
-        nominal_epsilon=variant.runs[0].privacy["nominal_epsilon"],
+        unit=variant.runs[0].record.privacy.unit,
+        nominal_epsilon=variant.runs[0].record.privacy.nominal_epsilon,
         accounted_epsilon=epsilon,
         accounted_delta=delta,
         accounted_reason=reason,
-        accounted_not_covered=_joined(
-            what for run in variant.runs for what in run.privacy["accounted"].get("not_covered") or ()
-        ),
-        audited_epsilon=audit.epsilon if audit else None,
-        audited_delta=audit.delta if audit else None,
-        audited_confidence=audit.confidence if audit else None,
-        audited_canaries=audit.canaries if audit else None,
+        accounted_not_covered=_joined(what for record in records for what in record.privacy.accounted.not_covered),
+        audited_epsilon=audit.found.epsilon if audit else None,
+        audited_delta=audit.found.delta if audit else None,
+        audited_confidence=audit.found.confidence if audit else None,
+        audited_canaries=audit.found.canaries if audit else None,
         audits=len(variant.audits),
         audited_problems=_joined(contradictions(variant.audits, epsilon, delta)),
-        wall_seconds=mean_if_all(record.get("wall_seconds") for record in records),
-        peak_memory_mb=_largest(record.get("peak_memory_mb") for record in records),
-        peak_gpu_memory_mb=_largest(record.get("peak_gpu_memory_mb") for record in records),
+        wall_seconds=mean_if_all(record.wall_seconds for record in records),
+        peak_memory_mb=_largest(record.peak_memory_mb for record in records),
+        peak_gpu_memory_mb=_largest(record.peak_gpu_memory_mb for record in records),
     )
 
 
 def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None]:
     """Epsilon, delta and reason: one run without a proof leaves the method without one."""
-    blocks = [run.privacy["accounted"] for run in variant.runs]
-    worst = max(blocks, key=lambda block: np.inf if block["epsilon"] is None else float(block["epsilon"]))
-    return worst["epsilon"], worst["delta"], worst["reason"]
+    blocks = [run.record.privacy.accounted for run in variant.runs]
+    worst = max(blocks, key=lambda block: np.inf if block.epsilon is None else block.epsilon)
+    return worst.epsilon, worst.delta, worst.reason
 
 
 def _joined(texts: Iterable[str]) -> str | None:

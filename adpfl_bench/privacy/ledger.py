@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 from adpfl_bench.errors import ConfigError
 
 Norm = Literal["l2", "l1"]
+PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
+Sampling = Literal["shuffle", "poisson"]
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
 from adpfl_bench.privacy.calibration import solve_noise_multiplier
-from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.ledger import PrivacyUnit, Release, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
 
-PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
-Sampling = Literal["shuffle", "poisson"]
 PRIVACY_UNITS = get_args(PrivacyUnit)
 SAMPLINGS = get_args(Sampling)
 

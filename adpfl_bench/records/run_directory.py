@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
+from adpfl_bench.records.run_record import RunRecord, parse_record
 
 
 class RoundRow(NamedTuple):
@@ -47,28 +47,31 @@ class RunDirectory:
         self.examples_file = self.path / "examples.npz"
         self.checkpoints = self.path / "checkpoints"
 
-    def read_record(self) -> dict[str, Any]:
-        """Read run.json.
+    def read_record(self) -> RunRecord:
+        """Read run.json, of this format or an earlier one.
 
         Raises:
-            RecordError: It is missing or not JSON.
+            RecordError: It is missing, not JSON or no such record.
         """
         try:
-            record: dict[str, Any] = json.loads(self.record_file.read_text())
+            content = self.record_file.read_bytes()
         except FileNotFoundError:
             raise RecordError(f"{self.path} holds no run: {self.record_file.name} is missing there.") from None
-        except (OSError, ValueError) as error:
-            raise RecordError(f"{self.record_file} cannot be read as JSON: {error}") from error
-        return record
+        except OSError as error:
+            raise RecordError(f"{self.record_file} cannot be read: {error}") from error
+        return parse_record(content, self.record_file)
 
-    def write_record(self, record: dict[str, Any]) -> None:
+    def find_record(self) -> RunRecord | None:
+        """As :meth:`read_record`, or ``None`` if there is none yet."""
+        return self.read_record() if self.record_file.exists() else None
+
+    def write_record(self, record: RunRecord) -> None:
         """Replace run.json.
 
         Raises:
             RecordError: It could not be written; the earlier one is whole.
         """
-        content = json.dumps(record, indent=2, allow_nan=False) + "\n"
-        self._write(self.record_file, content.encode())
+        self._write(self.record_file, record.to_json().encode())
 
     def write_partition(self, content: bytes) -> None:
         """Replace partition.csv, which a FilePartition reads back.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from adpfl_bench.errors import ConfigError, RecordError
-from adpfl_bench.federation.round_schedule import POOLED_CLIENT, RoundSchedule, Visit
+from adpfl_bench.federation.round_schedule import POOLED_CLIENT, Visit
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,11 @@ class SpentBudget:
         ahead: Whether the journal holds releases that run.json does not know of: of a round that was broken off.
     """
 
-    record: Mapping[str, Any]
+    record: RunRecord
     reason: str | None
     delta: float
     clients: Mapping[str, SpentClient]
     ahead: bool
-
-    @property
-    def privacy(self) -> Mapping[str, Any]:
-        """The privacy block of the record."""
-        block: Mapping[str, Any] = self.record["privacy"]
-        return block
 
     @property
     def epsilon(self) -> float:
@@ -66,9 +61,9 @@ class SpentBudget:
     @property
     def planned(self) -> float | None:
         """The run's budget: its target or, without one, epsilon after the last planned round; ``None``: unknown."""
-        target = self.privacy.get("target_epsilon")
+        target = self.record.privacy.target_epsilon
         if target is not None:
-            return float(target)
+            return target
         ends = [client.planned for client in self.clients.values()]
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
@@ -83,37 +78,34 @@ def read_spent(folder: Path) -> SpentBudget:
         RecordError: It holds no run, or its files do not say what was released.
     """
     record = RunDirectory(folder).read_record()
+    accounted = record.privacy.accounted
     books = PrivacyBooks()
     books.open(folder, fresh_noise=False)
     try:
-        privacy = record["privacy"]
-        accounted = privacy["accounted"]
-        reason, delta = accounted["reason"], float(accounted["delta"])
-        books.restore(privacy.get("ledger") or {})
+        books.restore(dict(record.privacy.ledger))
         recorded, spent = books.ledger, books.spent
         clients = {}
-        if reason is None:
+        if accounted.reason is None:
             visits = _visits(record)
             for client in sorted({*visits, *spent.clients()}):
                 own = visits.get(client, Counter())
-                clients[client] = _account(spent.events(client), own, privacy, delta)
-        ahead = any(spent.events(client) != recorded.events(client) for client in spent.clients())
-    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+                clients[client] = _account(spent.events(client), own, record.privacy, accounted.delta)
+    except ConfigError as error:
         raise RecordError(
-            f"{folder / 'run.json'} does not say what was released as this version records it ({error!r}); read the"
+            f"{folder / 'run.json'} does not say what was released as this version records it ({error}); read the"
             " run with the version that made it."
         ) from error
-    return SpentBudget(record, reason, delta, clients, ahead)
+    ahead = any(spent.events(client) != recorded.events(client) for client in spent.clients())
+    return SpentBudget(record, accounted.reason, accounted.delta, clients, ahead)
 
 
-def _visits(record: Mapping[str, Any]) -> dict[str, Counter[Visit]]:
+def _visits(record: RunRecord) -> dict[str, Counter[Visit]]:
     """How often each client makes each of its turns in all planned rounds."""
-    settings = record["federated"]
-    schedule = _schedule(settings, int(record["seed"]))
-    if settings.get("pooled"):
+    federated = record.federated
+    schedule = federated.schedule(record.seed)
+    names = [name for name in record.data.clients if name not in federated.held_out_clients]
+    if federated.pooled:
         names = [POOLED_CLIENT]
-    else:
-        names = [name for name in record["data"]["clients"] if name not in settings.get("held_out_clients", ())]
     visits: dict[str, Counter[Visit]] = {name: Counter() for name in names}
     for index in range(schedule.total_rounds):
         for visit in schedule.visits(index, names):
@@ -121,16 +113,10 @@ def _visits(record: Mapping[str, Any]) -> dict[str, Counter[Visit]]:
     return visits
 
 
-def _schedule(settings: Mapping[str, Any], seed: int) -> RoundSchedule:
-    """The schedule of a run record; a setting that an older record lacks had its default."""
-    stated = {field.name: settings[field.name] for field in fields(RoundSchedule) if field.name in settings}
-    return RoundSchedule(**{**stated, "seed": seed, "turns": tuple(stated.get("turns", ("shared",)))})
-
-
 def _account(
-    spent: Mapping[Release, int], visits: Mapping[Visit, int], privacy: Mapping[str, Any], delta: float
+    spent: Mapping[Release, int], visits: Mapping[Visit, int], privacy: PrivacyBlock, delta: float
 ) -> SpentClient:
-    releasing = [visit for visit in visits if privacy["unit"] != "client" or visit.turn == "shared"]
+    releasing = [visit for visit in visits if privacy.unit != "client" or visit.turn == "shared"]
     end: float | None = None if releasing else 0.0
     by_end = {release: _by_end(release, visits, privacy) for release in spent}
     if spent and None not in by_end.values():
@@ -140,22 +126,22 @@ def _account(
     return SpentClient(sum(spent.values()), client_epsilon(spent, delta), end, name)
 
 
-def _by_end(release: Release, visits: Mapping[Visit, int], privacy: Mapping[str, Any]) -> int | None:
+def _by_end(release: Release, visits: Mapping[Visit, int], privacy: PrivacyBlock) -> int | None:
     """How often a client makes a release in its turns, as far as the record says.
 
     A sampling rate tells the client's number of units, and so its steps. Without sampling each pass releases once; how
     many passes a stated number of steps makes, the record does not say.
     """
-    if privacy["unit"] == "client":
+    if privacy.unit == "client":
         return sum(times for visit, times in visits.items() if visit.turn == "shared")
     units, per_step = 1, 1  # one step makes one pass
-    if privacy.get("sampling") != "poisson":
+    if privacy.sampling != "poisson":
         if any(visit.step_limit for visit in visits):
             return None
     elif release.sampling_rate < 1 and not all(visit.step_limit for visit in visits):
-        if not privacy.get("units_per_step"):
+        if not privacy.units_per_step:
             return None
-        per_step = int(privacy["units_per_step"])
+        per_step = privacy.units_per_step
         units = round(per_step / release.sampling_rate)
     return sum(times * visit.steps(units, per_step) for visit, times in visits.items())
 

@@ -170,11 +170,11 @@ def _runs(group: Group) -> list[list[str]]:
         [
             variant.label,
             str(run.seed),
-            str(run.record["rounds_completed"]),
-            f"{parameters:,}" if (parameters := run.record["model"].get("parameters")) is not None else "unknown",
-            str(run.record["started"]),
-            _revision(run.record.get("git_revision")),
-            str(run.record.get("config_sha256") or "unknown")[:10],
+            str(run.record.rounds_completed),
+            "unknown" if run.record.model.parameters is None else f"{run.record.model.parameters:,}",
+            run.record.started,
+            _revision(run.record.git_revision or "unknown"),
+            (run.record.config_sha256 or "unknown")[:10],
             str(run.directory.path),
         ]
         for variant in ordered_variants(group)
@@ -182,13 +182,12 @@ def _runs(group: Group) -> list[list[str]]:
     ]
 
 
-def _revision(stated: Any) -> str:
+def _revision(text: str) -> str:
     """Ten digits of a git revision, and whether files had changed since."""
-    text = str(stated or "unknown")
     return text.replace("-dirty", "")[:10] + ("-dirty" if text.endswith("-dirty") else "")
 
 
 def _versions(group: Group) -> list[tuple[tuple[str, str], ...]]:
     """The distinct sets of package versions that the runs were made with."""
     runs = [run for variant in group.variants for run in variant.runs]
-    return list(dict.fromkeys(tuple((run.record.get("versions") or {}).items()) for run in runs))
+    return list(dict.fromkeys(tuple(run.record.versions.items()) for run in runs))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -13,6 +12,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.audit.verdict import SOUND
+from adpfl_bench.records.privacy_block import AuditedBlock
 from adpfl_bench.running.training import BenchCLI, run
 
 
@@ -61,32 +61,31 @@ def run_audit(words: Sequence[str]) -> int:
     if result is None:  # interrupted, which has been said
         return 1
     print(table(result, cli.run_directory))
-    return 0 if result["verdict"] in SOUND else 1
+    return 0 if result.verdict in SOUND else 1
 
 
-def table(result: Mapping[str, Any], folder: Path) -> str:
+def table(result: AuditedBlock, folder: Path) -> str:
     """Say what an audit found, in a few lines.
 
     Args:
         result: As in the run record.
         folder: The run's folder.
     """
-    accounted = "none" if result["accounted"] is None else f"{result['accounted']:.4g}"
+    accounted = "none" if result.accounted is None else f"{result.accounted:.4g}"
     lines = [
-        f"Audit of client {result['client']} with {result['canaries']} canaries, {result['included']} of them in;"
+        f"Audit of client {result.client} with {result.canaries} canaries, {result.included} of them in;"
         f" recorded in {folder}",
-        f"  audited epsilon    {result['epsilon']:.3f}  (lower bound, {result['confidence']:.0%} confidence,"
-        f" delta {result['delta']:g}; at most {result['ceiling']:.2f} with so many canaries)",
+        f"  audited epsilon    {result.epsilon:.3f}  (lower bound, {result.confidence:.0%} confidence,"
+        f" delta {result.delta:g}; at most {result.ceiling:.2f} with so many canaries)",
         f"  accounted epsilon  {accounted}",
-        f"  guesses            {result['correct']} of {result['guesses']} right",
+        f"  guesses            {result.correct} of {result.guesses} right",
     ]
-    for name, check in result["checks"].items():
-        outcome = {True: "passed", False: "FAILED", None: "not applicable"}[check["passed"]]
-        details = check["reason"] or _figures(check)
+    for name, check in result.checks.items():
+        outcome = {True: "passed", False: "FAILED", None: "not applicable"}[check.passed]
+        details = check.reason or _figures(check.figures)
         lines.append(f"  {name:<18} {outcome}{f' ({details})' if details else ''}")
-    return "\n".join([*lines, f"  verdict            {result['verdict']}"])
+    return "\n".join([*lines, f"  verdict            {result.verdict}"])
 
 
-def _figures(check: Mapping[str, Any]) -> str:
-    shown = {name: value for name, value in check.items() if name not in ("passed", "reason")}
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in list(shown.items())[:4])
+def _figures(figures: Mapping[str, float | int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in list(figures.items())[:4])

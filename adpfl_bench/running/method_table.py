@@ -138,8 +138,8 @@ def _privacy_cells(path: Path) -> list[str]:
     if method.unit == "none":
         cells += ["none"] * 5
     else:
-        norm = str(described["clipping_norm"]).upper()
-        cells += [described["adjacency"], described["threshold"], f"{described['mechanism']}, {norm}"]
+        norm = str(described.clipping_norm).upper()
+        cells += [str(described.adjacency), str(described.threshold), f"{described.mechanism}, {norm}"]
         cells += ["none" if method.unit == "client" else method.sampling, "none" if reason else _accountant(method)]
     if reason:
         cells.append(f"none: {reason}")

@@ -162,16 +162,16 @@ def _facts(method: DifferentialPrivacy, loop: FederatedLoop, units: Mapping[str,
     if method.threshold is None or method.mechanism is None or method.private_sum is None:
         return {"unit": "none", **facts}
     described, noise = method.describe(), method.private_sum
-    norm = str(described["clipping_norm"]).upper()
+    norm = str(described.clipping_norm).upper()
     solved = f"solved for epsilon {method.target_epsilon:g}" if method.target_epsilon is not None else "as given"
     share = method.threshold.budget_share(method.mechanism, noise.noise_multiplier)
     statistic = f"the threshold's statistic {noise.statistic_multiplier:.4g} ({share:.1%} of the budget)"
     whole = "all of the budget for the sum; the threshold has no statistic"
     return {
         "unit": _UNITS[method.unit],
-        "adjacency": f"{described['adjacency']}: a neighbour has the unit's contribution replaced by nothing",
-        "threshold": described["threshold"],
-        "mechanism": f"{described['mechanism']}, contributions clipped in {norm} norm",
+        "adjacency": f"{described.adjacency}: a neighbour has the unit's contribution replaced by nothing",
+        "threshold": str(described.threshold),
+        "mechanism": f"{described.mechanism}, contributions clipped in {norm} norm",
         "noise": f"z = {noise.noise_multiplier:.4g}, {solved}",
         "split": f"sum {noise.sum_multiplier:.4g}, {statistic}" if share else whole,
         "sampling": _sampling(method, units, per_step),

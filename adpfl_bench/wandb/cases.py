@@ -15,7 +15,7 @@ from adpfl_bench.callbacks.examples import ExampleCases
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, find_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
-from adpfl_bench.leaderboard.audits import audits_beside, read_audit
+from adpfl_bench.leaderboard.audits import Audit, audits_beside
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks.segmentation import SegmentationTask
@@ -51,11 +51,11 @@ class WandbCases(Callback):
         if not loggers or not isinstance(pl_module, SegmentationTask):
             return
         wandb = load_wandb()
-        kind = federated_data(trainer).describe()["kind"]
+        kind = federated_data(trainer).describe().kind
         keeper, loop = find_callback(trainer, ExampleCases), find_callback(trainer, FederatedLoop)
         examples = keeper.examples() if keeper else []
-        federated = loop.describe(pl_module) if loop is not None else {}
-        scores = {f"test/{name}": value for name, value in score_summary(pl_module.rows, federated).items()}
+        judged = (block.headline, block.held_out_clients) if (block := loop and loop.describe(pl_module)) else ()
+        scores = {f"test/{name}": value for name, value in score_summary(pl_module.rows, *judged).items()}
         rounds = loop.rounds_completed if loop is not None else None
         for logger in loggers:
             named = _asked_for(logger, "case_ids", kind)
@@ -92,8 +92,9 @@ def _asked_for(logger: WandbLogger, option: str, kind: str) -> bool:
 def _summary(directory: RunDirectory) -> dict[str, Any]:
     record = directory.read_record()
     rounds = directory.read_rounds() if directory.rounds_file.exists() else []
-    own = [read_audit(directory.path, record)] if record["privacy"].get("audited") else []
-    return record_summary(record, rounds, own or audits_beside(directory.path, record))
+    own = record.privacy.audited
+    audits = [Audit(directory.path, record, own)] if own else audits_beside(directory.path, record)
+    return record_summary(record, rounds, audits)
 
 
 def _table(rows: Sequence[CaseRow], named: bool) -> tuple[list[str], list[list[Any]]]:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from adpfl_bench.leaderboard.audits import Audit, strongest
-from adpfl_bench.leaderboard.headline import headline_of, headline_rows, held_out_of
+from adpfl_bench.leaderboard.headline import headline_rows
 from adpfl_bench.leaderboard.summary import client_means
 from adpfl_bench.records.averages import mean_if_all
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.case_score import CaseScore, mean_dice, mean_over_models
+from adpfl_bench.records.federated_block import Headline
+from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
+from adpfl_bench.records.run_record import RunRecord
 
 Value = float | int | str
 
 
-def score_summary(rows: Sequence[CaseRow], federated: Mapping[str, Any]) -> dict[str, Value]:
+def score_summary(
+    rows: Sequence[CaseRow], headline: Headline = "global", held_out: Collection[str] = ()
+) -> dict[str, Value]:
     """Summarise test cases, scored by the models that tables judge the run by.
 
     Args:
         rows: Rows of all models and regions.
-        federated: The federated block of the run's record.
+        headline: Whose scores count.
+        held_out: Clients that took no part in training.
 
     Returns:
         The means ``dice``, ``hd95`` (in ``hd95_unit``) and ``nsd`` over cases and regions; ``n_missed``; of the clients
@@ -33,7 +38,6 @@ def score_summary(rows: Sequence[CaseRow], federated: Mapping[str, Any]) -> dict
         models are judged and the global one was scored too, its Dice is ``dice_global``. What was not computed for
         every case is left out.
     """
-    headline, held_out = headline_of(federated), held_out_of(federated)
     judged = headline_rows(rows, headline, held_out)
     by_region = {
         name: [row for row in judged if row.region == name] for name in dict.fromkeys(r.region for r in judged)
@@ -72,12 +76,12 @@ def _scores(
 
 
 def record_summary(
-    record: Mapping[str, Any], rounds: Iterable[RoundRow] = (), audits: Sequence[Audit] = ()
+    record: RunRecord, rounds: Iterable[RoundRow] = (), audits: Sequence[Audit] = ()
 ) -> dict[str, Value]:
     """Summarise a run's record.
 
     Args:
-        record: What run.json holds.
+        record: The run's record.
         rounds: The lines of rounds.csv.
         audits: Audits that tell of the run.
 
@@ -86,37 +90,51 @@ def record_summary(
         out; ``privacy/accounted_reason`` says why there is no accounted epsilon.
     """
     best = [row.value for row in rounds if (row.client, row.name) == (ALL_CLIENTS, "val_dice")]
-    values = {
-        **{name: record.get(name) for name in ("task", "method", "seed", "status", "rounds_completed")},
-        "data/kind": record["data"]["kind"],
-        "parameters": record["model"].get("parameters"),
+    values: dict[str, Value | None] = {
+        "task": record.task,
+        "method": record.method,
+        "seed": record.seed,
+        "status": record.status,
+        "rounds_completed": record.rounds_completed,
+        "data/kind": record.data.kind,
+        "parameters": record.model.parameters,
         "val_dice_max": max(best, default=None),
-        **{name: record.get(name) for name in ("wall_seconds", "peak_memory_mb", "peak_gpu_memory_mb")},
-        **{f"privacy/{name}": value for name, value in _privacy(record["privacy"]).items()},
+        "wall_seconds": record.wall_seconds,
+        "peak_memory_mb": record.peak_memory_mb,
+        "peak_gpu_memory_mb": record.peak_gpu_memory_mb,
+        **{f"privacy/{name}": value for name, value in _privacy(record.privacy).items()},
     }
     if audit := strongest(audits):
         values.update(
             {
-                "privacy/audited_epsilon": audit.epsilon,
-                "privacy/audited_delta": audit.delta,
-                "privacy/audited_confidence": audit.confidence,
+                "privacy/audited_epsilon": audit.found.epsilon,
+                "privacy/audited_delta": audit.found.delta,
+                "privacy/audited_confidence": audit.found.confidence,
                 "privacy/audited_problems": "; ".join(audit.problems) or None,
             }
         )
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _privacy(privacy: Mapping[str, Any]) -> dict[str, Any]:
-    accounted = privacy["accounted"]
-    values = {
-        "unit": privacy["unit"],
-        "nominal_epsilon": privacy["nominal_epsilon"],
-        "accounted_epsilon": accounted["epsilon"],
-        "accounted_reason": accounted["reason"],
-        "accounted_not_covered": "; ".join(accounted.get("not_covered") or ()) or None,
+def _privacy(privacy: PrivacyBlock) -> dict[str, Value | None]:
+    accounted = privacy.accounted
+    values: dict[str, Value | None] = {
+        "unit": privacy.unit,
+        "nominal_epsilon": privacy.nominal_epsilon,
+        "accounted_epsilon": accounted.epsilon,
+        "accounted_reason": accounted.reason,
+        "accounted_not_covered": "; ".join(accounted.not_covered) or None,
     }
-    if privacy["unit"] != "none":
-        values["delta"] = accounted["delta"]
-        for name in ("target_epsilon", "noise_multiplier", "mechanism", "threshold", "clipping_norm", "sampling"):
-            values[name] = privacy.get(name)
+    if privacy.unit != "none":
+        values.update(
+            {
+                "delta": accounted.delta,
+                "target_epsilon": privacy.target_epsilon,
+                "noise_multiplier": privacy.noise_multiplier,
+                "mechanism": privacy.mechanism,
+                "threshold": privacy.threshold,
+                "clipping_norm": privacy.clipping_norm,
+                "sampling": privacy.sampling,
+            }
+        )
     return values

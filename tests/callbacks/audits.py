@@ -57,4 +57,4 @@ def per_record(z=1.0, mechanism=None, threshold=None, delta=1e-3, **arguments):
 
 def failed(result):
     """Names of the checks that failed."""
-    return [name for name, check in result["checks"].items() if check["passed"] is False]
+    return [name for name, check in result.checks.items() if check.passed is False]

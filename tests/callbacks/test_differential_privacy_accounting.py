@@ -110,35 +110,36 @@ class Uniform(Mechanism):
 )
 def test_reasons_for_no_guarantee(toy_task, toy_data, fit, privacy, network, buffers, reason):
     trainer = fit(toy_task(network), toy_data(), FederatedLoop(rounds=1, buffers=buffers), privacy)
-    stated = privacy.describe()["accounted"]
-    assert stated.items() >= {"delta": 1e-4, "reason": privacy.accounted.reason, "not_covered": []}.items()
-    assert stated["epsilon"] == privacy.accounted.epsilon
+    stated = privacy.describe().accounted
+    assert (stated.delta, stated.reason, stated.not_covered) == (1e-4, privacy.accounted.reason, ())
+    assert stated.epsilon == privacy.accounted.epsilon
     epsilons = [metric for metric in privacy.round_metrics(trainer) if metric.name == "epsilon"]
     if reason is None:
-        assert 0 < stated["epsilon"] < math.inf
-        assert stated["epsilon"] == max(stated["by_client"].values())
-        assert stated["accountant"] == "zCDP"
-        assert stated["reason"] is None
+        assert 0 < stated.epsilon < math.inf
+        assert stated.epsilon == max(stated.by_client.values())
+        assert stated.accountant == "zCDP"
+        assert stated.reason is None
         assert len(epsilons) == 4
     else:
-        assert stated["epsilon"] is None
-        assert (stated["by_client"], stated["accountant"]) == ({}, None)
-        assert reason in stated["reason"]
+        assert stated.epsilon is None
+        assert (stated.by_client, stated.accountant) == ({}, None)
+        assert reason in stated.reason
         assert not epsilons
 
 
 def test_description():
     privacy = DifferentialPrivacy("batch", PercentileThreshold(), LaplaceMechanism(), 0.1, nominal_epsilon=0.001)
     described = privacy.describe()
-    assert described["accounted"]["epsilon"] is None
-    assert {key: described[key] for key in ("unit", "adjacency", "mechanism", "threshold", "nominal_epsilon")} == {
+    assert described.accounted.epsilon is None
+    names = {"unit", "adjacency", "mechanism", "threshold", "nominal_epsilon"}
+    assert described.model_dump(include=names) == {
         "unit": "batch",
         "adjacency": "zero-out",
         "mechanism": "LaplaceMechanism",
         "threshold": "PercentileThreshold",
         "nominal_epsilon": 0.001,
     }
-    assert DifferentialPrivacy(nominal_epsilon=0.001).describe()["nominal_epsilon"] is None
+    assert DifferentialPrivacy(nominal_epsilon=0.001).describe().nominal_epsilon is None
 
 
 def test_state_round_trip(toy_task, toy_data, fit, tmp_path):
@@ -151,7 +152,7 @@ def test_state_round_trip(toy_task, toy_data, fit, tmp_path):
     restored = percentile()
     restored.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     assert restored.state_dict() == privacy.state_dict()
-    assert {**restored.describe(), "units_per_step": 4} == privacy.describe()
+    assert restored.describe().model_copy(update={"units_per_step": 4}) == privacy.describe()
     assert restored.threshold.current("alps") == privacy.threshold.current("alps")
 
 

@@ -153,6 +153,6 @@ def test_the_method_may_bring_the_clients_optimizer(toy_task, toy_data, fit, his
     rate = lambda index: (1 + math.cos(math.pi * index / 3)) / 2  # noqa: E731
     for ours, expected in zip(history.rounds, plain_federation(start, data, RoundSchedule(3), sgd, rate), strict=True):
         assert difference(expected, ours) < 1e-6
-    assert loop.describe(task)["client_optimizer"]["class"] == "SGD"
+    assert loop.describe(task).client_optimizer.class_name == "SGD"
     assert task.optimizer is adamw  # a later fit without the method trains as the task says
-    assert FederatedLoop(rounds=1).describe(task)["client_optimizer"] == "the task's"
+    assert FederatedLoop(rounds=1).describe(task).client_optimizer == "the task's"

@@ -31,9 +31,9 @@ from tests.callbacks.audits import failed, per_record
 def test_an_honest_run_passes(audited, settings, seed):
     result, _ = audited(per_record(**settings), seed=seed)
     assert failed(result) == []
-    assert [check["passed"] for check in result["checks"].values()] == [True] * 6
-    assert result["epsilon"] <= result["accounted"]
-    assert result["verdict"] == "consistent"
+    assert [check.passed for check in result.checks.values()] == [True] * 6
+    assert result.epsilon <= result.accounted
+    assert result.verdict == "consistent"
 
 
 @pytest.mark.parametrize(("mechanism", "half"), [(GaussianMechanism, 0.5), (LaplaceMechanism, 0.5)])
@@ -42,8 +42,8 @@ def test_noise_at_half_the_scale(audited, monkeypatch, mechanism, half):
     monkeypatch.setattr(mechanism, "sample", lambda self, size, scale, source: sample(self, size, half * scale, source))
     result, _ = audited(per_record(2.0, mechanism()))
     assert failed(result) == ["noise scale"]
-    assert result["checks"]["noise scale"]["scale_ratio"] == pytest.approx(0.5, abs=0.03)
-    assert result["verdict"] == "check failed"
+    assert result.checks["noise scale"]["scale_ratio"] == pytest.approx(0.5, abs=0.03)
+    assert result.verdict == "check failed"
 
 
 def test_noise_of_another_law(audited, monkeypatch):
@@ -55,8 +55,8 @@ def test_noise_of_another_law(audited, monkeypatch):
     monkeypatch.setattr(GaussianMechanism, "sample", sample)
     result, _ = audited(per_record(2.0))
     assert failed(result) == ["noise scale"]
-    assert result["checks"]["noise scale"]["scale_ratio"] == pytest.approx(1, abs=0.03)
-    assert result["checks"]["noise scale"]["ks_p_value"] < 1e-10
+    assert result.checks["noise scale"]["scale_ratio"] == pytest.approx(1, abs=0.03)
+    assert result.checks["noise scale"]["ks_p_value"] < 1e-10
 
 
 def test_a_parameter_without_noise(audited, monkeypatch):
@@ -66,7 +66,7 @@ def test_a_parameter_without_noise(audited, monkeypatch):
     )
     result, _ = audited(per_record(2.0))
     assert failed(result) == ["noise scale"]
-    assert result["checks"]["noise scale"]["coordinates_without_noise"] == 1  # the last bias
+    assert result.checks["noise scale"]["coordinates_without_noise"] == 1  # the last bias
 
 
 def test_a_statistic_without_noise(audited):
@@ -77,14 +77,14 @@ def test_a_statistic_without_noise(audited):
 
     result, _ = audited(per_record(2.0, Quiet(), QuantileThreshold()))
     assert failed(result) == ["noise scale"]
-    assert result["checks"]["noise scale"]["statistic_scale_ratio"] == 0
+    assert result.checks["noise scale"]["statistic_scale_ratio"] == 0
 
 
 def test_a_threshold_from_raw_data_says_that_nothing_is_accounted(audited):
     result, _ = audited(per_record(2.0, threshold=PercentileThreshold()))
-    assert result["accounted"] is None
-    assert result["checks"]["threshold"]["passed"] is None
-    assert "raw percentile of private gradient norms" in result["checks"]["threshold"]["reason"]
+    assert result.accounted is None
+    assert result.checks["threshold"]["passed"] is None
+    assert "raw percentile of private gradient norms" in result.checks["threshold"]["reason"]
 
 
 class Claims(PercentileThreshold):
@@ -106,8 +106,8 @@ class Peeks(QuantileThreshold):
 def test_a_threshold_from_raw_data_that_claims_a_proof(audited, rule):
     result, _ = audited(per_record(2.0, threshold=rule()))
     assert failed(result) == ["threshold"]
-    assert result["checks"]["threshold"]["largest_difference"] > 0.05
-    assert result["accounted"] is not None
+    assert result.checks["threshold"]["largest_difference"] > 0.05
+    assert result.accounted is not None
 
 
 class SkipsEmpty(DifferentialPrivacy):
@@ -140,7 +140,7 @@ def test_a_skipped_empty_batch(audited, toy_data):
         audited(SkipsEmpty(*settings(), sampling="poisson"), data=data())
     result, _ = audited(SkipsEmptySilently(*settings(), sampling="poisson"), data=data())
     assert failed(result) == ["release count"]
-    count = result["checks"]["release count"]
+    count = result.checks["release count"]
     assert count["planned"] == 2 * (12 + 43)
     assert 50 < count["released"] < 90
 
@@ -178,10 +178,10 @@ def test_a_unit_left_unclipped(audited, monkeypatch):
     monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
     result, _ = audited(per_record(6.0), canaries=200, rounds=4)
     assert failed(result) == ["sensitivity"]
-    assert result["checks"]["sensitivity"]["largest_move"] > 10
-    assert result["accounted"] == pytest.approx(0.834, abs=1e-3)
-    assert result["epsilon"] > result["accounted"]
-    assert result["verdict"] == "audited exceeds accounted"
+    assert result.checks["sensitivity"]["largest_move"] > 10
+    assert result.accounted == pytest.approx(0.834, abs=1e-3)
+    assert result.epsilon > result.accounted
+    assert result.verdict == "audited exceeds accounted"
 
 
 def test_weights_that_are_not_bounded(audited, monkeypatch):
@@ -193,7 +193,7 @@ def test_weights_that_are_not_bounded(audited, monkeypatch):
     monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
     result, _ = audited(per_record(4.0))
     assert failed(result) == ["sensitivity"]
-    assert 2.9 < result["checks"]["sensitivity"]["largest_move"] < 6  # others of the batch move it, too
+    assert 2.9 < result.checks["sensitivity"]["largest_move"] < 6  # others of the batch move it, too
 
 
 class DividesByTheDraw(DifferentialPrivacy):
@@ -220,7 +220,7 @@ def test_something_else_than_the_release_is_used(audited, kind):
     arguments = honest.threshold, honest.mechanism, 1.0, None, 1e-3
     result, _ = audited(kind("record", *arguments, sampling="poisson"))
     assert failed(result) == ["use of releases"]
-    assert result["checks"]["use of releases"]["largest_difference"] > 5e-3
+    assert result.checks["use of releases"]["largest_difference"] > 5e-3
 
 
 def test_a_threshold_that_is_told_how_many_were_drawn(audited):
@@ -264,6 +264,6 @@ def test_noise_from_a_reseeded_generator(audited, kind, repeated):
     honest = per_record(2.0)
     result, _ = audited(Broken("record", honest.threshold, honest.mechanism, 2.0, None, 1e-3))
     assert "noise independence" in failed(result)
-    independence = result["checks"]["noise independence"]
+    independence = result.checks["noise independence"]
     assert independence["repeated"] == repeated
     assert independence["largest_correlation"] > 0.99

@@ -41,9 +41,9 @@ SETTINGS = {
 def test_without_noise_the_bound_is_the_ceiling(audited, name, seed):
     rounds = 12 if name == "poisson" else 2  # until every canary that is in has been drawn
     result, _ = audited(SETTINGS[name](), canaries=60, rounds=rounds, seed=seed, delta=1e-5)
-    assert (result["guesses"], result["correct"]) == (60, 60)
-    assert result["epsilon"] == result["ceiling"] > 2.5
-    assert result["accounted"] is None
+    assert (result.guesses, result.correct) == (60, 60)
+    assert result.epsilon == result.ceiling > 2.5
+    assert result.accounted is None
     assert failed(result) == []
 
 
@@ -81,24 +81,24 @@ class VolumeTask(WideTask):
 def test_volumes_without_noise(audited, name):
     data = VolumeData({"alps": 6, "cape": 3})
     result, _ = audited(SETTINGS[name](), data=data, task=VolumeTask("volume", optimizer=sgd), guesses=40, delta=1e-5)
-    assert result["correct"] == 40
-    assert result["epsilon"] == result["ceiling"] > 2.5
+    assert result.correct == 40
+    assert result.epsilon == result.ceiling > 2.5
     assert failed(result) == []
-    assert result["verdict"] == "nothing accounted that could be contradicted"
+    assert result.verdict == "nothing accounted that could be contradicted"
 
 
 def test_much_noise_proves_nothing(audited):
     result, _ = audited(per_record(100.0))
-    assert result["epsilon"] < 0.2
-    assert result["verdict"] == "consistent"
+    assert result.epsilon < 0.2
+    assert result.verdict == "consistent"
 
 
 @pytest.mark.parametrize("method", [FedProx(0.5), Scaffold(), Ditto(0.5)], ids=["fedprox", "scaffold", "ditto"])
 def test_what_a_client_method_adds_to_a_release_is_no_breach(audited, method):
     result, _ = audited(per_record(2.0), federated={"client_method": method})
     assert failed(result) == []
-    assert [check["passed"] for check in result["checks"].values()] == [True] * 6
-    assert result["verdict"] == "consistent"
+    assert [check.passed for check in result.checks.values()] == [True] * 6
+    assert result.verdict == "consistent"
 
 
 class Batches(Callback):
@@ -199,7 +199,7 @@ def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data, fit,
     assert [canaries.owner(key) for key in (7, -1, -2, -3, -20)] == [-1, 0, 0, 1, 9]
     assert (Canaries(100, 3).included == Canaries(100, 3).included).all()
     assert (Canaries(100, 3).included != Canaries(100, 4).included).any()
-    assert data.describe()["canaries"] == {
+    assert data.describe().canaries.model_dump() == {
         "client": "bay",
         "count": 10,
         "included": int(canaries.included.sum()),
@@ -214,11 +214,11 @@ def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data, fit,
 def test_the_accounted_epsilon_is_that_of_the_client_that_they_join(audited):
     privacy = per_record(1.0, sampling="poisson", threshold=QuantileThreshold())
     result, _ = audited(privacy, client="alps")
-    assert result["client"] == "alps"
-    assert result["accounted"] == privacy.books.epsilons(1e-3)["alps"] != privacy.accounted.epsilon
+    assert result.client == "alps"
+    assert result.accounted == privacy.books.epsilons(1e-3)["alps"] != privacy.accounted.epsilon
     looser, _ = audited(per_record(1.0, sampling="poisson"), client="alps", delta=1e-5)
-    assert looser["accounted"] > result["accounted"]
-    assert looser["delta"] == 1e-5
+    assert looser.accounted > result.accounted
+    assert looser.delta == 1e-5
 
 
 def test_workers_load_canaries(audited, toy_data):
@@ -230,12 +230,12 @@ def test_workers_load_canaries(audited, toy_data):
 def test_secure_noise_is_noise_of_the_stated_law(audited):
     result, _ = audited(per_record(2.0, secure=True, threshold=QuantileThreshold()))
     assert failed(result) == []
-    assert [check["passed"] for check in result["checks"].values()] == [True] * 6
+    assert [check.passed for check in result.checks.values()] == [True] * 6
 
 
 def test_bf16(audited):
     result, _ = audited(per_record(0.0), trainer={"precision": "bf16-mixed"}, guesses=40, delta=1e-5)
-    assert result["correct"] >= 38
+    assert result.correct >= 38
     assert failed(result) == []
 
 
@@ -246,7 +246,7 @@ def test_the_clients_of_a_round_are_drawn(audited, toy_data):
     schedule = RoundSchedule(3, 0, clients_per_round=2)
     steps = {"alps": 3, "bay": 3, "cape": 11}
     planned = sum(steps[client] for r in range(3) for client in schedule.participants(r, list(steps)))
-    assert result["checks"]["release count"]["planned"] == planned
+    assert result.checks["release count"].figures["planned"] == planned
 
 
 @pytest.mark.parametrize(
@@ -256,8 +256,8 @@ def test_the_clients_of_a_round_are_drawn(audited, toy_data):
 def test_canaries_are_where_the_training_is(audited, federated, client):
     """Without noise they are all found out, so they have really been trained on."""
     result, _ = audited(per_record(0.0), canaries=40, guesses=40, delta=1e-5, federated=federated)
-    assert result["client"] == client
-    assert result["correct"] == 40
+    assert result.client == client
+    assert result.correct == 40
     assert failed(result) == []
 
 

@@ -178,10 +178,10 @@ def test_a_target_is_reached_and_not_exceeded(toy_task, toy_data, fit, arguments
     privacy = private(mechanism=mechanism, z=None, target_epsilon=2.0, **arguments)
     fit(toy_task(), toy_data(), FederatedLoop(rounds=3, clients_per_round=2), privacy)
     described = privacy.describe()
-    assert 1.9 < described["accounted"]["epsilon"] <= 2.0
-    assert described["target_epsilon"] == 2.0
-    assert described["noise_multiplier"] == privacy.noise_multiplier > 0
-    assert set(described["accounted"]["by_client"]) == set(privacy.ledger.clients())
+    assert 1.9 < described.accounted.epsilon <= 2.0
+    assert described.target_epsilon == 2.0
+    assert described.noise_multiplier == privacy.noise_multiplier > 0
+    assert set(described.accounted.by_client) == set(privacy.ledger.clients())
 
 
 def test_a_target_without_a_proof(toy_task, toy_data, fit):
@@ -287,8 +287,8 @@ def test_choices_by_validation_are_admitted(toy_task, toy_data, fit, tmp_path):
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), privacy, recorder, stopping, best)
     assert privacy.accounted.not_covered == ("stopping early by val_dice", "choosing a round by val_dice")
     assert privacy.accounted.epsilon > 0
-    assert recorder._record["model"]["selection"] == "stopping early by val_dice; choosing a round by val_dice"
-    assert privacy.describe()["accounted"]["not_covered"] == list(privacy.accounted.not_covered)
+    assert recorder._record.model.selection == "stopping early by val_dice; choosing a round by val_dice"
+    assert privacy.describe().accounted.not_covered == privacy.accounted.not_covered
 
 
 @pytest.mark.parametrize(("kind", "admitted"), [("phantom", ()), ("real", ("weights that started from real data",))])

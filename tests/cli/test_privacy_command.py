@@ -16,6 +16,7 @@ from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 from adpfl_bench.records.spent import read_spent
 from adpfl_bench.report.privacy_plots import draw_epsilon
 from tests.cli.test_light_commands import HEAVY
+from tests.leaderboard.records import record_content
 
 TINY = ("--config", "tasks/isic.yaml", "--config", "configs/smoke.yaml")
 
@@ -155,12 +156,14 @@ def make_run(folder, done=2, target=None, journal=None, **changes):
     accounted = {"epsilon": 1.0, "delta": 1e-3, "reason": None, "not_covered": []}
     privacy = {"unit": "record", "adjacency": "zero-out", "noise_multiplier": 4.0, "nominal_epsilon": None}
     privacy |= {"target_epsilon": target, "accounted": accounted, "audited": None, "ledger": ledger.state_dict()}
-    record = {"task": "t", "method": "m", "seed": 0, "status": "running", "rounds_completed": done}
-    record |= {
-        "federated": {"rounds": 4, "local_epochs": 2},
-        "data": {"clients": {"alps": {}, "bay": {}}},
-        "privacy": privacy | changes,
-    }
+    sizes = {name: {"train": 1, "validation": 0, "test": 0} for name in ("alps", "bay")}
+    record = record_content(
+        status="running",
+        rounds_completed=done,
+        federated={"rounds": 4, "local_epochs": 2},
+        data={"kind": "phantom", "fingerprint": "f", "clients": sizes},
+        privacy=privacy | changes,
+    )
     folder.mkdir()
     (folder / "run.json").write_text(json.dumps(record))
     if journal:
@@ -236,20 +239,25 @@ def test_run_that_was_killed_in_its_first_round_has_spent_what_its_journal_says(
 
 def test_run_without_guarantee_gives_its_reason(tmp_path, capsys):
     reason = {"epsilon": None, "delta": 1e-3, "reason": "because"}
-    folder = make_run(
-        tmp_path / "run", nominal_epsilon=0.5, accounted=reason, audited={"epsilon": 2.25, "client": "bay"}
-    )
+    audited = {"epsilon": 2.25, "confidence": 0.95, "delta": 1e-5, "canaries": 100, "client": "bay"}
+    folder = make_run(tmp_path / "run", nominal_epsilon=0.5, accounted=reason, audited=audited)
     assert main(["privacy", str(folder)]) == 0
     output = capsys.readouterr().out
     assert "accounted  none: because" in output
     assert "nominal    epsilon 0.5: stated by the method's authors, not proved" in output
-    assert "audited    epsilon at least 2.25 (client bay)" in output
+    assert "audited    epsilon at least 2.25 (95% confidence, delta 1e-05, client bay)" in output
 
 
-@pytest.mark.parametrize("changes", [{"accounted": None}, {"ledger": {"alps": [["GaussianMechanism", -1.0, 1]]}}])
-def test_record_that_says_nothing_is_refused(changes, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"accounted": None}, "no usable record of a run: privacy.accounted should be an object, but it is null."),
+        ({"ledger": {"alps": [["GaussianMechanism", -1.0, 1.0, 1]]}}, "does not say what was released"),
+    ],
+)
+def test_record_that_says_nothing_is_refused(changes, sentence, tmp_path, capsys):
     assert main(["privacy", str(make_run(tmp_path / "run", **changes))]) == 1
-    assert "does not say what was released" in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
 
 
 def test_journal_that_cannot_be_read_is_refused(tmp_path, capsys):

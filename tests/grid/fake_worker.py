@@ -11,6 +11,7 @@ from typing import Any
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.grid import worker
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
+from tests.leaderboard.records import record_of
 
 ROUNDS = 3
 
@@ -41,8 +42,8 @@ def fit(words: list[str]) -> None:
     done = len(directory.read_rounds()) if directory.rounds_file.exists() else 0
 
     def save(status: str, **more: Any) -> None:
-        record = {"status": status, "rounds_completed": done, "wall_seconds": 2.0 * done, "config": config, **more}
-        directory.write_record(record)
+        cost = {"rounds_completed": done, "wall_seconds": 2.0 * done}
+        directory.write_record(record_of(status=status, config=config, **cost, **more))
 
     if behaviour == "refuse":
         raise ConfigError("The partition needs 4 clients.")

@@ -107,7 +107,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
     # One is left as it is after its last round and before its scores.
     trained = next(run for run in runs if run.method == "fedavg" and run.seed == 0)
     directory = RunDirectory(trained.files.folder)
-    directory.write_record({**directory.read_record(), "status": "trained"})
+    directory.write_record(directory.read_record().model_copy(update={"status": "trained"}))
     directory.cases_file.unlink()
     finished = [run for run in runs if inspect_run(run).stage == "finished"]
     records = {run.name: (run.files.folder / "run.json").read_bytes() for run in finished}

@@ -16,11 +16,12 @@ from adpfl_bench.grid.run_state import inspect_run, last_lines
 from tests.grid.conftest import TOP, wait_until
 from tests.grid.fake_worker import configuration
 from tests.grid.fakes import planned
+from tests.leaderboard.records import record_content
 
 
 def write_record(run: PlannedRun, status: str, **more: Any) -> None:
     config = configuration(run.words)
-    record = {"status": status, "rounds_completed": 2, "wall_seconds": 7.5, "config": config, **more}
+    record = record_content(status=status, rounds_completed=2, wall_seconds=7.5, config=config, **more)
     run.files.folder.mkdir(parents=True, exist_ok=True)
     (run.files.folder / "run.json").write_text(json.dumps(record))
 

@@ -82,7 +82,7 @@ def test_trained_run_is_brought_to_its_scores(tmp_path: Path) -> None:
     run = planned(tmp_path)
     assert make(run) == FINISHED
     record = RunDirectory(run.files.folder)
-    record.write_record({**record.read_record(), "status": "trained"})
+    record.write_record(record.read_record().model_copy(update={"status": "trained"}))
     assert make(run) == FINISHED
     assert (rounds(run), inspect_run(run).stage) == ([1, 2, 3], "finished")
 

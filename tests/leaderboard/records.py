@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
+from adpfl_bench.records.run_record import RunRecord, parse_record
 
 PATIENTS = {"a1": ("P", "north"), "a2": ("P", "north"), "b": ("Q", "south"), "c": ("R", "east")}
 NOT_PRIVATE = {
@@ -77,6 +79,34 @@ def case_row(case: str, dice: float, region: str = "lesion", split: str = "test"
     return CaseRow(case, patient, client, split, region, dice, **{**values, **changes})
 
 
+def record_content(method: str = "m", seed: int = 0, **record: Any) -> dict[str, Any]:
+    """What run.json holds of a run made before records had a format version, with no more than must be there."""
+    content = {
+        "task": "toy",
+        "method": method,
+        "seed": seed,
+        "status": "finished",
+        "data": {"kind": "phantom", "fingerprint": "f" * 64},
+        "federated": {"rounds": 3},
+        "privacy": NOT_PRIVATE,
+        "rounds_completed": 3,
+        "model": {"scored_round": 3, "parameters": 1234, "surface_tolerance": {"lesion": 2.0}},
+        "started": "2026-01-01T00:00:00+00:00",
+    }
+    return {**content, **record}
+
+
+def record_of(**record: Any) -> RunRecord:
+    """The same as the package reads it."""
+    return parse_record(json.dumps(record_content(**record)).encode(), Path("run.json"))
+
+
+def scored(folder: Path) -> ScoredRun:
+    """Read a run with its scores."""
+    directory = RunDirectory(folder)
+    return scored_run(directory, directory.read_record())
+
+
 def write_run(
     folder: Path,
     method: str,
@@ -91,16 +121,9 @@ def write_run(
     """Write a run with the given test Dice by case, or the given rows, or no scores."""
     directory = RunDirectory(folder)
     content = {
-        "task": "toy",
-        "method": method,
-        "seed": seed,
-        "status": "finished",
+        **record_content(method, seed),
         "data": {"kind": kind, "fingerprint": fingerprint},
-        "federated": {"rounds": 3},
         "privacy": privacy,
-        "rounds_completed": 3,
-        "model": {"scored_round": 3, "parameters": 1234, "surface_tolerance": {"lesion": 2.0}},
-        "started": "2026-01-01T00:00:00+00:00",
         "wall_seconds": 10.0 + seed,
         "peak_memory_mb": 100.0 + seed,
         "peak_gpu_memory_mb": None,
@@ -115,7 +138,8 @@ def write_run(
             "privacy": {"unit": privacy["unit"]},
         },
     }
-    directory.write_record({**content, **record})
+    folder.mkdir(parents=True, exist_ok=True)
+    directory.record_file.write_text(json.dumps({**content, **record}, indent=2) + "\n")
     if dice is not None:
         rows = [case_row(*item) for item in dice.items()] if isinstance(dice, Mapping) else list(dice)
         directory.write_cases(rows)

@@ -10,14 +10,13 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.headline import SCORED_MODEL
 from adpfl_bench.leaderboard.notes import table_notes
-from adpfl_bench.leaderboard.scored_run import read_scored_run
 from adpfl_bench.leaderboard.summary import summarize_run
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.report.overlays import draw_overlays
-from tests.leaderboard.records import case_row, write_examples, write_run
+from tests.leaderboard.records import case_row, scored, write_examples, write_run
 
 # Dice by case (a1 and a2 are north's, b is south's, c is east's) and by model.
 DICE = {
@@ -62,7 +61,7 @@ def case_means(lines, column):
 @pytest.mark.parametrize("headline", SCORED_MODEL)
 def test_rows_and_case_scores_follow_the_headline(tmp_path, headline):
     folder = write(tmp_path, headline)
-    run, lines = read_scored_run(folder), expected_lines(folder, headline)
+    run, lines = scored(folder), expected_lines(folder, headline)
     assert len(run.all_rows) == 12
     assert sorted((row.case, row.model) for row in run.rows) == sorted((line["case"], line["model"]) for line in lines)
     scores = run.case_scores("lesion")
@@ -141,16 +140,16 @@ def test_text_says_what_was_scored_and_who_was_held_out(tmp_path, capsys):
 
 
 def test_missing_keys_read_as_a_global_model_and_nobody_held_out(tmp_path):
-    run = read_scored_run(write_run(tmp_path / "run", "fedavg", {"a1": 0.5}, federated={"rounds": 3}))
+    run = scored(write_run(tmp_path / "run", "fedavg", {"a1": 0.5}, federated={"rounds": 3}))
     assert (run.headline, run.held_out_clients) == ("global", ())
     assert run.rows == run.all_rows
     assert run.case_scores("lesion") == {"a1": CaseScore(0.5, 5.0, 0.125, "north", "P", 0.25)}
 
 
 def test_a_score_that_one_model_lacks_has_no_mean(tmp_path):
-    federated = {"headline": "everyone"}
+    federated = {"rounds": 3, "headline": "everyone"}
     cases = [case_row("b", 0.5, model="south"), case_row("b", 0.25, model="north", hd95=None, nsd=None)]
-    score = read_scored_run(write_run(tmp_path, "local", cases, federated=federated)).case_scores("lesion")["b"]
+    score = scored(write_run(tmp_path, "local", cases, federated=federated)).case_scores("lesion")["b"]
     assert (score.dice, score.hd95, score.nsd) == (0.375, None, None)
 
 
@@ -176,14 +175,14 @@ def test_a_score_that_one_model_lacks_has_no_mean(tmp_path):
             rows(["north", "south"], ["b"]),
             "global, but cases.csv has no score by the global model for lesion",
         ),
-        ("best", rows(), "'best' as federated.headline, which must be one of global, own, everyone"),
+        ("best", rows(), "federated.headline should be 'global', 'own' or 'everyone', but it is \"best\""),
     ],
 )
 def test_scores_that_do_not_fit_the_headline_are_left_out_with_the_reason(tmp_path, headline, cases, message):
-    federated = {"headline": headline, "held_out_clients": ["east"]}
+    federated = {"rounds": 3, "headline": headline, "held_out_clients": ["east"]}
     write_run(tmp_path / "run", "m", cases, federated=federated)
     with pytest.raises(RecordError, match=message):
-        read_scored_run(tmp_path / "run")
+        scored(tmp_path / "run")
 
 
 def test_other_held_out_clients_and_another_headline_are_other_settings(tmp_path):

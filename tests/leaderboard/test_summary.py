@@ -7,7 +7,7 @@ import pytest
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.summary import client_means, privacy_text, score, summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
-from tests.leaderboard.records import NOT_PRIVATE, case_row, private, write_run
+from tests.leaderboard.records import NOT_PRIVATE, case_row, private, record_of, write_run
 
 ROWS = [case_row("a1", 0.9), case_row("a2", 0.5), case_row("b", 0.4)]
 
@@ -55,7 +55,7 @@ def test_client_means_weigh_cases_equally_and_are_sorted():
     ],
 )
 def test_privacy_in_words(privacy, text):
-    assert privacy_text(privacy) == text
+    assert privacy_text(record_of(privacy=privacy).privacy) == text
 
 
 def test_summary_of_a_run(tmp_path):

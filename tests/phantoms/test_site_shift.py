@@ -166,7 +166,7 @@ def test_datamodules_keep_cohorts_of_each_shift_apart(tmp_path):
         made[shift] = data
         assert data.root.name == f"ham10000-12cases-32x48-seed0{'' if shift == 1 else '-shift2.5'}"
         assert read_marker(data.root).shift == shift
-    assert made[1.0].describe()["fingerprint"] != made[2.5].describe()["fingerprint"]
+    assert made[1.0].describe().fingerprint != made[2.5].describe().fingerprint
     assert BraTSDataModule("phantom", phantom_shift=0.0).phantom_name.endswith("-seed0-shift0")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from adpfl_bench.errors import RecordError
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
-from tests.leaderboard.records import case_row
+from tests.leaderboard.records import case_row, record_of
 
 ROUNDS = [RoundRow(number, client, "train_loss", 0.1 * number) for number in (1, 2, 3) for client in ("all", "a,b")]
 
@@ -56,16 +56,17 @@ def test_rounds_round_trip(tmp_path_factory, values):
 
 
 def test_record_round_trip(directory):
-    record = {"method": "é", "wall_seconds": 0.1 + 0.2, "seed": 3, "peak_gpu_memory_mb": None, "data": {"clients": {}}}
+    record = record_of(method="é", wall_seconds=0.1 + 0.2, seed=3, peak_gpu_memory_mb=None)
     directory.write_record(record)
     assert directory.read_record() == record
 
 
 def test_record_never_holds_what_is_not_json(directory):
-    directory.write_record({"loss": 1.0})
+    record = record_of(wall_seconds=1.0)
+    directory.write_record(record)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        directory.write_record({"loss": math.nan})
-    assert directory.read_record() == {"loss": 1.0}
+        directory.write_record(record.model_copy(update={"wall_seconds": math.nan}))
+    assert directory.read_record() == record
 
 
 def test_cases_are_replaced_split_by_split(directory):
@@ -167,7 +168,7 @@ def test_missing_files_say_what_to_do(directory):
 
 
 WRITES = {
-    "run.json": lambda directory: directory.write_record({"status": "x" * 100_000}),
+    "run.json": lambda directory: directory.write_record(record_of(method="x" * 100_000)),
     "cases.csv": lambda directory: directory.write_cases([case_row(f"case-{i}", 0.5) for i in range(3000)]),
     "rounds.csv": lambda directory: directory.append_rounds([RoundRow(9, "all", "x" * 100, 0.5)] * 3000),
 }
@@ -177,7 +178,7 @@ FEW_LINES = {"rounds.csv": lambda directory: directory.append_rounds([RoundRow(9
 
 @pytest.fixture
 def earlier(directory):
-    directory.write_record({"status": "running"})
+    directory.write_record(record_of(status="running"))
     directory.write_cases([case_row("b", 0.5)])
     directory.append_rounds(ROUNDS)
     return directory
@@ -243,9 +244,10 @@ def test_a_disk_that_fills_in_the_middle_of_a_write_leaves_the_earlier_records_w
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordError, match=r"run.json could not be written: "):
-        RunDirectory(tmp_path / "file" / "run").write_record({})
+        RunDirectory(tmp_path / "file" / "run").write_record(record_of())
 
 
 def test_run_json_is_indented_for_people(directory):
-    directory.write_record({"a": {"b": 1}})
-    assert directory.record_file.read_text() == json.dumps({"a": {"b": 1}}, indent=2) + "\n"
+    directory.write_record(record_of())
+    content = directory.record_file.read_text()
+    assert content == json.dumps(json.loads(content), indent=2) + "\n"

@@ -1,6 +1,5 @@
 """What a record says a run will have released, against the plan that the run was made by."""
 
-import json
 from dataclasses import asdict
 
 import pytest
@@ -10,7 +9,9 @@ from hypothesis import strategies as st
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT, RoundSchedule
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.release_plan import ReleasePlan
+from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.spent import _by_end, _visits
+from tests.leaderboard.records import by_target, record_of
 
 UNITS = {"alps": 10, "bay": 7, "cape": 3}
 schedules = st.builds(
@@ -29,12 +30,11 @@ schedules = st.builds(
 )
 
 
-def record_of(schedule, **federated):
-    """What run.json holds of a schedule."""
-    block = {**asdict(schedule), **federated}
-    return json.loads(
-        json.dumps({"seed": schedule.seed, "federated": block, "data": {"clients": dict.fromkeys(UNITS)}})
-    )
+def planned(schedule, **federated):
+    """The record of a schedule."""
+    sizes = {name: {"train": units, "validation": 0, "test": 0} for name, units in UNITS.items()}
+    data = {"kind": "phantom", "fingerprint": "f", "clients": sizes}
+    return record_of(seed=schedule.seed, federated={**asdict(schedule), **federated}, data=data)
 
 
 @given(
@@ -46,10 +46,10 @@ def record_of(schedule, **federated):
 def test_the_record_tells_what_will_be_released_or_says_that_it_does_not(schedule, method):
     unit, sampling = method
     plan = ReleasePlan(unit, sampling, 4, GaussianMechanism())
-    *_, planned = plan.events_by_round(2.0, schedule, UNITS)
-    privacy = {"unit": unit, "sampling": sampling, "units_per_step": 4}
-    visits = _visits(record_of(schedule))
-    for client, events in planned.items():
+    *_, at_end = plan.events_by_round(2.0, schedule, UNITS)
+    privacy = record_of(privacy=by_target(unit=unit, sampling=sampling, units_per_step=4)).privacy
+    visits = _visits(planned(schedule))
+    for client, events in at_end.items():
         for release, count in events.items():
             found = _by_end(release, visits[client], privacy)
             unknown = sampling == "shuffle" and unit != "client" and any(v.step_limit for v in visits[client])
@@ -65,13 +65,14 @@ def test_the_record_tells_what_will_be_released_or_says_that_it_does_not(schedul
     ],
 )
 def test_turns_are_counted_of_who_trains(federated, names):
-    visits = _visits(record_of(RoundSchedule(3), **federated))
+    visits = _visits(planned(RoundSchedule(3), **federated))
     assert list(visits) == names
     assert {sum(own.values()) for own in visits.values()} == {3}
 
 
 def test_records_of_earlier_versions_had_plain_rounds():
-    record = {"seed": 0, "federated": {"rounds": 2, "local_epochs": 3}, "data": {"clients": {"a": {}, "b": {}}}}
+    record = planned(RoundSchedule(2))
+    record.federated = FederatedBlock(rounds=2, local_epochs=3)
     assert _visits(record) == {
-        name: {visit: 2 for visit in RoundSchedule(2, local_epochs=3).visits(0, [name])} for name in "ab"
+        name: {visit: 2 for visit in RoundSchedule(2, local_epochs=3).visits(0, [name])} for name in UNITS
     }

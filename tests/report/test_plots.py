@@ -136,8 +136,8 @@ def privacy_runs(root):
         dice_by_case = {"a1": dice, "b": dice, "c": dice - 0.1}
         run = write_run(root / f"{epsilon}", "quantile", dice_by_case, privacy=block)
         record = RunDirectory(run).read_record()
-        record["config"]["privacy"]["target_epsilon"] = epsilon
-        record["config"]["model"]["init_args"] = {"optimizer": {"init_args": {"lr": 0.1 / epsilon}}}  # tuned to it
+        record.config["privacy"]["target_epsilon"] = epsilon
+        record.config["model"]["init_args"] = {"optimizer": {"init_args": {"lr": 0.1 / epsilon}}}  # tuned to it
         RunDirectory(run).write_record(record)
     for method, block in {"batch": private(3.0), "raw": private(None), "fedavg": None}.items():
         write_run(root / method, method, {"a1": 0.8, "b": 0.8, "c": 0.7}, **({"privacy": block} if block else {}))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adpfl_bench.leaderboard.audits import read_audit
+from adpfl_bench.leaderboard.audits import Audit
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.wandb.summary import record_summary, score_summary
@@ -21,7 +21,7 @@ def of_record(tmp_path, privacy, rounds=(), audits=(), **record):
 
 def test_one_region_is_scored_by_client_and_as_a_whole():
     rows = [row("a", "global", 0.5, "1"), row("a", "global", 1.0, "2"), row("b", "global", 0.0, "3", hd95=8.0)]
-    assert score_summary(rows, {}) == {
+    assert score_summary(rows) == {
         "dice": 0.5,
         "hd95": 4.0,
         "hd95_unit": "mm",
@@ -42,7 +42,7 @@ def test_several_regions_are_scored_together_and_each():
         row("ab"[client], "global", float(dice[client, case, region]), f"{client}{case}", ("whole", "core")[region])
         for client, case, region in np.ndindex(dice.shape)
     ]
-    summary = score_summary(rows, {"headline": "global"})
+    summary = score_summary(rows, "global")
     assert summary["dice"] == pytest.approx(dice.mean())
     assert summary["dice/b"] == pytest.approx(dice[1].mean())
     for index, region in enumerate(("whole", "core")):
@@ -55,7 +55,7 @@ def test_several_regions_are_scored_together_and_each():
 
 
 def test_a_distance_that_a_case_lacks_has_no_mean():
-    summary = score_summary([row("a", "global", 0.5, "1"), row("a", "global", 0.5, "2", hd95=None)], {})
+    summary = score_summary([row("a", "global", 0.5, "1"), row("a", "global", 0.5, "2", hd95=None)])
     assert "hd95" not in summary
     assert summary["nsd"] == 0.5
 
@@ -67,22 +67,22 @@ def test_scores_are_of_the_models_that_the_run_is_judged_by():
         *(row("x", "a", 0.5, "e"), row("x", "b", 0.0, "e")),
     ]
 
-    def scores(federated):
-        summary = score_summary(rows, federated)
+    def scores(*judged):
+        summary = score_summary(rows, *judged)
         return {name: summary.get(name) for name in ("dice", "n_missed", "dice_global", "worst_client", "dice/x")}
 
     by_global = {"dice": 0.75, "n_missed": 0, "dice_global": None, "worst_client": "a", "dice/x": 1.0}
-    assert scores({}) == scores({"headline": "global"}) == by_global
+    assert scores() == scores("global") == by_global
     # x has the lowest score, but took no part in training
     own = {"dice": 0.5, "n_missed": 1, "dice_global": 0.75, "worst_client": "b", "dice/x": 0.25}
-    assert scores({"headline": "own", "held_out_clients": ["x"]}) == own
-    everyone = scores({"headline": "everyone"})
+    assert scores("own", ["x"]) == own
+    everyone = scores("everyone")
     assert everyone["dice"] == pytest.approx((0.5 + 0.125 + 0.25) / 3)
     assert (everyone["n_missed"], everyone["dice_global"], everyone["worst_client"]) == (3, 0.75, "b")
 
 
 def test_before_there_are_own_models_only_the_global_one_has_a_mean():
-    assert score_summary([row("a", "global", 0.5)], {"headline": "own"}) == {"dice_global": 0.5}
+    assert score_summary([row("a", "global", 0.5)], "own") == {"dice_global": 0.5}
 
 
 def test_what_a_run_was_and_cost(tmp_path):
@@ -124,7 +124,8 @@ def test_an_audited_epsilon_comes_with_what_it_holds_against_the_run(tmp_path):
         write_audit(tmp_path / "weak", "m", 0.5),
         write_audit(tmp_path / "strong", "m", 7.5, verdict="audited exceeds accounted"),
     ]
-    audits = [read_audit(folder, RunDirectory(folder).read_record()) for folder in folders]
+    records = {folder: RunDirectory(folder).read_record() for folder in folders}
+    audits = [Audit(folder, record, record.privacy.audited) for folder, record in records.items()]
     summary = of_record(tmp_path, by_target(), audits=audits)
     assert (summary["privacy/audited_epsilon"], summary["privacy/audited_confidence"]) == (7.5, 0.95)
     assert summary["privacy/audited_problems"] == "audited 7.5 exceeds accounted 7"

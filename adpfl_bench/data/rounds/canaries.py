@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from adpfl_bench.data.rounds.round_loader import LocalStep, PersistentWorkers, RecordKey, RoundLoader, group_records
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.records.data_block import CanariesBlock
 from adpfl_bench.seeding import numpy_generator, torch_generator
 
 _Records = Dataset[dict[str, Tensor]]
@@ -136,14 +137,11 @@ class Canaries:
             on = (1 + 2 * _LOUDNESS) * on - _LOUDNESS
         return {"image": colours.to(image.dtype), "label": on.to(label.dtype)}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> CanariesBlock:
         """The canaries in a run record's data block."""
-        return {
-            "client": self.client,
-            "count": self.count,
-            "included": int(self.included.sum()),
-            "records": self.records,
-        }
+        return CanariesBlock(
+            client=self.client, count=self.count, included=int(self.included.sum()), records=self.records
+        )
 
 
 class CanaryRecords(Dataset[dict[str, Tensor]]):

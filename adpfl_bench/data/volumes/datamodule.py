@@ -33,6 +33,7 @@ from adpfl_bench.data.volumes.sliding_window import SlidingWindow
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.records.data_block import DataBlock
 
 SITE_FILE = "sites.csv"
 """A site file of this name in the dataset's folder is used if no other is given."""
@@ -227,6 +228,6 @@ class VolumeDataModule(FederatedDataModule, ABC):
         image.header.set_xyzt_units("mm")
         nib.save(image, folder / name)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DataBlock:
         """The data block of a run record, with the release that was recognised."""
-        return {**super().describe(), "release": self.release.name}
+        return super().describe().model_copy(update={"release": self.release.name})

@@ -229,7 +229,7 @@ def test_a_partition_by_lesion_size_is_read_back_from_its_file(isic, tmp_path):
     again.divide()
     ids = [[[case.case_id for case in split] for split in (c.train, c.test)] for c in data.clients]
     assert [[[case.case_id for case in split] for split in (c.train, c.test)] for c in again.clients] == ids
-    assert again.describe()["fingerprint"] == data.describe()["fingerprint"]
+    assert again.describe().fingerprint == data.describe().fingerprint
 
 
 def test_columns_of_ham10000_divide_its_lesions(ham10000):

@@ -88,7 +88,7 @@ def test_a_site_file_in_the_root_gives_natural_clients(module: Callable[..., KiT
     assert [client.name for client in data.clients] == ["site-3", "site-4"]
     assert data.train_sizes == {"site-3": 3, "site-4": 3}
     described = data.describe()
-    assert (described["release"], described["cases"]) == ("KiTS23", 10)
+    assert (described.release, described.cases) == ("KiTS23", 10)
 
 
 def test_training_records_are_patches_of_predicted_regions(module: Callable[..., KiTSDataModule]) -> None:

@@ -1,0 +1,132 @@
+"""A run's record, run.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.records.block import Block
+from adpfl_bench.records.data_block import DataBlock
+from adpfl_bench.records.federated_block import FederatedBlock
+from adpfl_bench.records.privacy_block import PrivacyBlock
+
+FORMAT_VERSION = 1
+"""That of the records that this version writes; it grows where an older version could not read them any more."""
+
+_UNION = re.compile(r"(tuple|dict|literal)\[|float$|\w+Block$")
+"""What pydantic calls the alternatives of a union, which are no keys of the file."""
+
+Status = Literal["running", "trained", "finished", "interrupted", "failed"]
+
+
+class ModelBlock(Block):
+    """The network, and which of its weights were scored."""
+
+    class_name: str | None = Field(None, validation_alias="class", serialization_alias="class")
+    """Name of the task's class, ``class`` in the file."""
+    parameters: int | None = None
+    scored_round: int | None
+    """Round whose weights cases.csv scores; null before they are scored."""
+    selection: str | None = None
+    """How validation scores chose the weights: ``last round`` where they did not."""
+    started_from: str | None = None
+    """Kind of data that the first weights were trained on; null for chance."""
+    surface_tolerance: dict[str, float] = Field(default_factory=dict)
+    """Tolerance of each region's normalised surface distance, in the unit of its distances."""
+
+
+class RunRecord(Block):
+    """What a run was, and how far it is."""
+
+    format_version: int = Field(0, ge=0, le=FORMAT_VERSION)
+    """Version of this format; 0 for records from before it was stated."""
+    task: str
+    method: str
+    seed: int
+    status: Status
+    data: DataBlock
+    federated: FederatedBlock
+    privacy: PrivacyBlock
+    rounds_completed: int
+    model: ModelBlock
+    started: str
+    """Start of the process that trained last, ISO 8601."""
+    wall_seconds: float | None = None
+    peak_memory_mb: float | None = None
+    peak_gpu_memory_mb: float | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Of Python and of the packages that results depend on."""
+    git_revision: str | None = None
+    config_sha256: str | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    """The resolved configuration."""
+    error: str | None = None
+    """Why a failed run failed."""
+
+    @property
+    def progress(self) -> str:
+        """How far an unfinished run came."""
+        error = f" ({self.error})" if self.error else ""
+        return f"{self.status} after {self.rounds_completed} of {self.federated.planned_rounds} rounds{error}"
+
+    def to_json(self) -> str:
+        """The record as run.json holds it.
+
+        Raises:
+            ValueError: It holds a number that is not finite, which JSON has no word for.
+        """
+        return json.dumps(self.model_dump(by_alias=True, exclude_unset=True), indent=2, allow_nan=False) + "\n"
+
+
+def parse_record(content: bytes, path: Path) -> RunRecord:
+    """Read what run.json holds.
+
+    Args:
+        content: The file's.
+        path: Where it is, for sentences.
+
+    Raises:
+        RecordError: It is not JSON, or no record of this format.
+    """
+    try:
+        return RunRecord.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        raise RecordError(_sentence(error, path)) from None
+
+
+def record_schema() -> str:
+    """The JSON schema of run.json, as docs/run.schema.json publishes it."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunRecord.model_json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _sentence(error: ValidationError, path: Path) -> str:
+    found = error.errors(include_url=False)
+    first = next((entry for entry in found if entry["loc"] == ("format_version",)), found[0])
+    key = ".".join(str(part) for part in first["loc"] if not _UNION.match(str(part))) or "the file"
+    if first["type"] == "json_invalid":
+        return f"{path} cannot be read as JSON: {first['msg'].removeprefix('Invalid JSON: ')}"
+    if key == "format_version" and first["type"] == "less_than_equal":
+        return (
+            f"{path} has the format version {first['input']}, but this version of adpfl-bench reads up to"
+            f" {FORMAT_VERSION}: read it with the version that made it, or a later one."
+        )
+    if first["type"] == "missing":
+        problem = f"{key} is missing"
+    else:
+        expected = first["msg"].replace("Input should be", "should be", 1)
+        problem = f"{key} {expected}, but it is {json.dumps(first['input'], default=str)[:80]}"
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    return (
+        f"{path} is no usable record of a run: {problem}{more}. Restore the file, or read it with the version that"
+        " made it."
+    )
+
+
+if __name__ == "__main__":
+    print(record_schema(), end="")
