@@ -87,13 +87,12 @@ def record_content(method: str = "m", seed: int = 0, **record: Any) -> dict[str,
         "seed": seed,
         "status": "finished",
         "data": {"kind": "phantom", "fingerprint": "f" * 64},
-        "federated": {"rounds": 3},
         "privacy": NOT_PRIVATE,
         "rounds_completed": 3,
         "model": {"scored_round": 3, "parameters": 1234, "surface_tolerance": {"lesion": 2.0}},
         "started": "2026-01-01T00:00:00+00:00",
     }
-    return {**content, **record}
+    return {**content, **record, "federated": {"rounds": 3, **record.get("federated", {})}}
 
 
 def record_of(**record: Any) -> RunRecord:
@@ -121,7 +120,6 @@ def write_run(
     """Write a run with the given test Dice by case, or the given rows, or no scores."""
     directory = RunDirectory(folder)
     content = {
-        **record_content(method, seed),
         "data": {"kind": kind, "fingerprint": fingerprint},
         "privacy": privacy,
         "wall_seconds": 10.0 + seed,
@@ -139,7 +137,7 @@ def write_run(
         },
     }
     folder.mkdir(parents=True, exist_ok=True)
-    directory.record_file.write_text(json.dumps({**content, **record}, indent=2) + "\n")
+    directory.record_file.write_text(json.dumps(record_content(method, seed, **{**content, **record}), indent=2) + "\n")
     if dice is not None:
         rows = [case_row(*item) for item in dice.items()] if isinstance(dice, Mapping) else list(dice)
         directory.write_cases(rows)

@@ -198,7 +198,11 @@ def test_each_setting_of_a_method_has_its_own_audits(root):
 
 
 def test_what_else_an_audit_has_otherwise_is_noted(root):
-    data = {"kind": "real", "fingerprint": "e" * 64, "canaries": {"count": 200}}
+    data = {
+        "kind": "real",
+        "fingerprint": "e" * 64,
+        "canaries": {"client": "south", "count": 200, "included": 90, "records": 1},
+    }
     write_audit(root / "audit", "m", data=data, learning_rate=0.5, delta=1e-3)
     board = Board(root)
     assert board.cell("m") == BOUND

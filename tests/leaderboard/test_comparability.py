@@ -100,10 +100,10 @@ def test_damaged_records_are_left_out_and_harm_no_other(tmp_path):
     (tmp_path / "fedavg1" / "cases.csv").write_text(cut[: cut.rindex(",px")])
     (group,), left_out = groups_of(tmp_path)
     assert [(variant.label, variant.seeds) for variant in group.variants] == [("fedavg", (0,))]
-    assert left_out["adp"] == "its run.json has no usable privacy.unit"
+    assert "run.json is no usable record of a run: privacy is missing." in left_out["adp"]
     assert "cannot be read as JSON" in left_out["dp"]
     assert "cases.csv cannot be read as a table of cases" in left_out["fedavg1"]
-    assert left_out["listed"] == "unfinished: None"
+    assert "run.json is no usable record of a run: the file should be an object, but it is []." in left_out["listed"]
 
 
 def test_a_repeated_seed_counts_once_and_the_later_run_is_used(tmp_path):

@@ -82,7 +82,9 @@ def handed_over(monkeypatch, tmp_path):
 
     def hand_over(kind, **options):
         run = Run()
-        monkeypatch.setattr(f"{module}.federated_data", lambda _: SimpleNamespace(describe=lambda: {"kind": kind}))
+        monkeypatch.setattr(
+            f"{module}.federated_data", lambda _: SimpleNamespace(describe=lambda: SimpleNamespace(kind=kind))
+        )
         logger = RunWandbLogger(save_dir=tmp_path, experiment=run, **options)
         trainer = SimpleNamespace(loggers=[logger], default_root_dir=str(tmp_path))
         WandbCases().on_test_end(trainer, task)
