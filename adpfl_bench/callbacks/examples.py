@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from adpfl_bench.callbacks.case_pool import CasePool
 from adpfl_bench.callbacks.lookup import need_task
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
-from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
 from adpfl_bench.records.case_row import GLOBAL_MODEL

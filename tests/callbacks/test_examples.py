@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from adpfl_bench.callbacks.examples import ExampleCases
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
-from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 REGIONS = ("whole", "core")

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
+from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.data.label_scheme import SCHEMES
-from adpfl_bench.data.volumes.grid import CaseGrid
-from adpfl_bench.data.volumes.sliding_window import SlidingWindow
 from adpfl_bench.metrics.functional.region import score_region
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adpfl_bench.data.volumes.grid import CaseGrid
-from adpfl_bench.data.volumes.sliding_window import SlidingWindow
+from adpfl_bench.data.case_grid import CaseGrid
+from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.records.case_row import GLOBAL_MODEL
 
 Spacing = tuple[float, ...]

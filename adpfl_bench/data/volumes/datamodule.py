@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
+from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.partitioning.patients import group_by_patient
@@ -29,7 +30,6 @@ from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.volumes.patches import PatchRecords
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
-from adpfl_bench.data.volumes.sliding_window import SlidingWindow
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms import write_phantom

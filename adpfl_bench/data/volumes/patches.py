@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from adpfl_bench.data.case_grid import Shape3
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.rounds.augmentation import augment
 from adpfl_bench.data.rounds.round_loader import RecordKey
-from adpfl_bench.data.volumes.grid import Shape3
 from adpfl_bench.data.volumes.store import StoredCase
 from adpfl_bench.seeding import derive_seed, numpy_generator
 

@@ -11,7 +11,7 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.volumes.grid import Box, CaseGrid, Shape3, resize
+from adpfl_bench.data.case_grid import Box, CaseGrid, Shape3, resize
 from adpfl_bench.data.volumes.reader import Float32Array, VolumeReader
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.errors import ConfigError

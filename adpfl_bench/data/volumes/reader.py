@@ -17,10 +17,10 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.case_grid import Affine
 from adpfl_bench.errors import DataError
 
 Float32Array = NDArray[np.float32]
-Affine = NDArray[np.float64]
 
 # What nibabel, gzip and the operating system raise for files that are damaged in one way or another.
 _DAMAGE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.volumes.grid import CaseGrid
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase, UInt8Array
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.files import atomic_folder

@@ -12,7 +12,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.volumes.reader import Affine, Float32Array, VolumeHeader, VolumeReader
+from adpfl_bench.data.case_grid import Affine
+from adpfl_bench.data.volumes.reader import Float32Array, VolumeHeader, VolumeReader
 from adpfl_bench.errors import DataError
 
 _Type = TypeVar("_Type", bound=np.generic)

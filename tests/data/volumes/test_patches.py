@@ -9,10 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.label_scheme import KITS
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_loader import RecordKey
-from adpfl_bench.data.volumes.grid import CaseGrid
 from adpfl_bench.data.volumes.patches import PatchRecords, draw_corner, read_patch
 from adpfl_bench.data.volumes.preparation import PreparedCase
 from adpfl_bench.data.volumes.store import StoredCase, open_case, write_case

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.volumes.grid import CaseGrid
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import case_name, open_case, write_case

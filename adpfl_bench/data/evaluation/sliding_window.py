@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from adpfl_bench.data.volumes.grid import Shape3
+from adpfl_bench.data.case_grid import Shape3
 
 
 class SlidingWindow(NamedTuple):

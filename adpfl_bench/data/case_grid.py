@@ -9,11 +9,10 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from adpfl_bench.data.volumes.reader import Affine
-
 if TYPE_CHECKING:
     from torch import Tensor
 
+Affine = NDArray[np.float64]
 Shape3 = tuple[int, int, int]
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adpfl_bench.data.volumes.grid import CaseGrid, resize
+from adpfl_bench.data.case_grid import CaseGrid, resize
 
 ORIENTATIONS = ["RAS", "LPS", "LPI", "IPL", "SRA", "ARS", "PIR"]
 
