@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console
 
 from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
-from adpfl_bench.grid.display import make_display, plan_table
+from adpfl_bench.grid.display import make_display, plan_table, plan_text, summary
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
 from adpfl_bench.grid.grid import Grid
 from adpfl_bench.grid.grid_file import read_grid
@@ -19,7 +19,6 @@ from adpfl_bench.grid.plan import make_plan, read_patterns
 from adpfl_bench.grid.run_state import RunState, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.submitit_engine import make_submitit_engine
-from adpfl_bench.grid.summary import plan_text, summary
 from adpfl_bench.grid.tracked_run import TrackedRun
 from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.text import make_console

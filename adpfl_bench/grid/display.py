@@ -1,4 +1,4 @@
-"""How far the runs are: a table in a terminal, a line for each change elsewhere."""
+"""How far the runs are: a table in a terminal, a line for each change elsewhere, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adpfl_bench.grid.estimate import TimeEstimate, duration, total_text
+from adpfl_bench.grid.run_state import last_lines
 from adpfl_bench.grid.tracked_run import Status, TrackedRun
 from adpfl_bench.leaderboard.formatting import EMPTY, percent
 
@@ -21,6 +22,7 @@ _ORDER: tuple[Status, ...] = ("running", "taken", "failed", "broken off", "waiti
 _STYLES = {"running": "bold", "failed": "red", "broken off": "yellow", "finished": "green", "taken": "cyan"}
 _REFRESH_S = 1.0
 _AROUND_THE_TABLE = 6
+_LOG_LINES = 8
 
 
 class LineDisplay:
@@ -139,6 +141,29 @@ def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
         left = EMPTY if tracked.status in ("finished", "failed") else duration(time_left(tracked, estimate))
         table.add_row(run.task, run.method, str(run.seed), state, f"{tracked.rounds}/{run.rounds}", left)
     return table
+
+
+def summary(runs: Sequence[TrackedRun]) -> str:
+    """Count the runs, and list those that are not finished with their errors and the ends of their logs."""
+    counts = Counter(tracked.status for tracked in runs)
+    total = ", ".join(f"{number} {status}" for status, number in counts.most_common())
+    lines = [f"{len(runs)} run{'s' if len(runs) != 1 else ''}: {total}."]
+    for tracked in runs:
+        if tracked.status in ("failed", "broken off"):
+            log = tracked.run.files.log
+            lines.append(f"\n{tracked.run.name} {tracked.status}: {tracked.reason}")
+            if tracked.troubled and (found := last_lines(log, _LOG_LINES)):
+                lines += [f"  the end of {log}:", *(f"    {line}" for line in found)]
+    if counts["failed"]:
+        lines.append("\nFailed runs are not tried again unless --retry_failed says so.")
+    return "\n".join(lines)
+
+
+def plan_text(runs: Sequence[TrackedRun], slots: int) -> str:
+    """Say how many runs a benchmark would make, and how long that would take."""
+    estimate = estimate_from(runs)
+    left = [time_left(tracked, estimate) for tracked in runs if tracked.status not in ("finished", "failed")]
+    return f"{len(left)} of {len(runs)} runs to make, {slots} at a time; time: {total_text(left, slots)}."
 
 
 def _counted(counts: Counter[Status]) -> str:

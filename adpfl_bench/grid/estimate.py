@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from statistics import mean
 
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -17,7 +17,7 @@ class TimeEstimate:
         self._by_method: dict[tuple[str, str], list[float]] = {}
         self._by_task: dict[str, list[float]] = {}
 
-    def learn(self, run: PlannedRun, seconds: float) -> None:
+    def learn(self, run: GridRun, seconds: float) -> None:
         """Take a finished run into account.
 
         Args:
@@ -27,7 +27,7 @@ class TimeEstimate:
         self._by_method.setdefault((run.task, run.method), []).append(seconds / run.rounds)
         self._by_task.setdefault(run.task, []).append(seconds / run.rounds)
 
-    def left(self, run: PlannedRun, rounds: int = 0, seconds: float = 0.0) -> float | None:
+    def left(self, run: GridRun, rounds: int = 0, seconds: float = 0.0) -> float | None:
         """Seconds that a run still takes, or ``None`` where nothing is known.
 
         Args:

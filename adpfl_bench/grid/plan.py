@@ -16,7 +16,7 @@ Check = Callable[[Sequence[str]], Configuration]
 
 
 @dataclass(frozen=True)
-class PlannedRun:
+class GridRun:
     """A run of the grid.
 
     Attributes:
@@ -63,7 +63,7 @@ class _Cell(NamedTuple):
     seeds: list[int]
 
 
-def make_plan(grid: Grid, only: Sequence[Pattern] = (), check: Check = check_configuration) -> list[PlannedRun]:
+def make_plan(grid: Grid, only: Sequence[Pattern] = (), check: Check = check_configuration) -> list[GridRun]:
     """Settle which runs there are, seed after seed, and check the configuration of each.
 
     Args:
@@ -89,7 +89,7 @@ def make_plan(grid: Grid, only: Sequence[Pattern] = (), check: Check = check_con
         raise ConfigError("No run is left of the grid: see what exclude and --only leave out.")
     checked = [(cell, found, source_digests(cell.words)) for cell, found in _checked(chosen, check)]
     return [
-        PlannedRun(
+        GridRun(
             task=cell.task.name,
             method=cell.name,
             seed=seed,

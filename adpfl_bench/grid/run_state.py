@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
@@ -45,7 +45,7 @@ class RunState:
     reason: str = ""
 
 
-def inspect_run(run: PlannedRun) -> RunState:
+def inspect_run(run: GridRun) -> RunState:
     """Say how far a run is."""
     if run.files.taken:
         return RunState("taken", reason=run.files.holder())

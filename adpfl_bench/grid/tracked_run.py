@@ -8,7 +8,7 @@ from typing import Literal
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.grid.engine import Ended, Job
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_state import RunState
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RunDirectory
@@ -36,7 +36,7 @@ class TrackedRun:
         attempts_before: Attempts at it before the last start.
     """
 
-    run: PlannedRun
+    run: GridRun
     status: Status = "waiting"
     rounds: int = 0
     seconds: float = 0.0
@@ -51,7 +51,7 @@ class TrackedRun:
     _seen: tuple[int, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, run: PlannedRun, state: RunState, retry_failed: bool) -> TrackedRun:
+    def of(cls, run: GridRun, state: RunState, retry_failed: bool) -> TrackedRun:
         """A run as it is found."""
         status: dict[str, Status] = {"finished": "finished", "taken": "taken", "failed": "failed", "refused": "failed"}
         found = status.get(state.stage, "waiting")

@@ -16,7 +16,7 @@ from typing import Any
 
 from adpfl_bench.errors import INTERRUPTED, BenchError
 from adpfl_bench.grid.configuration import source_digests
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
@@ -50,7 +50,7 @@ class Work:
     retry_failed: bool = False
 
     @classmethod
-    def of(cls, run: PlannedRun, retry_failed: bool) -> Work:
+    def of(cls, run: GridRun, retry_failed: bool) -> Work:
         """The work that a planned run is."""
         return cls(run.name, str(run.output), run.words, run.settings, run.sources, retry_failed)
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.leaderboard.comparability import Variant
-from adpfl_bench.leaderboard.statistics import PairedScores, ScoredCase
+from adpfl_bench.leaderboard.statistics import PairedScore, PairedScores
 from adpfl_bench.records.case_score import CaseScore
 
 Metric = Literal["dice", "hd95", "nsd"]
@@ -61,7 +61,7 @@ def _scores(variants: Sequence[Variant], region: str, metric: Metric) -> PairedS
     runs = {
         identity(variant): {
             run.seed: {
-                case: ScoredCase(_value(score, metric), score.patient, score.client)
+                case: PairedScore(_value(score, metric), score.patient, score.client)
                 for case, score in run.case_scores(region).items()
             }
             for run in variant.runs

@@ -40,7 +40,7 @@ from adpfl_bench.leaderboard.statistics_text import (
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.leaderboard.table_statistics import rank_regions
-from adpfl_bench.leaderboard.thresholds import ThresholdRow
+from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
 from adpfl_bench.leaderboard.thresholds_text import LEGEND as THRESHOLDS_LEGEND
 from adpfl_bench.leaderboard.thresholds_text import threshold_lines
 from adpfl_bench.leaderboard.who_benefits import ClientRow

@@ -11,10 +11,10 @@ import numpy as np
 from adpfl_bench.leaderboard.audits import contradictions, strongest
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.headline import SCORED_MODEL
-from adpfl_bench.leaderboard.summary import client_means
+from adpfl_bench.leaderboard.run_summary import client_means
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.leaderboard.table_statistics import TableStatistics
-from adpfl_bench.leaderboard.thresholds import ThresholdRow, compare_thresholds
+from adpfl_bench.leaderboard.threshold_rows import ThresholdRow, compare_thresholds
 from adpfl_bench.leaderboard.who_benefits import WhoBenefits, who_benefits
 from adpfl_bench.records.averages import mean_if_all, sample_sd
 from adpfl_bench.records.case_score import CaseScore

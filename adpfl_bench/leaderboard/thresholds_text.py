@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adpfl_bench.leaderboard.formatting import Column, TextTable, escape_markdown, markdown_table, percent, set_table
 from adpfl_bench.leaderboard.statistics_text import bounds_text
-from adpfl_bench.leaderboard.thresholds import ThresholdRow
+from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
 
 LEGEND = (
     "What adaptivity wins back: an adaptive method beside every fixed threshold C with which it is otherwise the same"

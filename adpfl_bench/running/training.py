@@ -32,7 +32,7 @@ from adpfl_bench.datasets import dermoscopy as dermoscopy  # so that its classes
 from adpfl_bench.datasets import kits_datamodule as kits_datamodule  # as above
 from adpfl_bench.datasets import lgg_slices as lgg_slices  # as above
 from adpfl_bench.errors import BenchError, CheckpointError
-from adpfl_bench.leaderboard.summary import summarize_run
+from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks import brain_tumour as brain_tumour  # as above
 from adpfl_bench.tasks import kidney_tumour as kidney_tumour  # as above

@@ -8,7 +8,7 @@ import numpy as np
 
 from adpfl_bench.leaderboard.audits import Audit, strongest
 from adpfl_bench.leaderboard.headline import headline_rows
-from adpfl_bench.leaderboard.summary import client_means
+from adpfl_bench.leaderboard.run_summary import client_means
 from adpfl_bench.records.averages import mean_if_all
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.case_score import CaseScore, mean_dice, mean_over_models

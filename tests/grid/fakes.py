@@ -13,7 +13,7 @@ from adpfl_bench.cli import main
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.configuration import Configuration, method_name, source_digests
 from adpfl_bench.grid.engine import Ended, Engine, Job, LocalEngine
-from adpfl_bench.grid.plan import PlannedRun, make_plan
+from adpfl_bench.grid.plan import GridRun, make_plan
 from adpfl_bench.grid.submitit_engine import WorkJob, _stops
 from adpfl_bench.grid.work import Fit, Work, exit_status, perform
 from adpfl_bench.records.settings import flatten_config
@@ -39,13 +39,13 @@ def planned(
     seed: int = 0,
     rounds: int = ROUNDS,
     more: Sequence[str] = (),
-) -> PlannedRun:
+) -> GridRun:
     """A planned fake run."""
     words = (f"--model.behaviour={behaviour}", f"--federated.rounds={rounds}", *more)
-    run = PlannedRun(
+    run = GridRun(
         task, method, seed, rounds, words, flatten_config(configuration(words)), source_digests(words), output
     )
-    return PlannedRun(**{**vars(run), "words": (*words, f"--trainer.default_root_dir={run.files.folder}")})
+    return GridRun(**{**vars(run), "words": (*words, f"--trainer.default_root_dir={run.files.folder}")})
 
 
 class FakeWorkJob(WorkJob):

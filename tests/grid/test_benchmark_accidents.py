@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from adpfl_bench.grid.grid_file import read_grid
-from adpfl_bench.grid.plan import PlannedRun, make_plan
+from adpfl_bench.grid.plan import GridRun, make_plan
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.tracked_run import TrackedRun
@@ -46,7 +46,7 @@ FAILING = {
 }
 
 
-def plan(output: str) -> list[PlannedRun]:
+def plan(output: str) -> list[GridRun]:
     Path(f"{output}.yaml").write_text(yaml.safe_dump({**GRID, "output": output}, sort_keys=False))
     return make_plan(read_grid(f"{output}.yaml"))
 
@@ -63,7 +63,7 @@ def start(output: str, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def rounds(run: PlannedRun) -> list[int]:
+def rounds(run: GridRun) -> list[int]:
     directory = RunDirectory(run.files.folder)
     if not directory.rounds_file.exists():
         return []

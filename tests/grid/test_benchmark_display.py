@@ -6,9 +6,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from adpfl_bench.grid.display import LineDisplay, TableDisplay, make_display, plan_table, progress_table
+from adpfl_bench.grid.display import (
+    LineDisplay,
+    TableDisplay,
+    make_display,
+    plan_table,
+    plan_text,
+    progress_table,
+    summary,
+)
 from adpfl_bench.grid.estimate import TimeEstimate, duration, total_left, total_text
-from adpfl_bench.grid.summary import plan_text, summary
 from adpfl_bench.grid.tracked_run import Status, TrackedRun
 from tests.grid.fakes import planned
 

@@ -10,7 +10,7 @@ from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.grid.configuration import Configuration, check_configuration, method_name
 from adpfl_bench.grid.grid_file import read_grid
-from adpfl_bench.grid.plan import PlannedRun, make_plan, read_patterns
+from adpfl_bench.grid.plan import GridRun, make_plan, read_patterns
 from tests.grid.fakes import check
 
 WriteGrid = Callable[..., str]
@@ -21,12 +21,12 @@ TWO_BY_TWO = {
 }
 
 
-def plan(write_grid: WriteGrid, only: str | None = None, **stated: Any) -> list[PlannedRun]:
+def plan(write_grid: WriteGrid, only: str | None = None, **stated: Any) -> list[GridRun]:
     grid = read_grid(write_grid(**stated))
     return make_plan(grid, read_patterns(only) if only else (), check)
 
 
-def names(runs: Sequence[PlannedRun]) -> list[str]:
+def names(runs: Sequence[GridRun]) -> list[str]:
     return [run.name for run in runs]
 
 

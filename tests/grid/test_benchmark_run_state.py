@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
 from adpfl_bench.grid.run_state import inspect_run, last_lines
 from tests.grid.conftest import TOP, wait_until
@@ -19,7 +19,7 @@ from tests.grid.fakes import planned
 from tests.leaderboard.records import record_content
 
 
-def write_record(run: PlannedRun, status: str, **more: Any) -> None:
+def write_record(run: GridRun, status: str, **more: Any) -> None:
     config = configuration(run.words)
     record = record_content(status=status, rounds_completed=2, wall_seconds=7.5, config=config, **more)
     run.files.folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import pytest
 
 from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.engine import Ended, Engine, Job
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
@@ -74,7 +74,7 @@ class PolledTwice(Job):
 
 
 def schedule(
-    runs: Sequence[PlannedRun], engine: Engine, retry_failed: bool = False
+    runs: Sequence[GridRun], engine: Engine, retry_failed: bool = False
 ) -> tuple[dict[str, TrackedRun], Changes]:
     changes = Changes()
     tracked = [TrackedRun.of(run, inspect_run(run), retry_failed) for run in runs]
@@ -82,11 +82,11 @@ def schedule(
     return {entry.run.method: entry for entry in tracked}, changes
 
 
-def some(folder: Path, *methods: str, **behaviours: str) -> list[PlannedRun]:
+def some(folder: Path, *methods: str, **behaviours: str) -> list[GridRun]:
     return [planned(folder, behaviours.get(method, "train"), method=method) for method in methods]
 
 
-def attempts(run: PlannedRun) -> int:
+def attempts(run: GridRun) -> int:
     return len(run.files.read_attempts())
 
 
@@ -264,7 +264,7 @@ def test_lock_that_outlives_its_process_for_a_moment_is_waited_for(tmp_path: Pat
 
 def test_refused_attempt_is_reported_as_such(tmp_path: Path) -> None:
     (run,) = some(tmp_path, "a")
-    changed = PlannedRun(**{**vars(run), "sources": {**run.sources, "callbacks/adp_fl.yaml": "0"}})
+    changed = GridRun(**{**vars(run), "sources": {**run.sources, "callbacks/adp_fl.yaml": "0"}})
     found, _ = schedule([changed], InProcessEngine())
     assert found["a"].status == "failed"
     assert "callbacks/adp_fl.yaml has changed" in found["a"].reason

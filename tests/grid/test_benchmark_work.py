@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from adpfl_bench.errors import INTERRUPTED
-from adpfl_bench.grid.plan import PlannedRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.work import FAILED, FINISHED, TAKEN, Work, exit_status, perform
 from adpfl_bench.records.run_directory import RunDirectory
@@ -20,15 +20,15 @@ from tests.grid.fake_worker import fit
 from tests.grid.fakes import FAKE_WORKER, planned
 
 
-def make(run: PlannedRun, retry_failed: bool = False) -> int:
+def make(run: GridRun, retry_failed: bool = False) -> int:
     return exit_status(Work.of(run, retry_failed), fit)
 
 
-def rounds(run: PlannedRun) -> list[int]:
+def rounds(run: GridRun) -> list[int]:
     return [row.round for row in RunDirectory(run.files.folder).read_rounds()]
 
 
-def outcomes(run: PlannedRun) -> list[str | None]:
+def outcomes(run: GridRun) -> list[str | None]:
     return [attempt.outcome for attempt in run.files.read_attempts()]
 
 

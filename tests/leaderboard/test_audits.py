@@ -10,7 +10,7 @@ from adpfl_bench.leaderboard.audits import bound_text
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.rendering import text_table, to_csv, to_markdown
-from adpfl_bench.leaderboard.summary import summarize_run
+from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.report.commands import leaderboard

@@ -10,7 +10,7 @@ from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.rendering import thresholds_csv, to_markdown
 from adpfl_bench.leaderboard.statistics import MeanBootstrap
 from adpfl_bench.leaderboard.table import tabulate
-from adpfl_bench.leaderboard.thresholds import ThresholdRow
+from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
 from adpfl_bench.leaderboard.thresholds_text import thresholds_text
 from adpfl_bench.report.threshold_plot import draw_thresholds
 from tests.leaderboard.records import case_row, private, write_run

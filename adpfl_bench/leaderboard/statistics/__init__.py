@@ -8,7 +8,7 @@ Patients, not cases and not cases times seeds, are what is independent; seeds ar
 """
 
 from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
-from adpfl_bench.leaderboard.statistics.paired_scores import PairedScores, ScoredCase
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
 from adpfl_bench.leaderboard.statistics.pairwise import PairwiseTest, holm, pairwise_tests
 from adpfl_bench.leaderboard.statistics.ranking import Ranking, rank_methods
 from adpfl_bench.leaderboard.statistics.signed_rank import hodges_lehmann, rank_biserial, signed_rank_p
@@ -16,10 +16,10 @@ from adpfl_bench.leaderboard.statistics.signed_rank import hodges_lehmann, rank_
 __all__ = [
     "Interval",
     "MeanBootstrap",
+    "PairedScore",
     "PairedScores",
     "PairwiseTest",
     "Ranking",
-    "ScoredCase",
     "hodges_lehmann",
     "holm",
     "pairwise_tests",

@@ -18,7 +18,7 @@ _DIGITS = 12
 _NAMED = 3
 
 
-class ScoredCase(NamedTuple):
+class PairedScore(NamedTuple):
     """What one run reached on one case.
 
     Attributes:
@@ -54,15 +54,15 @@ class PairedScores:
             clients; a score is not finite.
 
     Example:
-        >>> case = {"c1": ScoredCase(0.8, "p1", "a"), "c2": ScoredCase(0.6, "p1", "a")}
-        >>> case |= {"c3": ScoredCase(0.9, "p2", "b")}
+        >>> case = {"c1": PairedScore(0.8, "p1", "a"), "c2": PairedScore(0.6, "p1", "a")}
+        >>> case |= {"c3": PairedScore(0.9, "p2", "b")}
         >>> scores = PairedScores({"fedavg": {0: case}})
         >>> scores.patient_means("fedavg").tolist()
         [0.7, 0.9]
     """
 
     def __init__(
-        self, runs: Mapping[str, Mapping[int, Mapping[str, ScoredCase]]], higher_is_better: bool = True
+        self, runs: Mapping[str, Mapping[int, Mapping[str, PairedScore]]], higher_is_better: bool = True
     ) -> None:
         by_run = {(method, seed): run for method, of_method in runs.items() for seed, run in of_method.items()}
         empty = [method for method, of_method in runs.items() if not of_method]
@@ -127,7 +127,7 @@ class PairedScores:
             raise ConfigError(f"Expected one of the methods {', '.join(self.methods)}, but found {method}.")
 
 
-def _check_run(name: str, run: Mapping[str, ScoredCase], first: Mapping[str, ScoredCase]) -> None:
+def _check_run(name: str, run: Mapping[str, PairedScore], first: Mapping[str, PairedScore]) -> None:
     missing, added = first.keys() - run.keys(), run.keys() - first.keys()
     if missing or added:
         what = f"lacks {_some(missing)}" if missing else f"also has {_some(added)}"

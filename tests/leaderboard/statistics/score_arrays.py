@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adpfl_bench.leaderboard.statistics import PairedScores, ScoredCase
+from adpfl_bench.leaderboard.statistics import PairedScore, PairedScores
 
 
 def make_scores(values, patients=None, clients=None, higher_is_better=True):
@@ -14,7 +14,7 @@ def make_scores(values, patients=None, clients=None, higher_is_better=True):
     return PairedScores(
         {
             method: {
-                seed: {f"c{i:04d}": ScoredCase(float(run[i]), patients[i], clients[i]) for i in range(n)}
+                seed: {f"c{i:04d}": PairedScore(float(run[i]), patients[i], clients[i]) for i in range(n)}
                 for seed, run in enumerate(array)
             }
             for method, array in arrays.items()

@@ -11,7 +11,7 @@ from score_arrays import make_scores
 
 import adpfl_bench.leaderboard.statistics
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.leaderboard.statistics import PairedScores, ScoredCase
+from adpfl_bench.leaderboard.statistics import PairedScore, PairedScores
 
 VALUES = {"a": [[0.1, 0.2, 0.3, 0.9], [0.5, 0.6, 0.7, 0.1]], "b": [[0.4, 0.4, 0.4, 0.4]]}
 PATIENTS = ["p2", "p1", "p2", "p3"]
@@ -48,7 +48,7 @@ def test_the_order_of_cases_does_not_matter(scores):
         {
             method: {
                 seed: {
-                    case: ScoredCase(scores.values(method)[position, i], *identity)
+                    case: PairedScore(scores.values(method)[position, i], *identity)
                     for i, (case, identity) in reversed(list(enumerate(zip(scores.cases, IDENTITIES, strict=True))))
                 }
                 for position, seed in enumerate(scores.seeds(method))
@@ -73,7 +73,7 @@ def test_only_rounding_is_settled():
 
 
 def case(score=0.5, patient="p", client="x"):
-    return ScoredCase(score, patient, client)
+    return PairedScore(score, patient, client)
 
 
 @pytest.mark.parametrize(

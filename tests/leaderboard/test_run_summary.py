@@ -5,7 +5,7 @@ import math
 import pytest
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.leaderboard.summary import client_means, privacy_text, score, summarize_run
+from adpfl_bench.leaderboard.run_summary import client_means, privacy_text, score, summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.leaderboard.records import NOT_PRIVATE, case_row, private, record_of, write_run
 
