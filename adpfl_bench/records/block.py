@@ -14,7 +14,7 @@ class Block(BaseModel):
     does not state has its default, and is not written.
     """
 
-    model_config = ConfigDict(extra="allow", populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="allow", populate_by_name=True, use_attribute_docstrings=True, defer_build=True)
 
 
 class ObjectBlock(Block):

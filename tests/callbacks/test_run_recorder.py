@@ -11,6 +11,9 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import FORMAT_VERSION
+from tests.records.test_run_record import unknown_keys
 
 
 class BreakOff(Callback):
@@ -59,12 +62,12 @@ def test_scoring_again_does_not_lower_the_peak_memory(make_trainer, toy_task, to
         return [FederatedLoop(rounds=1), RunRecorder(), RoundCheckpoint(tmp_path)]
 
     make_trainer(*callbacks()).fit(toy_task(), datamodule=toy_data())
-    path = tmp_path / "run.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps({**record, "peak_memory_mb": 1e9}))
+    record = RunDirectory(tmp_path).read_record()
+    assert (record.format_version, record.status, unknown_keys(record)) == (FORMAT_VERSION, "trained", [])
+    RunDirectory(tmp_path).write_record(record.model_copy(update={"peak_memory_mb": 1e9}))
     make_trainer(*callbacks()).test(toy_task(), datamodule=toy_data(), ckpt_path=last_checkpoint(tmp_path))
-    record = json.loads(path.read_text())
-    assert (record["status"], record["peak_memory_mb"]) == ("finished", 1e9)
+    record = RunDirectory(tmp_path).read_record()
+    assert (record.status, record.peak_memory_mb) == ("finished", 1e9)
 
 
 @pytest.mark.parametrize(
