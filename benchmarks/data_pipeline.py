@@ -42,8 +42,9 @@ from monai.transforms import (
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.label_scheme import BRATS
-from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RecordKey
-from adpfl_bench.data.volumes.patches import PatchRecords, draw_corner
+from adpfl_bench.data.rounds.round_loader import PersistentWorkers
+from adpfl_bench.data.rounds.round_plan import ExampleKey
+from adpfl_bench.data.volumes.patches import PatchExamples, draw_corner
 from adpfl_bench.data.volumes.preparation import Preparation
 from adpfl_bench.data.volumes.store import StoredCase, source_files
 from adpfl_bench.data.volumes.volume_cache import VolumeCache
@@ -60,9 +61,9 @@ def prepared(root: Path, cache: Path) -> tuple[list[Case], VolumeCache]:
     return list(survey.cases), VolumeCache(survey.cases, survey.release, HOW, cache)
 
 
-def records(cases: list[Case], cache: VolumeCache, size: tuple[int, int, int]) -> PatchRecords:
+def records(cases: list[Case], cache: VolumeCache, size: tuple[int, int, int]) -> PatchExamples:
     """The suite's training records, without augmentation."""
-    return PatchRecords([[cache[case.case_id]] for case in cases], BRATS, size, 1 / 3, cache.background, None)
+    return PatchExamples([[cache[case.case_id]] for case in cases], BRATS, size, 1 / 3, cache.background, None)
 
 
 def monai_transforms(size: tuple[int, int, int]) -> Compose:
@@ -99,7 +100,7 @@ def compare_pipelines(root: Path, folder: Path, size: tuple[int, int, int], draw
         persistent[index]
     cached = CacheDataset(files, transforms, progress=False, copy_cache=False)
     ways: dict[str, tuple[Callable[[int], object], int]] = {
-        "adpfl-bench cache": (lambda i: ours[RecordKey(i % len(cases), i)], draws),
+        "adpfl-bench cache": (lambda i: ours[ExampleKey(i % len(cases), i)], draws),
         "NIfTI for each patch": (lambda i: transforms(files[i % len(files)]), max(2, draws // 20)),
         "MONAI PersistentDataset": (lambda i: persistent[i % len(files)], max(4, draws // 4)),
         "MONAI CacheDataset": (lambda i: cached[i % len(files)], draws),
@@ -176,13 +177,13 @@ def compare_formats(case: StoredCase, folder: Path, size: tuple[int, int, int], 
         print(f"  {name:<30} {rate:>9.1f} patches/s, {nbytes / image.nbytes:>5.2f} of its bytes in memory")
 
 
-def waiting(dataset: PatchRecords, cases: int, size: tuple[int, int, int], steps: int = 12) -> None:
+def waiting(dataset: PatchExamples, cases: int, size: tuple[int, int, int], steps: int = 12) -> None:
     """Print how long a training step waits for its batch, loaded by one worker."""
     network = {"channels": [8, 16, 32], "strides": [2, 2], "num_res_units": 0}
     task = BrainTumorTask(network="UNet", network_arguments=network)
     optimizer = torch.optim.SGD(task.parameters(), lr=0.01)
     workers = PersistentWorkers(dataset, 1, pin_memory=False)
-    keys = [[RecordKey((2 * step + i) % cases, step) for i in range(2)] for step in range(steps)]
+    keys = [[ExampleKey((2 * step + i) % cases, step) for i in range(2)] for step in range(steps)]
     batches = workers.load(keys)
     next(batches)  # the worker has started, and is ahead
     waited = worked = 0.0
@@ -191,7 +192,7 @@ def waiting(dataset: PatchRecords, cases: int, size: tuple[int, int, int], steps
         batch = next(batches)
         ready = time.perf_counter()
         optimizer.zero_grad()
-        task.example_losses(batch["image"], batch["label"]).mean().backward()
+        task.example_losses(batch.image, batch.label).mean().backward()
         optimizer.step()
         waited, worked = waited + ready - start, worked + time.perf_counter() - ready
     workers.close()
@@ -210,7 +211,7 @@ def measure_memory(root: Path, cache: Path, cases: int, size: tuple[int, int, in
     members, volumes = prepared(root, cache)
     dataset = records(members[:cases], volumes, size)
     for index in range(100):
-        dataset[RecordKey(index % cases, index)]
+        dataset[ExampleKey(index % cases, index)]
     status = Path("/proc/self/status").read_text()
     print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 

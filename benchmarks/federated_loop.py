@@ -30,7 +30,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.partitioning.partition import IIDPartition
-from adpfl_bench.data.rounds.round_loader import plan_round
+from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.datasets.dermoscopy import ISICDataModule
 from adpfl_bench.records.environment import peak_memory_mb
 from adpfl_bench.tasks.losses import dice_cross_entropy
@@ -59,8 +59,8 @@ class PlainLoop:
                 client = step.client
                 self.network.load_state_dict(self.weights)
                 optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3)
-            batch = default_collate([self.data._records[key] for key in step.keys])
-            loss = dice_cross_entropy(self.network(batch["image"]), batch["label"]).mean()
+            batch = default_collate([self.data._examples[key] for key in step.keys])
+            loss = dice_cross_entropy(self.network(batch.image), batch.label).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -16,7 +16,8 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.partitioning.partition import NaturalPartition
-from adpfl_bench.data.rounds.round_loader import plan_round
+from adpfl_bench.data.rounds.round_plan import plan_round
+from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
@@ -28,7 +29,7 @@ settings.load_profile("suite")
 SIZES = {"alps": 12, "bay": 9, "cape": 3}
 
 
-class ToyRecords(Dataset):
+class ToyExamples(Dataset):
     """Blobs of 8x8 pixels that depend on the case, under noise that depends on the key's seed."""
 
     def __init__(self, case_ids):
@@ -36,8 +37,8 @@ class ToyRecords(Dataset):
 
     def __getitem__(self, key):
         noise = torch.Generator().manual_seed(key.seed)
-        label = self.blobs[key.record]
-        return {"image": label + 0.3 * torch.randn(label.shape, generator=noise), "label": label}
+        label = self.blobs[key.example]
+        return Example(label + 0.3 * torch.randn(label.shape, generator=noise), label)
 
 
 def _blob(case_id):
@@ -68,7 +69,7 @@ class ToyDataModule(FederatedDataModule):
     phantom_name = "toy"
 
     def load_cases(self, cases):
-        self.records = ToyRecords([case.case_id for case in cases])
+        self.records = ToyExamples([case.case_id for case in cases])
         self.position = {case.case_id: i for i, case in enumerate(cases)}
         return self.records
 
@@ -207,7 +208,7 @@ def _plain_federation(task, data, schedule, make_optimizer, rate=lambda _: 1.0, 
                 if step.client == client:
                     batch = default_collate([data.records[key] for key in step.keys])
                     optimizer.zero_grad()
-                    task.example_losses(batch["image"], batch["label"]).mean().backward()
+                    task.example_losses(batch.image, batch.label).mean().backward()
                     if on_gradient is not None:
                         on_gradient(client, [parameter.grad for parameter in parameters.values()])
                     optimizer.step()

@@ -18,6 +18,7 @@ from adpfl_bench.callbacks.lookup import federated_data, need_callback
 from adpfl_bench.callbacks.privacy_record import StepRelease, describe_privacy, epsilon_metrics, release_metrics
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
@@ -113,7 +114,7 @@ class DifferentialPrivacy(Callback):
         self._sends_buffers = False
         self._round = -1
         self._pass: tuple[int, str, int] | None = None
-        self._batch: dict[str, Any] = {}
+        self._batch: TrainingBatch | None = None
         self._released = False
         self._noise = NoiseStreams(secure)
         self._steps: dict[str, list[StepRelease]] = {}
@@ -193,13 +194,15 @@ class DifferentialPrivacy(Callback):
         self._round, self._pass = -1, None
         self._noise = NoiseStreams(self.secure)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
+    ) -> None:
         """Expect one release, and enter it before it is computed."""
         self._batch, self._released = batch, False
-        if batch["round"] != self._round:
-            self._round, self._steps = batch["round"], {}
+        if batch.round != self._round:
+            self._round, self._steps = batch.round, {}
         if self.unit == "batch" or self._by_unit:
-            self._enter_ledger(batch["client"], batch["local_epoch"], batch["sampling_rate"], batch["pass_steps"])
+            self._enter_ledger(batch.client, batch.local_epoch, batch.sampling_rate, batch.pass_steps)
 
     def _enter_ledger(self, client: str, local_epoch: int, sampling_rate: float, steps: int) -> None:
         assert self.plan is not None
@@ -219,16 +222,17 @@ class DifferentialPrivacy(Callback):
                 " for each batch: use an optimizer that needs one gradient, such as SGD or AdamW."
             )
         self._released = True
+        assert self._batch is not None
         gradients = trained_gradients(optimizer)
-        client = self._batch["client"]
+        client = self._batch.client
         if self.private_step is None:
             norms, threshold = self._clip(client, gradients)
             divisor = 1.0  # it is the gradient of a mean
         else:
             clipped = self.private_step.take()
             norms, threshold = clipped.norms, clipped.threshold
-            divisor = float(self._batch["divisor"])
-        self._release(client, gradients, norms, threshold, self._batch["planned_units"])
+            divisor = float(self._batch.divisor)
+        self._release(client, gradients, norms, threshold, self._batch.planned_units)
         if self.normalize and threshold > 0:
             divisor *= threshold
         if divisor != 1:
@@ -262,15 +266,15 @@ class DifferentialPrivacy(Callback):
                 observe(seen)
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """Make sure that the step released what the ledger says, also where its batch was empty."""
         if (self.unit == "batch" or self._by_unit) and not self._released:
             raise BenchError(
-                f"A local step of client {batch['client']} in round {batch['round'] + 1} released nothing, although the"
+                f"A local step of client {batch.client} in round {batch.round + 1} released nothing, although the"
                 " ledger counts it; whether a step is skipped would tell who is in its batch. Let every step run."
             )
-        self._batch = {}  # its images would stay in memory while the next ones are loaded
+        self._batch = None  # its images would stay in memory while the next ones are loaded
 
     @property
     def accounted(self) -> Accounted:

@@ -20,6 +20,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.federation import DeltaHook, Federation
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import derive_seed
@@ -127,13 +128,15 @@ class FederatedLoop(FederatedSettings):
         if self.schedule.is_fine_tuning(trainer.current_epoch):
             self._use_own_models()
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
+    ) -> None:
         """Begin a round with its first batch, and a client's turn when the client changes."""
         if not self._round_open:
-            self._begin_round(trainer, batch["round"])
+            self._begin_round(trainer, batch.round)
         if not self.client:
-            self._begin_turn(trainer, batch["client"], batch["turn"])
-        self.local_epoch = batch["local_epoch"]
+            self._begin_turn(trainer, batch.client, batch.turn)
+        self.local_epoch = batch.local_epoch
 
     def _change_gradients(self, optimizer: Optimizer) -> None:
         assert self._federation is not None
@@ -142,11 +145,11 @@ class FederatedLoop(FederatedSettings):
         self._federation.change_gradients()
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """End a client's turn with its last batch, and the round with the last batch of all."""
         self._report.step(outputs["loss"].detach())
-        if batch["last"]:
+        if batch.last:
             self._end_turn(trainer)
         if trainer.is_last_batch:
             self._end_round()

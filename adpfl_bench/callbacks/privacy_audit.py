@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -19,6 +18,7 @@ from adpfl_bench.callbacks.privacy_checks import check_private_task
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.checks import Check, release_count
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
@@ -79,7 +79,7 @@ class PrivacyAudit(Callback):
         self.records = records
         self.result: AuditedBlock | None = None
         self._canaries: Canaries | None = None
-        self._batch: dict[str, Any] = {}
+        self._batch: TrainingBatch | None = None
         self._divisor = 1.0
 
     def join(self, datamodule: FederatedDataModule, privacy: DifferentialPrivacy, seed: int) -> Canaries:
@@ -123,8 +123,6 @@ class PrivacyAudit(Callback):
                     f"{name} is {type(layer).__name__}, so that gradients cannot be computed again as an audit needs:"
                     " set its probability to 0 (model.network_arguments.dropout: 0)."
                 )
-        if not self._canaries.clipped:
-            self._task.private_step = self._weighted_loss
         if self._privacy.unit != "none" and self._observe not in self._privacy.observers:
             self._privacy.observers.append(self._observe)
         observers = need_callback(trainer, FederatedLoop).gradient_observers
@@ -133,8 +131,6 @@ class PrivacyAudit(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave module and privacy as they were."""
-        if isinstance(pl_module, FederatedTask) and pl_module.private_step == self._weighted_loss:
-            pl_module.private_step = None
         if stage == "fit" and self._observe in self._privacy.observers:
             self._privacy.observers.remove(self._observe)
         observers = need_callback(trainer, FederatedLoop).gradient_observers
@@ -159,14 +155,9 @@ class PrivacyAudit(Callback):
         self._witness = ReleaseWitness(privacy.private_sum) if privacy.private_sum is not None else None
         self._autocast = trainer.precision_plugin.train_step_context
 
-    def _weighted_loss(self, batch: dict[str, Any]) -> Tensor:
-        """Mean loss of a batch's records, in which canaries that are out count as zeros."""
-        assert self._canaries is not None
-        losses = self._task.example_losses(batch["image"], batch["label"])
-        weights = [float(number < 0 or self._canaries.included[number]) for number in batch["canaries"].tolist()]
-        return (losses * losses.new_tensor(weights)).mean()
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
+    ) -> None:
         """Keep the batch at hand, for what will be released of it."""
         self._batch = batch
 
@@ -179,11 +170,12 @@ class PrivacyAudit(Callback):
     def _observe(self, seen: StepObservation) -> None:
         """Check a release, and attack it if it is the audited client's."""
         assert self._witness is not None
+        assert self._batch is not None
         exact, released = self._flat(seen.exact), self._flat(seen.released)
-        scale = self._witness.see(seen, exact, released, self._batch["planned_units"])
+        scale = self._witness.see(seen, exact, released, self._batch.planned_units)
         self._look(exact, released, seen.threshold, scale)
         by_unit = self._privacy.private_step is not None
-        self._divisor = float(self._batch["divisor"]) if by_unit else 1.0
+        self._divisor = float(self._batch.divisor) if by_unit else 1.0
         if self._privacy.normalize and seen.threshold > 0:
             self._divisor *= seen.threshold
 
@@ -198,7 +190,8 @@ class PrivacyAudit(Callback):
 
     def _look(self, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
         assert self._canaries is not None
-        if self._batch["client"] == self._canaries.client:
+        assert self._batch is not None
+        if self._batch.client == self._canaries.client:
             with torch.no_grad(), self._autocast():
                 self._attack.see(self._batch, exact, released, threshold, scale)
 
@@ -214,7 +207,9 @@ class PrivacyAudit(Callback):
         by_rank = not (privacy.sampling == "poisson" and self._canaries.clipped)
         bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses, by_rank)
         claims = privacy.accounted.epsilon is not None
-        accounted = privacy.books.epsilons(delta).get(self._canaries.client) if claims else None
+        client = self._canaries.client
+        assert client is not None
+        accounted = privacy.books.epsilons(delta).get(client) if claims else None
         checks = self._checks(trainer)
         self.result = AuditedBlock(
             epsilon=bound.epsilon,
@@ -226,7 +221,7 @@ class PrivacyAudit(Callback):
             correct=bound.correct,
             guesses_tried=tuple(bound.tried),
             ceiling=ceiling(self.count, delta, self.confidence, self.guesses),
-            client=self._canaries.client,
+            client=client,
             accounted=accounted,
             checks={name: CheckBlock.model_validate(check.describe()) for name, check in checks.items()},
             verdict=verdict(bound.epsilon, accounted, checks),

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
+from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.training_batch import Example
 
 
 class CaseSource(ABC):
@@ -45,11 +46,11 @@ class CaseSource(ABC):
         """Name of the phantom cohort's folder, by everything that its bytes depend on."""
 
     @abstractmethod
-    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, torch.Tensor]]:
-        """Prepare cases (read them, or their cache) and return the dataset of their training records.
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
+        """Prepare cases (read them, or their cache) and return the dataset of their training examples.
 
-        The dataset maps a :class:`~adpfl_bench.data.rounds.round_loader.RecordKey`, whose record is the position in
-        ``cases``, to ``image`` and ``label``.
+        The dataset maps a :class:`~adpfl_bench.data.rounds.round_plan.ExampleKey`, whose example is the position in
+        ``cases``, to an example.
 
         Raises:
             DataError: Files are unreadable or contradict each other.
@@ -91,11 +92,11 @@ class CaseSource(ABC):
         for name, mask in zip(regions, masks, strict=True):
             Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case_id}_{name}.png")
 
-    def training_records(self) -> Mapping[str, Sequence[int]]:
-        """Each client's training records, as keys of the dataset that :meth:`load_cases` returned: one a case."""
+    def training_examples(self) -> Mapping[str, Sequence[ExampleId]]:
+        """Each client's training examples, as keys of the dataset that :meth:`load_cases` returned: one a case."""
         positions = {case.case_id: i for i, case in enumerate(self._cases)}
         return {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
 
-    def record_patients(self) -> Mapping[int, str]:
-        """The patient of each record, by the record's key of the dataset."""
+    def example_patients(self) -> Mapping[ExampleId, str]:
+        """The patient of each example, by its key of the dataset."""
         return {i: case.patient_id for i, case in enumerate(self._cases)}

@@ -20,8 +20,9 @@ from adpfl_bench.data.partitioning.case_properties import LESION_SIZE, with_lesi
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
 from adpfl_bench.data.partitioning.split import Split, make_clients
-from adpfl_bench.data.rounds.canaries import Canaries, CanaryLoader
-from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader, plan_round
+from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
+from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.data.rounds.training_set import TrainingSet
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
@@ -48,7 +49,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         test_fraction: Share of each client's patients that is scored at the end.
         split_seed: Seed of partition and split. It is not the run's seed: runs with other seeds are scored on the same
             test cases.
-        batch_size: Training records per local step.
+        batch_size: Training examples per local step.
         evaluation_batch_size: Cases per validation or test step.
         num_workers: Worker processes for loading; 0 loads in the training process, which is fastest for images that
             fit in memory.
@@ -111,12 +112,12 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         if self.scheme is None:
             self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
         self.divide()
-        self._records = self.load_cases(self._cases)
+        self._examples = self.load_cases(self._cases)
         if self._canaries is not None:
-            self._records = self._canaries.add_to(self._records, self._training.records[self._canaries.client][0])
+            self._examples = self._canaries.add_to(self._examples, ExampleKey(0, 0))
         self._loaded = True
         if self.num_workers > 0:
-            self._workers = PersistentWorkers(self._records, self.num_workers, torch.cuda.is_available())
+            self._workers = PersistentWorkers(self._examples, self.num_workers, torch.cuda.is_available())
 
     def divide(self) -> None:
         """Scan the dataset and divide it among clients, once; images are not loaded.
@@ -139,7 +140,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Take over clients as they are given, in place of scanning a dataset."""
         self.clients = tuple(clients)
         self._cases = [case for client in self.clients for case in client.cases]
-        self._training.divide(self.training_records(), self.record_patients())
+        self._training.divide(self.training_examples(), self.example_patients())
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of training."""
@@ -160,12 +161,12 @@ class FederatedDataModule(LightningDataModule, CaseSource):
 
     @property
     def train_sizes(self) -> Mapping[str, int]:
-        """Number of training records by client."""
+        """Number of training examples by client."""
         return self._training.sizes
 
     @property
     def unit_sizes(self) -> Mapping[str, int]:
-        """Number of units (training records, or patients with training records) by client."""
+        """Number of units (training examples, or patients with training examples) by client."""
         return self._training.unit_sizes
 
     def use_schedule(self, schedule: RoundSchedule) -> None:
@@ -177,7 +178,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Take over what local steps are made of; DifferentialPrivacy calls this at start.
 
         Args:
-            patients: Whether all records of a patient come together, and steps are counted in patients.
+            patients: Whether all examples of a patient come together, and steps are counted in patients.
             poisson: Whether units are drawn independently for every step.
             units_per_step: Units per step (expected units, where they are drawn) in place of ``batch_size``.
         """
@@ -186,7 +187,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         self._poisson = poisson
 
     def use_canaries(self, canaries: Canaries) -> None:
-        """Let canaries join a client's training records when they are loaded, for an audit.
+        """Let canaries join a client's training examples when they are loaded, for an audit.
 
         Raises:
             ConfigError: They have been loaded already.
@@ -200,7 +201,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Take over who trains, before or after the dataset is divided; FederatedLoop calls this at start.
 
         Args:
-            pooled: Whether all training records become those of one client,
+            pooled: Whether all training examples become those of one client,
                 :data:`~adpfl_bench.federation.round_schedule.POOLED_CLIENT`. Validation and test cases stay with
                 their clients.
             held_out_clients: Clients that neither train nor validate; their test cases are scored like everybody's.
@@ -224,14 +225,14 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         steps = plan_round(
             self._schedule,
             round_index,
-            self._training.records,
+            self._training.examples,
             self.units_per_step,
             self._training.patients,
             self._poisson,
         )
         if self._canaries is not None:
-            return CanaryLoader(self._records, steps, round_index, self._workers, self._canaries)
-        return RoundLoader(self._records, steps, round_index, self._workers)
+            steps = self._canaries.place(steps)
+        return RoundLoader(self._examples, steps, round_index, self._workers)
 
     def val_dataloader(self) -> EvaluationLoader:
         """Bring the validation cases: on the network's grid while training, on their own when validating at the end."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from adpfl_bench.errors import BenchError
+from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.privacy.unit_gradients import ExampleLosses, UnitGradients
@@ -50,14 +51,14 @@ class PrivateStep:
         self._norm: Norm = norm
         self._clipped: Clipped | None = None
 
-    def __call__(self, batch: dict[str, Any]) -> Tensor:
+    def __call__(self, batch: TrainingBatch) -> Tensor:
         """Compute the mean loss of the batch's records; its backward pass brings the clipped sum.
 
         Raises:
             BenchError: A unit's gradient is not finite.
         """
-        inputs = batch["image"], batch["label"], batch["units"]
-        client = batch["client"]
+        inputs = batch.image, batch.label, batch.units
+        client = batch.client
         if self._threshold.needs_norms:
             self._threshold.observe(client, self._finite(self.units.norms(*inputs, self._norm), batch))
         threshold = self._threshold.current(client)
@@ -82,9 +83,9 @@ class PrivateStep:
         return clipped
 
     @staticmethod
-    def _finite(norms: Tensor, batch: dict[str, Any]) -> list[float]:
+    def _finite(norms: Tensor, batch: TrainingBatch) -> list[float]:
         if not bool(torch.isfinite(norms).all()):
-            raise BenchError(not_finite(batch["client"], batch["round"]))
+            raise BenchError(not_finite(batch.client, batch.round))
         return [float(norm) for norm in norms.tolist()]
 
 

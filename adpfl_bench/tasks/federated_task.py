@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.errors import CheckpointError, ConfigError
+from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.tasks.schedules import CosineOverRounds
@@ -56,7 +57,7 @@ class FederatedTask(LightningModule):
     """
 
     regions: Sequence[str]
-    private_step: Callable[[dict[str, Any]], Tensor] | None = None
+    private_step: Callable[[TrainingBatch], Tensor] | None = None
     change_gradients: Callable[[Optimizer], None] | None = None
 
     def __init__(
@@ -97,7 +98,7 @@ class FederatedTask(LightningModule):
             Masks of the regions of each case, [R, *grid]; ``None`` of a task that predicts no masks.
         """
 
-    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Mean loss of the batch's examples; its gradient may be a private sum instead of its own.
 
         Raises:
@@ -106,11 +107,12 @@ class FederatedTask(LightningModule):
         try:
             if self.private_step is not None:
                 return self.private_step(batch)
-            return self.example_losses(batch["image"], batch["label"]).mean()
+            losses = self.example_losses(batch.image, batch.label)
+            return (losses if batch.weights is None else losses * batch.weights).mean()
         except (RuntimeError, ValueError) as error:
             if not _SIZE_ERROR.search(str(error)):
                 raise
-            size = list(batch["image"].shape[2:])
+            size = list(batch.image.shape[2:])
             raise ConfigError(
                 f"{type(self.network).__name__} cannot take images of {size}: {str(error).splitlines()[0]} Choose"
                 " data.patch_size (or data.image_size) so that the network's strides divide it, or fewer strides."

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import default_collate
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.data.rounds.round_loader import plan_round
+from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_methods import Ditto, FedProx, LocalTraining, Scaffold
 
@@ -44,7 +44,7 @@ class Plain:
             parameter.data.copy_(weights[name])
             parameter.grad = None
         batch = default_collate([self.data.records[key] for key in keys])
-        self.task.example_losses(batch["image"].double(), batch["label"].double()).mean().backward()
+        self.task.example_losses(batch.image.double(), batch.label.double()).mean().backward()
         return {name: p.grad.clone() for name, p in self.task.named_parameters()}
 
     def train(self, weights, batches, term=lambda weights, gradient: gradient, rate=RATE):

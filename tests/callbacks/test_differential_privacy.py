@@ -31,7 +31,7 @@ class Gradients(Callback):
         self.states.append(torch.get_rng_state())
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.turns.append((batch["round"], batch["client"]))
+        self.turns.append((batch.round, batch.client))
 
     @property
     def flat(self):

@@ -32,7 +32,7 @@ class Epsilons(Callback):
         self.privacy, self.rounds, self.turns = privacy, [], Counter()
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self.turns[batch["client"]] += batch["last"]
+        self.turns[batch.client] += batch.last
 
     def on_train_epoch_end(self, trainer, pl_module):
         metrics = self.privacy.round_metrics(trainer)

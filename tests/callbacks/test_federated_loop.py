@@ -75,7 +75,7 @@ def test_one_client_is_centralised_training(toy_task, toy_data, fit, history, di
         for step in datamodule_file.plan_round(RoundSchedule(4), index, data.own_records, data.batch_size):
             batch = default_collate([data.records[key] for key in step.keys])
             optimizer.zero_grad()
-            reference.example_losses(batch["image"], batch["label"]).mean().backward()
+            reference.example_losses(batch.image, batch.label).mean().backward()
             optimizer.step()
         assert difference(dict(reference.named_parameters()), history.rounds[index]) < 1e-6
 

@@ -25,8 +25,8 @@ class Left(Callback):
         self.rounds = {}
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if batch["last"]:
-            self.rounds.setdefault(batch["round"], {})[batch["client"]] = buffers_of(pl_module)
+        if batch.last:
+            self.rounds.setdefault(batch.round, {})[batch.client] = buffers_of(pl_module)
 
 
 class Used(Callback):
@@ -36,11 +36,11 @@ class Used(Callback):
         self.started, self.scored, self.seen = {}, {}, set()
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.started.setdefault((batch["round"], batch["client"]), buffers_of(pl_module))
+        self.started.setdefault((batch.round, batch.client), buffers_of(pl_module))
 
     def on_validation_batch_end(self, trainer, pl_module, outputs, batch, *_):
-        if batch["model"] in ("global", batch["client"]):
-            self.scored[batch["split"], batch["client"]] = buffers_of(pl_module)
+        if batch.model in ("global", batch.client):
+            self.scored[batch.split, batch.client] = buffers_of(pl_module)
 
     on_test_batch_end = on_predict_batch_end = on_validation_batch_end
 

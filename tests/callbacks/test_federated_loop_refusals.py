@@ -123,7 +123,7 @@ class StopInside(Callback):
         self.step = step
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        trainer.should_stop = batch["round"] == 1 and batch_idx == self.step
+        trainer.should_stop = batch.round == 1 and batch_idx == self.step
 
 
 @pytest.mark.parametrize(("step", "missing"), [(0, "alps, bay, cape"), (2, "bay, cape"), (4, "bay, cape"), (5, "cape")])
@@ -158,7 +158,7 @@ class Diverge(Callback):
         self.value = value
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if (batch["round"], batch["client"]) == (1, "bay"):
+        if (batch.round, batch.client) == (1, "bay"):
             pl_module.network[0].weight.data[0] = self.value
 
 

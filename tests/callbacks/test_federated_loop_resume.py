@@ -59,7 +59,7 @@ class RoundsTrained(Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.is_last_batch:
-            self.seen.append(batch["round"])
+            self.seen.append(batch.round)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ class Crash(Callback):
         self.at = (round_index, step)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        if (batch["round"], batch_idx) == self.at:
+        if (batch.round, batch_idx) == self.at:
             raise OSError("the machine went away")
 
 

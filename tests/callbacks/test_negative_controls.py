@@ -114,7 +114,7 @@ class SkipsEmpty(DifferentialPrivacy):
     """Makes no release where nobody was drawn."""
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        if len(self._batch["image"]):
+        if len(self._batch.image):
             super().on_before_optimizer_step(trainer, pl_module, optimizer)
         else:
             self.private_step.take()
@@ -200,7 +200,7 @@ class DividesByTheDraw(DifferentialPrivacy):
     """Divides by the number of units that were drawn, which is private."""
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        self._batch = {**self._batch, "divisor": max(1, len(set(self._batch["units"].tolist())))}
+        self._batch = {**self._batch, "divisor": max(1, len(set(self._batch.units.tolist())))}
         super().on_before_optimizer_step(trainer, pl_module, optimizer)
 
 

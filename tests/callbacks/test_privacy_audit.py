@@ -13,10 +13,11 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.data.rounds.canaries import Canaries
-from adpfl_bench.data.rounds.round_loader import RecordKey
+from adpfl_bench.data.rounds.round_plan import CanaryExample, ExampleKey
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.privacy.clipping import clip_factors
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
@@ -56,8 +57,8 @@ class VolumeData(ToyDataModule):
         class Volumes(type(pictures)):
             def __getitem__(self, key):
                 record = super().__getitem__(key)
-                label = record["label"][..., None].repeat(2, 1, 1, 6)
-                return {"image": record["image"][..., None].repeat(1, 1, 1, 6), "label": label}
+                label = record.label[..., None].repeat(2, 1, 1, 6)
+                return Example(record.image[..., None].repeat(1, 1, 1, 6), label)
 
         pictures.__class__ = Volumes
         return pictures
@@ -126,23 +127,23 @@ def test_a_canary_that_is_out_keeps_its_place_and_brings_nothing(audited, unit, 
     assert canaries.records == per_canary
     drawn = np.zeros(40)
     for batch in kept.batches:
-        owners = batch["canaries"].tolist()
-        present = {owner for owner in owners if owner >= 0}
-        assert present == {slot for slot in batch["slots"] if canaries.included[slot]}
+        owners, slots = batch.canaries.owners, list(batch.canaries.slots)
+        present = set(batch.canaries.present)
+        assert present == {slot for slot in slots if canaries.included[slot]}
         assert all(owners.count(owner) == per_canary for owner in present)
-        drawn[batch["slots"]] += 1
-        others = len({int(u) for u, owner in zip(batch["units"], owners, strict=True) if owner < 0})
+        drawn[slots] += 1
+        others = len({int(u) for u, owner in zip(batch.units, owners, strict=True) if owner is None})
         if sampling == "shuffle":
-            assert batch["planned_units"] == others + len(batch["slots"])
+            assert batch.planned_units == others + len(slots)
         else:
-            assert batch["planned_units"] == 4
-        assert batch["divisor"] == 4
-        if batch["client"] == "cape":
-            assert batch["pass_steps"] == 11  # of 3 + 40 units, in fours
-            assert batch["sampling_rate"] == (4 / 43 if sampling == "poisson" else 1)
+            assert batch.planned_units == 4
+        assert batch.divisor == 4
+        if batch.client == "cape":
+            assert batch.pass_steps == 11  # of 3 + 40 units, in fours
+            assert batch.sampling_rate == (4 / 43 if sampling == "poisson" else 1)
         else:
-            assert batch["slots"] == []
-        numbers = batch["units"].tolist()
+            assert slots == []
+        numbers = batch.units.tolist()
         assert numbers == sorted(numbers)
         assert set(numbers) == set(range(len(set(numbers))))
     if sampling == "shuffle":
@@ -159,9 +160,9 @@ def test_in_a_mean_a_canary_that_is_out_counts_as_zero(audited, threshold):
     _, audit = audited(privacy, more=[kept], task=task)
     out = 0
     for batch, gradient in zip(kept.batches, kept.gradients, strict=True):
-        inside = [number < 0 or audit._canaries.included[number] for number in batch["canaries"].tolist()]
+        inside = [owner is None or audit._canaries.included[owner] for owner in batch.canaries.owners]
         out += inside.count(False)
-        losses = task.example_losses(batch["image"], batch["label"])
+        losses = task.example_losses(batch.image, batch.label)
         mean = (losses * torch.tensor(inside)).sum() / len(inside)
         expected = torch.cat([g.flatten() for g in torch.autograd.grad(mean, list(task.parameters()))])
         if threshold is not None:
@@ -189,14 +190,14 @@ def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data, fit,
     data.use_canaries(canaries)
     fit(toy_task(), data, FederatedLoop(rounds=1))
     assert data.train_sizes == {"alps": 12, "bay": 9 + 20, "cape": 3}
-    record, own = data._records[RecordKey(-4, 5)], data._records[RecordKey(0, 5)]
+    made, other = data._examples[CanaryExample(1, 1)], data._examples[CanaryExample(2, 0)]
+    own = data._examples[ExampleKey(0, 5)]
     for name in ("image", "label"):
-        assert record[name].shape == own[name].shape
-        assert record[name].dtype == own[name].dtype
-        assert torch.equal(record[name], data._records[RecordKey(-4, 6)][name])  # not augmented
-        assert not torch.equal(record[name], data._records[RecordKey(-5, 5)][name])
-    assert sorted(record["label"].unique().tolist()) == [-100, 101]
-    assert [canaries.owner(key) for key in (7, -1, -2, -3, -20)] == [-1, 0, 0, 1, 9]
+        assert getattr(made, name).shape == getattr(own, name).shape
+        assert getattr(made, name).dtype == getattr(own, name).dtype
+        assert torch.equal(getattr(made, name), getattr(data._examples[CanaryExample(1, 1)], name))
+        assert not torch.equal(getattr(made, name), getattr(other, name))
+    assert sorted(made.label.unique().tolist()) == [-100, 101]
     assert (Canaries(100, 3).included == Canaries(100, 3).included).all()
     assert (Canaries(100, 3).included != Canaries(100, 4).included).any()
     assert data.describe().canaries.model_dump() == {

@@ -47,18 +47,18 @@ class Reference(Callback):
         task.private_step = None
         parameters = list(task.parameters())
         total = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
-        units = batch["units"].tolist()
+        units = batch.units.tolist()
         for unit in sorted(set(units)):
             summed = 0
             for i in [i for i, u in enumerate(units) if u == unit]:
-                loss = task.example_losses(batch["image"][i : i + 1], batch["label"][i : i + 1])[0]
+                loss = task.example_losses(batch.image[i : i + 1], batch.label[i : i + 1])[0]
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
                 summed = summed + torch.cat([g.flatten() for g in gradients]).double()
             norm = float(torch.linalg.vector_norm(summed, ord=self.order))
             self.norms.append(norm)
             total += summed * min(1.0, self.threshold / norm)
         self.sizes.append(len(set(units)))
-        self.expected = total / batch["divisor"]
+        self.expected = total / batch.divisor
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         given = torch.cat([p.grad.flatten() for p in pl_module.parameters()]).double()
@@ -116,7 +116,7 @@ class Releases(Callback):
         self.noise, self.sizes = [], []
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.sizes.append(len(batch["image"]))
+        self.sizes.append(len(batch.image))
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
         self.noise.append(pl_module.network[1].weight.grad.clone())

@@ -34,8 +34,8 @@ class Gradients(Callback):
         self.loop.gradient_observers.append(lambda: self.released.append(flat(pl_module, "grad")))
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if batch["client"] != getattr(self, "client", None):
-            self.client, self.centre = batch["client"], flat(pl_module, "data")
+        if batch.client != getattr(self, "client", None):
+            self.client, self.centre = batch.client, flat(pl_module, "data")
         self.weights.append(flat(pl_module, "data") - self.centre)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from adpfl_bench.data.rounds.round_loader import plan_round
+from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy import forecast as forecast_file
 from adpfl_bench.privacy.accounting import client_epsilon

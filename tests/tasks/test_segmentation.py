@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase, collate_cases
 from adpfl_bench.errors import CheckpointError, ConfigError
+from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
@@ -25,7 +26,9 @@ def test_step_is_the_mean_of_the_records_losses(toy_task):
     losses = task.example_losses(image, label)
     assert losses.shape == (5,)
     torch.testing.assert_close(losses, dice_cross_entropy(task.network(image), label))
-    torch.testing.assert_close(task.training_step({"image": image, "label": label}, 0), losses.mean())
+    count = len(image)
+    batch = TrainingBatch(image, label, torch.arange(count), "a", 0, "shared", 0, True, count, count, 1)
+    torch.testing.assert_close(task.training_step(batch, 0), losses.mean())
 
 
 def batch_of(*labels, model="global"):

@@ -49,7 +49,7 @@ class EvaluationSet:
         """
         away = training.held_out if split == "validation" else ()
         scored = [client for client in clients if client.name not in away]
-        pairs = (pair_predictors if once else pair_models)(self.scopes[split], scored, list(training.records))
+        pairs = (pair_predictors if once else pair_models)(self.scopes[split], scored, list(training.examples))
         key = (split, native, *((model, client.name) for model, client in pairs))
         if key not in self._loaders:
             dataset = EvaluationCases(self._bring, pairs, split, native)

@@ -18,8 +18,9 @@ from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, image_augmentation
-from adpfl_bench.data.rounds.round_loader import RecordKey
+from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.phantoms import write_phantom
 
 
@@ -30,7 +31,7 @@ class ImageDataModule(FederatedDataModule, ABC):
         root: See :class:`~adpfl_bench.data.datamodule.FederatedDataModule`, as for all further arguments.
         partition: Who holds which patients.
         image_size: Height and width that images are resized to for the network, in pixels.
-        augmentation: Whether training records are flipped, turned and changed in brightness and contrast at random.
+        augmentation: Whether training examples are flipped, turned and changed in brightness and contrast at random.
         randomization: Strength of domain randomisation, for pre-training on phantoms, in place of these small changes;
             0 for none, 1 for the full amounts.
         memory_budget_gib: Resized images (4 bytes per pixel) are kept in memory up to this size, and beyond it in a
@@ -74,7 +75,7 @@ class ImageDataModule(FederatedDataModule, ABC):
         size = "x".join(map(str, self.phantom_size))
         return f"{self.dataset}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
 
-    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, Tensor]]:
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
         """Decode and resize every image and mask, or map the cache of an earlier run."""
         self._cache = ImageCache(
             cases,
@@ -84,8 +85,8 @@ class ImageDataModule(FederatedDataModule, ABC):
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
         if self.randomization > 0:
-            return ImageRecords(self._cache, domain_randomization(size, self.randomization))
-        return ImageRecords(self._cache, image_augmentation(size) if self.augmentation else None)
+            return ImageExamples(self._cache, domain_randomization(size, self.randomization))
+        return ImageExamples(self._cache, image_augmentation(size) if self.augmentation else None)
 
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case; distances are in pixels, since pictures have no spacing."""
@@ -98,8 +99,8 @@ class ImageDataModule(FederatedDataModule, ABC):
         return float(read_native_mask(case).mean())
 
 
-class ImageRecords(Dataset[dict[str, Tensor]]):
-    """Training records of a cache.
+class ImageExamples(Dataset[Example]):
+    """Training examples of a cache.
 
     Args:
         cache: Resized images and masks.
@@ -110,13 +111,13 @@ class ImageRecords(Dataset[dict[str, Tensor]]):
         self._cache = cache
         self._augmentation = augmentation
 
-    def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
+    def __getitem__(self, key: ExampleKey) -> Example:
         """Bring ``image`` [3, H, W] and ``label`` [1, H, W], both float32."""
-        pixels, mask = self._cache[key.record]
+        pixels, mask = self._cache[key.example]
         image, label = normalize(torch.tensor(pixels)), torch.tensor(mask).float()
         if self._augmentation is not None:
             image, label = augment(self._augmentation, image, label, key.seed)
-        return {"image": image, "label": label}
+        return Example(image, label)
 
 
 def normalize(pixels: Tensor) -> Tensor:

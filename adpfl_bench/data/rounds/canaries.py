@@ -1,9 +1,8 @@
-"""Canaries: made-up units that join one client's training records, each in or out by a coin."""
+"""Canaries: made-up units that join one client's training examples, each in or out by a coin."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,12 +11,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from adpfl_bench.data.rounds.round_loader import LocalStep, PersistentWorkers, RecordKey, RoundLoader, group_records
+from adpfl_bench.data.rounds.round_plan import CanaryExample, ExampleId, Key, PlannedStep, group_examples
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.training_batch import Example, PlannedCanaries
 from adpfl_bench.records.data_block import CanariesBlock
 from adpfl_bench.seeding import numpy_generator, torch_generator
 
-_Records = Dataset[dict[str, Tensor]]
 _BLOCKS = {2: 8, 3: 4}  # along each axis of pictures and of volumes
 _LOUDNESS = 100.0
 
@@ -29,22 +28,20 @@ class Canaries:
     is in or out; one that is out brings nothing to the steps that it is planned for. So its coin decides between
     two neighbouring datasets under zero-out adjacency.
 
-    Records of the dataset have keys from 0 up, those of canaries negative ones.
-
     Args:
         count: Number of canaries, at least 1.
         seed: Seed of the run; coins and contents follow from it.
-        records: Records of each canary, at least 1.
+        records: Examples of each canary, at least 1.
         by_patient: Whether the client's units are patients.
         client: Whom they join; by default the client with the fewest units.
-        clipped: Whether each unit's gradient is clipped by itself. If so, canaries are loud (see :meth:`record`), and
+        clipped: Whether each unit's gradient is clipped by itself. If so, canaries are loud (see :meth:`example`), and
             those that are out drop out of their batches. If not, they must not take over the training, so they are
             ordinary; and those that are out stay in their batches, where the loss must give them no weight.
 
     Attributes:
         included: The coins, [count].
         wanted_client: The client that was asked for, if any.
-        client: Whom they have joined; empty before.
+        client: Whom they have joined; ``None`` before.
 
     Raises:
         ConfigError: A number is below 1.
@@ -70,60 +67,81 @@ class Canaries:
         self.clipped = clipped
         self.included: NDArray[np.bool_] = numpy_generator(seed, "canary coins").random(count) < 0.5
         self.wanted_client = client
-        self.client = ""
-        self._example: dict[str, Tensor] = {}
+        self.client: str | None = None
+        self._like: Example | None = None
 
-    def join(self, training: Mapping[str, Sequence[int]], patients: Mapping[int, str]) -> Mapping[str, Sequence[int]]:
-        """Add the canaries to a client's training records.
+    def join(
+        self, training: Mapping[str, Sequence[ExampleId]], patients: Mapping[ExampleId, str]
+    ) -> Mapping[str, Sequence[ExampleId]]:
+        """Add the canaries to a client's training examples.
 
         Args:
-            training: Each client's training records.
-            patients: Patient of each record.
+            training: Each client's training examples.
+            patients: Patient of each example.
 
         Returns:
-            The training records with the canaries' behind the client's own.
+            The training examples with the canaries' behind the client's own.
 
         Raises:
             ConfigError: There is no such client.
         """
         units = patients if self.by_patient else None
-        fewest = min(training, key=lambda client: (len(group_records(training[client], units)), client))
+        fewest = min(training, key=lambda client: (len(group_examples(training[client], units)), client))
         self.client = self.wanted_client or fewest
         if self.client not in training:
             raise ConfigError(f"audit.client is {self.client}; possible are {', '.join(training)}.")
-        keys = [-1 - i for i in range(self.count * self.records)]
-        return {**training, self.client: [*training[self.client], *keys]}
-
-    def add_to(self, dataset: _Records, example: int) -> CanaryRecords:
-        """Give a dataset their records.
-
-        Args:
-            dataset: Maps a key to ``image`` and ``label``.
-            example: One of its records, whose shapes and types those of the canaries have.
-        """
-        self._example = dataset[RecordKey(example, 0)]
-        return CanaryRecords(dataset, self)
+        return {**training, self.client: [*training[self.client], *self.examples]}
 
     @property
-    def patients(self) -> Mapping[int, str]:
-        """The patient of each of their records: each canary is one."""
-        return {-1 - i: f"canary {i // self.records}" for i in range(self.count * self.records)}
+    def examples(self) -> list[CanaryExample]:
+        """Their examples, canary after canary."""
+        return [CanaryExample(canary, number) for canary in range(self.count) for number in range(self.records)]
 
-    def owner(self, record: int) -> int:
-        """The canary that a record belongs to, or -1."""
-        return (-1 - record) // self.records if record < 0 else -1
+    @property
+    def patients(self) -> Mapping[ExampleId, str]:
+        """The patient of each of their examples: each canary is one."""
+        return {example: f"canary {example.canary}" for example in self.examples}
 
-    def record(self, key: int) -> dict[str, Tensor]:
-        """Make a record: ``image`` and ``label`` of the shapes of the dataset's own.
+    def add_to(self, dataset: Dataset[Example], shaped_like: Key) -> Dataset[Example]:
+        """Give a dataset their examples, of the shapes and types of one of its own."""
+        self._like = dataset[shaped_like]
+        return _WithCanaries(dataset, self)
+
+    def place(self, steps: Sequence[PlannedStep]) -> list[PlannedStep]:
+        """Take canaries that are out from the steps of a round or, if they are not clipped, give them no weight."""
+        return [self._placed(step) for step in steps]
+
+    def _placed(self, step: PlannedStep) -> PlannedStep:
+        owners = [key.canary if isinstance(key, CanaryExample) else None for key in step.keys]
+        slots = sorted({owner for owner in owners if owner is not None})
+        counts = [owner is None or bool(self.included[owner]) for owner in owners]
+        if not self.clipped:
+            weights = [float(each) for each in counts]
+            return step._replace(weights=weights, canaries=PlannedCanaries(slots, owners))
+        kept = [i for i, each in enumerate(counts) if each]
+        numbers = {unit: number for number, unit in enumerate(dict.fromkeys(step.units[i] for i in kept))}
+        return step._replace(
+            keys=[step.keys[i] for i in kept],
+            units=[numbers[step.units[i]] for i in kept],
+            canaries=PlannedCanaries(slots, [owners[i] for i in kept]),
+        )
+
+    def examples_of(self, canary: int) -> list[Example]:
+        """Make the examples of a canary."""
+        return [self.example(CanaryExample(canary, number)) for number in range(self.records)]
+
+    def example(self, which: CanaryExample) -> Example:
+        """Make an example, of the shapes of the dataset's own.
 
         The image is of blocks of random colours, under noise. The label is on in half of all places, at random, so that
         nothing can be learned of it. Labels of loud canaries are -100 and 101 in place of 0 and 1, drawn place by
         place: so each gradient is a sum over places with random signs, large and nearly orthogonal to all others. No
-        real record has such labels, but a guarantee is for every record. Labels of ordinary canaries are 0 and 1, in
+        real example has such labels, but a guarantee is for every one. Labels of ordinary canaries are 0 and 1, in
         blocks: of single places, gradients would come near their mean.
         """
-        generator = torch_generator(self.seed, "canary", -1 - key)
-        image, label = self._example["image"], self._example["label"]
+        assert self._like is not None
+        image, label = self._like
+        generator = torch_generator(self.seed, "canary", which.canary * self.records + which.number)
 
         def noise(like: Tensor, blocks: bool) -> Tensor:
             most = _BLOCKS.get(like.dim() - 1, 4) if blocks else max(like.shape)
@@ -135,69 +153,22 @@ class Canaries:
         on = functional.interpolate((values > middle).float()[None], size=label.shape[1:])[0]
         if self.clipped:
             on = (1 + 2 * _LOUDNESS) * on - _LOUDNESS
-        return {"image": colours.to(image.dtype), "label": on.to(label.dtype)}
+        return Example(colours.to(image.dtype), on.to(label.dtype))
 
     def describe(self) -> CanariesBlock:
-        """The canaries in a run record's data block."""
+        """The canaries in a run record's data block, once they have joined a client."""
+        assert self.client is not None
         return CanariesBlock(
             client=self.client, count=self.count, included=int(self.included.sum()), records=self.records
         )
 
 
-class CanaryRecords(Dataset[dict[str, Tensor]]):
-    """A dataset with the canaries' records under their keys.
+class _WithCanaries(Dataset[Example]):
+    """A dataset and, beside its examples, those of canaries, which are not augmented."""
 
-    Args:
-        dataset: The dataset without them.
-        canaries: The canaries.
-    """
-
-    def __init__(self, dataset: _Records, canaries: Canaries) -> None:
+    def __init__(self, dataset: Dataset[Example], canaries: Canaries) -> None:
         self._dataset = dataset
         self._canaries = canaries
 
-    def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
-        """Bring a record; those of canaries are not augmented."""
-        return self._canaries.record(key.record) if key.record < 0 else self._dataset[key]
-
-
-class CanaryLoader(RoundLoader):
-    """Brings the batches of a round without the canaries that are out.
-
-    A batch has two more fields: ``slots``, the canaries that were planned for it, whether in or out, ascending; and
-    ``canaries``, the canary of each of its records or -1, [B].
-
-    Args:
-        dataset: With the canaries' records.
-        steps: The round's plan, with all canaries.
-        round_index: Round, counted from 0.
-        workers: As of a :class:`~adpfl_bench.data.rounds.round_loader.RoundLoader`.
-        canaries: The canaries.
-    """
-
-    def __init__(
-        self,
-        dataset: _Records,
-        steps: Sequence[LocalStep],
-        round_index: int,
-        workers: PersistentWorkers | None,
-        canaries: Canaries,
-    ) -> None:
-        kept = [_without_excluded(step, canaries) for step in steps] if canaries.clipped else steps
-        super().__init__(dataset, kept, round_index, workers)
-        self._canaries = canaries
-        self._slots = [sorted({canaries.owner(key.record) for key in step.keys} - {-1}) for step in steps]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Iterate over the batches."""
-        for step, slots, batch in zip(self.steps, self._slots, super().__iter__(), strict=True):
-            owners = [self._canaries.owner(key.record) for key in step.keys]
-            yield {**batch, "slots": slots, "canaries": torch.tensor(owners, dtype=torch.long)}
-
-
-def _without_excluded(step: LocalStep, canaries: Canaries) -> LocalStep:
-    """Take the records of canaries that are out from a step, and nothing else; units are counted anew."""
-    owners = [canaries.owner(key.record) for key in step.keys]
-    kept = [i for i, owner in enumerate(owners) if owner < 0 or canaries.included[owner]]
-    numbers = {unit: number for number, unit in enumerate(dict.fromkeys(step.units[i] for i in kept))}
-    return step._replace(keys=[step.keys[i] for i in kept], units=[numbers[step.units[i]] for i in kept])
+    def __getitem__(self, key: Key) -> Example:
+        return self._canaries.example(key) if isinstance(key, CanaryExample) else self._dataset[key]

@@ -1,51 +1,51 @@
-"""Who trains on which records."""
+"""Who trains on which examples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from adpfl_bench.data.rounds.canaries import Canaries
-from adpfl_bench.data.rounds.round_loader import group_records
+from adpfl_bench.data.rounds.round_plan import ExampleId, group_examples
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT
 
 
 class TrainingSet:
-    """The training records of every client that trains, and the units that they make.
+    """The training examples of every client that trains, and the units that they make.
 
     It is worked out anew from the division of the dataset whenever something changes that it depends on: who is held
     out, whether the rest is pooled, and the canaries of an audit.
 
     Attributes:
-        records: Training records of each client that trains.
-        patients: Patient of each record, canaries included, where units are patients; otherwise ``None``.
+        examples: Training examples of each client that trains.
+        patients: Patient of each example, canaries included, where units are patients; otherwise ``None``.
     """
 
     def __init__(self) -> None:
-        self.records: Mapping[str, Sequence[int]] = {}
-        self.patients: Mapping[int, str] | None = None
-        self._division: Mapping[str, Sequence[int]] = {}
-        self._record_patients: Mapping[int, str] = {}
+        self.examples: Mapping[str, Sequence[ExampleId]] = {}
+        self.patients: Mapping[ExampleId, str] | None = None
+        self._division: Mapping[str, Sequence[ExampleId]] = {}
+        self._example_patients: Mapping[ExampleId, str] = {}
         self._pooled = False
         self._held_out: tuple[str, ...] = ()
         self._canaries: Canaries | None = None
         self._by_patient = False
 
-    def divide(self, records: Mapping[str, Sequence[int]], patients: Mapping[int, str]) -> None:
+    def divide(self, examples: Mapping[str, Sequence[ExampleId]], patients: Mapping[ExampleId, str]) -> None:
         """Take over how the dataset is divided.
 
         Args:
-            records: Training records of every client.
-            patients: Patient of each record.
+            examples: Training examples of every client.
+            patients: Patient of each example.
 
         Raises:
             ConfigError: The division lacks a client that is to be held out or to get the canaries, or none is left.
         """
-        self._division, self._record_patients = records, patients
+        self._division, self._example_patients = examples, patients
         self._update()
 
     def use_federation(self, pooled: bool, held_out: Sequence[str]) -> None:
-        """Make all training records those of one client, or hold clients out.
+        """Make all training examples those of one client, or hold clients out.
 
         Raises:
             ConfigError: There is no such client, it is to get the canaries, or none is left.
@@ -54,7 +54,7 @@ class TrainingSet:
         self._update()
 
     def use_canaries(self, canaries: Canaries) -> None:
-        """Let canaries join a client's records.
+        """Let canaries join a client's examples.
 
         Raises:
             ConfigError: Their client does not train.
@@ -63,7 +63,7 @@ class TrainingSet:
         self._update()
 
     def use_units(self, by_patient: bool) -> None:
-        """Make units of whole patients, or of single records."""
+        """Make units of whole patients, or of single examples."""
         self._by_patient = by_patient
         self._update()
 
@@ -71,17 +71,17 @@ class TrainingSet:
         if not self._division:
             return
         self._check_held_out()
-        records = {client: own for client, own in self._division.items() if client not in self._held_out}
-        patients = self._record_patients
+        examples = {client: own for client, own in self._division.items() if client not in self._held_out}
+        patients = self._example_patients
         if self._canaries is not None:
             self._check_canaries(self._canaries)
-            records = dict(self._canaries.join(records, patients))
+            examples = dict(self._canaries.join(examples, patients))
             patients = {**patients, **self._canaries.patients}
         if self._pooled:
-            records = {POOLED_CLIENT: [record for own in records.values() for record in own]}
+            examples = {POOLED_CLIENT: [example for own in examples.values() for example in own]}
             if self._canaries is not None:
                 self._canaries.client = POOLED_CLIENT
-        self.records, self.patients = records, patients if self._by_patient else None
+        self.examples, self.patients = examples, patients if self._by_patient else None
 
     def _check_held_out(self) -> None:
         clients = ", ".join(self._division)
@@ -103,7 +103,7 @@ class TrainingSet:
     @property
     def clients(self) -> tuple[str, ...]:
         """Names of the clients that train."""
-        return tuple(self.records)
+        return tuple(self.examples)
 
     @property
     def held_out(self) -> tuple[str, ...]:
@@ -112,10 +112,10 @@ class TrainingSet:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Number of training records by client."""
-        return {client: len(own) for client, own in self.records.items()}
+        """Number of training examples by client."""
+        return {client: len(own) for client, own in self.examples.items()}
 
     @property
     def unit_sizes(self) -> Mapping[str, int]:
-        """Number of units (training records, or patients with training records) by client."""
-        return {client: len(group_records(own, self.patients)) for client, own in self.records.items()}
+        """Number of units (training examples, or patients with training examples) by client."""
+        return {client: len(group_examples(own, self.patients)) for client, own in self.examples.items()}

@@ -14,7 +14,6 @@ import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case
@@ -27,11 +26,13 @@ from adpfl_bench.data.partitioning.patients import group_by_patient
 from adpfl_bench.data.partitioning.sites import with_sites
 from adpfl_bench.data.problems import refuse
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
-from adpfl_bench.data.volumes.patches import PatchRecords
+from adpfl_bench.data.rounds.round_plan import ExampleId
+from adpfl_bench.data.volumes.patches import PatchExamples
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.records.data_block import DataBlock
 
@@ -157,7 +158,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         size = "x".join(map(str, self.phantom_size)) if self.phantom_size else "default"
         return f"{self.phantom}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
 
-    def load_cases(self, cases: Sequence[Case]) -> Dataset[dict[str, Tensor]]:
+    def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
         """Prepare what is not in the cache yet, and return patches of the training patients."""
         self._label_scheme = self.check_scheme(self.scheme)
         self._volumes = VolumeCache(
@@ -169,7 +170,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
             say=lambda text: print(text, file=sys.stderr),
         )
         patients = [members for client in self.clients for members in group_by_patient(client.train).values()]
-        return PatchRecords(
+        return PatchExamples(
             [[self._volumes[case.case_id] for case in members] for members in patients],
             self._label_scheme,
             self.patch_size,
@@ -178,18 +179,19 @@ class VolumeDataModule(FederatedDataModule, ABC):
             volume_augmentation() if self.augmentation else None,
         )
 
-    def training_records(self) -> Mapping[str, Sequence[int]]:
-        """One record for each training patient, whatever the number of cases."""
-        records, start = {}, 0
+    def training_examples(self) -> Mapping[str, Sequence[ExampleId]]:
+        """One example for each training patient, whatever the number of cases."""
+        examples: dict[str, Sequence[ExampleId]] = {}
+        start = 0
         for client in self.clients:
             stop = start + len(group_by_patient(client.train))
-            records[client.name] = range(start, stop)
+            examples[client.name] = range(start, stop)
             start = stop
-        return records
+        return examples
 
-    def record_patients(self) -> Mapping[int, str]:
-        """A record is a patient already."""
-        return {record: str(record) for records in self.training_records().values() for record in records}
+    def example_patients(self) -> Mapping[ExampleId, str]:
+        """An example is a patient already."""
+        return {example: str(example) for own in self.training_examples().values() for example in own}
 
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring a whole volume, with the grid on which it is scored and the window it is segmented by."""

@@ -1,4 +1,4 @@
-"""Training records of volumes: one patch of one patient."""
+"""Training examples of volumes: one patch of one patient."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 import torch
 from monai.transforms import Compose
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case_grid import Shape3
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.rounds.augmentation import augment
-from adpfl_bench.data.rounds.round_loader import RecordKey
+from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.data.volumes.store import StoredCase
+from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.seeding import derive_seed, numpy_generator
 
 
-class PatchRecords(Dataset[dict[str, Tensor]]):
-    """Patches of patients; a record is a patient, so one draw never holds two patches of the same one.
+class PatchExamples(Dataset[Example]):
+    """Patches of patients; an example is a patient, so one draw never holds two patches of the same one.
 
     A draw chooses one of the patient's cases, then where the patch lies: with ``foreground_probability`` around a
-    voxel of a class drawn from those present, otherwise anywhere. All of it depends on the record's seed alone.
+    voxel of a class drawn from those present, otherwise anywhere. All of it depends on the example's seed alone.
 
     Args:
         patients: The prepared cases of each patient.
@@ -53,10 +53,10 @@ class PatchRecords(Dataset[dict[str, Tensor]]):
     def __len__(self) -> int:
         return len(self._patients)
 
-    def __getitem__(self, key: RecordKey) -> dict[str, Tensor]:
+    def __getitem__(self, key: ExampleKey) -> Example:
         """Bring ``image`` [C, *size] and ``label`` [P, *size], both float32."""
         generator = numpy_generator(key.seed, "patch")
-        cases = self._patients[key.record]
+        cases = self._patients[key.example]
         case = cases[int(generator.integers(len(cases)))]
         corner = draw_corner(
             generator, case.grid.network_shape, self._size, case.foreground, self._foreground_probability
@@ -67,7 +67,7 @@ class PatchRecords(Dataset[dict[str, Tensor]]):
         label = torch.from_numpy(masks.view(np.uint8)).float()  # torch converts bytes faster than truth values
         if self._augmentation is not None:
             image, label = augment(self._augmentation, image, label, derive_seed(key.seed, "augment"))
-        return {"image": image, "label": label}
+        return Example(image, label)
 
 
 def draw_corner(

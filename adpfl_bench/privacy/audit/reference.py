@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
 from adpfl_bench.privacy.unit_gradients import UnitGradients
-
-Record = Callable[[int], Mapping[str, Tensor]]
 
 
 class Reference:
@@ -18,15 +17,13 @@ class Reference:
 
     Args:
         gradients: Computes gradients of units, at the weights of the moment.
-        record: Makes a canary's record from its key, which is negative.
-        records: Records of each canary.
+        examples_of: Makes the examples of a canary.
         norm: The norm that is clipped.
     """
 
-    def __init__(self, gradients: UnitGradients, record: Record, records: int, norm: Norm) -> None:
+    def __init__(self, gradients: UnitGradients, examples_of: Callable[[int], Sequence[Example]], norm: Norm) -> None:
         self._gradients = gradients
-        self._record = record
-        self._records = records
+        self._examples_of = examples_of
         self._norm: Norm = norm
 
     def canaries(self, numbers: Sequence[int], threshold: float, like: Tensor) -> Tensor:
@@ -37,10 +34,10 @@ class Reference:
             threshold: What they are clipped to; infinity leaves them as they are.
             like: Of the device and type that the module computes with.
         """
-        keys = [-1 - (number * self._records + i) for number in numbers for i in range(self._records)]
-        made = [self._record(key) for key in keys]
-        image, label = (torch.stack([record[name] for record in made]).to(like) for name in ("image", "label"))
-        return self._clipped(image, label, torch.arange(len(numbers)).repeat_interleave(self._records), threshold)
+        made = [self._examples_of(number) for number in numbers]
+        image, label = (torch.stack(values).to(like) for values in zip(*(e for own in made for e in own), strict=True))
+        sizes = torch.tensor([len(own) for own in made])
+        return self._clipped(image, label, torch.arange(len(numbers)).repeat_interleave(sizes), threshold)
 
     def others(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, like: Tensor) -> Tensor:
         """The sum of the clipped gradients of the units of a batch, [P].
@@ -48,7 +45,7 @@ class Reference:
         Args:
             image: [B, C, *spatial]; B may be 0.
             label: [B, R, *spatial].
-            units: Unit of each record in ascending order, [B]; there may be gaps.
+            units: Unit of each example in ascending order, [B]; there may be gaps.
             threshold: What they are clipped to.
             like: Of the shape and type of the sum, [P].
         """
@@ -59,7 +56,7 @@ class Reference:
         room = self._gradients.chunk_size(image, label)
         start = 0
         while sizes:
-            number = min(room, len(sizes))  # as many gradients as fit for a chunk of records
+            number = min(room, len(sizes))  # as many gradients as fit for a chunk of examples
             stop = start + sum(sizes[:number])
             own = torch.arange(number).repeat_interleave(torch.tensor(sizes[:number]))
             total += self._clipped(image[start:stop], label[start:stop], own, threshold).sum(0)

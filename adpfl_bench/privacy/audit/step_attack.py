@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adpfl_bench.federation.training_batch import Example, TrainingBatch
 from adpfl_bench.privacy.audit.attack import CanaryAttack, batch_factor, linearised
 from adpfl_bench.privacy.audit.reference import Reference
 from adpfl_bench.privacy.clipping import clip_factors, group_norms
@@ -23,12 +24,11 @@ class Planted(Protocol):
     """What the attack knows of the canaries, and the coins, for the check of the sensitivity alone."""
 
     count: int
-    records: int
     clipped: bool
     included: NDArray[np.bool_]
 
-    def record(self, key: int) -> Mapping[str, Tensor]:
-        """Make the record of a key."""
+    def examples_of(self, canary: int) -> Sequence[Example]:
+        """Make the examples of a canary."""
 
 
 class StepAttack:
@@ -55,7 +55,7 @@ class StepAttack:
         gradients = UnitGradients(task, task.example_losses, memory_budget * 2**20)
         self._norm: Norm = mechanism.norm if mechanism is not None else "l2"
         self._laplace = isinstance(mechanism, LaplaceMechanism)
-        self._reference = Reference(gradients, canaries.record, canaries.records, self._norm)
+        self._reference = Reference(gradients, canaries.examples_of, self._norm)
         self._canaries = canaries
         self._attack = CanaryAttack(canaries.count, rounding)
         self.moves: list[float] = []
@@ -65,7 +65,7 @@ class StepAttack:
         """Log-likelihood ratio of in to out for each canary, [m]."""
         return self._attack.evidence
 
-    def see(self, batch: Mapping[str, Any], exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
+    def see(self, batch: TrainingBatch, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
         """Learn from one release.
 
         Args:
@@ -75,8 +75,9 @@ class StepAttack:
             threshold: The clipping threshold.
             scale: Scale of the noise as it is stated.
         """
-        rate = float(batch["sampling_rate"])
-        slots = list(range(self._canaries.count)) if rate < 1 else list(batch["slots"])
+        assert batch.canaries is not None
+        canaries, rate = batch.canaries, batch.sampling_rate
+        slots = list(range(self._canaries.count)) if rate < 1 else list(canaries.slots)
         if not slots or threshold == 0:
             return
         if self._canaries.clipped:
@@ -86,7 +87,7 @@ class StepAttack:
 
     def _see_sum(
         self,
-        batch: Mapping[str, Any],
+        batch: TrainingBatch,
         slots: Sequence[int],
         exact: Tensor,
         released: Tensor,
@@ -97,8 +98,8 @@ class StepAttack:
         """Units are clipped one by one and added up."""
         known = self._known(batch, threshold, released)
         rows = self._reference.canaries(slots, threshold, released)
-        present = sorted(set(batch["canaries"].tolist()) - {-1})
-        places = [slots.index(number) for number in present]
+        assert batch.canaries is not None
+        places = [slots.index(number) for number in batch.canaries.present]
         total = known + rows[places].sum(0)
         self._note_moves(exact, [total - rows[place] for place in places], threshold)
         seen, deviation = linearised(released - known, rows.sum(0) * rate / 2, scale, self._laplace)
@@ -106,7 +107,7 @@ class StepAttack:
 
     def _see_mean(
         self,
-        batch: Mapping[str, Any],
+        batch: TrainingBatch,
         slots: Sequence[int],
         exact: Tensor,
         released: Tensor,
@@ -114,7 +115,7 @@ class StepAttack:
         scale: float,
     ) -> None:
         """The mean over a batch is clipped as a whole, or not at all."""
-        size = len(batch["canaries"])
+        size = len(batch.units)
         known = self._known(batch, math.inf, released) / size
         rows = self._reference.canaries(slots, math.inf, released) / size
         factor = 1.0
@@ -128,11 +129,10 @@ class StepAttack:
         seen, deviation = linearised(released - known, rows.sum(0) / 2, scale, self._laplace)
         self._attack.see(slots, rows, seen, deviation)
 
-    def _known(self, batch: Mapping[str, Any], threshold: float, like: Tensor) -> Tensor:
-        other = batch["canaries"] < 0
-        return self._reference.others(
-            batch["image"][other], batch["label"][other], batch["units"][other], threshold, like
-        )
+    def _known(self, batch: TrainingBatch, threshold: float, like: Tensor) -> Tensor:
+        assert batch.canaries is not None
+        real = batch.canaries.real.to(batch.image.device)
+        return self._reference.others(batch.image[real], batch.label[real], batch.units[real], threshold, like)
 
     def _clip(self, gradient: Tensor, threshold: float) -> Tensor:
         return gradient * clip_factors(group_norms([gradient[None]], self._norm), threshold)

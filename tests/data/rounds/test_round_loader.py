@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RecordKey, RoundLoader, plan_round
+from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
+from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.training_batch import Example
 
 
 def records_of(sizes):
@@ -44,7 +46,7 @@ def test_every_pass_visits_every_record_once(sizes, batch_size, local_epochs, ro
     for client in participants:
         for local_epoch in range(local_epochs):
             batches = [step.keys for step in plan if (step.client, step.local_epoch) == (client, local_epoch)]
-            assert sorted(key.record for keys in batches for key in keys) == list(records[client])
+            assert sorted(key.example for keys in batches for key in keys) == list(records[client])
             assert all(len(keys) == batch_size for keys in batches[:-1])
             assert 1 <= len(batches[-1]) <= batch_size
 
@@ -58,7 +60,7 @@ def test_local_steps_take_as_many_passes_as_they_need(sizes, batch_size, local_s
         steps = [step for step in plan if step.client == client]
         assert len(steps) == local_steps
         assert steps[-1].local_epoch == math.ceil(local_steps / math.ceil(len(own) / batch_size)) - 1
-        visits = Counter((step.local_epoch, key.record) for step in steps for key in step.keys)
+        visits = Counter((step.local_epoch, key.example) for step in steps for key in step.keys)
         assert set(visits.values()) == {1}
         assert [step.local_epoch for step in steps] == sorted(step.local_epoch for step in steps)
 
@@ -71,7 +73,7 @@ def test_clients_come_in_one_block_each_whose_last_step_says_so(sizes, batch_siz
     assert [step.last for step in plan] == [*changes, True]
     assert sum(step.last for step in plan) == len(records)
     for step in plan:
-        assert all(key.record in records[step.client] for key in step.keys)
+        assert all(key.example in records[step.client] for key in step.keys)
 
 
 @given(sizes=st.lists(st.integers(1, 12), min_size=2, max_size=5), batch_size=BATCH_SIZE, round_index=st.integers(0, 9))
@@ -121,8 +123,8 @@ def test_a_personal_turn_follows_the_shared_one_and_counts_its_passes_on(
 def test_a_personal_turn_sees_other_orders_and_augmentation():
     plan = plan_round(RoundSchedule(9, seed=0, turns=("shared", "personal")), 0, {"a": range(30)}, 30)
     shared, personal = (step.keys for step in plan)
-    assert {key.record for key in shared} == {key.record for key in personal}
-    assert [key.record for key in shared] != [key.record for key in personal]
+    assert {key.example for key in shared} == {key.example for key in personal}
+    assert [key.example for key in shared] != [key.example for key in personal]
     assert not {key.seed for key in shared} & {key.seed for key in personal}
 
 
@@ -139,7 +141,7 @@ def test_a_plan_does_not_depend_on_where_a_clients_records_are_stored():
     schedule = RoundSchedule(9, seed=2)
     plans = [plan_round(schedule, 3, {"a": range(first, first + 9)}, 4) for first in (0, 100)]
     for step, moved in zip(*plans, strict=True):
-        assert [(key.record + 100, key.seed) for key in step.keys] == list(moved.keys)
+        assert [(key.example + 100, key.seed) for key in step.keys] == list(moved.keys)
 
 
 def test_orders_and_seeds_differ_between_rounds_clients_and_passes():
@@ -151,7 +153,7 @@ def test_orders_and_seeds_differ_between_rounds_clients_and_passes():
 
     steps = passes(0)
     assert len(steps) == 3 * 2 * 2
-    assert len({tuple(key.record % 20 for key in step.keys) for step in steps}) == len(steps)
+    assert len({tuple(key.example % 20 for key in step.keys) for step in steps}) == len(steps)
     seeds = [key.seed for step in steps for key in step.keys]
     assert len(set(seeds)) == len(seeds)
     assert passes(0) == steps
@@ -164,7 +166,7 @@ class Records(Dataset):
     def __getitem__(self, key):
         torch.rand(3)
         noise = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(key.seed))
-        return {"image": key.record + noise, "label": torch.full((1, 4, 4), float(key.record))}
+        return Example(key.example + noise, torch.full((1, 4, 4), float(key.example)))
 
 
 def batches_of(workers, rounds):
@@ -178,9 +180,9 @@ def batches_of(workers, rounds):
 
 
 def same(first, second):
-    return first.keys() == second.keys() and all(
-        torch.equal(value, second[key]) if isinstance(value, torch.Tensor) else value == second[key]
-        for key, value in first.items()
+    return all(
+        torch.equal(value, getattr(second, name)) if isinstance(value, torch.Tensor) else value == getattr(second, name)
+        for name, value in vars(first).items()
     )
 
 
@@ -199,11 +201,11 @@ def test_worker_processes_bring_the_same_bits():
 
 def test_workers_survive_a_round_that_was_left_early():
     workers = PersistentWorkers(Records(), count=2, pin_memory=False)
-    keys = [[RecordKey(record, record)] for record in range(12)]
+    keys = [[ExampleKey(record, record)] for record in range(12)]
     first = workers.load(keys)
     next(first)
     pids = [process.pid for process in workers._loader._iterator._workers]
-    following = [batch["label"][0, 0, 0, 0].item() for batch in workers.load(keys[::-1])]
+    following = [batch.label[0, 0, 0, 0].item() for batch in workers.load(keys[::-1])]
     assert following == list(range(11, -1, -1))
     assert pids == [process.pid for process in workers._loader._iterator._workers]
 
@@ -218,7 +220,7 @@ def test_loading_leaves_the_global_generator_alone():
 def test_batches_say_whose_they_are():
     plan = plan_round(RoundSchedule(9, local_epochs=2), 5, {"a": range(5), "b": range(5, 7)}, 4)
     batches = list(RoundLoader(Records(), plan, 5))
-    tags = [(batch["client"], batch["local_epoch"], batch["last"], batch["round"]) for batch in batches]
+    tags = [(batch.client, batch.local_epoch, batch.last, batch.round) for batch in batches]
     assert tags == [
         ("a", 0, False, 5),
         ("a", 0, False, 5),
@@ -227,8 +229,8 @@ def test_batches_say_whose_they_are():
         ("b", 0, False, 5),
         ("b", 1, True, 5),
     ]
-    assert [batch["image"].shape for batch in batches[:2]] == [(4, 2, 4, 4), (1, 2, 4, 4)]
-    labels = [sorted(batch["label"][:, 0, 0, 0].int().tolist()) for batch in batches]
+    assert [batch.image.shape for batch in batches[:2]] == [(4, 2, 4, 4), (1, 2, 4, 4)]
+    labels = [sorted(batch.label[:, 0, 0, 0].int().tolist()) for batch in batches]
     assert sorted(labels[0] + labels[1]) == list(range(5))
 
 

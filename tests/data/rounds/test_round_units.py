@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.utils.data import Dataset
 
-from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader, plan_round
+from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
+from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.training_batch import Example
 
 # Records 10 to 22 of client a belong to patients with 1 to 4 records each, not side by side.
 PATIENTS = dict(zip(range(10, 23), "pqrpsqtpruuvp", strict=True)) | {30: "w", 31: "w"}
@@ -20,7 +22,7 @@ RECORDS = {"a": list(range(10, 23)), "b": [30, 31]}
 
 class Numbers(Dataset):
     def __getitem__(self, key):
-        return {"image": torch.full((1, 2), float(key.record)), "label": torch.zeros(1, 2)}
+        return Example(torch.full((1, 2), float(key.example)), torch.zeros(1, 2))
 
 
 @given(batch_size=st.integers(1, 9), local_epochs=st.integers(1, 3), round_index=st.integers(0, 20))
@@ -30,11 +32,11 @@ def test_a_pass_has_all_records_of_a_patient_in_one_step(batch_size, local_epoch
     for client, own in RECORDS.items():
         for local_epoch in range(local_epochs):
             steps = [step for step in plan if (step.client, step.local_epoch) == (client, local_epoch)]
-            assert sorted(key.record for step in steps for key in step.keys) == sorted(own)
-            where = Counter((PATIENTS[key.record], i) for i, step in enumerate(steps) for key in step.keys)
+            assert sorted(key.example for step in steps for key in step.keys) == sorted(own)
+            where = Counter((PATIENTS[key.example], i) for i, step in enumerate(steps) for key in step.keys)
             assert len({patient for patient, _ in where}) == len(where)
             for step in steps:
-                by_unit = [(unit, PATIENTS[key.record]) for unit, key in zip(step.units, step.keys, strict=True)]
+                by_unit = [(unit, PATIENTS[key.example]) for unit, key in zip(step.units, step.keys, strict=True)]
                 assert len(set(by_unit)) == step.planned_units <= batch_size
                 assert step.units == sorted(step.units)
                 assert set(step.units) == set(range(step.planned_units))
@@ -62,7 +64,7 @@ def test_poisson_draws_every_unit_independently_at_its_rate():
     for round_index in range(rounds):
         for i, step in enumerate(plan_round(schedule, round_index, {"a": range(units)}, batch_size, poisson=True)):
             assert (step.planned_units, step.divisor, step.sampling_rate) == (3, 3, 0.25)
-            drawn[round_index * 4 + i, [key.record for key in step.keys]] = True
+            drawn[round_index * 4 + i, [key.example for key in step.keys]] = True
     rate = 0.25
     deviation = np.sqrt(len(drawn) * rate * (1 - rate))
     assert np.abs(drawn.sum(0) - len(drawn) * rate).max() < 5 * deviation
@@ -79,11 +81,11 @@ def test_poisson_draws_every_unit_independently_at_its_rate():
 def test_poisson_takes_whole_patients_and_at_most_everybody():
     plan = plan_round(RoundSchedule(1, seed=2, local_steps=50), 0, RECORDS, 100, PATIENTS, poisson=True)
     assert all(step.sampling_rate == 1.0 for step in plan)
-    assert all(sorted(key.record for key in step.keys) == sorted(RECORDS[step.client]) for step in plan)
+    assert all(sorted(key.example for key in step.keys) == sorted(RECORDS[step.client]) for step in plan)
     plan = plan_round(RoundSchedule(1, seed=2, local_steps=50), 0, RECORDS, 2, PATIENTS, poisson=True)
     sizes = Counter(PATIENTS[record] for record in RECORDS["a"])
     for step in (step for step in plan if step.client == "a"):
-        present = Counter(PATIENTS[key.record] for key in step.keys)
+        present = Counter(PATIENTS[key.example] for key in step.keys)
         assert all(sizes[patient] == count for patient, count in present.items())
 
 
@@ -97,10 +99,10 @@ def test_an_empty_batch_keeps_the_shape_and_nobodys_record(count):
     if workers:
         workers.close()
     for step, batch in zip(plan, batches, strict=True):
-        assert batch["image"].shape == (len(step.keys), 1, 2)
-        assert batch["image"][:, 0, 0].tolist() == [key.record for key in step.keys]
-        assert batch["units"].tolist() == step.units
-        assert (batch["client"], batch["last"], batch["round"]) == (step.client, step.last, 7)
+        assert batch.image.shape == (len(step.keys), 1, 2)
+        assert batch.image[:, 0, 0].tolist() == [key.example for key in step.keys]
+        assert batch.units.tolist() == step.units
+        assert (batch.client, batch.last, batch.round) == (step.client, step.last, 7)
 
 
 def test_a_record_that_is_drawn_twice_in_a_pass_is_augmented_in_two_ways():

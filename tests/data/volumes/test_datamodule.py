@@ -12,7 +12,7 @@ from torch import nn
 from adpfl_bench.data.evaluation.evaluation_batch import collate_cases
 from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition
-from adpfl_bench.data.rounds.round_loader import RecordKey
+from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.datasets.brain_datamodules import BraTSDataModule
 from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
 from adpfl_bench.errors import ConfigError, DataError
@@ -94,12 +94,14 @@ def test_a_site_file_in_the_root_gives_natural_clients(module: Callable[..., KiT
 def test_training_records_are_patches_of_predicted_regions(module: Callable[..., KiTSDataModule]) -> None:
     data = module(foreground_probability=1.0, augmentation=False)
     data.setup("fit")
-    record = data._records[RecordKey(0, 1)]
-    assert record["image"].shape == (1, 8, 8, 8)
-    assert record["label"].shape == (3, 8, 8, 8)
-    assert record["label"].any()
-    assert (record["label"][0] >= record["label"][1]).all()
-    assert sorted(i for records in data.training_records().values() for i in records) == list(range(len(data._records)))
+    record = data._examples[ExampleKey(0, 1)]
+    assert record.image.shape == (1, 8, 8, 8)
+    assert record.label.shape == (3, 8, 8, 8)
+    assert record.label.any()
+    assert (record.label[0] >= record.label[1]).all()
+    assert sorted(i for records in data.training_examples().values() for i in records) == list(
+        range(len(data._examples))
+    )
 
 
 def test_time_points_of_a_patient_are_one_training_record(tmp_path: Path) -> None:

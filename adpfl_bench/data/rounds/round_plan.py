@@ -1,0 +1,148 @@
+"""The plan of a round: every participant's local steps, in sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
+from adpfl_bench.federation.training_batch import PlannedCanaries
+from adpfl_bench.seeding import derive_seed, numpy_generator
+
+
+class CanaryExample(NamedTuple):
+    """One example of a canary: which canary's, and the number of the example among its own. It is not augmented."""
+
+    canary: int
+    number: int
+
+
+class ExampleKey(NamedTuple):
+    """Asks a dataset for one example: its place among the dataset's, and the seed that it is augmented with."""
+
+    example: int
+    seed: int
+
+
+ExampleId = int | CanaryExample
+"""An example of the dataset, by its place, or of a canary that an audit has added."""
+Key = ExampleKey | CanaryExample
+"""Asks a dataset with canaries for one example."""
+
+
+class PlannedStep(NamedTuple):
+    """One local step of a client, before its examples are loaded.
+
+    Attributes:
+        client: Name of the client.
+        local_epoch: The client's pass over its examples in this round, counted from 0 and on through its turns. Batches
+            do not straddle passes, so an example is in at most one batch of a pass.
+        turn: What the client trains: the global model or its own.
+        last: Whether this is the last step of the client's turn.
+        keys: The batch's examples, those of one unit side by side; none where Poisson sampling drew none.
+        units: Unit of each example, counted from 0 within the batch.
+        planned_units: Number of units of the step, expected where they are sampled: a public number.
+        divisor: What a private sum over the units is divided by, the same at every step of the client.
+        pass_steps: Number of steps of this pass.
+        sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
+        shaped_like: An example of the client, whose shape a batch without any has.
+        weights: Weight of each example in the mean loss; ``None`` where all count alike.
+        canaries: The canaries of an audit that are planned for the step.
+    """
+
+    client: str
+    local_epoch: int
+    turn: Turn
+    last: bool
+    keys: list[Key]
+    units: list[int]
+    planned_units: int
+    divisor: int
+    pass_steps: int
+    sampling_rate: float
+    shaped_like: Key
+    weights: list[float] | None = None
+    canaries: PlannedCanaries | None = None
+
+
+def plan_round(
+    schedule: RoundSchedule,
+    round_index: int,
+    examples: Mapping[str, Sequence[ExampleId]],
+    batch_size: int,
+    patients: Mapping[ExampleId, str] | None = None,
+    poisson: bool = False,
+) -> list[PlannedStep]:
+    """Plan every participant's local steps of a round, turn after turn.
+
+    The units of a client are its examples or, when ``patients`` are given, its patients with all their examples. A pass
+    visits them in an order drawn from (seed, round, client, pass) or, under Poisson sampling, draws each of them
+    independently for every step, with probability batch size / units. So the plan of a client does not depend on who
+    else takes part, or exists.
+
+    Args:
+        schedule: Who takes part, and for how long.
+        round_index: Round, counted from 0.
+        examples: Each client's training examples.
+        batch_size: Units per step; the last batch of a pass may be smaller. Expected units under Poisson sampling.
+        patients: Patient of each example; ``None`` makes each example a unit of its own.
+        poisson: Whether units are sampled.
+
+    Returns:
+        The steps, client after client and turn after turn.
+    """
+    steps: list[PlannedStep] = []
+    passes_done: dict[str, int] = {}
+    for visit in schedule.visits(round_index, list(examples)):
+        client, own = visit.client, examples[visit.client]
+        members = group_examples(own, patients)
+        count = visit.steps(len(members), batch_size)
+        batches_per_pass = -(-len(members) // batch_size)
+        divisor = min(batch_size, len(members))
+        first_pass = passes_done.get(client, 0)
+        passes_done[client] = first_pass + -(-count // batches_per_pass)
+        for step in range(count):
+            index, position = divmod(step, batches_per_pass)
+            purpose = (round_index, client, first_pass + index)
+            if poisson:
+                drawn = numpy_generator(schedule.seed, "poisson", *purpose, position).random(len(members))
+                batch = [i for i, chance in enumerate(drawn) if chance < divisor / len(members)]
+            else:
+                if position == 0:
+                    order = numpy_generator(schedule.seed, "order", *purpose).permutation(len(members))
+                batch = order[position * batch_size : (position + 1) * batch_size].tolist()
+            places = [(unit, i) for unit, member in enumerate(batch) for i in members[member]]
+            # Seeded by the place among the client's own examples, whatever other clients there are. An example that is
+            # sampled twice in a pass is augmented in two ways.
+            again = (position,) if poisson else ()
+            keys = [_key(own[i], derive_seed(schedule.seed, "augment", *purpose, *again, i)) for _, i in places]
+            steps.append(
+                PlannedStep(
+                    client,
+                    first_pass + index,
+                    visit.turn,
+                    step == count - 1,
+                    keys,
+                    units=[unit for unit, _ in places],
+                    planned_units=divisor if poisson else len(batch),
+                    divisor=divisor,
+                    pass_steps=min(batches_per_pass, count - index * batches_per_pass),
+                    sampling_rate=divisor / len(members) if poisson else 1.0,
+                    shaped_like=_key(own[0], 0),
+                )
+            )
+    return steps
+
+
+def _key(example: ExampleId, seed: int) -> Key:
+    return example if isinstance(example, CanaryExample) else ExampleKey(example, seed)
+
+
+def group_examples(examples: Sequence[ExampleId], patients: Mapping[ExampleId, str] | None) -> list[list[int]]:
+    """Places of the examples of each unit, in the order in which units first appear."""
+    if patients is None:
+        return [[i] for i in range(len(examples))]
+    members: dict[str, list[int]] = {}
+    for i, example in enumerate(examples):
+        members.setdefault(patients[example], []).append(i)
+    return list(members.values())

@@ -1,0 +1,90 @@
+"""What a client trains on in one local step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from adpfl_bench.federation.round_schedule import Turn
+
+
+class Example(NamedTuple):
+    """One training example, or several of them stacked.
+
+    Attributes:
+        image: What the network sees, [C, *spatial].
+        label: What it should say of it: regions [R, *spatial] or, in other tasks than segmentation, of another shape.
+    """
+
+    image: Tensor
+    label: Tensor
+
+
+@dataclass(frozen=True)
+class PlannedCanaries:
+    """The canaries of an audit that are planned for a batch.
+
+    Attributes:
+        slots: Those that were planned for it, whether in or out, ascending.
+        owners: The canary that each example of the batch belongs to; ``None`` for real ones, [B].
+    """
+
+    slots: Sequence[int]
+    owners: Sequence[int | None]
+
+    @property
+    def real(self) -> Tensor:
+        """Which examples are real, [B]."""
+        return torch.tensor([owner is None for owner in self.owners], dtype=torch.bool)
+
+    @property
+    def present(self) -> list[int]:
+        """The canaries that are in the batch, ascending."""
+        return sorted({owner for owner in self.owners if owner is not None})
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """The examples of one local step of a client, and its place in the round.
+
+    Attributes:
+        image: [B, C, *spatial]; B is 0 where Poisson sampling drew nobody.
+        label: [B, ...].
+        units: Unit of each example, [B]: 0, ..., U - 1 without gaps and in ascending order.
+        client: Whose step it is.
+        round: Round, counted from 0.
+        turn: What the client trains: the global model or its own.
+        local_epoch: The client's pass over its examples in this round, counted from 0 and on through its turns.
+        last: Whether this is the last step of the client's turn.
+        planned_units: Number of units of the step, expected where they are sampled: a public number.
+        divisor: What a private sum over the units is divided by, the same at every step of the client.
+        pass_steps: Number of steps of this pass.
+        sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
+        weights: Weight of each example in the mean loss, [B]; ``None`` where all count alike.
+        canaries: The canaries of an audit, if there is one.
+    """
+
+    image: Tensor
+    label: Tensor
+    units: Tensor
+    client: str
+    round: int
+    turn: Turn
+    local_epoch: int
+    last: bool
+    planned_units: int
+    divisor: int
+    pass_steps: int
+    sampling_rate: float = 1.0
+    weights: Tensor | None = None
+    canaries: PlannedCanaries | None = None
+
+    def to(self, device: torch.device, **arguments: Any) -> TrainingBatch:
+        """The batch on a device; how Lightning moves it."""
+        moved = {name: getattr(self, name).to(device, **arguments) for name in ("image", "label", "units")}
+        weights = self.weights.to(device, **arguments) if self.weights is not None else None
+        return replace(self, **moved, weights=weights)
