@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +12,7 @@ from rich.console import Console
 from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
 from adpfl_bench.grid.display import make_display, plan_table, plan_text, summary
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
-from adpfl_bench.grid.grid import Grid
-from adpfl_bench.grid.grid_file import read_grid
+from adpfl_bench.grid.grid import Grid, read_grid
 from adpfl_bench.grid.plan import make_plan, read_patterns
 from adpfl_bench.grid.run_state import RunState, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
@@ -60,7 +58,7 @@ def benchmark(
         raise ConfigError(f"--jobs must be at least 1, but it is {jobs}.")
     grid = read_grid(config)
     if output is not None:
-        grid = replace(grid, output=output, results=None)
+        grid = grid.model_copy(update={"output": output, "results": None})
     console = make_console()
     try:
         plan = make_plan(grid, read_patterns(only) if only is not None else ())

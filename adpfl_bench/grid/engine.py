@@ -1,4 +1,8 @@
-"""What starts runs: as processes of this machine here, as jobs of a cluster in submitit_engine."""
+"""What starts runs: as processes of this machine here, as jobs of a cluster in submitit_engine.
+
+submitit's own executor of this machine is no substitute: its jobs survive the benchmark that started them, are killed a
+second after they were interrupted, and all get the same GPUs.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from typing import NamedTuple
 from adpfl_bench.grid.work import Work
 from adpfl_bench.processors import count_processors
 
-_WORKER = (sys.executable, "-m", "adpfl_bench.grid.worker")
+_WORKER = (sys.executable, "-m", "adpfl_bench.grid.work")
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _THREADS = "OMP_NUM_THREADS"
 

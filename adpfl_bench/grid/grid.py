@@ -1,32 +1,116 @@
-"""What a benchmark consists of: which tasks, methods and seeds, and with what settings."""
+"""What a benchmark consists of, as its file states it: which tasks, methods and seeds, and with what settings."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from adpfl_bench.config.config_files import find_config
+from adpfl_bench.errors import ConfigError
+
+_NAMES_A_RUN = {
+    "task": "name it in the task's file",
+    "method": "give the method's entry a name",
+    "seed_everything": "list it under seeds",
+    "trainer.default_root_dir": "give output",
+    "ckpt_path": "the benchmark continues runs by itself",
+    "score": "tables are made from scores",
+    "record": "the benchmark keeps the records",
+    "config": "list files under configs",
+    "print_config": "use --dry_run",
+}
+
+_Entry = TypeVar("_Entry")
 
 
-@dataclass(frozen=True)
-class TaskEntry:
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [*value] if isinstance(value, tuple) else [value]
+
+
+def _distinct(entries: tuple[_Entry, ...]) -> tuple[_Entry, ...]:
+    names = [getattr(entry, "name", entry) for entry in entries]
+    twice = [name for position, name in enumerate(names) if name in names[:position]]
+    if twice:
+        raise ValueError(f"has {twice[0]} twice; each run of a grid is made once")
+    return entries
+
+
+def _not_naming_a_run(settings: dict[str, Any]) -> dict[str, Any]:
+    for key in settings:
+        for name, instead in _NAMES_A_RUN.items():
+            if key == name or key.startswith(f"{name}."):
+                raise ValueError(f"cannot set {key}: {instead}")
+    return settings
+
+
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
+Seed = Annotated[StrictInt, Field(ge=0)]
+Settings = Annotated[dict[str, Any], AfterValidator(_not_naming_a_run), BeforeValidator(lambda stated: stated or {})]
+
+
+class _Stated(BaseModel):
+    """A mapping in the file; what is stated as null is not stated."""
+
+    model_config = ConfigDict(frozen=True)
+
+    alone: ClassVar[str] = ""
+    """The key of what stands without one."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, stated: Any) -> Any:
+        if cls.alone and not isinstance(stated, dict):
+            stated = {cls.alone: stated}
+        if not isinstance(stated, dict) or not stated:
+            raise ValueError(f"must be a mapping with keys of {', '.join(cls.model_fields)}, but it is {stated!r}")
+        unknown = [key for key in stated if key not in cls.model_fields]
+        if unknown:
+            raise ValueError(f"has {unknown[0]}, which is none of {', '.join(cls.model_fields)}")
+        return {key: value for key, value in stated.items() if value is not None}
+
+
+class TaskEntry(_Stated):
     """A task of the grid.
 
     Attributes:
-        name: What the task's file calls it.
-        file: The file.
+        file: Its file.
         configs: Further files for its runs, in place of the grid's own; ``None`` for those.
     """
 
-    name: str
-    file: str
-    configs: tuple[str, ...] | None = None
+    alone = "file"
+
+    file: Text
+    configs: Texts | None = None
+
+    @cached_property
+    def name(self) -> str:
+        """What the task's file calls it."""
+        content = _read_yaml(find_config(self.file))
+        if not isinstance(content, dict) or not isinstance(content.get("task"), str):
+            raise ValueError(f"lists {self.file}, which does not name a task")
+        return str(content["task"])
 
 
-@dataclass(frozen=True)
-class MethodEntry:
+class MethodEntry(_Stated):
     """A method of the grid.
 
     Attributes:
@@ -35,9 +119,11 @@ class MethodEntry:
         overrides: Settings of this method, by dotted name.
     """
 
-    files: tuple[str, ...]
-    name: str | None = None
-    overrides: Mapping[str, Any] = field(default_factory=dict)
+    alone = "files"
+
+    files: Annotated[Texts, Field(min_length=1)]
+    name: Text | None = None
+    overrides: Settings = Field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -45,8 +131,7 @@ class MethodEntry:
         return self.name or " + ".join(self.files)
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(_Stated):
     """Runs by task, method and seed; ``*`` and ``?`` stand for any letters in names.
 
     Attributes:
@@ -55,9 +140,9 @@ class Pattern:
         seed: The seeds; empty for all.
     """
 
-    task: tuple[str, ...] = ("*",)
-    method: tuple[str, ...] = ("*",)
-    seed: tuple[int, ...] = ()
+    task: Texts = ("*",)
+    method: Texts = ("*",)
+    seed: Annotated[tuple[Seed, ...], BeforeValidator(_listed)] = ()
 
     def matches(self, task: str, method: str, seed: int) -> bool:
         """Whether a run is meant."""
@@ -70,8 +155,7 @@ class Pattern:
         return f"{','.join(self.task)}/{','.join(self.method)}/{seeds}"
 
 
-@dataclass(frozen=True)
-class Grid:
+class Grid(_Stated):
     """A benchmark as its file states it.
 
     Attributes:
@@ -87,16 +171,25 @@ class Grid:
         slurm: What jobs ask Slurm for, as submitit's AutoExecutor calls it.
     """
 
-    tasks: tuple[TaskEntry, ...]
-    methods: tuple[MethodEntry, ...]
-    seeds: tuple[int, ...]
-    configs: tuple[str, ...] = ()
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-    by_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    exclude: tuple[Pattern, ...] = ()
+    tasks: Annotated[tuple[TaskEntry, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)]
+    methods: Annotated[tuple[MethodEntry, ...], Field(min_length=1), BeforeValidator(_listed)]
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)]
+    configs: Texts = ()
+    overrides: Settings = Field(default_factory=dict)
+    by_task: dict[str, Settings] = Field(default_factory=dict)
+    exclude: Annotated[tuple[Pattern, ...], BeforeValidator(_listed)] = ()
     output: Path = Path("benchmark")
     results: Path | None = None
-    slurm: Mapping[str, Any] = field(default_factory=dict)
+    slurm: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("by_task")
+    @classmethod
+    def _of_tasks(cls, by_task: dict[str, Any], others: ValidationInfo) -> dict[str, Any]:
+        known = [task.name for task in others.data.get("tasks", ())]
+        unknown = [name for name in by_task if name not in known]
+        if known and unknown:
+            raise ValueError(f"has {unknown[0]}, which is none of the grid's tasks {', '.join(known)}")
+        return by_task
 
     @property
     def results_folder(self) -> Path:
@@ -104,10 +197,39 @@ class Grid:
         return self.results or self.output / "results"
 
 
+def read_grid(name: str) -> Grid:
+    """Read a grid file.
+
+    Args:
+        name: The file, looked for as files of ``--config`` are.
+
+    Raises:
+        ConfigError: It is missing, no YAML, or states something that no grid has.
+    """
+    path = find_config(name)
+    try:
+        return Grid.model_validate(_read_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error, path)) from None
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
+
+
+def _sentence(error: ValidationError, path: Path) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"])) or "the file"
+    if first["type"] in ("missing", "too_short"):
+        return f"{path} must list {where}, at least one of them, but it does not."
+    if first["type"] == "value_error":
+        return f"{where} in {path} {first['ctx']['error']}."
+    return f"{where} in {path} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+
+
 def as_options(overrides: Mapping[str, Any]) -> list[str]:
     """Settings by dotted name as words of a command line."""
-    return [f"--{key}={_as_word(value)}" for key, value in overrides.items()]
-
-
-def _as_word(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overrides.items()]

@@ -180,7 +180,7 @@ def read_patterns(text: str) -> list[Pattern]:
         if more or not (seed == "*" or seed.removeprefix("seed").isdecimal()):
             raise ConfigError(f"--only takes patterns like isic/adp_fl*/0, separated by commas, but it has {entry}.")
         seeds = () if seed == "*" else (int(seed.removeprefix("seed")),)
-        patterns.append(Pattern((task or "*",), (method or "*",), seeds))
+        patterns.append(Pattern(task=(task or "*",), method=(method or "*",), seed=seeds))
     if not patterns:
         raise ConfigError("--only names no run: give patterns like isic/adp_fl*/0, separated by commas.")
     return patterns

@@ -1,8 +1,10 @@
-"""One attempt at one run: what a process, or a job of a cluster, does."""
+"""One attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT WORK``), or of a job of a cluster."""
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import shlex
 import signal
 import sys
@@ -24,6 +26,7 @@ from adpfl_bench.records.run_directory import RunDirectory
 FINISHED, FAILED, TAKEN = 0, 1, 75
 """Exit statuses; 75 is what sendmail's conventions call a temporary failure."""
 
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _LOCK_WAIT_S = 5.0  # others take the lock for a moment to see whether it is free
 
 Fit = Callable[[list[str]], Any]
@@ -191,3 +194,30 @@ def exit_status(work: Work, fit: Fit | None = None) -> int:
     except BenchError as error:
         print(f"adpfl-bench: {error}", file=sys.stderr)
         return FAILED
+
+
+def main(arguments: list[str], fit: Fit | None = None) -> int:
+    """Make the run that the command line gives, and end with the benchmark that asked for it.
+
+    Args:
+        arguments: The benchmark's process id, and the work as JSON.
+        fit: Trains, in place of the command fit.
+    """
+    parent, work = arguments
+    _end_with(int(parent))
+    return exit_status(Work.from_json(work), fit)
+
+
+def _end_with(parent: int) -> None:
+    """Let the system kill this process when its parent has died; elsewhere than on Linux the run goes on to its end.
+
+    It is killed, and not interrupted, because a run can be continued after either and an interrupt can be missed.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before that
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.grid import worker
+from adpfl_bench.grid import work
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from tests.leaderboard.records import record_of
 
@@ -74,4 +74,4 @@ def _first_time(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(worker.main(sys.argv[1:], fit))
+    sys.exit(work.main(sys.argv[1:], fit))

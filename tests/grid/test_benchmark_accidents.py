@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from adpfl_bench.grid.grid_file import read_grid
+from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import GridRun, make_plan
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.scheduler import Scheduler

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.grid.grid import Pattern, as_options
-from adpfl_bench.grid.grid_file import read_grid
+from adpfl_bench.grid.grid import Pattern, as_options, read_grid
 
 WriteGrid = Callable[..., str]
 
@@ -50,27 +49,30 @@ def test_forms_of_methods_and_tasks(write_grid: WriteGrid) -> None:
         ({"methods": []}, "must list methods"),
         ({"seeds": None}, "must list seeds"),
         ({"seed": [0]}, "the file in grid.yaml has seed, which is none of tasks, methods, seeds"),
-        ({"tasks": ["callbacks/fedavg.yaml"]}, "listed under tasks in grid.yaml, but it does not name a task"),
+        (
+            {"tasks": ["callbacks/fedavg.yaml"]},
+            "tasks in grid.yaml lists callbacks/fedavg.yaml, which does not name a task",
+        ),
         ({"tasks": ["tasks/isic.yaml", "tasks/isic.yaml"]}, "tasks in grid.yaml has isic twice"),
         ({"tasks": ["tasks/isik.yaml"]}, "no configuration file tasks/isik.yaml"),
         ({"tasks": [{"file": "tasks/isic.yaml", "config": []}]}, "has config, which is none of file, configs"),
-        ({"methods": [{"name": "x"}]}, "A method in grid.yaml has no files"),
-        ({"methods": [{"files": 3}]}, "the files of a method in grid.yaml must be text, but it is 3"),
-        ({"methods": [{"files": "a.yaml", "override": {}}]}, "has override, which is none of name, files, overrides"),
-        ({"seeds": [0, "1"]}, "seeds in grid.yaml must be whole numbers from 0, but there is '1'"),
-        ({"seeds": [True]}, "must be whole numbers"),
-        ({"seeds": [-1]}, "must be whole numbers"),
+        ({"methods": [{"name": "x"}]}, "grid.yaml must list methods.0.files, at least one"),
+        ({"methods": [{"files": 3}]}, "methods.0.files.0 in grid.yaml is 3: input should be a valid string"),
+        ({"methods": [{"files": "a.yaml", "override": {}}]}, "has override, which is none of files, name, overrides"),
+        ({"seeds": [0, "1"]}, "seeds.1 in grid.yaml is '1': input should be a valid integer"),
+        ({"seeds": [True]}, "seeds.0 in grid.yaml is True: input should be a valid integer"),
+        ({"seeds": [-1]}, "seeds.0 in grid.yaml is -1: input should be greater than or equal to 0"),
         ({"seeds": [1, 1]}, "seeds in grid.yaml has 1 twice"),
         ({"overrides": {"seed_everything": 1}}, "cannot set seed_everything: list it under seeds"),
         ({"overrides": {"record.overwrite": True}}, "cannot set record.overwrite"),
         ({"overrides": {"score": False}}, "cannot set score: tables are made from scores"),
-        ({"overrides": ["a"]}, "overrides in grid.yaml must be a mapping, but it is"),
+        ({"overrides": ["a"]}, "overrides in grid.yaml is ['a']: input should be a valid dictionary"),
         ({"by_task": {"brats": {}}}, "by_task in grid.yaml has brats, which is none of the grid's tasks isic"),
         ({"by_task": {"isic": {"ckpt_path": "x"}}}, "by_task.isic in grid.yaml cannot set ckpt_path"),
-        ({"exclude": [{}]}, "is empty, which would leave out every run"),
+        ({"exclude": [{}]}, "exclude.0 in grid.yaml must be a mapping with keys of task, method, seed, but it is {}"),
         ({"exclude": [{"tasks": "isic"}]}, "has tasks, which is none of task, method, seed"),
-        ({"exclude": [{"seed": "0"}]}, "seed in exclude in grid.yaml must be whole numbers"),
-        ({"output": 3}, "output in grid.yaml must be text"),
+        ({"exclude": [{"seed": "0"}]}, "exclude.0.seed.0 in grid.yaml is '0': input should be a valid integer"),
+        ({"output": 3}, "output in grid.yaml is 3: input is not a valid path"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(write_grid: WriteGrid, stated: dict[str, Any], sentence: str) -> None:
@@ -92,7 +94,7 @@ def test_file_that_is_no_yaml(write_grid: WriteGrid, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "fitting"),
     [
-        (Pattern(), {"isic/adp_fl/0", "isic/dp_fl/1", "brats/adp_fl/1"}),
+        (Pattern(task=("*",)), {"isic/adp_fl/0", "isic/dp_fl/1", "brats/adp_fl/1"}),
         (Pattern(task=("isic",)), {"isic/adp_fl/0", "isic/dp_fl/1"}),
         (Pattern(method=("adp*",)), {"isic/adp_fl/0", "brats/adp_fl/1"}),
         (Pattern(task=("br*", "lgg"), seed=(1, 2)), {"brats/adp_fl/1"}),

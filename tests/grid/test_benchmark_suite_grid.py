@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.grid.grid_file import read_grid
+from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import make_plan, read_patterns
 from tests.grid.fakes import check
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.grid.grid_file import read_grid
+from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import make_plan
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.latex import to_latex
