@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.leaderboard.scored_run import ScoredRun
-from adpfl_bench.report.overlays import Example, read_examples
+from adpfl_bench.report.overlays import KeptCase, read_examples
 
 PLANES = ("picture", "axial", "coronal", "sagittal")
 CHOSEN = ("best", "median", "worst")
@@ -120,7 +120,7 @@ def _of_examples(run: ScoredRun) -> list[ChosenCase]:
     return found
 
 
-def _plane_of(example: Example) -> Plane:
+def _plane_of(example: KeptCase) -> Plane:
     image = example.image if len(example.image) == 3 else example.image[-1:]
     low, high = np.percentile(image, (0.5, 99.5))
     scaled = np.clip((image - low) / max(float(high - low), 1e-6), 0, 1)

@@ -13,7 +13,6 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.leaderboard.table import ordered_variants
@@ -39,7 +38,7 @@ _CELL_INCHES = 1.9
 
 
 @dataclass(frozen=True)
-class Example:
+class KeptCase:
     """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions.
 
     ``model`` says whose model predicted it.
@@ -53,7 +52,7 @@ class Example:
     model: str = GLOBAL_MODEL
 
 
-def read_examples(run: ScoredRun) -> dict[str, Example]:
+def read_examples(run: ScoredRun) -> dict[str, KeptCase]:
     """Read a run's examples.npz by case; empty if there is none that can be read."""
     try:
         with np.load(run.directory.examples_file, allow_pickle=False) as file:
@@ -66,7 +65,7 @@ def read_examples(run: ScoredRun) -> dict[str, Example]:
     lines = zip(arrays["case"], models, *columns, strict=True)
     try:
         return {
-            str(case): Example(str(client), image, truth, prediction, regions, str(model))
+            str(case): KeptCase(str(client), image, truth, prediction, regions, str(model))
             for case, model, client, image, truth, prediction in lines
         }
     except ValueError:
@@ -83,10 +82,10 @@ def draw_overlays(group: Group) -> Picture | None:
         ``None`` where no method kept a case.
     """
     shown = shown_runs(group)
-    rows, without = _rows(shown, _MOST_CASES)
+    rows, without = overlay_rows(shown, _MOST_CASES)
     if not rows:
         return None
-    png = _draw(rows)
+    png = draw_rows(rows)
     labels = list(rows[0].predictions)
     seeds = {variant.label: run.seed for variant, run in shown if variant.label in labels}
     scores = "; ".join(f"{row.case}: " + ", ".join(f"{label} {row.scores[label]}" for label in labels) for row in rows)
@@ -108,45 +107,17 @@ def _seeds_text(seeds: Mapping[str, int]) -> str:
     return f"Seeds: {', '.join(f'{label} {seed}' for label, seed in seeds.items())}."
 
 
-def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
-    """Draw the first cases of several groups under each other, as far as all have the same methods.
-
-    The picture in the README is made from runs of tasks/ham10000.yaml, kits.yaml and brats.yaml with
-    configs/phantom.yaml, each method under seed 0::
-
-        python -c "from pathlib import Path; from adpfl_bench.leaderboard.comparability import compare_runs, find_runs;
-        from adpfl_bench.report.overlays import draw_groups;
-        groups = sorted(compare_runs(find_runs([Path('runs')]))[0], key=lambda group: 'hkb'.index(group.task[0]));
-        Path('docs/images/modalities.png').write_bytes(draw_groups(groups))"
-
-    Args:
-        groups: Comparable runs, as :func:`~adpfl_bench.leaderboard.comparability.compare_runs` returns them.
-        cases: Cases of each group.
-
-    Returns:
-        A PNG.
-
-    Raises:
-        RecordError: A group kept no case, or has other methods than the first.
-    """
-    rows: list[_Row] = []
-    for group in groups:
-        of_group, _ = _rows(shown_runs(group), cases)
-        if not of_group or (rows and list(of_group[0].predictions) != list(rows[0].predictions)):
-            raise RecordError(f"{group.heading} has no example cases of the same methods as the other groups.")
-        rows += of_group
-    return _draw(rows)
-
-
 @dataclass(frozen=True)
-class _Row:
+class OverlayRow:
+    """A case as all methods predict it."""
+
     case: str
-    example: Example
-    predictions: dict[str, Example]
+    example: KeptCase
+    predictions: dict[str, KeptCase]
     scores: dict[str, str]
 
 
-def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_Row], list[str]]:
+def overlay_rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[OverlayRow], list[str]]:
     """The cases that all methods with examples kept, and the methods without."""
     examples = {variant.label: read_examples(run) for variant, run in shown}
     kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
@@ -157,11 +128,11 @@ def _rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[_
         predictions = {label: examples[label][case] for label, _ in kept}
         order = predictions[kept[0][0]].regions
         scores = {label: _dice_text(dice[label][case], order) for label, _ in kept}
-        rows.append(_Row(case, predictions[kept[0][0]], predictions, scores))
+        rows.append(OverlayRow(case, predictions[kept[0][0]], predictions, scores))
     return rows, [variant.label for variant, _ in shown if not examples[variant.label]]
 
 
-def _own_models(rows: Sequence[_Row]) -> str:
+def _own_models(rows: Sequence[OverlayRow]) -> str:
     own = [label for label in rows[0].predictions if rows[0].predictions[label].model != GLOBAL_MODEL]
     if not own:
         return ""
@@ -191,7 +162,7 @@ def shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
     return [(v, next((run for run in v.runs if run.seed == seed), v.runs[0])) for v in variants]
 
 
-def _chosen(examples: Mapping[str, Example], common: set[str], most: int) -> list[str]:
+def _chosen(examples: Mapping[str, KeptCase], common: set[str], most: int) -> list[str]:
     turns: dict[str, int] = {}
     order: list[tuple[int, int, str]] = []
     for case, example in examples.items():
@@ -201,7 +172,7 @@ def _chosen(examples: Mapping[str, Example], common: set[str], most: int) -> lis
     return [case for _, _, case in sorted(order)[:most]]
 
 
-def _dice(run: ScoredRun, examples: Mapping[str, Example]) -> dict[str, dict[str, float]]:
+def _dice(run: ScoredRun, examples: Mapping[str, KeptCase]) -> dict[str, dict[str, float]]:
     """Dice of the kept cases by region, of the model whose prediction is shown."""
     scores: dict[str, dict[str, float]] = {}
     for row in run.all_rows:
@@ -218,7 +189,8 @@ def _dice_text(by_region: Mapping[str, float], order: Sequence[str]) -> str:
     return " ".join(f"{name} {by_region[name]:.2f}" for name in names)
 
 
-def _draw(rows: Sequence[_Row]) -> bytes:
+def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
+    """Draw cases under each other, each in a row of pictures: a PNG."""
     from matplotlib.figure import Figure  # deferred: only a picture needs it
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -254,7 +226,7 @@ def _wrapped(scores: str) -> str:
     return scores if len(scores) <= _LONGEST_LINE else re.sub(r"(\d) ", r"\1\n", scores)
 
 
-def _plane(example: Example) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+def _plane(example: KeptCase) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Image [H, W] or [H, W, 3] in [0, 1], truth and prediction [R, H, W]; of a volume, the slice with most truth."""
     image, truth, prediction = example.image, example.truth > 0, example.prediction > 0
     if image.ndim == 4:

@@ -17,6 +17,7 @@ from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
+from tests.callbacks.test_federated_loop_refusals import NothingTrained
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
 
@@ -194,13 +195,6 @@ def test_arguments_out_of_range(arguments, sentence):
         DifferentialPrivacy(**{**private, **arguments})
 
 
-class Trained(Callback):
-    """Fails the test if anything was trained before the refusal."""
-
-    def on_train_batch_start(self, *_):
-        pytest.fail("a batch was trained")
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -210,7 +204,7 @@ class Trained(Callback):
 )
 def test_trainer_settings_that_change_a_release(toy_task, toy_data, fit, arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(), Trained(), **arguments)
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(), NothingTrained(), **arguments)
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(), **{**arguments, "precision": None})
 
 
@@ -222,7 +216,7 @@ def test_precisions_that_a_cpu_does_not_have(precision):
 
 def test_delta_is_held_against_the_smallest_client(toy_task, toy_data, fit):
     with pytest.raises(ConfigError, match="must be below 1/3: client cape has 3 training records"):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=1 / 3), Trained())
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=1 / 3), NothingTrained())
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.33))
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(delta=0.5))
 

@@ -10,7 +10,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.errors import BenchError, ConfigError
 
 
-class Trained(Callback):
+class NothingTrained(Callback):
     """Fails the test if anything was trained before the refusal."""
 
     def on_train_batch_start(self, *_):
@@ -37,7 +37,7 @@ class Trained(Callback):
 )
 def test_trainer_settings(toy_task, toy_data, fit, arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=2), Trained(), **arguments)
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=2), NothingTrained(), **arguments)
 
 
 def test_several_processes(toy_task, toy_data, make_trainer):
@@ -51,7 +51,7 @@ def test_several_processes(toy_task, toy_data, make_trainer):
 
 def test_fast_dev_run_has_a_sentence_of_its_own(toy_task, toy_data, fit):
     with pytest.raises(ConfigError, match=r"fast_dev_run would cut the round short.*configs/smoke\.yaml"):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), Trained(), fast_dev_run=True)
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), NothingTrained(), fast_dev_run=True)
 
 
 def test_whole_rounds_may_be_spelled_out(toy_task, toy_data, fit):
@@ -65,14 +65,14 @@ def test_manual_optimization(toy_task, toy_data, fit):
     task = toy_task()
     task.automatic_optimization = False
     with pytest.raises(ConfigError, match="automatic optimization"):
-        fit(task, toy_data(), FederatedLoop(rounds=1), Trained())
+        fit(task, toy_data(), FederatedLoop(rounds=1), NothingTrained())
 
 
 def test_no_optimizer(toy_task, toy_data, fit):
     task = toy_task()
     task.configure_optimizers = lambda: None
     with pytest.raises(ConfigError, match="exactly one optimizer, but the model configures 0"):
-        fit(task, toy_data(), FederatedLoop(rounds=1), Trained())
+        fit(task, toy_data(), FederatedLoop(rounds=1), NothingTrained())
 
 
 def test_several_optimizers(toy_task, toy_data, fit):
@@ -80,7 +80,7 @@ def test_several_optimizers(toy_task, toy_data, fit):
     task = toy_task()
     task.configure_optimizers = lambda: [torch.optim.SGD(task.parameters(), lr=0.1) for _ in range(2)]
     with pytest.raises(RuntimeError, match="multiple optimizers"):
-        fit(task, toy_data(), FederatedLoop(rounds=1), Trained())
+        fit(task, toy_data(), FederatedLoop(rounds=1), NothingTrained())
 
 
 def test_datamodule_without_clients(toy_task, make_trainer):
@@ -102,7 +102,7 @@ def test_datamodule_without_loop(toy_task, toy_data, fit):
 
 def test_more_participants_than_clients(toy_task, toy_data, fit):
     with pytest.raises(ConfigError, match="clients_per_round is 4, but there are only 3 clients"):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=1, clients_per_round=4), Trained())
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1, clients_per_round=4), NothingTrained())
 
 
 @pytest.mark.parametrize(

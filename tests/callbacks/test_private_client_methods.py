@@ -24,7 +24,7 @@ def gaussian(unit="record", z=1.0, **settings):
     )
 
 
-class Gradients(Callback):
+class ReleasedGradients(Callback):
     """What was released in each local step, and what the optimizer steps on."""
 
     def __init__(self, loop):
@@ -48,7 +48,7 @@ def flat(module, what):
 
 def test_proximal_term_is_added_after_clipping_and_noise(toy_task, toy_data, fit):
     loop = FederatedLoop(rounds=1, local_epochs=2, client_method=FedProx(0.7))
-    seen = Gradients(loop)
+    seen = ReleasedGradients(loop)
     fit(toy_task(optimizer=sgd), toy_data(), loop, gaussian("batch", z=0.0), seen)
     assert all(release.norm() <= CLIP * (1 + 1e-5) for release in seen.released)
     moved = 0
@@ -62,7 +62,7 @@ def test_proximal_term_is_added_after_clipping_and_noise(toy_task, toy_data, fit
 def test_control_variates_are_made_of_released_gradients_alone(toy_task, toy_data, fit, unit):
     method = Scaffold()
     loop = FederatedLoop(rounds=1, client_method=method)
-    seen = Gradients(loop)
+    seen = ReleasedGradients(loop)
     fit(toy_task(optimizer=sgd), toy_data({"only": 12}), loop, gaussian(unit), seen)
     variate = torch.cat([tensor.flatten() for tensor in method.state_dict()["clients"]["only"]])
     torch.testing.assert_close(variate, torch.stack(seen.released).mean(0))
@@ -91,7 +91,7 @@ def test_every_turn_is_counted_as_planned(toy_task, toy_data, fit, unit, federat
 def test_personal_turns_have_noise_of_their_own(toy_task, toy_data, fit):
     """A generator that started anew would give both turns the same noise; their difference would betray the data."""
     loop = FederatedLoop(rounds=1, client_method=Ditto(0.0))
-    seen = Gradients(loop)
+    seen = ReleasedGradients(loop)
     fit(toy_task(optimizer=sgd), toy_data({"only": 3}, batch_size=3), loop, gaussian(), seen)
     shared, personal = seen.released
     assert (shared - personal).norm() > 0.5 * shared.norm()

@@ -11,7 +11,8 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.report.curves import band, draw_curves
-from adpfl_bench.report.overlays import draw_groups, draw_overlays
+from adpfl_bench.report.overlays import draw_overlays
+from docs.sheets.modalities_sheet import draw_groups
 from tests.leaderboard.records import case_row, toy_runs, write_examples, write_rounds, write_run
 
 CYAN, ORANGE = (0, 229, 255), (255, 176, 0)

@@ -16,13 +16,6 @@ from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
 SMALL = {"network": "UNet", "network_arguments": {"channels": [4, 8], "strides": [2]}}
 
 
-class Echo(nn.Module):
-    """Takes the channels of the image for logits."""
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return image
-
-
 def batch_of(label_map: np.ndarray, scheme, window: tuple[int, int, int] | None = None, grid=None) -> EvaluationBatch:
     """A case whose image says, where positive, which regions the network is to predict."""
     logits = np.where(scheme.masks(label_map, scheme.predicted), 1.0, -1.0).astype(np.float32)
@@ -46,7 +39,7 @@ def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: t
     scheme = SCHEMES[name]
     label_map = np.random.default_rng(0).integers(0, len(scheme.classes) + 1, (12, 9, 10)).astype(np.uint8)
     task = (KidneyTumorTask if name.startswith("kits") else BrainTumorTask)(name, **SMALL)
-    task.network = Echo()
+    task.network = nn.Identity()
     task.score(batch_of(label_map, scheme, window), surface=True)
     assert [row.region for row in task.rows] == list(scheme.regions)
     assert all(row.dice == 1 and row.hd95 == 0 and row.nsd == 1 for row in task.rows)
@@ -55,7 +48,7 @@ def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: t
 def test_scores_are_those_of_the_painted_label_map() -> None:
     scheme = SCHEMES["brats2024"]
     task = BrainTumorTask("brats2024", **SMALL)
-    task.network = Echo()
+    task.network = nn.Identity()
     truth = np.zeros((8, 8, 8), dtype=np.uint8)
     truth[2:6, 2:6, 2:6] = 2
     batch = batch_of(truth, scheme)
@@ -74,7 +67,7 @@ def test_each_region_has_its_published_tolerance_unless_another_is_given() -> No
     shifted = np.roll(truth, 1, axis=2)
     for given, expected in ((None, scheme.tolerances), (3.0, dict.fromkeys(scheme.regions, 3.0))):
         task = KidneyTumorTask("kits", surface_tolerance=given, **SMALL)
-        task.network = Echo()
+        task.network = nn.Identity()
         batch = batch_of(shifted, scheme)
         batch["label"] = batch_of(truth, scheme)["label"]
         task.score(batch, surface=True)
@@ -88,7 +81,7 @@ def test_each_region_has_its_published_tolerance_unless_another_is_given() -> No
 def test_predictions_come_back_to_the_grid_of_the_file() -> None:
     scheme = SCHEMES["kits"]
     task = KidneyTumorTask("kits", **SMALL)
-    task.network = Echo()
+    task.network = nn.Identity()
     affine = np.array([[0, 0, -1.0, 0], [0, -1.0, 0, 0], [-1.0, 0, 0, 0], [0, 0, 0, 1]])
     whole = CaseGrid((10, 11, 12), affine)
     grid = CaseGrid((10, 11, 12), affine, ((1, 9), (2, 8), (0, 7)))
