@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +22,14 @@ def a_few(names: Sequence[str], shown: int = 3) -> str:
     """Name the first few, e.g. ``"a, b, c"`` or ``"a, b, c and 5,012 more"``."""
     more = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Lines of a CSV file: ``None`` is an empty cell, a boolean 0 or 1, and a float has every digit."""
+    text = io.StringIO()
+    lines = ([int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import astuple, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 EMPTY = "–"  # noqa: RUF001 - an en dash, as tables are set
 
@@ -72,22 +67,6 @@ def percent(value: float | None, form: str = ".2f") -> str:
         return EMPTY
     text = format(100 * value, form)
     return text if float(text) else format(0.0, form)
-
-
-def csv_text(row_type: type[DataclassInstance], rows: Iterable[DataclassInstance]) -> str:
-    """Rows at full precision under their fields' names: ``float(cell)`` gives back the very number; empty is ``None``.
-
-    Args:
-        row_type: Class of the rows.
-        rows: Dataclasses of plain values.
-    """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(column.name for column in fields(row_type))
-    for row in rows:
-        values: tuple[Any, ...] = astuple(row)
-        writer.writerow("" if value is None else value for value in values)
-    return text.getvalue()
 
 
 def markdown_table(text: TextTable) -> list[str]:

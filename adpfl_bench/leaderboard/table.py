@@ -50,6 +50,14 @@ def tabulate(group: Group) -> list[Table]:
     return [_table(group, region) for region in group.regions]
 
 
+def by_group(tables: Sequence[Table]) -> list[list[Table]]:
+    """Tables of the same comparable group together, in their order."""
+    groups: dict[str, list[Table]] = {}
+    for table in tables:
+        groups.setdefault(table.group.digest, []).append(table)
+    return list(groups.values())
+
+
 def ordered_variants(group: Group) -> list[Variant]:
     """The methods of a group in the order of its first table."""
     variants = {variant.label: variant for variant in group.variants}

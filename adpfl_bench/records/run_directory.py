@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
 from adpfl_bench.records.run_record import RunRecord, parse_record
+from adpfl_bench.text import csv_text
 
 
 class RoundRow(NamedTuple):
@@ -71,7 +72,7 @@ class RunDirectory:
         Raises:
             RecordError: It could not be written; the earlier one is whole.
         """
-        self._write(self.record_file, record.to_json().encode())
+        self._write(self.record_file, record.to_json())
 
     def write_partition(self, content: bytes) -> None:
         """Replace partition.csv, which a FilePartition reads back.
@@ -88,9 +89,9 @@ class RunDirectory:
             RecordError: They could not be written; the earlier lines are whole.
         """
         if not self.rounds_file.exists():
-            self._write(self.rounds_file, _to_csv(RoundRow._fields, []))
+            self._write(self.rounds_file, csv_text([RoundRow._fields]))
         try:
-            append_to_file(self.rounds_file, _to_csv(None, rows))
+            append_to_file(self.rounds_file, csv_text(rows).encode())
         except OSError as error:
             raise _unwritable(self.rounds_file, error) from error
 
@@ -98,7 +99,7 @@ class RunDirectory:
         """Drop the lines of rounds after ``completed``, which a resumed run will write again."""
         if self.rounds_file.exists():
             kept = [row for row in self.read_rounds() if row.round <= completed]
-            self._write(self.rounds_file, _to_csv(RoundRow._fields, kept))
+            self._write(self.rounds_file, csv_text([RoundRow._fields, *kept]))
 
     def read_rounds(self) -> list[RoundRow]:
         """Read rounds.csv; a last line that a crash left unfinished is passed over.
@@ -126,7 +127,7 @@ class RunDirectory:
         kept = [row for row in self.read_cases() if row.split not in splits] if self.cases_file.exists() else []
         ordered = sorted([*kept, *rows], key=lambda row: (row.split, row.client, row.case, row.region, row.model))
         names = [field.name for field in fields(CaseRow)]
-        self._write(self.cases_file, _to_csv(names, (asdict(row).values() for row in ordered)))
+        self._write(self.cases_file, csv_text([names, *map(astuple, ordered)]))
 
     def read_cases(self) -> list[CaseRow]:
         """Read cases.csv; one without a column ``model`` holds scores of the global model.
@@ -145,10 +146,10 @@ class RunDirectory:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{self.cases_file} cannot be read as a table of cases: {error!r}") from error
 
-    def _write(self, path: Path, content: bytes) -> None:
+    def _write(self, path: Path, content: str | bytes) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            replace_file(path, content)
+            replace_file(path, content.encode() if isinstance(content, str) else content)
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -158,23 +159,6 @@ def _unwritable(path: Path, error: OSError) -> RecordError:
         f"{path} could not be written: {error.strerror}. What it held before is unchanged; make room or fix the"
         " folder, then continue with --ckpt_path last."
     )
-
-
-def _to_csv(header: Sequence[str] | None, rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    if header is not None:
-        writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue().encode()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _case_row(line: dict[str, str]) -> CaseRow:

@@ -8,17 +8,10 @@ from pathlib import Path
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import replace_file
+from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.latex import to_latex
-from adpfl_bench.leaderboard.rendering import (
-    clients_csv,
-    comparisons_csv,
-    ranking_csv,
-    text_table,
-    thresholds_csv,
-    to_csv,
-    to_markdown,
-    to_terminal,
-)
+from adpfl_bench.leaderboard.markdown import to_markdown
+from adpfl_bench.leaderboard.rendering import text_table, to_terminal
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.report.board import make_board
 from adpfl_bench.report.page import to_html
@@ -44,11 +37,7 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     board = make_board(runs, overlays)
     files = {
         "leaderboard.md": to_markdown(board.tables, board.left_out, board.audits).encode(),
-        "leaderboard.csv": to_csv(board.tables).encode(),
-        "clients.csv": clients_csv(board.tables).encode(),
-        "comparisons.csv": comparisons_csv(board.tables).encode(),
-        "ranking.csv": ranking_csv(board.tables).encode(),
-        "thresholds.csv": thresholds_csv(board.tables).encode(),
+        **{name: content.encode() for name, content in csv_files(board.tables).items()},
         "leaderboard.tex": to_latex(board.tables).encode(),
         "report.html": to_html(board.tables, board.left_out, board.illustrations, board.audits).encode(),
     }

@@ -11,10 +11,11 @@ from markupsafe import Markup, escape
 
 from adpfl_bench.leaderboard.comparability import Group, LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import TextTable
+from adpfl_bench.leaderboard.markdown import DATA_NOTE
 from adpfl_bench.leaderboard.notes import LEGEND, table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
-from adpfl_bench.leaderboard.rendering import DATA_NOTE, by_group, text_table
+from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.statements import privacy_statement
 from adpfl_bench.leaderboard.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.leaderboard.statistics_text import (
@@ -25,7 +26,7 @@ from adpfl_bench.leaderboard.statistics_text import (
     ranking_text,
     statistics_notes,
 )
-from adpfl_bench.leaderboard.table import Table, ordered_variants
+from adpfl_bench.leaderboard.table import Table, by_group, ordered_variants
 from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.leaderboard.thresholds_text import LEGEND as THRESHOLDS_LEGEND
 from adpfl_bench.leaderboard.thresholds_text import thresholds_text

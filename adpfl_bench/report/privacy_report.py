@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -14,6 +12,7 @@ from rich.text import Text
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.forecast import MOST_ROUNDS, ClientRound, Forecast
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
+from adpfl_bench.text import csv_text
 
 _SHOWN_ROUNDS = 12
 _SHOWN_CLIENTS = 8
@@ -35,18 +34,16 @@ def forecast_csv(forecast: Forecast, rows: Sequence[ClientRound]) -> str:
     The file says of the federation how many clients take part in the round, and how many units all clients have.
     Numbers are at full precision.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_FIELDS)
+    lines: list[Sequence[object]] = [_FIELDS]
     for worst in maxima(rows):
         own = [row for row in rows if row.round == worst.round]
         for row in own:
-            start = (row.round, row.client, forecast.units[row.client], int(row.participates), row.releases)
-            writer.writerow([*start, repr(row.epsilon), forecast.delta, row.accountant])
+            start = [row.round, row.client, forecast.units[row.client], row.participates, row.releases]
+            lines.append([*start, row.epsilon, forecast.delta, row.accountant])
         participants = sum(row.participates for row in own)
-        start = (worst.round, ALL_CLIENTS, sum(forecast.units.values()), participants, worst.releases)
-        writer.writerow([*start, repr(worst.epsilon), forecast.delta, worst.accountant])
-    return text.getvalue()
+        whole = [worst.round, ALL_CLIENTS, sum(forecast.units.values()), participants, worst.releases]
+        lines.append([*whole, worst.epsilon, forecast.delta, worst.accountant])
+    return csv_text(lines)
 
 
 def round_table(rows: Sequence[ClientRound]) -> tuple[str, Table]:

@@ -8,8 +8,10 @@ import pytest
 
 from adpfl_bench.leaderboard.audits import bound_text
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.leaderboard.csv_files import csv_files
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.notes import table_notes
-from adpfl_bench.leaderboard.rendering import text_table, to_csv, to_markdown
+from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.run_directory import RunDirectory
@@ -57,7 +59,8 @@ def test_three_epsilons_in_every_form(root):
     assert board.cell("m") == BOUND
     assert board.cell("fedavg") == "–"  # noqa: RUF001
     assert f"| – | 8 (delta 0.0001) | {BOUND} |" in board.markdown  # noqa: RUF001
-    (line,) = [line for line in csv.DictReader(io.StringIO(to_csv(board.tables))) if line["method"] == "m"]
+    lines = csv.DictReader(io.StringIO(csv_files(board.tables)["leaderboard.csv"]))
+    (line,) = [line for line in lines if line["method"] == "m"]
     assert (line["audited_epsilon"], line["audited_delta"], line["audited_confidence"]) == ("1.529", "0.0001", "0.95")
     assert (line["audited_canaries"], line["audits"], line["audited_problems"]) == ("200", "1", "")
     assert f"{BOUND} at delta 0.0001, for client south, seed 0. No check failed" in board.page

@@ -12,28 +12,16 @@ import pytest
 from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import make_plan
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.latex import to_latex
-from adpfl_bench.leaderboard.rendering import (
-    clients_csv,
-    comparisons_csv,
-    ranking_csv,
-    thresholds_csv,
-    to_csv,
-    to_markdown,
-)
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.table import tabulate
 from tests.grid.fakes import check
 
 ROOT = Path(__file__).parents[2]
 STUDY = ROOT / "results"
 RECORDS = {"run.json", "cases.csv", "rounds.csv"}
-TABLES = {
-    "leaderboard.csv": to_csv,
-    "clients.csv": clients_csv,
-    "comparisons.csv": comparisons_csv,
-    "ranking.csv": ranking_csv,
-    "thresholds.csv": thresholds_csv,
-}
+TABLES = ("leaderboard.csv", "clients.csv", "comparisons.csv", "ranking.csv", "thresholds.csv")
 PRECISION = 1e-9
 
 
@@ -58,7 +46,7 @@ def test_text_follows_from_the_records(tables):
 @pytest.mark.parametrize("name", TABLES)
 def test_numbers_follow_from_the_records(tables, name):
     found, expected = (
-        list(csv.reader(text.splitlines())) for text in (TABLES[name](tables), (STUDY / name).read_text())
+        list(csv.reader(text.splitlines())) for text in (csv_files(tables)[name], (STUDY / name).read_text())
     )
     assert len(found) == len(expected)
     for line, wanted in zip(found, expected, strict=True):

@@ -3,8 +3,8 @@
 import pytest
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.overview import make_overviews
-from adpfl_bench.leaderboard.rendering import to_markdown
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.report.page import to_html
 from tests.leaderboard.golden_runs import write_golden_runs

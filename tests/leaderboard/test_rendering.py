@@ -9,9 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.formatting import percent
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.notes import LEGEND
-from adpfl_bench.leaderboard.rendering import text_table, to_csv, to_markdown, to_terminal
+from adpfl_bench.leaderboard.rendering import text_table, to_terminal
 from adpfl_bench.leaderboard.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.leaderboard.table_row import TableRow
@@ -28,7 +30,7 @@ def board(root):
 def test_csv_gives_back_every_number_at_full_precision(tmp_path):
     write_run(tmp_path / "third", "thirds", {"a1": 1 / 3, "a2": 0.1 + 0.2, "b": 2 / 7}, privacy=private(1 / 3))
     tables, _ = board(toy_runs(tmp_path))
-    lines = list(csv.DictReader(io.StringIO(to_csv(tables))))
+    lines = list(csv.DictReader(io.StringIO(csv_files(tables)["leaderboard.csv"])))
     rows = [row for table in tables for row in table.rows]
     assert len(lines) == len(rows) == 4
     for line, row in zip(lines, rows, strict=True):

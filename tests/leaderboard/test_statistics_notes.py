@@ -6,7 +6,8 @@ import io
 import pytest
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
-from adpfl_bench.leaderboard.rendering import ranking_csv, to_markdown
+from adpfl_bench.leaderboard.csv_files import csv_files
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.statistics_text import matrix_text, ranking_text, statistics_notes
 from adpfl_bench.leaderboard.table import tabulate
 from tests.leaderboard.golden_runs import METHODS
@@ -144,4 +145,5 @@ def test_regions_with_other_patients_are_not_ranked_together(tmp_path):
         write_run(tmp_path / method, method, rows)
     tables = tables_of(tmp_path)
     assert [table.statistics.patients for table in tables] == [8, 9]
-    assert {line["regions"] for line in csv.DictReader(io.StringIO(ranking_csv(tables)))} == {"core", "whole"}
+    lines = csv.DictReader(io.StringIO(csv_files(tables)["ranking.csv"]))
+    assert {line["regions"] for line in lines} == {"core", "whole"}

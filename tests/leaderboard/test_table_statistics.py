@@ -14,8 +14,9 @@ from statsmodels.stats.multitest import multipletests
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.comparisons import ComparisonRow
+from adpfl_bench.leaderboard.csv_files import csv_files
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.rankings import RankingRow
-from adpfl_bench.leaderboard.rendering import comparisons_csv, ranking_csv, to_markdown
 from adpfl_bench.leaderboard.table import tabulate
 from tests.leaderboard.golden_runs import CLIENTS, write_golden_runs
 from tests.leaderboard.records import case_row, write_run
@@ -150,16 +151,16 @@ def test_ranking_is_that_of_pandas(golden, tables):
 
 
 def test_a_group_with_several_regions_is_ranked_over_them_too(golden, tables):
-    lines = list(csv.DictReader(io.StringIO(ranking_csv(tables))))
+    lines = list(csv.DictReader(io.StringIO(csv_files(tables)["ranking.csv"])))
     assert [line["regions"] for line in lines] == [*["whole"] * 5, *["core"] * 5, *["whole; core"] * 5]
     mean_ranks = ranks_of(lines_of(golden), ["whole", "core"], ["dice", "hd95", "nsd"])
     assert {line["label"]: float(line["mean_rank"]) for line in lines[10:]} == pytest.approx(dict(mean_ranks))
     assert "#### Ranking by Dice, HD95, NSD, regions whole, core" in to_markdown(tables, [])
 
 
-@pytest.mark.parametrize(("kind", "to_csv"), [(ComparisonRow, comparisons_csv), (RankingRow, ranking_csv)])
-def test_csv_gives_back_every_number_at_full_precision(tables, kind, to_csv):
-    lines = list(csv.DictReader(io.StringIO(to_csv(tables))))
+@pytest.mark.parametrize(("kind", "name"), [(ComparisonRow, "comparisons.csv"), (RankingRow, "ranking.csv")])
+def test_csv_gives_back_every_number_at_full_precision(tables, kind, name):
+    lines = list(csv.DictReader(io.StringIO(csv_files(tables)[name])))
     rows = [r for t in tables for r in (t.statistics.comparisons if kind is ComparisonRow else t.statistics.ranking)]
     assert len(rows) == (20 if kind is ComparisonRow else 10)
     for line, row in zip(lines, rows, strict=False):
@@ -184,7 +185,7 @@ def test_phantom_and_real_are_never_compared(golden, tmp_path):
         record = json.loads((folder / "run.json").read_text())
         record["data"]["kind"] = "real"
         (folder / "run.json").write_text(json.dumps(record))
-    lines = list(csv.DictReader(io.StringIO(comparisons_csv(tables_of(tmp_path)))))
+    lines = list(csv.DictReader(io.StringIO(csv_files(tables_of(tmp_path))["comparisons.csv"])))
     assert len(lines) == 2 * 6
     assert "dp_fl" not in {line[name] for line in lines for name in ("first", "second")}
     assert {line["kind"] for line in lines} == {"phantom"}

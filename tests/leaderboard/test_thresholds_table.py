@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
-from adpfl_bench.leaderboard.rendering import thresholds_csv, to_markdown
+from adpfl_bench.leaderboard.csv_files import csv_files
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.statistics import MeanBootstrap
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
@@ -105,7 +106,7 @@ def test_records_without_a_threshold_in_their_configuration_are_left_alone(tmp_p
 
 
 def test_csv_gives_back_the_rows(table):
-    rows = list(csv.DictReader(io.StringIO(thresholds_csv([table]))))
+    rows = list(csv.DictReader(io.StringIO(csv_files([table])["thresholds.csv"])))
     assert list(rows[0]) == [name for name in ThresholdRow.__dataclass_fields__]
     assert [float(row["gap_closed_low"]) for row in rows] == [row.gap_closed_low for row in table.thresholds]
 

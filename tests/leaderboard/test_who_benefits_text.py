@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from adpfl_bench.leaderboard.rendering import clients_csv, to_markdown
+from adpfl_bench.leaderboard.csv_files import csv_files
+from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.who_benefits import ClientRow
 from adpfl_bench.leaderboard.who_benefits_text import clients_text, methods_text
 from adpfl_bench.report.client_plot import draw_clients
@@ -26,7 +27,7 @@ def federation(tmp_path):
 
 def test_csv_gives_back_every_number_at_full_precision(federation):
     tables = tables_of(federation)
-    lines = list(csv.DictReader(io.StringIO(clients_csv(tables))))
+    lines = list(csv.DictReader(io.StringIO(csv_files(tables)["clients.csv"])))
     rows = [row for table in tables for row in table.benefits.clients]
     assert len(lines) == len(rows) == 2 * 18
     for line, row in zip(lines, rows, strict=True):

@@ -8,8 +8,6 @@ The file holds identifiers only, no image and no metadata. Lines may stand in an
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +16,7 @@ from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.csv_table import Row, read_table
 from adpfl_bench.errors import DataError
 from adpfl_bench.files import replace_file
-from adpfl_bench.text import a_few, count
+from adpfl_bench.text import a_few, count, csv_text
 
 _log = logging.getLogger(__name__)
 
@@ -65,11 +63,7 @@ def partition_bytes(path: Path, clients: Iterable[Client]) -> bytes:
         if broken := [value for value in row.values() if set(value) & set("\r\n\0")]:
             raise DataError(f"{path} cannot state the name {broken[0]!r}, which contains a line break; rename it.")
     _check_rows(path, [Row(line, values) for line, values in enumerate(rows, start=2)])
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    return csv_text([_COLUMNS, *(row.values() for row in rows)]).encode()
 
 
 def read_partition(path: Path, cases: Sequence[Case]) -> tuple[Client, ...]:
