@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +12,9 @@ import yaml
 
 from adpfl_bench.config.method_files import (
     DEFAULT_METHOD,
+    ConfigFile,
     check_unit_is_stated,
-    combined_name,
-    default_applies,
+    method_name,
     overridden_settings,
     without_replaced_methods,
 )
@@ -22,7 +23,6 @@ from adpfl_bench.public_names import with_public_names
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = ("tasks", "callbacks", "configs")
-_CONFIG = ("--config", "-c")
 
 
 def packaged_root() -> Path:
@@ -46,112 +46,111 @@ def find_config(name: str) -> Path:
     Raises:
         ConfigError: It is in neither place.
     """
-    if Path(name).is_file():
-        return Path(name)
-    packaged = packaged_root() / name
-    if packaged.is_file():
-        return packaged
+    for path in (Path(name), packaged_root() / name):
+        if path.is_file():
+            return path
     raise ConfigError(
         f"There is no configuration file {name}, neither in {Path.cwd()} nor with the package; it comes with"
         f" {', '.join(packaged_configs())}."
     )
 
 
-class ResolvedArguments(NamedTuple):
-    """A command line as the parser takes it.
+class CommandLine(NamedTuple):
+    """A command line with its files found and settled.
 
     Attributes:
-        words: The command line with files found and settled for its task, and the method's name where files make it up.
-        base_files: What is below these files: the default method's file, or nothing.
+        words: The command line as the parser takes it.
+        files: Its configuration files, the default method's first where it applies.
+        method: What the run's method is called.
         notes: Sentences on what a method file states and another one overrides.
     """
 
     words: list[str]
-    base_files: list[str]
+    files: list[ConfigFile]
+    method: str
     notes: list[str]
 
 
-def resolve_config_arguments(arguments: Sequence[str]) -> ResolvedArguments:
-    """Replace the file names after ``--config`` or ``-c`` by what they stand for, and settle the method.
+def settle(arguments: Sequence[str]) -> CommandLine:
+    """Put in place of the file names after ``--config`` or ``-c`` what they stand for, and settle the method.
 
     A name stands for the file found for it or, where the command line changes what the file means, for its text:
     where it has a block ``by_task``, with the block of the command line's task merged into it; where a later file
     takes its method's place, without that method. A name given by ``--method`` holds wherever it is given.
 
+    Args:
+        arguments: The options of fit.
+
     Raises:
-        ConfigError: A file is not found, its ``by_task`` is not a block for each task, or settings of privacy would
-            have no effect.
+        ConfigError: A file is not found or is no YAML, its ``by_task`` is not a block for each task, or settings of
+            privacy would have no effect.
     """
-    words: list[str] = []
-    places: list[int] = []
-    for argument in arguments:
-        words += _split_config(with_public_names(argument))
-        if len(words) > 1 and words[-2] in _CONFIG:
-            words[-1] = str(find_config(words[-1]))
-            places.append(len(words) - 1)
-    found = [words[place] for place in places]
-    written = [_read_mapping(file) for file in found]
-    stated = [_read_mapping(file, with_public_names) for file in found]
-    tasks = [*_given(words, "--task"), *(str(content["task"]) for content in reversed(stated) if "task" in content)]
-    settled = [_for_task(file, content, tasks) for file, content in zip(found, stated, strict=True)]
-    check_unit_is_stated(list(zip(found, settled, strict=True)), words)
-    settled = without_replaced_methods(settled)
-    for place, before, after in zip(places, written, settled, strict=True):
-        if after != before:
-            words[place] = yaml.safe_dump(after)
-    given = _given(words, "--method")
-    name = given[0] if given else combined_name(settled)
-    if name is not None and places:
-        words.insert(places[-1] + 1, f"--method={name}")
+    options = [word for argument in arguments for word in _split_config(with_public_names(argument))]
+    given = [read_config(value) for option, value in pairwise(options) if option == "--config"]
+    tasks = [*_given(options, "--task"), *(str(file.content["task"]) for file in given[::-1] if "task" in file.content)]
+    files = [_for_task(file, tasks) for file in given]
+    if all(file.kind == "variation" for file in files):
+        files.insert(0, read_config(DEFAULT_METHOD))
+        options = ["--config", DEFAULT_METHOD, *options]
+    check_unit_is_stated(files, options)
+    files = without_replaced_methods(files)
+    name = next(iter(_given(options, "--method")), method_name(files))
+    words, found = [], iter(files)
+    for before, word in pairwise(["", *options]):
+        words.append(next(found).argument if before == "--config" else word)
+    last = max(place for place, word in enumerate(words) if word == "--config")
+    words.insert(last + 2, f"--method={name}")
     notes = [
-        f"federated.{key} is not as {found[place]} says, but as {found[later]} does, which comes later."
-        for place, lost in overridden_settings(settled).items()
-        for key, later in lost.items()
+        f"federated.{key} is not as {file.path} says, but as {later} does, which comes later."
+        for index, file in enumerate(files)
+        for key, later in overridden_settings(file, files[index + 1 :]).items()
     ]
-    return ResolvedArguments(words, [str(find_config(DEFAULT_METHOD))] if default_applies(settled) else [], notes)
+    return CommandLine(words, files, name, notes)
 
 
 def _split_config(argument: str) -> list[str]:
-    """``--config=FILE``, ``-c=FILE`` and ``-cFILE`` as two words; anything else as it is."""
-    if argument.startswith("--config="):
-        return ["--config", argument.removeprefix("--config=")]
-    if argument.startswith("-c") and len(argument) > 2:
-        return ["-c", argument.removeprefix("-c").removeprefix("=")]
+    """All ways to write ``--config FILE`` as two words; anything else as it is."""
+    for short in ("--config=", "-c=", "-c"):
+        if argument.startswith(short):
+            return ["--config", argument.removeprefix(short)] if argument != "-c" else ["--config"]
     return [argument]
 
 
 def _given(words: Sequence[str], option: str) -> list[str]:
     """What the command line gives for an option, the value that counts first."""
-    values = []
-    for before, word in pairwise(["", *words]):
-        if before == option:
-            values.append(word)
-        elif word.startswith(f"{option}="):
-            values.append(word.removeprefix(f"{option}="))
-    return values[::-1]
+    separate = (f"{option}={word}" if before == option else word for before, word in pairwise(["", *words]))
+    return [word.removeprefix(f"{option}=") for word in separate if word.startswith(f"{option}=")][::-1]
 
 
-def _for_task(file: str, content: Mapping[str, Any], tasks: Sequence[str]) -> Mapping[str, Any]:
-    if "by_task" not in content:
-        return content
-    blocks = content["by_task"]
+def _for_task(file: ConfigFile, tasks: Sequence[str]) -> ConfigFile:
+    if "by_task" not in file.content:
+        return file
+    blocks = file.content["by_task"]
     if not isinstance(blocks, dict) or not all(isinstance(block, dict) for block in blocks.values()):
-        raise ConfigError(f"by_task in {file} must hold a block of settings for each task's name.")
+        raise ConfigError(f"by_task in {file.path} must hold a block of settings for each task's name.")
     # A task that is a variation of another one, and has no block of its own, takes that of the other.
-    general = {key: value for key, value in content.items() if key != "by_task"}
-    return _merge(general, next((blocks[task] for task in tasks if task in blocks), {}))
+    general = {key: value for key, value in file.content.items() if key != "by_task"}
+    return replace(file, content=_merge(general, next((blocks[task] for task in tasks if task in blocks), {})))
 
 
-def _read_mapping(file: str, reworded: Callable[[str], str] = str) -> dict[str, Any]:
-    # What is no mapping, or no YAML, is left for the parser to complain of.
+def read_config(name: str) -> ConfigFile:
+    """Read a YAML file of settings by the name given to ``--config``.
+
+    Raises:
+        ConfigError: It is not found, or holds no settings.
+    """
+    path = find_config(name)
     try:
-        content = yaml.safe_load(reworded(Path(file).read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        text = path.read_text(encoding="utf-8")
+        written, content = (yaml.safe_load(version) or {} for version in (text, with_public_names(text)))
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} is not a YAML file: {' '.join(str(error).split())}.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold settings by name, such as federated: {{rounds: 3}}.")
+    return ConfigFile(name, path, written, content)
 
 
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)

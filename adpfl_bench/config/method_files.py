@@ -8,13 +8,17 @@
 * Any other file is a variation: it overrides what is below it key by key, and with a ``method`` also the private name.
 
 Files of the first two kinds can be combined in either order. Where nothing says whether there is privacy, the default
-method holds.
+method is below all others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from adpfl_bench.errors import ConfigError
 
@@ -29,147 +33,125 @@ _WITHOUT_EFFECT = ("threshold", "mechanism", "noise_multiplier", "target_epsilon
 _OPTIMIZERS = ("client_optimizer", "server_optimizer")
 
 
-def method_kind(content: Mapping[str, Any]) -> Kind:
-    """Which kind a configuration file is.
+@dataclass(frozen=True)
+class ConfigFile:
+    """A configuration file of a command line.
 
-    Args:
-        content: What the file states, with the command line's task merged in.
+    Attributes:
+        name: As it is given to ``--config``.
+        path: Where it was found.
+        written: What it holds.
+        content: What it states for this command line.
     """
-    if "method" not in content:
-        return "variation"
-    if content.keys() >= _RUN:
-        return "run"
-    privacy = content.get("privacy")
-    if privacy is None:
-        return "federation"
-    # A path in place of the block stands for all of it.
-    whole = not isinstance(privacy, Mapping) or all(key in privacy for key in _MAKE_PRIVATE)
-    return "privacy" if whole else "variation"
+
+    name: str
+    path: Path
+    written: Mapping[str, Any]
+    content: Mapping[str, Any]
+
+    @property
+    def argument(self) -> str:
+        """What stands for it on the command line: its path, or a text where it states something else than it holds."""
+        return str(self.path) if self.content == self.written else yaml.safe_dump(self.content)
+
+    @property
+    def kind(self) -> Kind:
+        """What the file is for a method."""
+        if self.content.keys() >= _RUN:
+            return "run"
+        privacy = self.content.get("privacy")
+        # A path in place of the block stands for all of it.
+        part = isinstance(privacy, Mapping) and not all(key in privacy for key in _MAKE_PRIVATE)
+        if "method" not in self.content or part:
+            return "variation"
+        return "federation" if privacy is None else "privacy"
+
+    def block(self, name: str) -> Mapping[str, Any]:
+        """A block of settings; empty where the file has none, or names another file in its place."""
+        block = self.content.get(name)
+        return block if isinstance(block, Mapping) else {}
+
+    @property
+    def names_privacy(self) -> bool:
+        """Whether the last part of the method's name is that of its privacy."""
+        if self.kind == "run" and self.block("privacy"):
+            return bool(self.block("privacy").get("unit", "none") != "none")
+        return self.content.get("privacy") is not None
 
 
-def default_applies(files: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the default method is below the files: no file of theirs says whether there is privacy.
-
-    Args:
-        files: What each file states, in the command line's order.
-    """
-    return all(method_kind(content) == "variation" for content in files)
-
-
-def combined_name(files: Sequence[Mapping[str, Any]]) -> str | None:
+def method_name(files: Sequence[ConfigFile]) -> str:
     """Name of what the files make together: federation before privacy, joined by "+".
 
-    A federation file of which nothing is left is not in it.
+    A federation file of which nothing is left is not in it. The name that a single file states holds as it is.
 
     Args:
-        files: What each file states, in the command line's order, without replaced methods.
-
-    Returns:
-        The name, or ``None`` where the last name that a file states holds as it is.
+        files: The files in the command line's order, at least one of them with a ``method``.
     """
-    named = [index for index, content in enumerate(files) if "method" in content]
-    runs = [index for index in named if method_kind(files[index]) == "run"]
-    named = [index for index in named if not runs or index >= runs[-1]]
-    if len(named) < 2:
-        return None
-    federation: list[str] = []
+    runs = [index for index, file in enumerate(files) if file.kind == "run"]
+    named = [file for file in files[max(runs, default=0) :] if "method" in file.content]
+    if len(named) == 1:
+        return str(named[0].content["method"])
+    federation: dict[str, None] = {}
     privacy = ""
-    gone = {index for index, lost in overridden_settings(files).items() if _changes_nothing(files[index], lost)}
-    for index in sorted(set(named) - gone):
-        parts = str(files[index]["method"]).split("+")
-        if _names_privacy(files[index]):
-            *parts, privacy = parts
-        federation += [part for part in parts if part not in federation]
-    names = [name for name in (*federation, privacy) if name not in ("", _PLAIN)]
-    return "+".join(names) or _PLAIN
+    for index, file in enumerate(named):
+        lost = overridden_settings(file, named[index + 1 :])
+        if lost and file.content.keys() == {"method", "federated"} and file.block("federated").keys() == lost.keys():
+            continue
+        parts = str(file.content["method"]).split("+")
+        if file.names_privacy:
+            privacy = parts.pop()
+        federation |= dict.fromkeys(parts)
+    return "+".join(name for name in (*federation, privacy) if name not in ("", _PLAIN)) or _PLAIN
 
 
-def overridden_settings(files: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, int]]:
-    """Settings of federation files that do not hold, since a later method file states the same ones.
-
-    Args:
-        files: What each file states, in the command line's order, without replaced methods.
-
-    Returns:
-        By the position of each such file: its settings, with the position of the last file that states them.
-    """
-    found: dict[int, dict[str, int]] = {}
-    for index, content in enumerate(files):
-        if method_kind(content) == "federation":
-            later = {
-                key: position
-                for position, other in enumerate(files)
-                if position > index and "method" in other
-                for key in _federated(other)
-            }
-            if lost := {key: later[key] for key in _federated(content) if key in later}:
-                found[index] = lost
-    return found
-
-
-def _changes_nothing(content: Mapping[str, Any], lost: Mapping[str, int]) -> bool:
-    return content.keys() == {"method", "federated"} and _federated(content).keys() == lost.keys()
-
-
-def without_replaced_methods(files: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Take out of each privacy file what a later one takes the place of.
+def overridden_settings(file: ConfigFile, later: Sequence[ConfigFile]) -> dict[str, str]:
+    """Settings of a federation file that do not hold, since a later method file states the same ones.
 
     Args:
-        files: What each file states, in the command line's order.
+        file: The file; those of another kind lose nothing that is worth a word.
+        later: The files after it.
 
     Returns:
-        As many, in the same order.
+        By setting, the last file that states it.
     """
-    kinds = [method_kind(content) for content in files]
-    kept: list[Mapping[str, Any]] = []
-    for index, content in enumerate(files):
-        if kinds[index] == "privacy" and "privacy" in kinds[index + 1 :]:
-            content = {key: value for key, value in content.items() if key not in ("method", "privacy")}
-            if own := _federated(content):
-                content["federated"] = {key: value for key, value in own.items() if key not in _OPTIMIZERS}
-        kept.append(content)
-    return kept
+    if file.kind != "federation":
+        return {}
+    methods = [other for other in later if "method" in other.content]
+    stated = {key: str(other.path) for other in methods for key in other.block("federated")}
+    return {key: stated[key] for key in file.block("federated") if key in stated}
 
 
-def check_unit_is_stated(files: Sequence[tuple[str, Mapping[str, Any]]], words: Sequence[str]) -> None:
+def without_replaced_methods(files: Sequence[ConfigFile]) -> list[ConfigFile]:
+    """Take out of each privacy file what a later one takes the place of."""
+    last = max((index for index, file in enumerate(files) if file.kind == "privacy"), default=0)
+    return [_without_method(file) if file.kind == "privacy" else file for file in files[:last]] + list(files[last:])
+
+
+def _without_method(file: ConfigFile) -> ConfigFile:
+    content = {key: value for key, value in file.content.items() if key not in ("method", "privacy")}
+    if own := file.block("federated"):
+        content["federated"] = {key: value for key, value in own.items() if key not in _OPTIMIZERS}
+    return replace(file, content=content)
+
+
+def check_unit_is_stated(files: Sequence[ConfigFile], options: Sequence[str]) -> None:
     """Refuse settings of privacy under which nothing would be private.
 
     Args:
-        files: Each file's name and what it states, in the command line's order.
-        words: The command line.
+        files: The files in the command line's order, the default method's first where it applies.
+        options: The other words of the command line.
 
     Raises:
-        ConfigError: A threshold, mechanism, noise or target is given, but nothing, the default included, gives a unit.
+        ConfigError: A threshold, mechanism, noise or target is given, but nothing gives a unit.
     """
-    if default_applies([content for _, content in files]):
-        return
-    stated: dict[str, str] = {}
-    for name, content in files:
-        privacy = content.get("privacy") or {}
-        if not isinstance(privacy, Mapping):
-            return
-        stated |= {str(key): name for key in privacy}
-    for option in (word.partition("=")[0] for word in words):
-        if option == "--privacy":
-            return
-        if option.startswith("--privacy."):
-            stated[option.split(".")[1]] = "the command line"
+    stated = {str(key): str(file.path) for file in files for key in file.block("privacy")}
+    given = [option.partition("=")[0] for option in options if option.startswith("--privacy")]
+    stated |= {option.split(".")[1]: "the command line" for option in given if "." in option}
+    elsewhere = "--privacy" in given or any(isinstance(file.content.get("privacy"), str) for file in files)
     without_effect = [key for key in _WITHOUT_EFFECT if key in stated]
-    if without_effect and "unit" not in stated:
+    if without_effect and "unit" not in stated and not elsewhere:
         setting = without_effect[0]
         raise ConfigError(
             f"privacy.{setting} is given by {stated[setting]}, but privacy.unit by nothing, so that nothing would be"
             f" private: add a privacy method, such as --config {DEFAULT_METHOD}, or --privacy.unit."
         )
-
-
-def _federated(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    federated = content.get("federated")
-    return federated if isinstance(federated, Mapping) else {}
-
-
-def _names_privacy(content: Mapping[str, Any]) -> bool:
-    privacy = content.get("privacy")
-    if method_kind(content) == "run" and isinstance(privacy, Mapping):
-        return bool(privacy.get("unit", "none") != "none")
-    return privacy is not None

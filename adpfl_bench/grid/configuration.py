@@ -8,13 +8,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from adpfl_bench.config.config_files import find_config, resolve_config_arguments
+from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.records.settings import flatten_config
 
@@ -64,30 +60,9 @@ def check_configuration(words: Sequence[str]) -> Configuration:
 
 def method_name(words: Sequence[str]) -> str:
     """What a command line of fit calls its method, without parsing the rest of it."""
-    resolved = resolve_config_arguments(words)
-    name = "method"
-    for file in resolved.base_files:
-        name = _stated(file).get("method", name)
-    for option, value in zip(resolved.words, [*resolved.words[1:], ""], strict=True):
-        if option == "--config":
-            name = _stated(value).get("method", name)
-        elif option.startswith("--method="):
-            name = option.removeprefix("--method=")
-    return str(name)
+    return settle(words).method
 
 
 def source_digests(words: Sequence[str]) -> dict[str, str]:
     """SHA-256 of each configuration file that a command line of fit reads, by the name it is given."""
-    files = [value for option, value in pairwise(words) if option == "--config"]
-    files += resolve_config_arguments(words).base_files
-    return {file: hashlib.sha256(find_config(file).read_bytes()).hexdigest() for file in files}
-
-
-def _stated(value: str) -> dict[str, Any]:
-    # A file, or the text that stands for one; what is neither is left for the parser to complain of.
-    try:
-        text = value if "\n" in value else Path(value).read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return {file.name: hashlib.sha256(file.path.read_bytes()).hexdigest() for file in settle(words).files}

@@ -30,7 +30,7 @@ class AuditCLI(BenchCLI):
         Raises:
             ConfigError: A checkpoint is given.
         """
-        config = self.config[self.subcommand]
+        config = self.config
         if config.ckpt_path is not None:
             raise ConfigError("An audit must see every release of its run: start it anew, without --ckpt_path.")
         if config.trainer.default_root_dir is None:
@@ -38,12 +38,13 @@ class AuditCLI(BenchCLI):
         config.score = False
         super().before_instantiate_classes()
 
-    def before_fit(self) -> None:
-        """Let the canaries join."""
-        self.audit: PrivacyAudit = self._get(self.config_init, "audit")
-        privacy: DifferentialPrivacy = self._get(self.config_init, "privacy")
-        loop: FederatedLoop = self._get(self.config_init, "federated")
+    def start(self) -> None:
+        """Let the canaries join, and train."""
+        self.audit: PrivacyAudit = self.config_init["audit"]
+        privacy: DifferentialPrivacy = self.config_init["privacy"]
+        loop: FederatedLoop = self.config_init["federated"]
         self.audit.join(self.datamodule, privacy, loop.schedule.seed)
+        super().start()
 
 
 def run_audit(words: Sequence[str]) -> int:

@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch import Callback
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.config.config_files import packaged_root
-from adpfl_bench.config.method_files import method_kind
+from adpfl_bench.config.config_files import packaged_root, read_config
+from adpfl_bench.config.method_files import ConfigFile
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import accountant
@@ -95,7 +94,7 @@ def method_table(folder: Path) -> str:
             ``# NAME (PAPER): SENTENCE.`` and ``# Range: VALUES.``.
     """
     paths = sorted(folder.glob("*.yaml"))
-    kinds = {path: method_kind(_read(path)) for path in paths}
+    kinds = {path: _read(path).kind for path in paths}
     federation = [_federation_cells(path) for path in paths if kinds[path] == "federation"]
     privacy = [_privacy_cells(path) for path in paths if kinds[path] != "federation"]
     parts = [_HEAD, _FEDERATION, _table(_FEDERATION_HEADINGS, federation)]
@@ -115,7 +114,7 @@ def _federation_cells(path: Path) -> list[str]:
     if arxiv := re.fullmatch(r"arXiv (\S+)", paper):
         paper = f"[{paper}](https://arxiv.org/abs/{arxiv[1]})"
     sentence = comment["sentence"][0].upper() + comment["sentence"][1:]
-    settings = _read(path).get("federated") or {}
+    settings = _read(path).block("federated")
     stated = ", ".join(f"`{key}: {_short(value)}`" for key, value in settings.items()) or "none"
     return [f"`{path.name}`", comment["name"], paper, sentence, stated, second.removeprefix(_RANGE)]
 
@@ -156,7 +155,7 @@ def _callback(path: Path, block: str, kind: type[Callback]) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, block)
     try:
-        config: Namespace = parser.parse_object({block: _read(path).get(block) or {}})
+        config: Namespace = parser.parse_object({block: dict(_read(path).block(block))})
         # jsonargparse is about to rename it.
         instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
         return instantiate(config)[block]
@@ -178,16 +177,11 @@ def _accountant(method: DifferentialPrivacy) -> str:
     return accountant(last["b"], method.delta)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} holds no settings.")
-    if "method" not in content:
+def _read(path: Path) -> ConfigFile:
+    file = read_config(str(path))
+    if "method" not in file.content:
         raise ConfigError(f"{path} does not say its method's name: it needs a line such as method: {path.stem}.")
-    return content
+    return file
 
 
 def _first_comment(path: Path) -> str:

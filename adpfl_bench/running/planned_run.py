@@ -40,7 +40,7 @@ class PlannedRun(BenchCLI):
     def before_instantiate_classes(self) -> None:
         """Leave out of the Trainer what only a run needs, and what is on the machine that it will run on."""
         super().before_instantiate_classes()
-        settings = self.config[self.subcommand].trainer
+        settings = self.config.trainer
         settings.accelerator, settings.strategy = "cpu", "auto"
         settings.logger, settings.profiler, settings.plugins = False, None, None
 
@@ -49,7 +49,7 @@ class PlannedRun(BenchCLI):
         trainer: Trainer = LightningCLI.instantiate_trainer(self, enable_progress_bar=False, **kwargs)
         return trainer
 
-    def _run_subcommand(self, subcommand: str) -> None:
+    def start(self) -> None:
         """Train nothing."""
 
     def prepare(self, clients: Mapping[str, int] | None) -> tuple[FederatedLoop, DifferentialPrivacy]:
@@ -91,7 +91,7 @@ def show_plan(
     """
     planned = _parse(arguments, stated=clients is not None)
     loop, method = planned.prepare(clients)
-    config = planned.config["fit"]
+    config = planned.config
     heading = f"{config.task} / {config.method} / seed {loop.schedule.seed}"
     units, per_step = planned.datamodule.unit_sizes, planned.datamodule.units_per_step
     print(f"{heading}, before anything is trained")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
+import adpfl_bench
 from adpfl_bench.callbacks.checkpointing import (
     AtomicCheckpointIO,
     RoundCheckpoint,
@@ -23,24 +27,14 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.prediction_writer import PredictionWriter
 from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
-from adpfl_bench.config.config_files import resolve_config_arguments
+from adpfl_bench.config.config_files import settle
 from adpfl_bench.config.parser import BenchArgumentParser
-from adpfl_bench.config.saved_config import SavedConfig
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.datasets import brain_datamodules as brain_datamodules  # as above
-from adpfl_bench.datasets import dermoscopy as dermoscopy  # so that its classes are known by their short names
-from adpfl_bench.datasets import kits_datamodule as kits_datamodule  # as above
-from adpfl_bench.datasets import lgg_slices as lgg_slices  # as above
 from adpfl_bench.errors import BenchError, CheckpointError
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.tasks import brain_tumour as brain_tumour  # as above
-from adpfl_bench.tasks import kidney_tumour as kidney_tumour  # as above
-from adpfl_bench.tasks import skin_lesion as skin_lesion  # as above
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.wandb.cases import WandbCases
-
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
 
 _TRAINER_DEFAULTS = {
     "devices": 1,  # a federation is simulated in one process
@@ -53,34 +47,44 @@ _TRAINER_DEFAULTS = {
 
 
 class BenchCLI(LightningCLI):
-    """LightningCLI with ``federated``, ``privacy`` and ``record`` as blocks of their own.
+    """LightningCLI of one command, with ``federated``, ``privacy`` and ``record`` as blocks of their own.
 
     Later ``--config`` files override earlier ones key by key; :mod:`adpfl_bench.config.method_files` says which method
     they make, and when the default one is below them.
+
+    Args:
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        arguments: What follows it on the command line.
     """
 
-    def __init__(self, arguments: list[str]) -> None:
-        given = resolve_config_arguments(arguments)
-        for note in given.notes:
+    def __init__(self, command: str, arguments: Sequence[str]) -> None:
+        self.command = command
+        line = settle(arguments)
+        for note in line.notes:
             print(note, file=sys.stderr)
-        below = {"default_config_files": given.base_files}
+        for name in adpfl_bench.__all__:
+            getattr(adpfl_bench, name)  # so that all public classes are known by their short names
+        description = (inspect.getdoc(getattr(Trainer, command)) or "").partition("\n")[0]
         super().__init__(
             FederatedTask,
             FederatedDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=SavedConfig,
+            # What scores a trained run later leaves its configuration alone.
+            save_config_callback=SaveConfigCallback if command == "fit" else None,
             save_config_kwargs={"overwrite": True},
             trainer_defaults=dict(_TRAINER_DEFAULTS),
             seed_everything_default=0,
             auto_configure_optimizers=False,
             parser_class=BenchArgumentParser,
-            parser_kwargs={name: dict(below) for name in SUBCOMMANDS},
-            args=given.words,
+            # Options are never abbreviated: a typo must not become another setting.
+            parser_kwargs={"prog": f"adpfl-bench {command}", "description": description, "allow_abbrev": False},
+            args=line.words,
+            run=False,
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add the suite's own blocks."""
+        """Add the suite's own blocks, and the options of the Trainer's method."""
         parser.add_argument("--task", default="task", help="Name of the task in records and tables.")
         parser.add_argument("--method", default="method", help="Name of the method in records and tables.")
         parser.add_argument("--score", type=bool, default=True, help="Score validation and test cases after fit.")
@@ -93,80 +97,68 @@ class BenchCLI(LightningCLI):
         parser.link_arguments("seed_everything", "federated.seed", compute_fn=int)
         parser.link_arguments("task", "record.task")
         parser.link_arguments("method", "record.method")
+        self._options = parser.add_method_arguments(Trainer, self.command, skip=self.subcommands()[self.command])
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the given arguments, and only them."""
         self.config = parser.parse_args(args)
 
-    def _parse_ckpt_path(self) -> None:
-        # Lightning would let a checkpoint override the configuration; here the configuration is what holds, and a
-        # checkpoint that disagrees with it is refused.
-        """Leave the configuration as it was given."""
-
     def before_instantiate_classes(self) -> None:
         """Settle the run's folder, and refuse before any data is read what can be refused by then."""
-        config = self.config[self.subcommand]
+        config, given = self.config, self.config.ckpt_path
         self.run_directory = Path(
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
         )
         config.trainer.default_root_dir = str(self.run_directory)
-        continued = config.ckpt_path is not None or self.subcommand != "fit"
-        _name_wandb_run(config, self.run_directory, continued)
-        if self.subcommand == "predict":
+        _name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
+        if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
-        self._dump_config()
-        config.ckpt_path = self._checkpoint(config.ckpt_path)
+        settings = self.parser.dump(config, skip_link_targets=False, skip_none=False, format="yaml")
+        self.config_dump: dict[str, Any] = yaml.safe_load(settings)
+        self._resuming = self.command == "fit" and given is not None
+        self._checkpoint = self._find_checkpoint(given)
+        config.ckpt_path = None  # the run's config.yaml is the run again, from its start
 
-    def _checkpoint(self, given: str | None) -> str | None:
-        if self.subcommand == "fit" and given is None:
+    def _find_checkpoint(self, given: str | None) -> str | None:
+        if self.command == "fit" and given is None:
             return None
         path = last_checkpoint(self.run_directory) if given in (None, "last") else Path(str(given))
-        if self.subcommand == "fit" and given == "last" and not path.exists():
+        if self.command == "fit" and given == "last" and not path.exists():
             print(f"{path} does not exist yet: the run starts from its first round.", file=sys.stderr)
-            self._resuming = True
             return None
         if given is None and not path.exists():
             raise CheckpointError(
-                f"There is no checkpoint {path} to {self.subcommand}: train with the same --config files first, or give"
+                f"There is no checkpoint {path} to {self.command}: train with the same --config files first, or give"
                 " --ckpt_path."
             )
         sections = {"fit": ("model", "data", "federated", "privacy"), "predict": ("model",)}
-        check_checkpoint(path, self.config_dump, sections.get(str(self.subcommand), ("model", "federated", "privacy")))
+        check_checkpoint(path, self.config_dump, sections.get(self.command, ("model", "federated", "privacy")))
         return str(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add checkpoints by round, progress and prediction files to the Trainer."""
-        trainer_config = self._get(self.config_init, "trainer")
-        callbacks = [*(trainer_config.get("callbacks") or []), WandbCases(), PredictionWriter()]
-        callbacks.append(RoundCheckpoint(self.run_directory))
-        if trainer_config.get("enable_progress_bar") is not False:
-            callbacks.append(progress_callback())
-        plugins = [*(trainer_config.get("plugins") or []), AtomicCheckpointIO()]
-        enable_bar = sys.stdout.isatty() and trainer_config.get("enable_progress_bar") is not False
-        recorder: RunRecorder = self._get(self.config_init, "record")
+        settings = self.config_init["trainer"]
+        shows_progress = settings.get("enable_progress_bar") is not False
+        callbacks = [*(settings.get("callbacks") or []), WandbCases(), PredictionWriter()]
+        callbacks += [RoundCheckpoint(self.run_directory), *([progress_callback()] if shows_progress else [])]
+        plugins = [*(settings.get("plugins") or []), AtomicCheckpointIO()]
+        recorder: RunRecorder = self.config_init["record"]
         recorder.config = self.config_dump
-        if self.subcommand == "fit":
-            recorder.claim(self.run_directory, self.config_init["fit"]["ckpt_path"] is not None or self._resuming)
+        if self.command == "fit":
+            recorder.claim(self.run_directory, self._resuming)
         return super().instantiate_trainer(
-            callbacks=callbacks, plugins=plugins, enable_progress_bar=enable_bar, **kwargs
+            callbacks=callbacks, plugins=plugins, enable_progress_bar=shows_progress and sys.stdout.isatty(), **kwargs
         )
 
-    _resuming = False
-
-    def after_fit(self) -> None:
-        """Score the last round's model on validation and test cases."""
-        if self.config["fit"]["score"]:
+    def start(self) -> None:
+        """Do what the command says; a fit then scores the last round's model on validation and test cases."""
+        options = {name: self.config_init[name] for name in self._options} | {"ckpt_path": self._checkpoint}
+        getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, **options)
+        if self.command == "fit" and self.config.score:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-            self.after_test()
-
-    def after_validate(self) -> None:
-        """Say what was scored, and where the record is."""
-        self.after_test()
-
-    def after_test(self) -> None:
-        """Say what was scored, and where the record is."""
-        print(summarize_run(RunDirectory(self.run_directory)))
+        if self.command in ("validate", "test") or (self.command == "fit" and self.config.score):
+            print(summarize_run(RunDirectory(self.run_directory)))
 
 
 def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
@@ -192,7 +184,7 @@ def _name_wandb_run(config: Any, run_directory: Path, continued: bool) -> None:
                     logger.init_args[key] = value
 
 
-def run(arguments: list[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
+def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     """Run one of fit, validate, test and predict.
 
     Args:
@@ -207,7 +199,9 @@ def run(arguments: list[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     try:
-        return kind(arguments)
+        cli = kind(arguments[0], arguments[1:])
+        cli.start()
+        return cli
     except ValueError as error:
         # jsonargparse wraps what a class's constructor raised; the constructor's own sentence says it best.
         cause: BaseException | None = error

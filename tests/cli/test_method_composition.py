@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from adpfl_bench.cli import main
-from adpfl_bench.config.config_files import packaged_root, resolve_config_arguments
-from adpfl_bench.config.method_files import DEFAULT_METHOD, method_kind
+from adpfl_bench.config.config_files import packaged_root, read_config, settle
+from adpfl_bench.config.method_files import DEFAULT_METHOD
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.running.planned_run import PlannedRun
 from adpfl_bench.running.training import run
@@ -36,18 +36,12 @@ def own_file(name: str, text: str) -> tuple[str, str]:
 
 
 def name_of(*words: str) -> str:
-    """The name that the last word on it gives: an option of the settled command line, or its last file."""
-    settled = resolve_config_arguments(["fit", *TASK, *words]).words
-    given = [word for word in settled if word.startswith("--method=")]
-    if given:
-        return given[-1].removeprefix("--method=")
-    texts = [settled[index + 1] for index, word in enumerate(settled) if word in ("--config", "-c")]
-    stated = [yaml.safe_load(Path(text).read_text() if text.endswith(".yaml") else text) for text in texts]
-    return [content["method"] for content in stated if "method" in content][-1]
+    """What the run of a command line is called."""
+    return settle([*TASK, *words]).method
 
 
 def starts_from_default(*words: str) -> bool:
-    return bool(resolve_config_arguments(["fit", *TASK, *words]).base_files)
+    return settle([*TASK, *words]).files[0].name == DEFAULT_METHOD
 
 
 @cache
@@ -103,7 +97,7 @@ def test_setting_that_another_file_overrides_is_pointed_out(capsys: pytest.Captu
     assert "federated.server_optimizer is not as" in message
     assert message.index("fedadam.yaml says") < message.index("adp_fl_quantile.yaml does, which comes later")
     resolved(capsys, *TASK, *files("fedprox", "adp_fl_quantile"))
-    assert resolve_config_arguments(["fit", *files("adp_fl_quantile", "fedadam")]).notes == []
+    assert settle([*files("adp_fl_quantile", "fedadam")]).notes == []
 
 
 def test_name_given_by_option_wins_wherever_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,17 +177,17 @@ def test_variation_overrides_the_method_before_it_and_gives_it_a_name(capsys: py
 def test_privacy_of_nobody_is_refused() -> None:
     noisy = own_file("noisy.yaml", "privacy: {noise_multiplier: 0.5}\n")
     with pytest.raises(ConfigError, match=r"noise_multiplier is given by noisy\.yaml, but privacy\.unit by nothing"):
-        resolve_config_arguments(["fit", *TASK, *files("fedprox"), *noisy])
+        settle([*TASK, *files("fedprox"), *noisy])
     for option in ("--privacy.target_epsilon=8", "--privacy.threshold.value=1", "--privacy.mechanism=LaplaceMechanism"):
         with pytest.raises(ConfigError, match=r"is given by the command line, but privacy\.unit by nothing"):
-            resolve_config_arguments(["fit", *TASK, *files("fedavg"), option])
+            settle([*TASK, *files("fedavg"), option])
     for words in (
         [*files("fedprox", "dp_fl"), *noisy],
         [*files("fedprox"), *noisy, "--privacy.unit=record"],
         [*files("fedavg"), "--privacy.memory_budget=99"],
         [*noisy],
     ):
-        assert resolve_config_arguments(["fit", *TASK, *words]).words
+        assert settle([*TASK, *words]).words
 
 
 def test_combination_trains_and_its_configuration_repeats_it(
@@ -212,7 +206,7 @@ def test_combination_trains_and_its_configuration_repeats_it(
     capsys.readouterr()
 
     written = yaml.safe_load((folder / "config.yaml").read_text())
-    assert method_kind(written) == "run"
+    assert read_config(str(folder / "config.yaml")).kind == "run"
     again = ("--config", str(folder / "config.yaml"))
     assert resolved(capsys, *again) == written
     assert main(["fit", *again, "--ckpt_path=last"]) == 0
@@ -256,4 +250,4 @@ def test_all_ways_to_write_an_option_are_taken(capsys: pytest.CaptureFixture[str
 
 
 def test_default_method_is_a_privacy_file() -> None:
-    assert method_kind(CONTENT[Path(DEFAULT_METHOD).stem]) == "privacy"
+    assert read_config(DEFAULT_METHOD).kind == "privacy"

@@ -10,7 +10,7 @@ import yaml
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.cli import main
-from adpfl_bench.config.config_files import find_config, packaged_configs, resolve_config_arguments
+from adpfl_bench.config.config_files import find_config, packaged_configs, settle
 from adpfl_bench.errors import ConfigError
 from tests.cli.conftest import Run, resolved
 
@@ -131,7 +131,7 @@ def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:
     own.parent.mkdir()
     own.write_text("method: mine\n")
     assert find_config("callbacks/fedavg.yaml").resolve() == own
-    assert resolve_config_arguments(["--config=callbacks/fedavg.yaml"]).words == ["--config", "callbacks/fedavg.yaml"]
+    assert settle(["--config=callbacks/fedavg.yaml"]).words[:2] == ["--config", "callbacks/fedavg.yaml"]
 
 
 def test_missing_configuration_file_is_named_with_what_there_is(empty_folder: Path) -> None:
