@@ -1,36 +1,46 @@
-"""Entry point: training goes to LightningCLI, everything else starts without torch."""
+"""Entry point: a table of commands, each imported when it is asked for, so that most answer without loading torch."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NamedTuple
 
 import adpfl_bench
 from adpfl_bench.errors import BenchError
 
-_TRAINING = {
-    "fit": "Train a federation, then score it on validation and test cases.",
-    "validate": "Score a trained run's model on its validation cases.",
-    "test": "Score a trained run's model on its test cases.",
-    "predict": "Write a trained run's masks of its test cases as files.",
-}
-_COMMANDS = {
-    "prepare": ("adpfl_bench.cli.prepare", "prepare", "Check and prepare volumes before training."),
-    "verify": ("adpfl_bench.datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
-    "phantom": ("adpfl_bench.phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
-    "benchmark": (
-        "adpfl_bench.grid.benchmark",
-        "benchmark",
-        "Make every run of a grid of tasks, methods and seeds, and tables of them.",
-    ),
-    "leaderboard": ("adpfl_bench.report.commands", "leaderboard", "Make tables and pictures from finished runs."),
-    "report": ("adpfl_bench.report.commands", "report", "Make one page of finished runs, to be read offline."),
-    "wandb": ("adpfl_bench.wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
-}
-_PRIVACY = {
-    "privacy": "Epsilon by round and client before anything is trained, or what a run has spent.",
-    "audit": "Train with canaries in one client, and bound its epsilon from below.",
+
+class Command(NamedTuple):
+    """A command of the table.
+
+    Attributes:
+        module: Where its function is.
+        function: Does what the command says, and may return an exit status.
+        text: What the help says of it.
+        reads_words: The function takes the command line itself, in place of parameters that become options.
+    """
+
+    module: str
+    function: str
+    text: str
+    reads_words: bool = False
+
+
+COMMANDS = {
+    "fit": Command("running.training", "run", "Train a federation, then score it on validation and test cases.", True),
+    "validate": Command("running.training", "run", "Score a trained run's model on its validation cases.", True),
+    "test": Command("running.training", "run", "Score a trained run's model on its test cases.", True),
+    "predict": Command("running.training", "run", "Write a trained run's masks of its test cases as files.", True),
+    "benchmark": Command("grid.benchmark", "benchmark", "Make every run of a grid of tasks, methods and seeds, and tables of them."),
+    "privacy": Command("cli.privacy", "privacy", "Epsilon by round and client before anything is trained, or what a run has spent.", True),
+    "audit": Command("running.audit_run", "run_audit", "Train with canaries in one client, and bound its epsilon from below.", True),
+    "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
+    "verify": Command("datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
+    "phantom": Command("phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
+    "leaderboard": Command("report.commands", "leaderboard", "Make tables and pictures from finished runs."),
+    "report": Command("report.commands", "report", "Make one page of finished runs, to be read offline."),
+    "wandb": Command("wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
 }
 
 
@@ -50,43 +60,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] == "--version":
         print(f"adpfl-bench {adpfl_bench.__version__}")
         return 0
+    if words[0] not in COMMANDS:
+        print(f"adpfl-bench: there is no command {words[0]}; possible are {', '.join(COMMANDS)}.", file=sys.stderr)
+        return 2
     try:
-        return _dispatch(words)
+        return _run(COMMANDS[words[0]], words)
     except BenchError as error:
         print(f"adpfl-bench: {error}", file=sys.stderr)
         return 1
 
 
-def _dispatch(words: list[str]) -> int:
-    command, rest = words[0], words[1:]
-    if command in _TRAINING:
-        from adpfl_bench.running.training import run  # deferred: importing torch and Lightning takes seconds
-
-        run(words)
-    elif command == "audit":
-        from adpfl_bench.running.audit_run import run_audit  # deferred likewise
-
-        return run_audit(rest)
-    elif command in _PRIVACY:
-        from adpfl_bench.cli.privacy import privacy  # deferred likewise; it defers torch itself
-
-        return privacy(rest)
-    elif command in _COMMANDS:
-        from adpfl_bench.cli.function_command import run_function  # deferred likewise
-
-        module, name, _ = _COMMANDS[command]
-        return run_function(getattr(import_module(module), name), rest, f"adpfl-bench {command}")
+def _run(command: Command, words: Sequence[str]) -> int:
+    function = getattr(import_module(f"adpfl_bench.{command.module}"), command.function)
+    if command.reads_words:
+        status = function(words)
     else:
-        known = ", ".join([*_TRAINING, *_PRIVACY, *_COMMANDS])
-        print(f"adpfl-bench: there is no command {command}; possible are {known}.", file=sys.stderr)
-        return 2
-    return 0
+        from adpfl_bench.cli.function_command import run_function  # deferred likewise: jsonargparse
+
+        status = run_function(function, words[1:], f"adpfl-bench {words[0]}")
+    return status if isinstance(status, int) else 0
 
 
 def _help() -> str:
-    others = {name: text for name, (_, _, text) in _COMMANDS.items()}
-    commands = {**_TRAINING, **_PRIVACY, **others}
-    lines = "\n".join(f"  {name:<12} {text}" for name, text in commands.items())
+    lines = "\n".join(f"  {name:<12} {command.text}" for name, command in COMMANDS.items())
     return f"""usage: adpfl-bench COMMAND [options]
 
 Federated medical image segmentation under (adaptive) differential privacy.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from adpfl_bench.config.config_files import WordParser
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.records.privacy_block import AuditedBlock
 from adpfl_bench.records.spent import SpentBudget, nominal_text, read_spent
@@ -28,13 +28,6 @@ options:
   --output FOLDER       where privacy.csv and privacy.png go (default: the run's folder)
 
 The unit client has one release for each turn; its numbers of units say how long the turns are."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse whose complaints are errors that the command line prints as a sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"privacy: {message}; adpfl-bench privacy --help lists what it takes.")
 
 
 def privacy(words: Sequence[str]) -> int:
@@ -60,7 +53,7 @@ def privacy(words: Sequence[str]) -> int:
             )
         _show_spent(Path(words[0]), read_spent(Path(words[0])))
         return 0
-    parser = _Parser(prog="adpfl-bench privacy", add_help=False, allow_abbrev=False)
+    parser = WordParser()
     parser.add_argument("--clients", nargs="+")
     parser.add_argument("--targets", nargs="+", default=["1", "4", "8"])
     parser.add_argument("--output", type=Path)

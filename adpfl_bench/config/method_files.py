@@ -13,6 +13,7 @@ method is below all others.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ Kind = Literal["federation", "privacy", "run", "variation"]
 
 _PLAIN = "fedavg"  # what a federation is without anything else, and so is left out of a combination's name
 _RUN = {"task", "method", "trainer", "data", "model", "federated", "privacy"}
-_MAKE_PRIVATE = ("unit", "threshold", "mechanism")
+_PRIVATE = {"unit", "threshold", "mechanism"}
 _WITHOUT_EFFECT = ("threshold", "mechanism", "noise_multiplier", "target_epsilon")
 _OPTIMIZERS = ("client_optimizer", "server_optimizer")
 
@@ -40,43 +41,40 @@ class ConfigFile:
     Attributes:
         name: As it is given to ``--config``.
         path: Where it was found.
-        written: What it holds.
         content: What it states for this command line.
     """
 
     name: str
     path: Path
-    written: Mapping[str, Any]
     content: Mapping[str, Any]
 
     @property
     def argument(self) -> str:
         """What stands for it on the command line: its path, or a text where it states something else than it holds."""
-        return str(self.path) if self.content == self.written else yaml.safe_dump(self.content)
+        same = yaml.safe_load(self.path.read_text(encoding="utf-8")) == self.content
+        return str(self.path) if same else yaml.safe_dump(dict(self.content))
 
     @property
     def kind(self) -> Kind:
         """What the file is for a method."""
         if self.content.keys() >= _RUN:
             return "run"
-        privacy = self.content.get("privacy")
-        # A path in place of the block stands for all of it.
-        part = isinstance(privacy, Mapping) and not all(key in privacy for key in _MAKE_PRIVATE)
-        if "method" not in self.content or part:
+        private = self.block("privacy").keys()
+        if "method" not in self.content or (private and not private >= _PRIVATE):
             return "variation"
-        return "federation" if privacy is None else "privacy"
+        return "privacy" if private else "federation"
 
     def block(self, name: str) -> Mapping[str, Any]:
-        """A block of settings; empty where the file has none, or names another file in its place."""
-        block = self.content.get(name)
-        return block if isinstance(block, Mapping) else {}
+        """A block of settings; a path in place of the block of privacy stands for all of it."""
+        block = self.content.get(name) or {}
+        if isinstance(block, Mapping):
+            return block
+        return dict.fromkeys(_PRIVATE, block) if name == "privacy" else {}
 
     @property
     def names_privacy(self) -> bool:
         """Whether the last part of the method's name is that of its privacy."""
-        if self.kind == "run" and self.block("privacy"):
-            return bool(self.block("privacy").get("unit", "none") != "none")
-        return self.content.get("privacy") is not None
+        return bool(self.block("privacy")) and self.block("privacy").get("unit") != "none"
 
 
 def method_name(files: Sequence[ConfigFile]) -> str:
@@ -145,11 +143,10 @@ def check_unit_is_stated(files: Sequence[ConfigFile], options: Sequence[str]) ->
         ConfigError: A threshold, mechanism, noise or target is given, but nothing gives a unit.
     """
     stated = {str(key): str(file.path) for file in files for key in file.block("privacy")}
-    given = [option.partition("=")[0] for option in options if option.startswith("--privacy")]
-    stated |= {option.split(".")[1]: "the command line" for option in given if "." in option}
-    elsewhere = "--privacy" in given or any(isinstance(file.content.get("privacy"), str) for file in files)
+    given = [found[1] for option in options if (found := re.match(r"--privacy(?:\.(\w+)|\b)", option))]
+    stated |= {key or "unit": "the command line" for key in given}  # --privacy FILE stands for all of it
     without_effect = [key for key in _WITHOUT_EFFECT if key in stated]
-    if without_effect and "unit" not in stated and not elsewhere:
+    if without_effect and "unit" not in stated:
         setting = without_effect[0]
         raise ConfigError(
             f"privacy.{setting} is given by {stated[setting]}, but privacy.unit by nothing, so that nothing would be"
