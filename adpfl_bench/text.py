@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,3 +54,9 @@ def make_console() -> Console:
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
     return console
+
+
+def say_loading(command: str) -> None:
+    """Say that a command is about to import PyTorch and Lightning, which takes seconds, if they are still to come."""
+    if "lightning" not in sys.modules:
+        print(f"adpfl-bench {command}: loading PyTorch and Lightning ...", file=sys.stderr, flush=True)

@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin, get_type_hints
 
-from docstring_parser import Docstring
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
 
@@ -28,29 +27,22 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     doc = parse_docstring(inspect.getdoc(function) or "")
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters
-    flags = {f"--{name}" for name, parameter in parameters.items() if parameter.default is False}
-    followed = zip(words, [*words[1:], ""], strict=True)
-    words = [f"{word}=true" if word in flags and after not in ("true", "false") else word for word, after in followed]
+    descriptions = {entry.arg_name: entry.description for entry in doc.params}
     parser = ArgumentParser(prog=prog, description=doc.description, allow_abbrev=False)
-    lists = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is parameter.empty and get_origin(hints[name]) is list
-    ]
-    named = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.default is parameter.empty and parameter.kind is parameter.KEYWORD_ONLY
-    ]
-    for name in lists:
-        parser.add_argument(name, type=get_args(hints[name])[0], nargs="+", metavar=name.upper(), help=_help(doc, name))
-    parser.add_function_arguments(function, as_positional=True, as_group=False, skip={*lists, *named})
-    for name in named:
-        parser.add_argument(f"--{name}", type=hints[name], required=True, help=_help(doc, name))
-    arguments = parser.parse_args(words)
+    own: set[str | int] = set()
+    for name, parameter in parameters.items():
+        how: dict[str, Any] = {"type": hints[name], "help": descriptions.get(name)}
+        required = parameter.default is parameter.empty
+        if parameter.default is False:
+            parser.add_argument(f"--{name}", nargs="?", const=True, default=False, **how)
+        elif required and get_origin(hints[name]) is list:
+            parser.add_argument(name, nargs="+", metavar=name.upper(), **{**how, "type": get_args(hints[name])[0]})
+        elif required and parameter.kind is parameter.KEYWORD_ONLY:
+            parser.add_argument(f"--{name}", required=True, **how)
+        else:
+            continue
+        own.add(name)
+    parser.add_function_arguments(function, as_positional=True, as_group=False, skip=own)
+    arguments = parser.parse_args(list(words))
     status = function(**{name: getattr(arguments, name) for name in parameters})
     return status if isinstance(status, int) else 0
-
-
-def _help(doc: Docstring, name: str) -> str | None:
-    return next((entry.description for entry in doc.params if entry.arg_name == name), None)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import adpfl_bench
 from adpfl_bench.errors import BenchError
+from adpfl_bench.text import say_loading
 
 
 class Command(NamedTuple):
@@ -32,9 +33,18 @@ COMMANDS = {
     "validate": Command("running.training", "run", "Score a trained run's model on its validation cases.", True),
     "test": Command("running.training", "run", "Score a trained run's model on its test cases.", True),
     "predict": Command("running.training", "run", "Write a trained run's masks of its test cases as files.", True),
-    "benchmark": Command("grid.benchmark", "benchmark", "Make every run of a grid of tasks, methods and seeds, and tables of them."),
-    "privacy": Command("cli.privacy", "privacy", "Epsilon by round and client before anything is trained, or what a run has spent.", True),
-    "audit": Command("running.audit_run", "run_audit", "Train with canaries in one client, and bound its epsilon from below.", True),
+    "benchmark": Command(
+        "grid.benchmark", "benchmark", "Make every run of a grid of tasks, methods and seeds, and tables of them."
+    ),
+    "privacy": Command(
+        "cli.privacy",
+        "privacy",
+        "Epsilon by round and client before anything is trained, or what a run has spent.",
+        True,
+    ),
+    "audit": Command(
+        "running.audit_run", "run_audit", "Train with canaries in one client, and bound its epsilon from below.", True
+    ),
     "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
     "verify": Command("datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": Command("phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
@@ -71,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
+    if command.module.startswith("running."):
+        say_loading(words[0])
     function = getattr(import_module(f"adpfl_bench.{command.module}"), command.function)
     if command.reads_words:
         status = function(words)

@@ -11,7 +11,7 @@ from adpfl_bench.config.config_files import WordParser
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.records.privacy_block import AuditedBlock
 from adpfl_bench.records.spent import SpentBudget, nominal_text, read_spent
-from adpfl_bench.text import print_facts, print_table
+from adpfl_bench.text import print_facts, print_table, say_loading
 
 _HELP = """usage: adpfl-bench privacy --config TASK --config METHOD [--config PLACE] [options] [options of fit]
        adpfl-bench privacy RUN
@@ -34,7 +34,7 @@ def privacy(words: Sequence[str]) -> int:
     """Run the command.
 
     Args:
-        words: The command line after the command's name.
+        words: The command line after the program's name.
 
     Returns:
         The exit status: 0.
@@ -42,6 +42,7 @@ def privacy(words: Sequence[str]) -> int:
     Raises:
         BenchError: As the run itself would; an option is wrong; a file cannot be read or written.
     """
+    _, *words = words
     if not words or words[0] in ("-h", "--help"):
         print(_HELP)
         return 0
@@ -60,6 +61,7 @@ def privacy(words: Sequence[str]) -> int:
     options, rest = parser.parse_known_args(list(words))
     clients = None if options.clients is None else stated_clients(options.clients)
     targets = _targets(options.targets)
+    say_loading("privacy")
     from adpfl_bench.running.planned_run import show_plan  # deferred: importing torch and Lightning takes seconds
 
     show_plan(rest, clients, targets, options.output)

@@ -13,6 +13,7 @@ from typing import Any
 from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.records.settings import flatten_config
+from adpfl_bench.text import say_loading
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def check_configuration(words: Sequence[str]) -> Configuration:
     Raises:
         ConfigError: What fit would refuse.
     """
+    say_loading("benchmark")
     from adpfl_bench.running.planned_run import PlannedRun  # deferred: importing torch and Lightning takes seconds
     from adpfl_bench.running.training import run
 

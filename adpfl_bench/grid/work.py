@@ -22,6 +22,7 @@ from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.text import say_loading
 
 FINISHED, FAILED, TAKEN = 0, 1, 75
 """Exit statuses; 75 is what sendmail's conventions call a temporary failure."""
@@ -160,6 +161,7 @@ def _end(work: Work, attempt: Attempt) -> int:
 
 
 def _fit(words: Sequence[str]) -> None:
+    say_loading("fit")
     from adpfl_bench.running.training import run  # deferred: importing torch and Lightning takes seconds
 
     run(list(words))

@@ -51,12 +51,12 @@ def run_audit(words: Sequence[str]) -> int:
     """Run ``adpfl-bench audit``.
 
     Args:
-        words: The command line after the command's name.
+        words: The command line after the program's name.
 
     Returns:
         The exit status: 1 where the audit contradicts what is accounted, or a check failed.
     """
-    cli = run(["fit", *words], AuditCLI)
+    cli = run(["fit", *words[1:]], AuditCLI)
     assert isinstance(cli, AuditCLI)
     result = cli.audit.result
     if result is None:  # interrupted, which has been said

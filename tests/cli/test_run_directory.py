@@ -69,7 +69,7 @@ def test_round_and_case_tables(adpfl_bench: Run) -> None:
     for split in ("validation", "test"):
         rows = [row for row in cases if row.split == split]
         sizes = {client: sum(row.client == client for row in rows) for client in clients}
-        assert sizes == {client: record["data"]["clients"][client][split] for client in clients}
+        assert sizes == {client: getattr(record.data.clients[client], split) for client in clients}
     assert all(row.hd95 is not None and row.hd95_unit == "px" and row.nsd is not None for row in cases)
 
 
