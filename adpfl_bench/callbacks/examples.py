@@ -18,7 +18,7 @@ from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
-from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.records.case_score import GLOBAL_MODEL
 from adpfl_bench.records.run_directory import RunDirectory
 
 Mask = NDArray[np.bool_]

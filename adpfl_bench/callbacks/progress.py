@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.lookup import find_callback, need_callback
+from adpfl_bench.callbacks.lookup import find_callback, need_callback, need_task
 
 
 def epsilon_text(trainer: Trainer) -> str | None:
@@ -32,13 +32,12 @@ class RoundProgressBar(RichProgressBar):
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Client, loss, validation Dice and accounted epsilon."""
+        """Client, loss, validation score and accounted epsilon."""
         loop = need_callback(trainer, FederatedLoop)
         metrics: dict[str, Any] = {"client": loop.client or "-"}
         if loop.loss is not None:
             metrics["loss"] = f"{loop.loss:.3f}"
-        if "val_dice" in trainer.callback_metrics:
-            metrics["dice"] = f"{float(trainer.callback_metrics['val_dice']):.3f}"
+        metrics |= {name: f"{value:.3f}" for name, value in _main_mean(trainer, pl_module).items()}
         epsilon = epsilon_text(trainer)
         if epsilon is not None:
             metrics["epsilon"] = epsilon
@@ -60,8 +59,7 @@ class RoundLines(Callback):
             f"round {loop.rounds_completed}/{loop.schedule.total_rounds}",
             f"loss {values['all', 'train_loss']:.3f}",
         ]
-        if "val_dice" in trainer.callback_metrics:
-            parts.append(f"dice {float(trainer.callback_metrics['val_dice']):.3f}")
+        parts += [f"{name} {value:.3f}" for name, value in _main_mean(trainer, pl_module).items()]
         epsilon = epsilon_text(trainer)
         if epsilon is not None:
             parts.append(f"epsilon {epsilon}")
@@ -69,6 +67,13 @@ class RoundLines(Callback):
         parts.append(f"{now - self._started:.1f} s")
         self._started = now
         print("  ".join(parts), flush=True)
+
+
+def _main_mean(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
+    """The main metric's mean over validation cases, by its name; nothing if the round was not validated."""
+    name = need_task(pl_module).metrics[0].name
+    found = trainer.callback_metrics.get(f"val_{name}")
+    return {} if found is None else {name: float(found)}
 
 
 def progress_callback() -> Callback:

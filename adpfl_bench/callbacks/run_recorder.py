@@ -26,7 +26,6 @@ from adpfl_bench.records.environment import (
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
-from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
 class RunRecorder(Callback):
@@ -96,7 +95,8 @@ class RunRecorder(Callback):
         print(self._headline(self._record, trainer))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:
-        loop = need_callback(trainer, FederatedLoop)
+        loop, task = need_callback(trainer, FederatedLoop), need_task(pl_module)
+        tolerances = [(name, task.tolerance(name)) for name in task.regions]
         return RunRecord(
             format_version=FORMAT_VERSION,
             task=self.task,
@@ -112,8 +112,9 @@ class RunRecorder(Callback):
                 parameters=sum(parameter.numel() for parameter in pl_module.parameters()),
                 scored_round=None,
                 selection="; ".join(choices_by_validation(trainer)) or "last round",
-                started_from=getattr(pl_module, "started_from", None),
-                surface_tolerance=_tolerances(pl_module),
+                started_from=task.started_from,
+                metrics=tuple(metric.described() for metric in task.metrics),
+                surface_tolerance={name: value for name, value in tolerances if value is not None},
             ),
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             wall_seconds=0.0,
@@ -166,7 +167,7 @@ class RunRecorder(Callback):
             self._save("finished")
 
     def _write_cases(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._directory.write_cases(need_task(pl_module).rows)
+        self._directory.write_cases(need_task(pl_module).scores)
         if self._record:
             self._record.model.scored_round = need_callback(trainer, FederatedLoop).rounds_completed
             self._save(self._record.status)
@@ -228,8 +229,3 @@ def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMet
 
 def _privacy(trainer: Trainer) -> DifferentialPrivacy:
     return find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy(unit="none")
-
-
-def _tolerances(task: LightningModule) -> dict[str, float]:
-    """Tolerance of each region's normalised surface distance, in the unit of its distances."""
-    return {name: task.tolerance(name) for name in task.regions} if isinstance(task, SegmentationTask) else {}

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.evaluation.evaluation_loader import ModelScope
-from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.records.case_score import GLOBAL_MODEL
 from adpfl_bench.records.federated_block import Headline
 
 

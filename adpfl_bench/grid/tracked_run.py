@@ -83,5 +83,6 @@ class TrackedRun:
         self._seen = seen
         self.rounds = record.rounds_completed
         self.seconds = record.wall_seconds or 0.0
-        dice = [row.value for row in rows if (row.client, row.name) == (ALL_CLIENTS, "val_dice")]
+        main = f"val_{record.model.metrics[0].name}"
+        dice = [row.value for row in rows if (row.client, row.name) == (ALL_CLIENTS, main)]
         self.dice = dice[-1] if dice and math.isfinite(dice[-1]) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -10,8 +11,7 @@ import numpy as np
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.headline import headline_rows
 from adpfl_bench.leaderboard.scored_run import ScoredRun
-from adpfl_bench.records.case_row import GLOBAL_MODEL
-from adpfl_bench.records.case_score import mean_over_models
+from adpfl_bench.records.case_score import GLOBAL_MODEL, mean_over_models
 
 
 class ClientScores:
@@ -73,11 +73,12 @@ class _RunScores:
     def __init__(self, run: ScoredRun, region: str) -> None:
         self.seed = run.seed
         self._run = run
+        self._metric = run.record.model.metrics[0].name
         self._rows = [row for row in run.all_rows if row.region == region]
         self.by_model: dict[str, dict[str, float]] = {}
         self.cases: dict[str, set[str]] = {}
         for row in self._rows:
-            self.by_model.setdefault(row.model, {})[row.case] = row.dice
+            self.by_model.setdefault(row.model, {})[row.case] = row.values.get(self._metric, math.nan)
             self.cases.setdefault(row.client, set()).add(row.case)
         self.all_cases = set().union(*self.cases.values())
 
@@ -93,5 +94,7 @@ class _RunScores:
         models = self.by_model.keys() - {GLOBAL_MODEL}
         means = mean_over_models(headline_rows(self._rows, "everyone"))
         return {
-            case: score.dice for case, score in means.items() if all(case in self.by_model[model] for model in models)
+            case: score.values.get(self._metric, math.nan)
+            for case, score in means.items()
+            if all(case in self.by_model[model] for model in models)
         }

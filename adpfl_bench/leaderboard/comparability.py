@@ -14,6 +14,7 @@ from typing import NamedTuple
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.audits import Audit, privacy_differences
 from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
+from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.settings import settings_digest
 
@@ -94,6 +95,12 @@ class Group:
     test_set: frozenset[tuple[str, str]]
     variants: tuple[Variant, ...]
     misfits: tuple[str, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What any of its runs was scored by, in the order of the first."""
+        records = [run.record for variant in self.variants for run in variant.runs]
+        return tuple({metric.name: metric for record in records for metric in record.model.metrics}.values())
 
     @property
     def regions(self) -> list[str]:

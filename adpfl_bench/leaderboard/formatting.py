@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from adpfl_bench.metrics.registry import Metric
+
 EMPTY = "–"  # noqa: RUF001 - an en dash, as tables are set
 
 Row = TypeVar("Row")
@@ -67,6 +69,11 @@ def percent(value: float | None, form: str = ".2f") -> str:
         return EMPTY
     text = format(100 * value, form)
     return text if float(text) else format(0.0, form)
+
+
+def metric_text(metric: Metric, value: float | None, digits: int = 2) -> str:
+    """A score as tables show it: shares in percent."""
+    return percent(value, f".{digits}f") if metric.unit == "share" else number(value, f".{digits}f")
 
 
 def markdown_table(text: TextTable) -> list[str]:

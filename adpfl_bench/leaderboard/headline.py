@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
+from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore
 from adpfl_bench.records.federated_block import Headline
 
 SCORED_MODEL: Mapping[Headline, str] = {
@@ -16,7 +16,7 @@ SCORED_MODEL: Mapping[Headline, str] = {
 """What tables say was scored."""
 
 
-def headline_rows(rows: Iterable[CaseRow], headline: Headline, held_out: Collection[str] = ()) -> list[CaseRow]:
+def headline_rows(rows: Iterable[CaseScore], headline: Headline, held_out: Collection[str] = ()) -> list[CaseScore]:
     """Choose the rows that a run is judged by.
 
     Args:
@@ -30,7 +30,7 @@ def headline_rows(rows: Iterable[CaseRow], headline: Headline, held_out: Collect
     return own if headline == "everyone" else [row for row in own if row.client in held_out or row.model == row.client]
 
 
-def check_models(rows: Sequence[CaseRow], headline: Headline, held_out: Collection[str] = ()) -> None:
+def check_models(rows: Sequence[CaseScore], headline: Headline, held_out: Collection[str] = ()) -> None:
     """Refuse rows that score a case by fewer models, or more often, than the headline asks for.
 
     Args:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from adpfl_bench.leaderboard.formatting import EMPTY, Column, number, percent, set_table
+from adpfl_bench.leaderboard.formatting import EMPTY, Column, metric_text, number, percent, set_table
 from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
 from adpfl_bench.leaderboard.statistics_text import range_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
+from adpfl_bench.metrics.registry import Metric
 
 _HEADER = r"""% Made by adpfl-bench leaderboard; leaderboard.md says how to read it.
 % \input it in a document that has \usepackage{booktabs}.
@@ -65,13 +66,14 @@ def _float(table: Table) -> str:
 def _columns(table: Table) -> list[Column[TableRow]]:
     ranks = {row.label: row for row in table.statistics.ranking}
     deltas = _deltas(table)
+    main, *others = (metric for metric in table.metrics if metric.ranked)
+    unit = table.rows[0].distance_unit
     columns = [
         Column[TableRow]("Method", lambda row: row.label, numeric=False),
         Column("Seeds", lambda row: str(row.n_seeds)),
-        Column("Dice (%)", lambda row: percent(row.dice_mean)),
+        _metric(main, unit),
         Column("95 % interval", _interval, numeric=False),
-        Column(f"HD95 ({table.rows[0].hd95_unit})", lambda row: number(row.hd95_mean, ".2f")),
-        Column("NSD (%)", lambda row: percent(row.nsd_mean)),
+        *(_metric(metric, unit) for metric in others),
     ]
     if ranks:
         columns.append(Column("Rank", lambda row: _rank(ranks[row.label])))
@@ -84,15 +86,20 @@ def _columns(table: Table) -> list[Column[TableRow]]:
     return columns
 
 
+def _metric(metric: Metric, distance_unit: str) -> Column[TableRow]:
+    unit = {"share": " (%)", "distance": f" ({distance_unit})", "number": ""}[metric.unit]
+    return Column(f"{metric.title}{unit}", lambda row: metric_text(metric, row.means[metric.name]))
+
+
 def _rank(row: RankingRow) -> str:
     firm = row.rank_low == row.rank_high == row.rank
     return str(row.rank) if firm else f"{row.rank} ({range_text(row)})"
 
 
 def _interval(row: TableRow) -> str:
-    if row.dice_ci_low is None or row.dice_ci_high is None:
+    if row.ci_low is None or row.ci_high is None:
         return EMPTY
-    return f"[{percent(row.dice_ci_low, '.1f')}, {percent(row.dice_ci_high, '.1f')}]"
+    return f"[{percent(row.ci_low, '.1f')}, {percent(row.ci_high, '.1f')}]"
 
 
 def _epsilon(row: TableRow) -> str:
@@ -118,7 +125,8 @@ def _caption(table: Table) -> str:
     at = f" at delta {deltas[0]}" if len(deltas) == 1 else ""
     return (
         f"{group.task} ({group.kind} data), region {table.region}: {first.cases} test cases of {first.patients}"
-        f" patients. Means over cases and seeds; Dice with its 95 % interval over patients and seeds{rank}."
+        f" patients. Means over cases and seeds; {table.main.title} with its 95 % interval over patients and"
+        f" seeds{rank}."
         f" Epsilon is the accounted one{at}, per unit; data {group.fingerprint[:8]}, test set {group.digest}."
     )
 

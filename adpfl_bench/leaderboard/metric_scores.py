@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.statistics import PairedScore, PairedScores
+from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.case_score import CaseScore
-
-Metric = Literal["dice", "hd95", "nsd"]
-
-METRICS: Mapping[Metric, str] = {"dice": "Dice", "hd95": "HD95", "nsd": "NSD"}
-"""Names of the metrics that methods are ranked by."""
-
-_LOWER_IS_BETTER = ("hd95",)
 
 
 class MetricScores(NamedTuple):
     """What can be compared on a region, and what cannot.
 
     Attributes:
-        usable: Scores by metric; the methods in them are named by :func:`identity`.
+        usable: Scores by the name of a metric; the methods in them are named by :func:`identity`.
         left_out: Of every other metric, why not.
     """
 
-    usable: Mapping[Metric, PairedScores]
-    left_out: Mapping[Metric, str]
+    usable: Mapping[str, PairedScores]
+    left_out: Mapping[str, str]
 
 
 def identity(variant: Variant) -> str:
@@ -36,24 +30,25 @@ def identity(variant: Variant) -> str:
     return f"{variant.method} {variant.digest}"
 
 
-def metric_scores(variants: Sequence[Variant], region: str) -> MetricScores:
-    """Collect the scores of every metric that all runs have for all cases, and in one unit.
+def metric_scores(variants: Sequence[Variant], region: str, metrics: Sequence[Metric]) -> MetricScores:
+    """Collect the scores of every ranked metric that all runs have for all cases, and in one unit.
 
     Args:
         variants: The methods of a comparable group.
         region: Name of a region.
+        metrics: What they were scored by.
     """
-    usable: dict[Metric, PairedScores] = {}
-    left_out: dict[Metric, str] = {}
-    for metric in METRICS:
+    usable: dict[str, PairedScores] = {}
+    left_out: dict[str, str] = {}
+    for metric in (metric for metric in metrics if metric.ranked):
         reason = _incomparable(variants, region, metric)
         if reason is None:
             try:
-                usable[metric] = _scores(variants, region, metric)
+                usable[metric.name] = _scores(variants, region, metric)
             except DataError as error:
                 reason = str(error)
         if reason is not None:
-            left_out[metric] = reason
+            left_out[metric.name] = reason
     return MetricScores(usable, left_out)
 
 
@@ -68,7 +63,7 @@ def _scores(variants: Sequence[Variant], region: str, metric: Metric) -> PairedS
         }
         for variant in variants
     }
-    return PairedScores(runs, higher_is_better=metric not in _LOWER_IS_BETTER)
+    return PairedScores(runs, higher_is_better=metric.higher_is_better)
 
 
 def _incomparable(variants: Sequence[Variant], region: str, metric: Metric) -> str | None:
@@ -78,13 +73,14 @@ def _incomparable(variants: Sequence[Variant], region: str, metric: Metric) -> s
                 if not math.isfinite(_value(score, metric)):
                     return f"{variant.label} with seed {run.seed} has none for case {case}"
     runs = [run for variant in variants for run in variant.runs]
-    if metric == "hd95" and len({row.hd95_unit for run in runs for row in run.rows if row.region == region}) > 1:
+    units = {row.distance_unit for run in runs for row in run.rows if row.region == region}
+    if metric.unit == "distance" and len(units) > 1:
         return "some are in mm and some in px"
-    if metric == "nsd" and len({run.record.model.surface_tolerance.get(region) for run in runs}) > 1:
+    if metric.tolerant and len({run.record.model.surface_tolerance.get(region) for run in runs}) > 1:
         return "the methods were scored at different tolerances"
     return None
 
 
 def _value(score: CaseScore, metric: Metric) -> float:
-    value = {"dice": score.dice, "hd95": score.hd95, "nsd": score.nsd}[metric]
+    value = score[metric]
     return math.nan if value is None else value

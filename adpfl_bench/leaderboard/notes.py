@@ -53,7 +53,7 @@ def table_notes(table: Table) -> list[str]:
 def _tolerance(table: Table) -> list[str]:
     runs = [run for variant in table.group.variants for run in variant.runs]
     tolerances = {run.record.model.surface_tolerance.get(table.region) for run in runs}
-    unit = table.rows[0].hd95_unit
+    unit = table.rows[0].distance_unit
     if len(tolerances) > 1:
         return ["NSD must not be compared here: the methods were scored at different tolerances."]
     return [f"NSD is taken at a tolerance of {value:.4g} {unit}." for value in tolerances if value is not None]
@@ -66,10 +66,10 @@ def _gap(table: Table) -> list[str]:
             name for name in (UPPER_REFERENCE, LOWER_REFERENCE) if sum(row.method == name for row in table.rows) > 1
         ]
         return [f"Gap closed is empty: {name} is here with several settings." for name in several]
-    gap = upper.dice_mean - lower.dice_mean
+    gap = upper.mean - lower.mean
     if gap <= 0:
         return ["Gap closed is empty: fedavg is not ahead of dp_fl, so there is no gap to close."]
-    noise = max(row.dice_sd_seeds or 0.0 for row in (upper, lower))
+    noise = max(row.sd_seeds or 0.0 for row in (upper, lower))
     if gap < noise:
         return [
             f"The gap between fedavg and dp_fl ({100 * gap:.2f} points) is smaller than the SD over seeds"

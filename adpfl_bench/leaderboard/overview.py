@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, number, percent, set_table
+from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, metric_text, percent, set_table
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
+from adpfl_bench.metrics.registry import DICE, IOU, NSD, Metric
 
 OVERVIEW = "All tasks side by side"
 OVERVIEW_NOTE = (
@@ -37,16 +38,31 @@ def make_overviews(tables: Sequence[Table]) -> list[Overview]:
         tables: All tables.
 
     Returns:
-        Dice with what a method's proof supports, spread over patients, and HD95; none of fewer than two tables.
+        The main metric with what a method's proof supports, its spread over patients, and HD95; none of fewer than
+        two tables.
     """
     if len(tables) < 2:
         return []
+    main = " or ".join(dict.fromkeys(table.metrics[0].title for table in tables))
+    # Beside Dice, IoU and NSD would say little more at this distance.
+    passed_over = {DICE.name, IOU.name, NSD.name}
+    others = {m.name: m for table in tables for m in table.metrics[1:] if m.ranked and m.name not in passed_over}
     epsilon = Column[_Line]("Epsilon accounted", lambda line: _epsilon(line.rows.values()), numeric=False)
     return [
-        Overview("Mean Dice %, in brackets the SD over seeds", _set(tables, _dice, [epsilon])),
-        Overview("SD of Dice over patients, in points", _set(tables, lambda row: percent(row.dice_sd_patients, ".1f"))),
-        Overview("Mean HD95 (edge voxels)", _set(tables, _hd95)),
+        Overview(f"Mean {main} %, in brackets the SD over seeds", _set(tables, _main, [epsilon])),
+        Overview(f"SD of {main} over patients, in points", _set(tables, lambda row: percent(row.sd_patients, ".1f"))),
+        *(_of_metric(tables, metric) for metric in others.values()),
     ]
+
+
+def _of_metric(tables: Sequence[Table], metric: Metric) -> Overview:
+    def cell(row: TableRow) -> str:
+        mean = row.means.get(metric.name)
+        unit = f" {row.distance_unit}" if metric.unit == "distance" else ""
+        return EMPTY if mean is None else metric_text(metric, mean, digits=1) + unit
+
+    kind = f" ({metric.kind})" if metric.kind else ""
+    return Overview(f"Mean {metric.title}{' %' if metric.unit == 'share' else ''}{kind}", _set(tables, cell))
 
 
 @dataclass(frozen=True)
@@ -89,13 +105,9 @@ def _headings(tables: Sequence[Table]) -> list[str]:
     ]
 
 
-def _dice(row: TableRow) -> str:
-    seeds = "" if row.dice_sd_seeds is None else f" ({percent(row.dice_sd_seeds, '.1f')})"
-    return percent(row.dice_mean, ".1f") + seeds
-
-
-def _hd95(row: TableRow) -> str:
-    return EMPTY if row.hd95_mean is None else f"{number(row.hd95_mean, '.1f')} {row.hd95_unit}"
+def _main(row: TableRow) -> str:
+    seeds = "" if row.sd_seeds is None else f" ({percent(row.sd_seeds, '.1f')})"
+    return percent(row.mean, ".1f") + seeds
 
 
 def _epsilon(rows: Iterable[TableRow]) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from adpfl_bench.leaderboard.comparability import Group, GroupLine, Variant
-from adpfl_bench.leaderboard.metric_scores import METRICS, Metric
 from adpfl_bench.leaderboard.statistics import PairedScores, rank_methods
 
 SEPARATOR = "; "
@@ -57,7 +56,7 @@ class RankingRow(GroupLine):
 
 
 def rank_group(
-    group: Group, by_region: Mapping[str, Mapping[Metric, PairedScores]], variants: Mapping[str, Variant], seed: int
+    group: Group, by_region: Mapping[str, Mapping[str, PairedScores]], variants: Mapping[str, Variant], seed: int
 ) -> tuple[RankingRow, ...]:
     """Rank the methods of a group by all metrics of the given regions.
 
@@ -70,6 +69,7 @@ def rank_group(
     Returns:
         Best first.
     """
+    titles = {metric.name: metric.title for metric in group.metrics}
     metrics = list(next(iter(by_region.values())))
     ranking = rank_methods([of_region[m] for of_region in by_region.values() for m in metrics], seed=seed)
     rows = []
@@ -80,7 +80,7 @@ def rank_group(
             RankingRow(
                 *group.names,
                 regions=SEPARATOR.join(by_region),
-                metrics=SEPARATOR.join(METRICS[metric] for metric in metrics),
+                metrics=SEPARATOR.join(titles[metric] for metric in metrics),
                 method=variants[name].method,
                 label=variants[name].label,
                 settings=variants[name].digest,

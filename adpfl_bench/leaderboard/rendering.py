@@ -13,6 +13,7 @@ from adpfl_bench.leaderboard.formatting import (
     EMPTY,
     Column,
     TextTable,
+    metric_text,
     number,
     percent,
     set_table,
@@ -23,6 +24,7 @@ from adpfl_bench.leaderboard.statistics_text import (
 )
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
+from adpfl_bench.metrics.registry import Metric
 
 
 def text_table(table: Table, brief: bool = False) -> TextTable:
@@ -40,21 +42,20 @@ def text_table(table: Table, brief: bool = False) -> TextTable:
 
 
 def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column[TableRow]]:
-    first = table.rows[0]
+    first, (main, *others) = table.rows[0], table.metrics
+    unit = first.distance_unit
     several = any(row.scored_model != SCORED_MODEL["global"] for row in table.rows)
     short: dict[str, str] = {text: headline for headline, text in SCORED_MODEL.items()}
     columns = [
         Column[TableRow]("Method", lambda row: row.label, numeric=False, brief=True),
         Column("Scored", lambda row: short[row.scored_model] if brief else row.scored_model, False, brief=several),
         Column("Seeds", lambda row: str(row.n_seeds), brief=True),
-        Column("Dice %", lambda row: percent(row.dice_mean), brief=True),
+        metric_column(main, unit),
         Column("95 % interval", interval_text, brief=True),
-        Column("SD patients", lambda row: percent(row.dice_sd_patients), brief=True),
-        Column("SD seeds", lambda row: percent(row.dice_sd_seeds), brief=True),
-        Column("IoU %", lambda row: percent(row.iou_mean)),
-        Column(f"HD95 {first.hd95_unit} (edge voxels)", lambda row: number(row.hd95_mean, ".2f"), brief=True),
-        Column("NSD % (area)", lambda row: percent(row.nsd_mean)),
-        Column("Missed", lambda row: f"{row.missed} / {row.scored}"),
+        Column("SD patients", lambda row: percent(row.sd_patients), brief=True),
+        Column("SD seeds", lambda row: percent(row.sd_seeds), brief=True),
+        *(metric_column(metric, unit) for metric in others),
+        *([Column[TableRow]("Missed", lambda row: f"{row.missed} / {row.scored}")] if first.missed is not None else []),
         Column("Worst client", _worst_client, numeric=False, brief=True),
         Column("Spread", lambda row: percent(row.client_spread)),
         Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f"), brief=True),
@@ -70,8 +71,19 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
     return columns
 
 
+def metric_column(metric: Metric, distance_unit: str) -> Column[TableRow]:
+    """The column of a metric's mean; the main one and distances fit a terminal."""
+    of = {"share": " %", "distance": f" {distance_unit}", "number": ""}[metric.unit]
+    kind = f" ({metric.kind})" if metric.kind else ""
+
+    def cell(row: TableRow) -> str:
+        return metric_text(metric, row.means[metric.name])
+
+    return Column(f"{metric.title}{of}{kind}", cell, brief=metric.in_rounds or metric.unit == "distance")
+
+
 def _worst_client(row: TableRow) -> str:
-    return EMPTY if row.worst_client is None else f"{row.worst_client} {percent(row.worst_client_dice)}"
+    return EMPTY if row.worst_client is None else f"{row.worst_client} {percent(row.worst_client_mean)}"
 
 
 def _on_accounted(row: TableRow) -> str | None:

@@ -2,84 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+import math
+from collections.abc import Collection, Sequence
 
 from adpfl_bench.leaderboard.audits import Audit, audits_beside, contradictions, strongest
 from adpfl_bench.leaderboard.headline import SCORED_MODEL, headline_rows
-from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
-from adpfl_bench.records.case_score import CaseScore, mean_over_models
+from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
+from adpfl_bench.metrics.registry import UNSTATED, Metric
+from adpfl_bench.records.averages import sample_sd
+from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore, mean_over_models
 from adpfl_bench.records.federated_block import Headline
 from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of one region over the cases of a split.
-
-    Attributes:
-        cases: Number of cases.
-        dice_mean: Mean Dice over cases.
-        dice_sd: Standard deviation over cases (ddof=1; 0 for one case).
-        iou_mean: Mean IoU over cases.
-        hd95_mean: Mean HD95 over cases, in ``hd95_unit``; misses count with the image diagonal.
-        hd95_unit: ``mm`` or ``px``.
-        nsd_mean: Mean NSD over cases.
-        missed: Number of rows of which exactly one of prediction and truth is empty.
-        worst_client: Client with the lowest mean Dice.
-        worst_client_dice: Its mean Dice.
-    """
-
-    cases: int
-    dice_mean: float
-    dice_sd: float
-    iou_mean: float
-    hd95_mean: float
-    hd95_unit: str
-    nsd_mean: float
-    missed: int
-    worst_client: str
-    worst_client_dice: float
-
-
-def score(rows: Sequence[CaseRow], held_out: Collection[str] = ()) -> Scores:
-    """Summarise the rows of one region and split; a case that several models scored counts once.
-
-    Args:
-        rows: At least one row.
-        held_out: Clients that took no part in training; none of them is the worst, unless there are no others.
-    """
-    cases = list(mean_over_models(rows).values())
-    dice = np.array([case.dice for case in cases])
-    clients = client_means(cases)
-    worst = min(clients, key=lambda name: (name in held_out, clients[name], name))
-    return Scores(
-        cases=len(cases),
-        dice_mean=float(dice.mean()),
-        dice_sd=float(dice.std(ddof=1)) if len(cases) > 1 else 0.0,
-        iou_mean=float(np.mean([case.iou for case in cases])),
-        hd95_mean=_mean(case.hd95 for case in cases),
-        hd95_unit=rows[0].hd95_unit,
-        nsd_mean=_mean(case.nsd for case in cases),
-        missed=sum(row.missed for row in rows),
-        worst_client=worst,
-        worst_client_dice=clients[worst],
-    )
-
-
-def client_means(cases: Iterable[CaseScore]) -> dict[str, float]:
-    """Mean Dice of each client, sorted by name."""
-    groups: dict[str, list[float]] = {}
-    for case in cases:
-        groups.setdefault(case.client, []).append(case.dice)
-    return {client: float(np.mean(groups[client])) for client in sorted(groups)}
-
-
-def _mean(values: Iterable[float | None]) -> float:
-    return float(np.mean([np.nan if value is None else value for value in values]))
 
 
 def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = ()) -> str:
@@ -121,31 +55,46 @@ def summarize_run(directory: RunDirectory) -> str:
     record = directory.find_record()
     headline: Headline = "global" if any(row.model == GLOBAL_MODEL for row in rows) else "everyone"
     held_out: tuple[str, ...] = ()
+    metrics = UNSTATED
     if record is not None:
         headline, held_out = record.federated.headline, record.federated.held_out_clients
+        metrics = record.model.metrics
     for split, region in sorted({(row.split, row.region) for row in rows}):
         scored = [row for row in rows if (row.split, row.region) == (split, region)]
-        judged: dict[Headline, list[CaseRow]] = {headline: headline_rows(scored, headline, held_out)}
+        judged: dict[Headline, list[CaseScore]] = {headline: headline_rows(scored, headline, held_out)}
         judged.setdefault("global", headline_rows(scored, "global"))
         for name, chosen in judged.items():
             if chosen:
                 of = "" if headline == "global" else f" ({_scored(name, chosen)})"
-                lines.append(f"{split:>10} {region}{of}: {_scores_text(score(chosen, held_out))}")
+                lines.append(f"{split:>10} {region}{of}: {_scores_text(chosen, metrics, held_out)}")
     if record is not None:
         lines.append(f"{'privacy':>10} {privacy_text(record.privacy, audits_beside(directory.path, record))}")
     lines.append(f"{'record':>10} {directory.path}")
     return "\n".join(lines)
 
 
-def _scored(name: Headline, rows: Sequence[CaseRow]) -> str:
+def _scored(name: Headline, rows: Sequence[CaseScore]) -> str:
     """What was scored; while validating, own models score their own client's cases even if others' count at the end."""
     own = all(row.model == row.client for row in rows)
     return SCORED_MODEL["own" if own else name]
 
 
-def _scores_text(scores: Scores) -> str:
-    return (
-        f"Dice {scores.dice_mean:.4f} (SD over {scores.cases} cases {scores.dice_sd:.4f}),"
-        f" HD95 {scores.hd95_mean:.2f} {scores.hd95_unit}, NSD {scores.nsd_mean:.4f}, missed {scores.missed};"
-        f" worst client {scores.worst_client} {scores.worst_client_dice:.4f}"
-    )
+def _scores_text(scores: Sequence[CaseScore], metrics: Sequence[Metric], held_out: Collection[str]) -> str:
+    """Means over the cases of one region and split; a case that several models scored counts once."""
+    means = ScoreMeans(list(mean_over_models(scores).values()), metrics, held_out)
+    main, *others = (metric for metric in metrics if metric.ranked)
+    deviation = sample_sd(score.values.get(main.name, math.nan) for score in means.scores) or 0.0
+    texts = [f"{_text(means, main)} (SD over {len(means.scores)} cases {deviation:.4f})"]
+    texts += [_text(means, metric) for metric in others]
+    missed = count_missed(scores)
+    if missed is not None:
+        texts.append(f"missed {missed}")
+    if (worst := means.worst_client or ScoreMeans(means.scores, metrics).worst_client) is None:
+        return ", ".join(texts)
+    return f"{', '.join(texts)}; worst client {worst} {means.clients[worst]:.4f}"
+
+
+def _text(means: ScoreMeans, metric: Metric) -> str:
+    mean = means.mean(metric)
+    value = math.nan if mean is None else mean
+    return f"{metric.title} " + (f"{value:.2f} {means.distance_unit}" if metric.unit == "distance" else f"{value:.4f}")

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.headline import check_models, headline_rows
-from adpfl_bench.records.case_row import CaseRow
 from adpfl_bench.records.case_score import CaseScore, mean_over_models
 from adpfl_bench.records.federated_block import Headline
 from adpfl_bench.records.run_directory import RunDirectory
@@ -28,10 +27,10 @@ class ScoredRun:
 
     directory: RunDirectory
     record: RunRecord
-    all_rows: tuple[CaseRow, ...]
+    all_rows: tuple[CaseScore, ...]
 
     @cached_property
-    def rows(self) -> tuple[CaseRow, ...]:
+    def rows(self) -> tuple[CaseScore, ...]:
         """The test rows that tables score the run by: of the models that its headline names."""
         return tuple(headline_rows(self.all_rows, self.headline, self.held_out_clients))
 

@@ -15,7 +15,6 @@ from adpfl_bench.leaderboard.comparisons import (
     ComparisonRow,
 )
 from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, number, percent, set_table
-from adpfl_bench.leaderboard.metric_scores import METRICS
 from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
@@ -48,8 +47,8 @@ _FEW_SEEDS = 5
 
 
 def interval_text(row: TableRow) -> str:
-    """The interval of a method's mean Dice, in percent."""
-    return bounds_text(row.dice_ci_low, row.dice_ci_high)
+    """The interval of a method's mean, in percent."""
+    return bounds_text(row.ci_low, row.ci_high)
 
 
 def bounds_text(low: float | None, high: float | None, form: str = ".2f") -> str:
@@ -133,8 +132,10 @@ def statistics_notes(table: Table) -> list[str]:
     """Say what these statistics cannot say, and what was left out of them."""
     statistics = table.statistics
     left_out = statistics.scores.left_out
-    if "dice" in left_out:
-        return [f"There are no intervals, comparisons and ranking of region {table.region}: {left_out['dice']}."]
+    titles = {metric.name: metric.title for metric in table.metrics}
+    main = table.main.name
+    if main in left_out:
+        return [f"There are no intervals, comparisons and ranking of region {table.region}: {left_out[main]}."]
     if statistics.patients == 1:
         return ["One patient shows nothing of how scores vary: there are no intervals, comparisons and ranking."]
     notes = []
@@ -148,7 +149,7 @@ def statistics_notes(table: Table) -> list[str]:
     notes += _seed_notes(table)
     if statistics.comparable:
         notes += _test_notes(statistics.comparisons)
-        notes += [f"{METRICS[metric]} is not in the ranking: {reason}." for metric, reason in left_out.items()]
+        notes += [f"{titles[metric]} is not in the ranking: {reason}." for metric, reason in left_out.items()]
     return notes
 
 

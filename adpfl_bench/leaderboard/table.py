@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,13 +12,14 @@ import numpy as np
 from adpfl_bench.leaderboard.audits import contradictions, strongest
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.headline import SCORED_MODEL
-from adpfl_bench.leaderboard.run_summary import client_means
+from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.leaderboard.table_statistics import TableStatistics
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow, compare_thresholds
 from adpfl_bench.leaderboard.who_benefits import WhoBenefits, who_benefits
+from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.averages import mean_if_all, sample_sd
-from adpfl_bench.records.case_score import CaseScore
+from adpfl_bench.records.case_score import mean_score, means_by
 
 UPPER_REFERENCE = "fedavg"
 LOWER_REFERENCE = "dp_fl"
@@ -33,6 +35,16 @@ class Table:
     region: str
     rows: tuple[TableRow, ...]
     statistics: TableStatistics
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What its methods are scored by, the main metric first."""
+        return self.group.metrics
+
+    @property
+    def main(self) -> Metric:
+        """What they are ordered and compared by."""
+        return self.group.metrics[0]
 
     @cached_property
     def benefits(self) -> WhoBenefits:
@@ -84,7 +96,7 @@ def _table(group: Group, region: str) -> Table:
         group,
         region,
         tuple(
-            row if interval is None else replace(row, dice_ci_low=interval.low, dice_ci_high=interval.high)
+            row if interval is None else replace(row, ci_low=interval.low, ci_high=interval.high)
             for row, interval in zip(rows, intervals, strict=True)
         ),
         statistics,
@@ -94,32 +106,33 @@ def _table(group: Group, region: str) -> Table:
 def _ordered_rows(group: Group, region: str) -> list[TableRow]:
     rows = [_row(group, region, variant) for variant in group.variants]
     upper, lower = reference(rows, UPPER_REFERENCE), reference(rows, LOWER_REFERENCE)
-    if upper and lower and upper.dice_mean > lower.dice_mean:
-        gap = upper.dice_mean - lower.dice_mean
-        rows = [replace(row, gap_closed=(row.dice_mean - lower.dice_mean) / gap) for row in rows]
+    if upper and lower and upper.mean > lower.mean:
+        gap = upper.mean - lower.mean
+        rows = [replace(row, gap_closed=(row.mean - lower.mean) / gap) for row in rows]
     return sorted(rows, key=_order)
 
 
 def _order(row: TableRow) -> tuple[int, float, str]:
-    """The references without privacy, what else is not private, DP-FL, what else is private; then by Dice."""
+    """The references without privacy, what else is not private, DP-FL, what else is private; then by the main score."""
     if row.method in FIRST_METHODS:
         rank = FIRST_METHODS.index(row.method)
     elif row.unit == "none":
         rank = len(FIRST_METHODS)
     else:
         rank = len(FIRST_METHODS) + (1 if row.method == LOWER_REFERENCE else 2)
-    return rank, -row.dice_mean, row.label
+    return rank, -row.mean, row.label
 
 
 def _row(group: Group, region: str, variant: Variant) -> TableRow:
     by_seed = [list(run.case_scores(region).values()) for run in variant.runs]
     pooled = [score for scores in by_seed for score in scores]
     rows = [row for run in variant.runs for row in run.rows if row.region == region]
-    patients = _means_by(pooled, lambda score: score.patient)
-    held_out = variant.runs[0].held_out_clients
-    clients = client_means(score for score in pooled if score.client not in held_out)
-    worst = min(clients, key=lambda name: (clients[name], name), default=None)
-    units = sorted({row.hd95_unit for row in rows})
+    metrics = group.metrics
+    main = metrics[0]
+    patients = means_by(pooled, lambda score: score.patient, main)
+    seeds = [mean_score(scores, main) for scores in by_seed]
+    means = ScoreMeans(pooled, metrics, variant.runs[0].held_out_clients)
+    mean, worst = means.mean(main), means.worst_client
     epsilon, delta, reason = _accounted(variant)
     audit = strongest(variant.audits)
     records = [run.record for run in variant.runs]
@@ -134,20 +147,19 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         n_seeds=len(variant.runs),
         cases=len(by_seed[0]),
         patients=len(patients),
-        dice_mean=float(np.mean([score.dice for score in pooled])),
-        dice_ci_low=None,
-        dice_ci_high=None,
-        dice_sd_patients=sample_sd(patients.values()),
-        dice_sd_seeds=sample_sd(float(np.mean([score.dice for score in scores])) for scores in by_seed),
-        iou_mean=float(np.mean([score.iou for score in pooled])),
-        hd95_mean=mean_if_all(score.hd95 for score in pooled) if len(units) == 1 else None,
-        hd95_unit="/".join(units),
-        nsd_mean=mean_if_all(score.nsd for score in pooled),
-        missed=sum(row.missed for row in rows),
+        metric=main,
+        mean=math.nan if mean is None else mean,
+        ci_low=None,
+        ci_high=None,
+        sd_patients=sample_sd(patients.values()),
+        sd_seeds=sample_sd(mean for mean in seeds if mean is not None),
+        means={metric.name: means.mean(metric) for metric in metrics},
+        distance_unit=means.distance_unit,
+        missed=count_missed(rows),
         scored=len(rows),
         worst_client=worst,
-        worst_client_dice=None if worst is None else clients[worst],
-        client_spread=None if worst is None else max(clients.values()) - clients[worst],
+        worst_client_mean=None if worst is None else means.clients[worst],
+        client_spread=means.spread,
         gap_closed=None,
         unit=variant.runs[0].record.privacy.unit,
         nominal_epsilon=variant.runs[0].record.privacy.nominal_epsilon,
@@ -177,13 +189,6 @@ def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None
 def _joined(texts: Iterable[str]) -> str | None:
     """Each text once; ``None`` for no text."""
     return "; ".join(dict.fromkeys(str(text) for text in texts)) or None
-
-
-def _means_by(scores: Iterable[CaseScore], key: Callable[[CaseScore], str]) -> dict[str, float]:
-    groups: dict[str, list[float]] = {}
-    for score in scores:
-        groups.setdefault(key(score), []).append(score.dice)
-    return {name: float(np.mean(values)) for name, values in groups.items()}
 
 
 def _largest(values: Iterable[float | None]) -> float | None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adpfl_bench.leaderboard.comparability import GroupLine
+from adpfl_bench.metrics.registry import Metric
 
 
 @dataclass(frozen=True)
 class TableRow(GroupLine):
     r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
 
-    With :math:`D_{sc}` the Dice of case c under seed s (S seeds, N cases), the mean over models where several score it:
+    With :math:`D_{sc}` the main score (Dice) of case c under seed s (S seeds, N cases), the mean over models where
+    several score it:
 
     Attributes:
         region: Name of the region.
@@ -23,23 +26,23 @@ class TableRow(GroupLine):
         n_seeds: S.
         cases: N.
         patients: Number of patients among the cases.
-        dice_mean: :math:`\frac{1}{SN} \sum_{s,c} D_{sc}`.
-        dice_ci_low: Lower end of the mean's 95 % interval over patients and seeds, cut at 0; ``None`` for one patient.
-        dice_ci_high: Upper end, cut at 1.
-        dice_sd_patients: Standard deviation (ddof=1) over patients; a patient's value is the mean of
+        metric: The main metric, which D is of.
+        mean: :math:`\frac{1}{SN} \sum_{s,c} D_{sc}`; not a number where a case lacks it.
+        ci_low: Lower end of the mean's 95 % interval over patients and seeds, cut at 0; ``None`` for one patient.
+        ci_high: Upper end, cut at 1.
+        sd_patients: Standard deviation (ddof=1) over patients; a patient's value is the mean of
             :math:`D_{sc}` over its own cases and over the seeds. ``None`` for one patient.
-        dice_sd_seeds: Standard deviation (ddof=1) over seeds of :math:`\frac{1}{N} \sum_c D_{sc}`. ``None`` for one.
-        iou_mean: Mean IoU over cases and seeds.
-        hd95_mean: Mean HD95 over cases and seeds; ``None`` if a case lacks it or units are mixed.
-        hd95_unit: ``mm`` or ``px``.
-        nsd_mean: Mean NSD over cases and seeds; ``None`` if a case lacks it.
-        missed: Over all seeds and models, the scores of cases of which exactly one of prediction and truth is empty.
+        sd_seeds: Standard deviation (ddof=1) over seeds of :math:`\frac{1}{N} \sum_c D_{sc}`. ``None`` for one.
+        means: By metric the mean over cases and seeds; ``None`` if a case lacks it or units are mixed.
+        distance_unit: Unit of distances, ``mm`` or ``px``.
+        missed: Over all seeds and models, the scores of cases of which exactly one of prediction and truth is empty;
+            ``None`` of what is no mask.
         scored: S N, times the number of models that scored a case.
-        worst_client: Client with the lowest mean Dice (over its cases and the seeds), among those that took part in
+        worst_client: Client with the worst mean (over its cases and the seeds), among those that took part in
             training; ``None`` where none of these has test cases.
-        worst_client_dice: Its mean Dice.
+        worst_client_mean: Its mean.
         client_spread: Highest minus lowest mean of these clients.
-        gap_closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; ``None`` unless the group has each reference once
+        gap_closed: (method - dp_fl) / (fedavg - dp_fl) in the mean; ``None`` unless the group has each reference once
             and fedavg is the better one.
         unit: What one privacy neighbour differs in; ``none`` for a method that is not private.
         nominal_epsilon: What the method's authors state.
@@ -69,19 +72,18 @@ class TableRow(GroupLine):
     n_seeds: int
     cases: int
     patients: int
-    dice_mean: float
-    dice_ci_low: float | None
-    dice_ci_high: float | None
-    dice_sd_patients: float | None
-    dice_sd_seeds: float | None
-    iou_mean: float
-    hd95_mean: float | None
-    hd95_unit: str
-    nsd_mean: float | None
-    missed: int
+    metric: Metric
+    mean: float
+    ci_low: float | None
+    ci_high: float | None
+    sd_patients: float | None
+    sd_seeds: float | None
+    means: Mapping[str, float | None]
+    distance_unit: str
+    missed: int | None
     scored: int
     worst_client: str | None
-    worst_client_dice: float | None
+    worst_client_mean: float | None
     client_spread: float | None
     gap_closed: float | None
     unit: str

@@ -9,7 +9,7 @@ from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.comparisons import ComparisonRow, compare_pairs
 from adpfl_bench.leaderboard.metric_scores import MetricScores, identity, metric_scores
 from adpfl_bench.leaderboard.rankings import RankingRow, rank_group
-from adpfl_bench.leaderboard.statistics import Interval, MeanBootstrap
+from adpfl_bench.leaderboard.statistics import Interval, MeanBootstrap, PairedScores
 
 
 class TableStatistics:
@@ -37,12 +37,16 @@ class TableStatistics:
     @cached_property
     def scores(self) -> MetricScores:
         """The scores that are compared."""
-        return metric_scores(list(self.variants.values()), self.region)
+        return metric_scores(list(self.variants.values()), self.region, self.group.metrics)
+
+    @property
+    def _main(self) -> PairedScores | None:
+        return self.scores.usable.get(self.group.metrics[0].name)
 
     @cached_property
     def patients(self) -> int:
-        """Number of patients; 0 where Dice cannot be compared."""
-        return len(self.scores.usable["dice"].patients) if "dice" in self.scores.usable else 0
+        """Number of patients; 0 where the main metric cannot be compared."""
+        return len(self._main.patients) if self._main is not None else 0
 
     @property
     def comparable(self) -> bool:
@@ -51,10 +55,11 @@ class TableStatistics:
 
     @cached_property
     def _bootstrap(self) -> MeanBootstrap:
-        return MeanBootstrap(self.scores.usable["dice"], seed=self.seed)
+        assert self._main is not None  # there are patients
+        return MeanBootstrap(self._main, seed=self.seed)
 
     def interval(self, variant: Variant) -> Interval | None:
-        """The 95 % interval of a method's mean Dice, cut at 0 and 1; ``None`` for fewer than two patients."""
+        """The 95 % interval of a method's mean, cut at 0 and 1; ``None`` for fewer than two patients."""
         if self.patients < 2:
             return None
         interval = self._bootstrap.interval(identity(variant))
@@ -98,7 +103,7 @@ def rank_regions(statistics: Sequence[TableStatistics]) -> tuple[RankingRow, ...
         return ()
     if len({tuple(scores) for scores in usable.values()}) > 1:
         return ()
-    if len({scores["dice"].patients for scores in usable.values()}) > 1:
+    if len({next(iter(scores.values())).patients for scores in usable.values()}) > 1:
         return ()
     first = statistics[0]
     return rank_group(first.group, usable, first.variants, first.seed)

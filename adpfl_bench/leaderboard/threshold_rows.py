@@ -76,7 +76,7 @@ def compare_thresholds(
             continue
         for label, threshold in _fixed_twins(variants[adaptive.label], variants):
             fixed = by_label[label]
-            gap = reference.dice_mean - fixed.dice_mean
+            gap = reference.mean - fixed.mean
             interval = None
             if gap > 0:
                 interval = statistics.share(variants[adaptive.label], variants[label], variants[reference.label])
@@ -89,12 +89,12 @@ def compare_thresholds(
                     fixed=label,
                     fixed_settings=fixed.settings,
                     threshold=threshold,
-                    fixed_dice=fixed.dice_mean,
-                    adaptive_dice=adaptive.dice_mean,
+                    fixed_dice=fixed.mean,
+                    adaptive_dice=adaptive.mean,
                     reference=reference.label,
-                    reference_dice=reference.dice_mean,
+                    reference_dice=reference.mean,
                     gap=gap,
-                    gap_closed=(adaptive.dice_mean - fixed.dice_mean) / gap if gap > 0 else None,
+                    gap_closed=(adaptive.mean - fixed.mean) / gap if gap > 0 else None,
                     gap_closed_low=interval.low if interval else None,
                     gap_closed_high=interval.high if interval else None,
                 )

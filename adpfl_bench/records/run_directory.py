@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
 from pathlib import Path
 from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
-from adpfl_bench.records.case_row import GLOBAL_MODEL, CaseRow
+from adpfl_bench.records.case_score import CaseScore, columns_of, from_line, to_line
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.text import csv_text
 
@@ -117,7 +116,7 @@ class RunDirectory:
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise RecordError(f"{self.rounds_file} cannot be read as a table of rounds: {error!r}") from error
 
-    def write_cases(self, rows: Sequence[CaseRow]) -> None:
+    def write_cases(self, rows: Sequence[CaseScore]) -> None:
         """Replace the lines of cases.csv of the splits in ``rows``; those of other splits stay.
 
         Raises:
@@ -126,10 +125,11 @@ class RunDirectory:
         splits = {row.split for row in rows}
         kept = [row for row in self.read_cases() if row.split not in splits] if self.cases_file.exists() else []
         ordered = sorted([*kept, *rows], key=lambda row: (row.split, row.client, row.case, row.region, row.model))
-        names = [field.name for field in fields(CaseRow)]
-        self._write(self.cases_file, csv_text([names, *map(astuple, ordered)]))
+        columns = columns_of(ordered)
+        lines = ([line.get(column) for column in columns] for line in map(to_line, ordered))
+        self._write(self.cases_file, csv_text([columns, *lines]))
 
-    def read_cases(self) -> list[CaseRow]:
+    def read_cases(self) -> list[CaseScore]:
         """Read cases.csv; one without a column ``model`` holds scores of the global model.
 
         Raises:
@@ -137,7 +137,7 @@ class RunDirectory:
         """
         try:
             with self.cases_file.open(newline="") as file:
-                return [_case_row(line) for line in csv.DictReader(file)]
+                return [from_line(line) for line in csv.DictReader(file)]
         except FileNotFoundError:
             raise RecordError(
                 f"{self.path} has no {self.cases_file.name}: the run has not been scored yet; finish it with"
@@ -158,27 +158,4 @@ def _unwritable(path: Path, error: OSError) -> RecordError:
     return RecordError(
         f"{path} could not be written: {error.strerror}. What it held before is unchanged; make room or fix the"
         " folder, then continue with --ckpt_path last."
-    )
-
-
-def _case_row(line: dict[str, str]) -> CaseRow:
-    def optional(text: str) -> float | None:
-        return float(text) if text else None
-
-    model = line.get("model", GLOBAL_MODEL)
-    if not model:
-        raise ValueError("a line does not say which model it scores")
-    return CaseRow(
-        case=line["case"],
-        patient=line["patient"],
-        client=line["client"],
-        split=line["split"],
-        region=line["region"],
-        dice=float(line["dice"]),
-        iou=float(line["iou"]),
-        hd95=optional(line["hd95"]),
-        hd95_unit=line["hd95_unit"],
-        nsd=optional(line["nsd"]),
-        missed=bool(int(line["missed"])),
-        model=model,
     )

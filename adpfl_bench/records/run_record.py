@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.block import Block
 from adpfl_bench.records.data_block import DataBlock
 from adpfl_bench.records.federated_block import FederatedBlock
@@ -36,6 +37,8 @@ class ModelBlock(Block):
     """How validation scores chose the weights: ``last round`` where they did not."""
     started_from: str | None = None
     """Kind of data that the first weights were trained on; null for chance."""
+    metrics: tuple[Metric, ...] = UNSTATED
+    """What cases are scored by, the main metric first."""
     surface_tolerance: dict[str, float] = Field(default_factory=dict)
     """Tolerance of each region's normalised surface distance, in the unit of its distances."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.leaderboard.scored_run import ScoredRun
+from adpfl_bench.metrics.registry import DICE
 from adpfl_bench.report.overlays import KeptCase, read_examples
 
 PLANES = ("picture", "axial", "coronal", "sagittal")
@@ -104,7 +105,7 @@ def _of_examples(run: ScoredRun) -> list[ChosenCase]:
     dice: dict[str, list[float]] = {}
     for row in run.all_rows:
         if row.case in examples and row.model == examples[row.case].model:
-            dice.setdefault(row.case, []).append(row.dice)
+            dice.setdefault(row.case, []).append(row.values[DICE.name])
     ranked = sorted(dice, key=lambda case: (-float(np.mean(dice[case])), case))
     if not ranked:
         return []

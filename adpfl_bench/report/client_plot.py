@@ -39,8 +39,8 @@ def draw_clients(table: Table) -> Plot:
     return Plot(
         figure,
         alt=(
-            f"Dots by client for {table.group.task} ({table.group.kind}), region {table.region}: Dice on each client's"
-            f" own test cases. {_ends(benefits)}."
+            f"Dots by client for {table.group.task} ({table.group.kind}), region {table.region}:"
+            f" {table.main.title} on each client's own test cases. {_ends(benefits)}."
         ),
         caption=(
             "Mean Dice on a client's own test cases by the model that it would use, over seeds; lines reach one SD over"

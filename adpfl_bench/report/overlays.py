@@ -16,7 +16,8 @@ import numpy.typing as npt
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.leaderboard.table import ordered_variants
-from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.metrics.registry import DICE
+from adpfl_bench.records.case_score import GLOBAL_MODEL
 from adpfl_bench.report.picture import Picture, to_png
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _dice(run: ScoredRun, examples: Mapping[str, KeptCase]) -> dict[str, dict[st
     scores: dict[str, dict[str, float]] = {}
     for row in run.all_rows:
         if row.case in examples and row.model == examples[row.case].model:
-            scores.setdefault(row.case, {})[row.region] = row.dice
+            scores.setdefault(row.case, {})[row.region] = row.values[DICE.name]
     return scores
 
 

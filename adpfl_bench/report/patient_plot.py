@@ -1,4 +1,4 @@
-"""Dice of every patient under each method, as a raincloud."""
+"""Dice, or another main metric, of every patient under each method, as a raincloud."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CLOUD, _BOX, _RAIN = 0.38, 0.13, 0.30
 
 def patient_dice(table: Table) -> dict[str, FloatArray]:
     """Each patient's Dice in percent by method, averaged over its cases and the seeds, of shape ``[P]`` each."""
-    scores = table.statistics.scores.usable.get("dice")
+    scores = table.statistics.scores.usable.get(table.main.name)
     if scores is None:
         return {}
     return {variant.label: 100 * scores.patient_means(name) for name, variant in table.statistics.variants.items()}
@@ -33,14 +33,14 @@ def draw_patients(table: Table) -> Plot | None:
     """Draw for each method the distribution over patients, its quartiles, and the patients.
 
     Returns:
-        ``None`` where Dice cannot be compared.
+        ``None`` where it cannot be compared.
     """
     from matplotlib.figure import Figure  # deferred: only a picture needs it
 
     dice = patient_dice(table)
     if not dice:
         return None
-    places = method_places(table.group)
+    places, title = method_places(table.group), table.main.title
     with plot_style():
         figure = Figure(figsize=(WIDTH, 0.8 + 0.48 * len(dice)), layout="constrained")
         axis = figure.subplots()
@@ -51,7 +51,7 @@ def draw_patients(table: Table) -> Plot | None:
         axis.set_ylim(len(dice) - 0.45, -0.55)
         lowest = min(float(values.min()) for values in dice.values())
         axis.set_xlim(max(lowest - 4, -2), 102)
-        axis.set_xlabel("Dice (%) of a patient")
+        axis.set_xlabel(f"{title} (%) of a patient")
         axis.grid(axis="x")
         axis.spines["left"].set_visible(False)
     patients = len(next(iter(dice.values())))
@@ -60,15 +60,15 @@ def draw_patients(table: Table) -> Plot | None:
     return Plot(
         figure,
         alt=(
-            f"Dice of {patients} patients by method, region {table.region}. Median and quartiles: "
+            f"{title} of {patients} patients by method, region {table.region}. Median and quartiles: "
             + "; ".join(f"{label} {q[1]:.1f} % ({q[0]:.1f} to {q[2]:.1f})" for label, q in quartiles.items())
             + "."
         ),
         caption=(
-            "A patient's Dice is the mean over its cases and the seeds. Above, how many patients score so; the box"
+            f"A patient's {title} is the mean over its cases and the seeds. Above, how many patients score so; the box"
             f" holds the middle half, the line in it is the median, the dot the mean; below, {dots}."
         ),
-        title=f"Dice of each patient, region {table.region}",
+        title=f"{title} of each patient, region {table.region}",
     )
 
 

@@ -65,24 +65,22 @@ def _draw(table: Table, unit: str) -> Plot:
         ratios = [4.0, 0.5 + 0.75 * len(apart)] if apart else [1.0]
         axes = figure.subplots(1, len(ratios), sharey=True, squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
         for curve in _curves(proved, table.statistics.variants.values()):
-            axes[0].plot([shown_at[r.label] for r in curve], [100 * r.dice_mean for r in curve], color=FAINT, lw=0.8)
+            axes[0].plot([shown_at[r.label] for r in curve], [100 * r.mean for r in curve], color=FAINT, lw=0.8)
         handles = [_draw_point(axes[0], shown_at[row.label], row, places[row.label]) for row in proved]
         _set_epsilon_axis(axes[0], proved)
         if apart:
             handles += _draw_apart(axes[1], apart, places)
-        axes[0].set_ylabel("Dice (%)")
+        axes[0].set_ylabel(f"{table.main.title} (%)")
         place_legend(figure, handles)
-    shown = [f"{row.label} {100 * row.dice_mean:.1f} % at epsilon {row.accounted_epsilon:.4g}" for row in proved]
-    shown += [
-        f"{row.label} {100 * row.dice_mean:.1f} %, {_APART[kind]}" for kind, rows in apart.items() for row in rows
-    ]
+    shown = [f"{row.label} {100 * row.mean:.1f} % at epsilon {row.accounted_epsilon:.4g}" for row in proved]
+    shown += [f"{row.label} {100 * row.mean:.1f} %, {_APART[kind]}" for kind, rows in apart.items() for row in rows]
     return Plot(
         figure,
-        alt=f"Dice against accounted epsilon per {unit}, region {table.region}: {'; '.join(shown)}.",
+        alt=f"{table.main.title} against accounted epsilon per {unit}, region {table.region}: {'; '.join(shown)}.",
         caption=(
-            f"Mean Dice with its 95 % interval against the accounted epsilon per {unit}, the largest over clients and"
-            " seeds. Lines join runs that differ in budget and learning rate alone; equal epsilons are set side by"
-            " side. Methods without a guarantee have no place on the axis and stand apart."
+            f"Mean {table.main.title} with its 95 % interval against the accounted epsilon per {unit}, the largest over"
+            " clients and seeds. Lines join runs that differ in budget and learning rate alone; equal epsilons are set"
+            " side by side. Methods without a guarantee have no place on the axis and stand apart."
         ),
         title=f"Privacy and utility, unit {unit}, region {table.region}",
     )
@@ -117,9 +115,9 @@ def _side_by_side(rows: Sequence[TableRow]) -> dict[str, float]:
 
 def _draw_point(axis: Axes, x: float, row: TableRow, place: int) -> Any:
     colour, _, marker = method_style(place)
-    if row.dice_ci_low is not None and row.dice_ci_high is not None:
-        axis.vlines(x, 100 * row.dice_ci_low, 100 * row.dice_ci_high, color=colour, linewidth=1.2)
-    (point,) = axis.plot([x], [100 * row.dice_mean], marker, color=colour, markersize=6, label=row.label, linestyle="")
+    if row.ci_low is not None and row.ci_high is not None:
+        axis.vlines(x, 100 * row.ci_low, 100 * row.ci_high, color=colour, linewidth=1.2)
+    (point,) = axis.plot([x], [100 * row.mean], marker, color=colour, markersize=6, label=row.label, linestyle="")
     return point
 
 

@@ -57,22 +57,25 @@ def _draw(table: Table, label: str) -> Plot:
         axis.set_xscale("log")
         _set_ticks(axis, [threshold for threshold, _ in fixed])
         axis.set_xlabel("Fixed clipping threshold C")
-        axis.set_ylabel("Dice (%)")
+        axis.set_ylabel(f"{table.main.title} (%)")
         axis.grid(axis="y")
         place_legend(figure, handles)
-    points = [f"{100 * row.dice_mean:.1f} % at C = {threshold:g}" for threshold, row in fixed]
-    lines = [f"{row.label} {100 * row.dice_mean:.1f} %" for row in levels]
+    points = [f"{100 * row.mean:.1f} % at C = {threshold:g}" for threshold, row in fixed]
+    lines = [f"{row.label} {100 * row.mean:.1f} %" for row in levels]
     between, shaded = "", ""
     if norms is not None:
         between = f" Gradient norms lie between {norms.low:.2g} and {norms.high:.2g}."
         shaded = f" Shaded: {label}'s gradient norms, from the 10th to the 90th percentile of a round (medians)."
     return Plot(
         figure,
-        alt=f"Dice by fixed threshold, region {table.region}: {', '.join(points)}; lines: {', '.join(lines)}.{between}",
+        alt=(
+            f"{table.main.title} by fixed threshold, region {table.region}: {', '.join(points)}; lines:"
+            f" {', '.join(lines)}.{between}"
+        ),
         caption=(
-            f"Mean Dice with its 95 % interval of the methods that differ from {label} in a fixed threshold alone,"
-            f" against that threshold; lines: {' and '.join(row.label for row in levels)}, with the same interval as a"
-            f" band.{shaded}"
+            f"Mean {table.main.title} with its 95 % interval of the methods that differ from {label} in a fixed"
+            f" threshold alone, against that threshold; lines: {' and '.join(row.label for row in levels)}, with the"
+            f" same interval as a band.{shaded}"
         ),
         title=f"Thresholds beside {label}, region {table.region}",
     )
@@ -80,18 +83,18 @@ def _draw(table: Table, label: str) -> Plot:
 
 def _draw_level(axis: Axes, row: TableRow, place: int) -> Any:
     colour, style, _ = method_style(place)
-    if row.dice_ci_low is not None and row.dice_ci_high is not None:
-        axis.axhspan(100 * row.dice_ci_low, 100 * row.dice_ci_high, color=colour, alpha=0.12, linewidth=0)
-    return axis.axhline(100 * row.dice_mean, color=colour, linestyle=style, linewidth=1.6, label=row.label)
+    if row.ci_low is not None and row.ci_high is not None:
+        axis.axhspan(100 * row.ci_low, 100 * row.ci_high, color=colour, alpha=0.12, linewidth=0)
+    return axis.axhline(100 * row.mean, color=colour, linestyle=style, linewidth=1.6, label=row.label)
 
 
 def _draw_fixed(axis: Axes, fixed: Sequence[tuple[float, TableRow]]) -> Any:
     for threshold, row in fixed:
-        if row.dice_ci_low is not None and row.dice_ci_high is not None:
-            axis.vlines(threshold, 100 * row.dice_ci_low, 100 * row.dice_ci_high, color=FAINT, linewidth=1.2)
+        if row.ci_low is not None and row.ci_high is not None:
+            axis.vlines(threshold, 100 * row.ci_low, 100 * row.ci_high, color=FAINT, linewidth=1.2)
     (line,) = axis.plot(
         [threshold for threshold, _ in fixed],
-        [100 * row.dice_mean for _, row in fixed],
+        [100 * row.mean for _, row in fixed],
         "o-",
         color=FAINT,
         markersize=5,

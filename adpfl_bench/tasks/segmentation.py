@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.label_scheme import LabelScheme
-from adpfl_bench.metrics.functional.region import score_region
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.metrics.region_masks import RegionMasks
+from adpfl_bench.metrics.registry import METRICS, MaskMetric
 from adpfl_bench.tasks.federated_task import FederatedTask, Mask
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
@@ -35,6 +35,7 @@ class SegmentationTask(FederatedTask):
         **task: Arguments of FederatedTask.
     """
 
+    metrics: Sequence[MaskMetric] = METRICS
     scheme: LabelScheme | None = None
     spatial_dims: int
     in_channels: int
@@ -125,34 +126,15 @@ class SegmentationTask(FederatedTask):
         )
         return cast(Tensor, stitched)
 
-    def score(self, batch: EvaluationBatch, surface: bool) -> list[Mask]:
-        """Add the scores of a batch's cases to ``rows`` and return the masks of the scored regions, [R, *grid]."""
-        masks = self.segment(batch)
-        for index, prediction in enumerate(masks):
+    def score(self, batch: EvaluationBatch, complete: bool) -> list[Mask]:
+        """Add the scores of a batch's cases to ``scores`` and return the masks of the scored regions, [R, *grid]."""
+        predictions = self.segment(batch)
+        for index, prediction in enumerate(predictions):
             label = batch.labels[index].cpu().numpy().astype(bool)
             spacing = batch.spacings[index]
-            for name, predicted, target in zip(self.regions, prediction, label, strict=True):
-                score = score_region(
-                    predicted,
-                    target,
-                    spacing=spacing or (1.0,) * target.ndim,
-                    tolerance=self.tolerance(name),
-                    surface=surface,
-                )
-                self.rows.append(
-                    CaseRow(
-                        case=batch.cases[index],
-                        patient=batch.patients[index],
-                        client=batch.client,
-                        split=batch.split,
-                        region=name,
-                        dice=score.dice,
-                        iou=score.iou,
-                        hd95=score.hd95,
-                        hd95_unit="mm" if spacing else "px",
-                        nsd=score.nsd,
-                        missed=score.missed,
-                        model=batch.model,
-                    )
-                )
-        return masks
+            for region, predicted, target in zip(self.regions, prediction, label, strict=True):
+                masks = RegionMasks(predicted, target, spacing or (1.0,) * target.ndim, self.tolerance(region))
+                values = {metric.name: metric.score(masks) for metric in self.metrics if complete or metric.in_rounds}
+                unit = "mm" if spacing else "px"
+                self.add_score(batch, index, region, values, distance_unit=unit, missed=masks.missed)
+        return predictions

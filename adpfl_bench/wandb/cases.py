@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, find_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.leaderboard.audits import Audit, audits_beside
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
 from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.wandb.session import load_wandb
 from adpfl_bench.wandb.summary import record_summary, score_summary
 
@@ -48,18 +47,21 @@ class WandbCases(Callback):
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log table, pictures and scores."""
         loggers = _loggers(trainer)
-        if not loggers or not isinstance(pl_module, SegmentationTask):
+        if not loggers or not isinstance(pl_module, FederatedTask):
             return
         wandb = load_wandb()
         kind = federated_data(trainer).describe().kind
         keeper, loop = find_callback(trainer, ExampleCases), find_callback(trainer, FederatedLoop)
         examples = keeper.examples() if keeper else []
-        judged = (block.headline, block.held_out_clients) if (block := loop and loop.describe(pl_module)) else ()
-        scores = {f"test/{name}": value for name, value in score_summary(pl_module.rows, *judged).items()}
+        judged = (
+            (block.headline, block.held_out_clients) if (block := loop and loop.describe(pl_module)) else ("global", ())
+        )
+        summary = score_summary(pl_module.scores, *judged, pl_module.metrics)
+        scores = {f"test/{name}": value for name, value in summary.items()}
         rounds = loop.rounds_completed if loop is not None else None
         for logger in loggers:
             named = _asked_for(logger, "case_ids", kind)
-            columns, data = _table(pl_module.rows, named)
+            columns, data = _table(pl_module.scores, named)
             logger.log_table("test/cases", columns=columns, data=data, step=rounds)
             if examples and _asked_for(logger, "images", kind):
                 images: Any = [_image(wandb, example, pl_module, named) for example in examples]
@@ -97,13 +99,13 @@ def _summary(directory: RunDirectory) -> dict[str, Any]:
     return record_summary(record, rounds, audits)
 
 
-def _table(rows: Sequence[CaseRow], named: bool) -> tuple[list[str], list[list[Any]]]:
+def _table(scores: Sequence[CaseScore], named: bool) -> tuple[list[str], list[list[Any]]]:
     """Columns and cells of the table of cases; without names, scores can be told apart by client and region alone."""
-    columns = [field.name for field in fields(CaseRow) if named or field.name not in _IDS]
-    return columns, [[asdict(row)[name] for name in columns] for row in rows]
+    columns = [name for name in columns_of(scores) if named or name not in _IDS]
+    return columns, [[line.get(name) for name in columns] for line in map(to_line, scores)]
 
 
-def _image(wandb: Any, example: Mapping[str, Any], task: SegmentationTask, named: bool = True) -> Any:
+def _image(wandb: Any, example: Mapping[str, Any], task: FederatedTask, named: bool = True) -> Any:
     labels = {index: name for index, name in enumerate(task.regions, start=1)}
 
     def class_map(masks: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

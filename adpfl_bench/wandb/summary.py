@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-import numpy as np
-
 from adpfl_bench.leaderboard.audits import Audit, strongest
 from adpfl_bench.leaderboard.headline import headline_rows
-from adpfl_bench.leaderboard.run_summary import client_means
-from adpfl_bench.records.averages import mean_if_all
-from adpfl_bench.records.case_row import CaseRow
-from adpfl_bench.records.case_score import CaseScore, mean_dice, mean_over_models
+from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
+from adpfl_bench.metrics.registry import UNSTATED, Metric
+from adpfl_bench.records.case_score import CaseScore, mean_over_models
 from adpfl_bench.records.federated_block import Headline
 from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
@@ -22,57 +19,62 @@ Value = float | int | str
 
 
 def score_summary(
-    rows: Sequence[CaseRow], headline: Headline = "global", held_out: Collection[str] = ()
+    scores: Sequence[CaseScore],
+    headline: Headline = "global",
+    held_out: Collection[str] = (),
+    metrics: Sequence[Metric] = UNSTATED,
 ) -> dict[str, Value]:
     """Summarise test cases, scored by the models that tables judge the run by.
 
     Args:
-        rows: Rows of all models and regions.
+        scores: Of all models and regions.
         headline: Whose scores count.
         held_out: Clients that took no part in training.
+        metrics: What the cases were scored by, the main metric first.
 
     Returns:
-        The means ``dice``, ``hd95`` (in ``hd95_unit``) and ``nsd`` over cases and regions; ``n_missed``; of the clients
-        that took part in training ``worst_client``, ``worst_client_dice`` and ``client_spread``; ``dice/CLIENT`` of
-        all. Of several regions the same for each, as in ``dice_REGION`` and ``dice_REGION/CLIENT``. Where clients' own
-        models are judged and the global one was scored too, its Dice is ``dice_global``. What was not computed for
-        every case is left out.
+        The means over cases and regions by metric, as in ``dice``, ``hd95`` (in ``hd95_unit``) and ``nsd``;
+        ``n_missed``; of the clients that took part in training ``worst_client``, ``worst_client_dice`` and
+        ``client_spread``; ``dice/CLIENT`` of all. Of several regions the same for each, as in ``dice_REGION`` and
+        ``dice_REGION/CLIENT``. Where clients' own models are judged and the global one was scored too, its Dice is
+        ``dice_global``. What was not computed for every case is left out.
     """
-    judged = headline_rows(rows, headline, held_out)
-    by_region = {
-        name: [row for row in judged if row.region == name] for name in dict.fromkeys(r.region for r in judged)
-    }
-    values: dict[str, Value] = _scores(by_region, held_out) if judged else {}
-    if len(by_region) > 1:
-        for name in by_region:
-            values.update(_scores({name: by_region[name]}, held_out, f"_{name}"))
-    of_global = headline_rows(rows, "global")
+    judged = _by_region(headline_rows(scores, headline, held_out))
+    shown = [metric for metric in metrics if metric.ranked]
+    values: dict[str, Value] = _means(judged, shown, held_out) if judged else {}
+    if len(judged) > 1:
+        for name in judged:
+            values.update(_means({name: judged[name]}, shown, held_out, f"_{name}"))
+    of_global = _by_region(headline_rows(scores, "global"))
     if headline != "global" and of_global:
-        values["dice_global"] = mean_dice(of_global)
+        mean = ScoreMeans(_cases(of_global), shown).mean(shown[0])
+        values.update({} if mean is None else {f"{shown[0].name}_global": mean})
     return values
 
 
-def _scores(
-    by_region: Mapping[str, Sequence[CaseRow]], held_out: Collection[str], suffix: str = ""
+def _by_region(scores: Sequence[CaseScore]) -> dict[str, list[CaseScore]]:
+    return {name: [s for s in scores if s.region == name] for name in dict.fromkeys(s.region for s in scores)}
+
+
+def _cases(by_region: Mapping[str, Sequence[CaseScore]]) -> list[CaseScore]:
+    return [score for scores in by_region.values() for score in mean_over_models(scores).values()]
+
+
+def _means(
+    by_region: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], held_out: Collection[str], suffix: str = ""
 ) -> dict[str, Value]:
-    rows = [row for rows in by_region.values() for row in rows]
-    cases: list[CaseScore] = [score for rows in by_region.values() for score in mean_over_models(rows).values()]
+    means, main = ScoreMeans(_cases(by_region), metrics, held_out), metrics[0].name
+    worst = means.worst_client
     values: dict[str, Value | None] = {
-        "dice": float(np.mean([case.dice for case in cases])),
-        "hd95": mean_if_all(case.hd95 for case in cases),
-        "nsd": mean_if_all(case.nsd for case in cases),
-        "n_missed": sum(row.missed for row in rows),
-        "hd95_unit": "/".join(sorted({row.hd95_unit for row in rows})),
+        **{metric.name: means.mean(metric) for metric in metrics},
+        "n_missed": count_missed(score for scores in by_region.values() for score in scores),
+        "hd95_unit": means.distance_unit or None,
+        "worst_client": worst,
+        f"worst_client_{main}": None if worst is None else means.clients[worst],
+        "client_spread": means.spread,
     }
-    clients = client_means(cases)
-    trained = {name: dice for name, dice in clients.items() if name not in held_out}
-    if trained:
-        worst = min(trained, key=lambda name: (trained[name], name))
-        values["worst_client"] = worst
-        values["worst_client_dice"] = trained[worst]
-        values["client_spread"] = max(trained.values()) - trained[worst]
     named = {f"{name}{suffix}": value for name, value in values.items() if value is not None}
-    return {**named, **{f"dice{suffix}/{client}": dice for client, dice in clients.items()}}
+    return {**named, **{f"{main}{suffix}/{client}": mean for client, mean in means.clients.items()}}
 
 
 def record_summary(
@@ -89,7 +91,8 @@ def record_summary(
         What the run was and cost, ``val_dice_max``, and its privacy. What does not apply, or is not proved, is left
         out; ``privacy/accounted_reason`` says why there is no accounted epsilon.
     """
-    best = [row.value for row in rounds if (row.client, row.name) == (ALL_CLIENTS, "val_dice")]
+    main = f"val_{record.model.metrics[0].name}"
+    best = [row.value for row in rounds if (row.client, row.name) == (ALL_CLIENTS, main)]
     values: dict[str, Value | None] = {
         "task": record.task,
         "method": record.method,
@@ -98,7 +101,7 @@ def record_summary(
         "rounds_completed": record.rounds_completed,
         "data/kind": record.data.kind,
         "parameters": record.model.parameters,
-        "val_dice_max": max(best, default=None),
+        f"{main}_max": max(best, default=None),
         "wall_seconds": record.wall_seconds,
         "peak_memory_mb": record.peak_memory_mb,
         "peak_gpu_memory_mb": record.peak_gpu_memory_mb,

@@ -41,7 +41,7 @@ def play(toy_task, toy_data, fit):
             models[client] = {name: value.clone() for name, value in task.state_dict().items()}
         loop.load_model(task, None)
         state = {"weights": task.state_dict(), "loop": loop.state_dict(), "privacy": privacy.state_dict()}
-        return plain({**state, "models": models, "rows": [vars(row) for row in task.rows]})
+        return plain({**state, "models": models, "rows": [vars(row) for row in task.scores]})
 
     return run
 

@@ -48,7 +48,7 @@ def outcome(trainer, task, loop, privacy):
             "privacy": privacy.state_dict(),
             "optimizer": trainer.lr_scheduler_configs[0].scheduler.state_dict()["_last_lr"],
             "metrics": [*loop.round_metrics(trainer), *privacy.round_metrics(trainer)],
-            "rows": task.rows,
+            "rows": task.scores,
         }
     )
 

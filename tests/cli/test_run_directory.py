@@ -70,7 +70,7 @@ def test_round_and_case_tables(adpfl_bench: Run) -> None:
         rows = [row for row in cases if row.split == split]
         sizes = {client: sum(row.client == client for row in rows) for client in clients}
         assert sizes == {client: getattr(record.data.clients[client], split) for client in clients}
-    assert all(row.hd95 is not None and row.hd95_unit == "px" and row.nsd is not None for row in cases)
+    assert all("hd95" in row.values and row.distance_unit == "px" and "nsd" in row.values for row in cases)
 
 
 def test_test_command_repeats_the_scores_of_fit(adpfl_bench: Run) -> None:
@@ -93,7 +93,7 @@ def test_predict_writes_masks_on_the_images_own_grids(adpfl_bench: Run, phantom_
     for row in cases:
         (path,) = root.rglob(f"{row.case}_segmentation.png")
         truth, mask = np.asarray(Image.open(path)) > 0, masks[row.case] > 0
-        assert row.dice == pytest.approx(2 * (truth & mask).sum() / (truth.sum() + mask.sum()))
+        assert row.values["dice"] == pytest.approx(2 * (truth & mask).sum() / (truth.sum() + mask.sum()))
 
 
 def test_scoring_without_a_checkpoint_is_refused(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.report.commands import leaderboard
 from tests.leaderboard.records import NOT_PRIVATE, by_target, private, write_run
@@ -106,17 +106,19 @@ def _rows(method, level, seed):
 
 
 def _row(case, patient, client, region, dice, method):
-    return CaseRow(
+    return CaseScore(
         case=case,
         patient=patient,
         client=client,
         split="test",
         region=region,
-        dice=dice,
-        iou=round(dice / (2 - dice), 6),
-        hd95=round(40 * (1 - dice), 3),
-        hd95_unit="mm",
-        nsd=round(dice**2, 6),
+        values={
+            "dice": dice,
+            "iou": round(dice / (2 - dice), 6),
+            "hd95": round(40 * (1 - dice), 3),
+            "nsd": round(dice**2, 6),
+        },
+        distance_unit="mm",
         missed=False,
         model=client if method == "local" else "global",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import RunRecord, parse_record
 
@@ -72,11 +72,14 @@ def write_audit(
     return write_run(folder, method, None, privacy=block, **{"status": "trained", "data": data, **record})
 
 
-def case_row(case: str, dice: float, region: str = "lesion", split: str = "test", **changes: Any) -> CaseRow:
+def case_row(case: str, dice: float, region: str = "lesion", split: str = "test", **changes: Any) -> CaseScore:
     """One line of cases.csv; patient and client follow from the case's name."""
     patient, client = PATIENTS.get(case, (case, "north"))
-    values = {"iou": dice / 2, "hd95": 10 * (1 - dice), "hd95_unit": "px", "nsd": dice / 4, "missed": dice == 0}
-    return CaseRow(case, patient, client, split, region, dice, **{**values, **changes})
+    values = {"dice": dice, "iou": dice / 2, "hd95": 10 * (1 - dice), "nsd": dice / 4}
+    values |= {name: changes.pop(name) for name in values if name in changes}
+    found = {name: value for name, value in values.items() if value is not None}
+    others = {"distance_unit": "px", "missed": dice == 0, **changes}
+    return CaseScore(case, patient, client, split, region, found, **others)
 
 
 def record_content(method: str = "m", seed: int = 0, **record: Any) -> dict[str, Any]:
@@ -109,7 +112,7 @@ def scored(folder: Path) -> ScoredRun:
 def write_run(
     folder: Path,
     method: str,
-    dice: Mapping[str, float] | Sequence[CaseRow] | None,
+    dice: Mapping[str, float] | Sequence[CaseScore] | None,
     seed: int = 0,
     privacy: Mapping[str, Any] = NOT_PRIVATE,
     kind: str = "phantom",

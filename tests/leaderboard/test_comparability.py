@@ -110,7 +110,7 @@ def test_a_repeated_seed_counts_once_and_the_later_run_is_used(tmp_path):
     write_run(tmp_path / "early", "fedavg", {"b": 0.2}, started="2026-01-01T00:00:00+00:00")
     write_run(tmp_path / "late", "fedavg", {"b": 0.6}, started="2026-01-02T00:00:00+00:00")
     (group,), left_out = groups_of(tmp_path)
-    assert tabulate(group)[0].rows[0].dice_mean == 0.6
+    assert tabulate(group)[0].rows[0].mean == 0.6
     assert list(left_out) == ["early"]
     assert "seed 0 of fedavg twice" in left_out["early"]
 
@@ -121,7 +121,7 @@ def test_other_settings_of_a_method_are_not_averaged(tmp_path):
     (group,), left_out = groups_of(tmp_path)
     assert not left_out
     (table,) = tabulate(group)
-    means = {row.n_seeds: row.dice_mean for row in table.rows if row.method == "fedavg"}
+    means = {row.n_seeds: row.mean for row in table.rows if row.method == "fedavg"}
     assert means == {2: pytest.approx(4.3 / 6), 1: pytest.approx(0.1)}
     labels = [row.label for row in table.rows if row.method == "fedavg"]
     assert len(set(labels)) == 2

@@ -12,7 +12,6 @@ from adpfl_bench.leaderboard.headline import SCORED_MODEL
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.leaderboard.table import tabulate
-from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.report.overlays import draw_overlays
@@ -67,7 +66,7 @@ def test_rows_and_case_scores_follow_the_headline(tmp_path, headline):
     scores = run.case_scores("lesion")
     assert set(scores) == set(DICE)
     for column in ("dice", "iou", "hd95", "nsd"):
-        found = {case: getattr(score, column) for case, score in scores.items()}
+        found = {case: score.values[column] for case, score in scores.items()}
         assert found == pytest.approx(case_means(lines, column)), column
     assert (scores["a1"].client, scores["a1"].patient) == ("north", "P")
     assert run.case_scores("no such region") == {}
@@ -81,15 +80,15 @@ def test_table_row_against_the_file(tmp_path, headline):
     dice = case_means(lines, "dice")
     assert row.scored_model == SCORED_MODEL[headline]
     assert (row.cases, row.patients) == (4, 3)
-    assert row.dice_mean == pytest.approx(fmean(dice.values()))
-    assert row.dice_sd_patients == pytest.approx(stdev([fmean([dice["a1"], dice["a2"]]), dice["b"], dice["c"]]))
-    assert row.hd95_mean == pytest.approx(fmean(case_means(lines, "hd95").values()))
-    assert row.nsd_mean == pytest.approx(fmean(case_means(lines, "nsd").values()))
-    assert row.iou_mean == pytest.approx(fmean(case_means(lines, "iou").values()))
+    assert row.mean == pytest.approx(fmean(dice.values()))
+    assert row.sd_patients == pytest.approx(stdev([fmean([dice["a1"], dice["a2"]]), dice["b"], dice["c"]]))
+    assert row.means["hd95"] == pytest.approx(fmean(case_means(lines, "hd95").values()))
+    assert row.means["nsd"] == pytest.approx(fmean(case_means(lines, "nsd").values()))
+    assert row.means["iou"] == pytest.approx(fmean(case_means(lines, "iou").values()))
     assert (row.missed, row.scored) == (sum(line["missed"] == "1" for line in lines), len(lines))
     clients = {"north": fmean([dice["a1"], dice["a2"]]), "south": dice["b"]}  # east took no part in training
     worst = min(clients, key=clients.get)
-    assert (row.worst_client, row.worst_client_dice) == (worst, pytest.approx(clients[worst]))
+    assert (row.worst_client, row.worst_client_mean) == (worst, pytest.approx(clients[worst]))
     assert row.client_spread == pytest.approx(max(clients.values()) - min(clients.values()))
 
 
@@ -97,7 +96,7 @@ def test_numbers_by_hand(tmp_path):
     for headline in SCORED_MODEL:
         write(tmp_path, headline, method=headline)
     found = {row.method: row for table in tables_of(tmp_path) for row in table.rows}
-    assert {name: row.dice_mean for name, row in found.items()} == {
+    assert {name: row.mean for name, row in found.items()} == {
         "global": pytest.approx((0.5 + 0.6 + 0.4 + 1.0) / 4),
         "own": pytest.approx((0.9 + 0.7 + 0.8 + 0.25) / 4),
         "everyone": pytest.approx((0.5 + 0.5 + 0.5 + 0.25) / 4),
@@ -143,14 +142,14 @@ def test_missing_keys_read_as_a_global_model_and_nobody_held_out(tmp_path):
     run = scored(write_run(tmp_path / "run", "fedavg", {"a1": 0.5}, federated={"rounds": 3}))
     assert (run.headline, run.held_out_clients) == ("global", ())
     assert run.rows == run.all_rows
-    assert run.case_scores("lesion") == {"a1": CaseScore(0.5, 5.0, 0.125, "north", "P", 0.25)}
+    assert run.case_scores("lesion") == {"a1": run.rows[0]}
 
 
 def test_a_score_that_one_model_lacks_has_no_mean(tmp_path):
     federated = {"rounds": 3, "headline": "everyone"}
     cases = [case_row("b", 0.5, model="south"), case_row("b", 0.25, model="north", hd95=None, nsd=None)]
     score = scored(write_run(tmp_path, "local", cases, federated=federated)).case_scores("lesion")["b"]
-    assert (score.dice, score.hd95, score.nsd) == (0.375, None, None)
+    assert score.values == {"dice": 0.375, "iou": 0.1875}
 
 
 @pytest.mark.parametrize(
@@ -201,7 +200,7 @@ def test_other_held_out_clients_and_another_headline_are_other_settings(tmp_path
 def test_a_federation_whose_tested_clients_were_all_held_out_has_no_worst_client(tmp_path):
     write_run(tmp_path / "run", "fedavg", rows(["global"], ["c"]), federated={"held_out_clients": ["east"]})
     (table,) = tables_of(tmp_path)
-    assert (table.rows[0].worst_client, table.rows[0].client_spread, table.rows[0].dice_mean) == (None, None, 1.0)
+    assert (table.rows[0].worst_client, table.rows[0].client_spread, table.rows[0].mean) == (None, None, 1.0)
     leaderboard([tmp_path / "run"], tmp_path / "out")
     assert "| – | – |" in (tmp_path / "out" / "leaderboard.md").read_text()  # noqa: RUF001
 

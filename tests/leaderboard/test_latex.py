@@ -79,8 +79,8 @@ def test_numbers_are_those_of_the_table(tmp_path):
             assert cells[0] == row.label.replace("_", r"\_")
             assert cells[1:4] == [
                 str(row.n_seeds),
-                f"{100 * row.dice_mean:.2f}",
-                f"[{100 * row.dice_ci_low:.1f}, {100 * row.dice_ci_high:.1f}]",
+                f"{100 * row.mean:.2f}",
+                f"[{100 * row.ci_low:.1f}, {100 * row.ci_high:.1f}]",
             ]
             assert cells[6].split()[0] == str(ranks[row.label])
             expected = {"none": "not private", "record": "8"}.get(row.unit)

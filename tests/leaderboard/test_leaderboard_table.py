@@ -32,16 +32,16 @@ def test_golden_row(tmp_path):
         2,
     )
     assert (row.cases, row.patients, row.missed, row.scored) == (3, 2, 0, 6)
-    assert row.dice_mean == pytest.approx((0.9 + 0.7 + 0.5 + 0.8 + 0.8 + 0.6) / 6)
+    assert row.mean == pytest.approx((0.9 + 0.7 + 0.5 + 0.8 + 0.8 + 0.6) / 6)
     # Patient P has 0.8 over its two cases and two seeds, patient Q 0.55.
-    assert row.dice_sd_patients == pytest.approx(0.25 / math.sqrt(2))
+    assert row.sd_patients == pytest.approx(0.25 / math.sqrt(2))
     # The seeds' means are 0.7 and 2.2 / 3.
-    assert row.dice_sd_seeds == pytest.approx((2.2 / 3 - 0.7) / math.sqrt(2))
-    assert row.iou_mean == pytest.approx(4.3 / 12)
-    assert row.hd95_mean == pytest.approx(10 * (1 - 4.3 / 6))
-    assert row.hd95_unit == "px"
-    assert row.nsd_mean == pytest.approx(4.3 / 24)
-    assert (row.worst_client, row.worst_client_dice) == ("south", pytest.approx(0.55))
+    assert row.sd_seeds == pytest.approx((2.2 / 3 - 0.7) / math.sqrt(2))
+    assert row.means["iou"] == pytest.approx(4.3 / 12)
+    assert row.means["hd95"] == pytest.approx(10 * (1 - 4.3 / 6))
+    assert row.distance_unit == "px"
+    assert row.means["nsd"] == pytest.approx(4.3 / 24)
+    assert (row.worst_client, row.worst_client_mean) == ("south", pytest.approx(0.55))
     assert row.client_spread == pytest.approx(0.25)
     assert row.wall_seconds == 10.5
     assert row.peak_memory_mb == 101
@@ -109,7 +109,7 @@ def test_gap_below_the_scatter_of_seeds_is_said(tmp_path):
 def test_one_seed_and_one_patient_have_no_deviation(tmp_path):
     write_run(tmp_path / "run", "fedavg", {"a1": 0.9, "a2": 0.7})
     row = rows_of(tmp_path)["fedavg"]
-    assert (row.dice_sd_seeds, row.dice_sd_patients, row.patients) == (None, None, 1)
+    assert (row.sd_seeds, row.sd_patients, row.patients) == (None, None, 1)
 
 
 def test_misses_are_counted_over_seeds(tmp_path):
@@ -117,26 +117,26 @@ def test_misses_are_counted_over_seeds(tmp_path):
     write_run(tmp_path / "1", "fedavg", {"a1": 0.0, "b": 0.0}, seed=1)
     row = rows_of(tmp_path)["fedavg"]
     assert (row.missed, row.scored) == (3, 4)
-    assert row.hd95_mean == pytest.approx((10 + 5 + 10 + 10) / 4)
+    assert row.means["hd95"] == pytest.approx((10 + 5 + 10 + 10) / 4)
 
 
 def test_a_distance_that_one_case_lacks_or_in_two_units_has_no_mean(tmp_path):
     write_run(tmp_path / "run", "fedavg", [case_row("a1", 0.5, hd95=None, nsd=None), case_row("b", 0.5)])
     row = rows_of(tmp_path)["fedavg"]
-    assert (row.hd95_mean, row.nsd_mean) == (None, None)
-    write_run(tmp_path / "run", "fedavg", [case_row("a1", 0.5, hd95_unit="mm"), case_row("b", 0.5)])
+    assert (row.means["hd95"], row.means["nsd"]) == (None, None)
+    write_run(tmp_path / "run", "fedavg", [case_row("a1", 0.5, distance_unit="mm"), case_row("b", 0.5)])
     row = rows_of(tmp_path)["fedavg"]
-    assert (row.hd95_mean, row.hd95_unit) == (None, "mm/px")
+    assert (row.means["hd95"], row.distance_unit) == (None, "mm/px")
 
 
 def test_validation_cases_do_not_count(tmp_path):
     write_run(tmp_path / "run", "fedavg", [case_row("b", 0.5), case_row("a1", 1.0, split="validation")])
-    assert rows_of(tmp_path)["fedavg"].dice_mean == 0.5
+    assert rows_of(tmp_path)["fedavg"].mean == 0.5
 
 
 def test_regions_have_tables_of_their_own(tmp_path):
     write_run(tmp_path / "run", "fedavg", [case_row("b", 0.5, "core"), case_row("b", 0.75, "whole")])
-    found = {table.region: table.rows[0].dice_mean for table in tables_of(tmp_path)}
+    found = {table.region: table.rows[0].mean for table in tables_of(tmp_path)}
     assert found == {"core": 0.5, "whole": 0.75}
 
 
@@ -161,4 +161,5 @@ def test_unequal_seeds_and_unequal_settings_are_said(tmp_path):
 
 def test_rows_are_plain_values(tmp_path):
     row = rows_of(toy_runs(tmp_path))["fedavg"]
-    assert {type(value) for value in vars(row).values()} <= {str, int, float, type(None)}
+    values = [value for name, value in vars(row).items() if name not in ("metric", "means")]
+    assert {type(value) for value in [*values, *row.means.values()]} <= {str, int, float, type(None)}

@@ -36,12 +36,12 @@ def test_cells_are_those_of_the_tables(tables):
                 assert line[place] == DASH
                 continue
             row = rows[line[0]]
-            assert line[place].split(" (")[0] == f"{100 * row.dice_mean:.1f}"
-            assert ("(" in line[place]) == (row.dice_sd_seeds is not None)
+            assert line[place].split(" (")[0] == f"{100 * row.mean:.1f}"
+            assert ("(" in line[place]) == (row.sd_seeds is not None)
         for line in patients.text.cells:
-            assert line[place] == (f"{100 * rows[line[0]].dice_sd_patients:.1f}" if line[0] in rows else DASH)
+            assert line[place] == (f"{100 * rows[line[0]].sd_patients:.1f}" if line[0] in rows else DASH)
         for line in hd95.text.cells:
-            assert line[place] == (f"{rows[line[0]].hd95_mean:.1f} mm" if line[0] in rows else DASH)
+            assert line[place] == (f"{rows[line[0]].means['hd95']:.1f} mm" if line[0] in rows else DASH)
 
 
 def test_every_method_has_one_line(tables):

@@ -1,11 +1,11 @@
 """A run in a few lines."""
 
-import math
-
 import pytest
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.leaderboard.run_summary import client_means, privacy_text, score, summarize_run
+from adpfl_bench.leaderboard.run_summary import privacy_text, summarize_run
+from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
+from adpfl_bench.metrics.registry import DICE, HD95, METRICS
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.leaderboard.records import NOT_PRIVATE, case_row, private, record_of, write_run
 
@@ -13,25 +13,23 @@ ROWS = [case_row("a1", 0.9), case_row("a2", 0.5), case_row("b", 0.4)]
 
 
 def test_scores_by_hand():
-    scores = score(ROWS)
-    assert (scores.cases, scores.missed, scores.hd95_unit) == (3, 0, "px")
-    assert scores.dice_mean == pytest.approx(0.6)
-    assert scores.dice_sd == pytest.approx(math.sqrt((0.3**2 + 0.1**2 + 0.2**2) / 2))
-    assert scores.iou_mean == pytest.approx(0.3)
-    assert scores.hd95_mean == pytest.approx(4)
-    assert scores.nsd_mean == pytest.approx(0.15)
-    assert (scores.worst_client, scores.worst_client_dice) == ("south", pytest.approx(0.4))
+    means = ScoreMeans(ROWS, METRICS)
+    assert means.distance_unit == "px"
+    assert [means.mean(metric) for metric in METRICS] == pytest.approx([0.6, 0.3, 4, 0.15])
+    assert (means.worst_client, means.clients["south"]) == ("south", pytest.approx(0.4))
+    assert means.spread == pytest.approx(0.3)
+    assert count_missed([*ROWS, case_row("b", 0.0)]) == 1
 
 
-def test_one_case_has_no_deviation_and_a_missing_distance_no_mean():
-    scores = score([case_row("b", 0.0, hd95=None, nsd=None)])
-    assert (scores.dice_sd, scores.missed) == (0, 1)
-    assert math.isnan(scores.hd95_mean)
-    assert math.isnan(scores.nsd_mean)
+def test_a_missing_or_mixed_distance_has_no_mean():
+    assert ScoreMeans([*ROWS, case_row("b", 0.0, hd95=None)], METRICS).mean(HD95) is None
+    mixed = ScoreMeans([*ROWS, case_row("b", 0.0, distance_unit="mm")], METRICS)
+    assert (mixed.mean(HD95), mixed.distance_unit) == (None, "mm/px")
+    assert mixed.mean(DICE) == pytest.approx(0.45)
 
 
 def test_client_means_weigh_cases_equally_and_are_sorted():
-    means = client_means(reversed(ROWS))
+    means = ScoreMeans(ROWS[::-1], METRICS).clients
     assert list(means) == ["north", "south"]
     assert means == {"north": pytest.approx(0.7), "south": pytest.approx(0.4)}
 

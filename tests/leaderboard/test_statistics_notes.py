@@ -83,7 +83,7 @@ def test_one_patient_has_no_statistics(tmp_path):
     write_run(tmp_path / "b", "dp_fl", {"a1": 0.7, "a2": 0.8})
     (table,) = tables_of(tmp_path)
     assert table.statistics.comparisons == table.statistics.ranking == ()
-    assert all(row.dice_ci_low is row.dice_ci_high is None for row in table.rows)
+    assert all(row.ci_low is row.ci_high is None for row in table.rows)
     (note,) = statistics_notes(table)
     assert note.startswith("One patient shows nothing")
     assert "#### Comparisons" not in to_markdown([table], [])
@@ -92,7 +92,7 @@ def test_one_patient_has_no_statistics(tmp_path):
 def test_one_method_has_an_interval_alone(tmp_path):
     write_run(tmp_path / "a", "fedavg", [case_row(f"p{n}", 0.8 + 0.01 * n) for n in range(12)])
     (table,) = tables_of(tmp_path)
-    assert table.rows[0].dice_ci_low < table.rows[0].dice_mean < table.rows[0].dice_ci_high
+    assert table.rows[0].ci_low < table.rows[0].mean < table.rows[0].ci_high
     assert table.statistics.comparisons == table.statistics.ranking == ()
     assert any(note.startswith("One method alone") for note in statistics_notes(table))
 
@@ -101,7 +101,7 @@ def test_intervals_are_cut_where_dice_ends(tmp_path):
     for seed, dice in enumerate((0.999, 0.9)):
         write_run(tmp_path / f"{seed}", "fedavg", {"a1": dice, "b": dice, "c": dice - 0.01}, seed)
     (table,) = tables_of(tmp_path)
-    assert table.rows[0].dice_ci_high == 1.0
+    assert table.rows[0].ci_high == 1.0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_intervals_are_cut_where_dice_ends(tmp_path):
     [
         ({"hd95": None}, "HD95 is not in the ranking: dp_fl with seed 0 has none for case p03."),
         ({"hd95": float("inf")}, "HD95 is not in the ranking: dp_fl with seed 0 has none for case p03."),
-        ({"hd95_unit": "mm"}, "HD95 is not in the ranking: some are in mm and some in px."),
+        ({"distance_unit": "mm"}, "HD95 is not in the ranking: some are in mm and some in px."),
         ({"nsd": None}, "NSD is not in the ranking: dp_fl with seed 0 has none for case p03."),
         ({"dice": float("nan")}, "There are no intervals, comparisons and ranking of region lesion: dp_fl with seed 0"),
         ({"patient": "x"}, "There are no intervals, comparisons and ranking of region lesion: Expected case p03"),

@@ -85,10 +85,10 @@ def test_differences_are_those_of_the_table(tables):
     for table in tables:
         dice = {row.label: row for row in table.rows}
         for row in table.statistics.comparisons:
-            assert row.difference == pytest.approx(dice[row.first].dice_mean - dice[row.second].dice_mean)
+            assert row.difference == pytest.approx(dice[row.first].mean - dice[row.second].mean)
             assert row.difference_low < row.difference < row.difference_high
-            assert row.first_sd_seeds == pytest.approx(dice[row.first].dice_sd_seeds)
-            assert row.second_sd_seeds == pytest.approx(dice[row.second].dice_sd_seeds)
+            assert row.first_sd_seeds == pytest.approx(dice[row.first].sd_seeds)
+            assert row.second_sd_seeds == pytest.approx(dice[row.second].sd_seeds)
 
 
 def test_intervals_are_near_those_of_a_plain_bootstrap_of_patients_and_seeds(tmp_path):
@@ -115,7 +115,7 @@ def test_intervals_are_near_those_of_a_plain_bootstrap_of_patients_and_seeds(tmp
     means = {method: resampled(method) for method in ("fedavg", "dp_fl")}
     for row in table.rows:
         low, high = np.quantile(means[row.method], [0.025, 0.975])
-        assert [row.dice_ci_low, row.dice_ci_high] == pytest.approx([low, high], abs=0.2 * (high - low))
+        assert [row.ci_low, row.ci_high] == pytest.approx([low, high], abs=0.2 * (high - low))
     low, high = np.quantile(means["fedavg"] - means["dp_fl"], [0.025, 0.975])
     (pair,) = table.statistics.comparisons
     assert (pair.first, pair.second) == ("fedavg", "dp_fl")
@@ -175,8 +175,8 @@ def test_a_methods_own_interval_does_not_depend_on_the_others(golden, tables):
     alone = {table.region: table.rows[0] for table in tabulate(group)}
     for table in tables:
         (row,) = [row for row in table.rows if row.label == "fedavg"]
-        ends = row.dice_ci_low, row.dice_ci_high
-        assert ends == pytest.approx((alone[table.region].dice_ci_low, alone[table.region].dice_ci_high), rel=1e-12)
+        ends = row.ci_low, row.ci_high
+        assert ends == pytest.approx((alone[table.region].ci_low, alone[table.region].ci_high), rel=1e-12)
 
 
 def test_phantom_and_real_are_never_compared(golden, tmp_path):

@@ -38,7 +38,7 @@ def test_only_methods_that_differ_in_nothing_else_are_paired_the_smallest_thresh
 
 
 def test_shares_are_those_of_the_tables_means(table):
-    dice = {row.label: row.dice_mean for row in table.rows}
+    dice = {row.label: row.mean for row in table.rows}
     for row in table.thresholds:
         assert (row.fixed_dice, row.adaptive_dice, row.reference_dice) == (
             dice[row.fixed],
@@ -78,7 +78,7 @@ def test_the_reference_is_the_same_method_without_privacy_or_fedavg(tmp_path):
     write_method(tmp_path, "dp_fl_longer", 0.7, 1.0, rounds=10)
     write_method(tmp_path, "adp_fl_longer", 0.75, "raw", rounds=10)
     table = table_of(tmp_path)
-    dice = {row.label: row.dice_mean for row in table.rows}
+    dice = {row.label: row.mean for row in table.rows}
     found = {(row.adaptive, row.fixed): row for row in table.thresholds}
     expected = {"adp_fl_long": "fedavg_long", "adp_fl_longer": "fedavg"}
     for adaptive, reference in expected.items():

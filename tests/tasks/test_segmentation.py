@@ -11,7 +11,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase, collate_cases
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
@@ -82,10 +82,10 @@ def test_rows_of_validation_and_test(toy_task, toy_data, fit):
     """Dice against its definition on the masks that are predicted; surfaces are left for the end."""
     task, data = toy_task(), toy_data()
     trainer = fit(task, data, FederatedLoop(rounds=2))
-    assert {row.split for row in task.rows} == {"validation"}
-    assert all(row.hd95 is None for row in task.rows)
-    assert [row.client for row in task.rows] == ["alps"] * 4 + ["bay"] * 3 + ["cape"]
-    by_case = {row.case: row for row in task.rows}
+    assert {row.split for row in task.scores} == {"validation"}
+    assert all("hd95" not in row.values for row in task.scores)
+    assert [row.client for row in task.scores] == ["alps"] * 4 + ["bay"] * 3 + ["cape"]
+    by_case = {row.case: row for row in task.scores}
     for client in data.clients:
         for case in client.validation:
             brought = data.evaluation_case(case, native=False)
@@ -93,24 +93,24 @@ def test_rows_of_validation_and_test(toy_task, toy_data, fit):
                 predicted = task.network(brought.image[None])[0] > 0
             truth = brought.label.bool()
             expected = 2 * (predicted & truth).sum() / (predicted.sum() + truth.sum())
-            assert by_case[case.case_id].dice == pytest.approx(float(expected))
-    mean = np.mean([row.dice for row in task.rows])
+            assert by_case[case.case_id].values["dice"] == pytest.approx(float(expected))
+    mean = np.mean([row.values["dice"] for row in task.scores])
     assert float(trainer.callback_metrics["val_dice"]) == pytest.approx(mean)
     metrics = {(m.client, m.name): m.value for m in task.round_metrics(trainer)}
     assert metrics["all", "val_dice"] == pytest.approx(mean)
-    assert metrics["cape", "val_dice"] == task.rows[-1].dice
+    assert metrics["cape", "val_dice"] == task.scores[-1].values["dice"]
 
     trainer.test(task, datamodule=data)
-    assert {row.split for row in task.rows} == {"test"}
-    assert all(row.hd95 is not None and row.hd95_unit == "px" for row in task.rows)
-    assert {row.case for row in task.rows} == {case.case_id for client in data.clients for case in client.test}
+    assert {row.split for row in task.scores} == {"test"}
+    assert all("hd95" in row.values and row.distance_unit == "px" for row in task.scores)
+    assert {row.case for row in task.scores} == {case.case_id for client in data.clients for case in client.test}
     native = data.evaluation_case(data.clients[0].test[0], native=True).label
     (masks,) = trainer.predict(task, datamodule=data)[:1]
     assert masks[0].shape == native.shape == (1, 16, 16)
 
 
 def row(client, dice, model, region="lesion"):
-    return CaseRow("case", "patient", client, "validation", region, dice, 0.5, None, "px", None, False, model)
+    return CaseScore("case", "patient", client, "validation", region, {"dice": dice}, "px", False, model)
 
 
 def by_metric(task):
@@ -120,21 +120,21 @@ def by_metric(task):
 def test_a_row_names_the_model_that_made_it(toy_task):
     task = toy_task()
     task.network = Fixed(torch.ones(1, 1, 2, 2))
-    task.score(batch_of(torch.ones(1, 2, 2)), surface=True)
-    task.score(batch_of(torch.ones(1, 2, 2), model="alps"), surface=True)
-    assert [(row.client, row.model) for row in task.rows] == [("bay", "global"), ("bay", "alps")]
+    task.score(batch_of(torch.ones(1, 2, 2)), complete=True)
+    task.score(batch_of(torch.ones(1, 2, 2), model="alps"), complete=True)
+    assert [(row.client, row.model) for row in task.scores] == [("bay", "global"), ("bay", "alps")]
 
 
 def test_validation_dice_is_of_the_clients_own_models_where_they_are_scored(toy_task):
     task = toy_task()
     own = [row("alps", 0.5, "alps"), row("alps", 0.75, "bay"), row("bay", 0.25, "bay")]
-    task.rows = own
+    task.scores = own
     assert by_metric(task) == {
         ("all", "val_dice"): 0.5,
         ("alps", "val_dice"): 0.625,
         ("bay", "val_dice"): 0.25,
     }
-    task.rows = [row("alps", 1.0, "global"), row("bay", 0.5, "global"), *own]
+    task.scores = [row("alps", 1.0, "global"), row("bay", 0.5, "global"), *own]
     assert by_metric(task) == {
         ("all", "val_dice_global"): 0.75,
         ("alps", "val_dice_global"): 1.0,

@@ -9,7 +9,7 @@ from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.data.label_scheme import SCHEMES
-from adpfl_bench.metrics.functional.region import score_region
+from adpfl_bench.metrics.functional import normalized_surface_distance
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
 
@@ -40,9 +40,9 @@ def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: t
     label_map = np.random.default_rng(0).integers(0, len(scheme.classes) + 1, (12, 9, 10)).astype(np.uint8)
     task = (KidneyTumorTask if name.startswith("kits") else BrainTumorTask)(name, **SMALL)
     task.network = nn.Identity()
-    task.score(batch_of(label_map, scheme, window), surface=True)
-    assert [row.region for row in task.rows] == list(scheme.regions)
-    assert all(row.dice == 1 and row.hd95 == 0 and row.nsd == 1 for row in task.rows)
+    task.score(batch_of(label_map, scheme, window), complete=True)
+    assert [row.region for row in task.scores] == list(scheme.regions)
+    assert all(row.values == {"dice": 1, "iou": 1, "hd95": 0, "nsd": 1} for row in task.scores)
 
 
 def test_scores_are_those_of_the_painted_label_map() -> None:
@@ -53,8 +53,8 @@ def test_scores_are_those_of_the_painted_label_map() -> None:
     truth[2:6, 2:6, 2:6] = 2
     batch = batch_of(truth, scheme)
     batch.image[0, 2, :1] = 1.0  # enhancing tumour outside of what was found as whole tumour: it counts there too
-    task.score(batch, surface=False)
-    dice = {row.region: row.dice for row in task.rows}
+    task.score(batch, complete=False)
+    dice = {row.region: row.values["dice"] for row in task.scores}
     assert dice["ET"] == dice["TC"] == 0
     assert dice["WT"] == pytest.approx(2 * 64 / (64 + 128))
     assert dice["SNFH"] == dice["RC"] == dice["NETC"] == 1
@@ -69,13 +69,13 @@ def test_each_region_has_its_published_tolerance_unless_another_is_given() -> No
         task = KidneyTumorTask("kits", surface_tolerance=given, **SMALL)
         task.network = nn.Identity()
         batch = batch_of(shifted, scheme)
-        batch["label"] = batch_of(truth, scheme)["label"]
-        task.score(batch, surface=True)
+        batch.labels = batch_of(truth, scheme).labels
+        task.score(batch, complete=True)
         masks = zip(scheme.masks(shifted), scheme.masks(truth), strict=True)
-        for row, (predicted, target) in zip(task.rows, masks, strict=True):
-            reference = score_region(predicted, target, (1.0, 1.0, 2.0), tolerance=expected[row.region])
-            assert row.nsd == reference.nsd
-            assert (row.nsd == 1) == (given == 3.0)
+        for row, (predicted, target) in zip(task.scores, masks, strict=True):
+            reference = normalized_surface_distance(predicted, target, expected[row.region], (1.0, 1.0, 2.0))
+            assert row.values["nsd"] == reference
+            assert (row.values["nsd"] == 1) == (given == 3.0)
 
 
 def test_predictions_come_back_to_the_grid_of_the_file() -> None:
@@ -89,8 +89,8 @@ def test_predictions_come_back_to_the_grid_of_the_file() -> None:
     stored[4:9, 4:8, 4:9] = 3
     within = tuple(slice(*side) for side in grid.box)
     batch = batch_of(whole.to_canonical(stored)[within], scheme, (6, 6, 6), grid)
-    batch["label"] = [torch.from_numpy(scheme.masks(stored).astype(np.uint8))]
+    batch.labels = [torch.from_numpy(scheme.masks(stored).astype(np.uint8))]
     (masks,) = task.predict_regions(batch)
     np.testing.assert_array_equal(scheme.paint(masks), stored)
-    task.score(batch, surface=True)
-    assert all(row.dice == 1 for row in task.rows)
+    task.score(batch, complete=True)
+    assert all(row.values["dice"] == 1 for row in task.scores)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 from adpfl_bench.wandb.cases import WandbCases, _image
 from adpfl_bench.wandb.logger import RunWandbLogger
@@ -78,7 +78,7 @@ def handed_over(monkeypatch, tmp_path):
         lambda self, key, columns, data, step: self.experiment.logged.update({key: (columns, data)}),
     )
     task = SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0})
-    task.rows = [CaseRow("CASE-7", "PATIENT-7", "clinic", "test", "lesion", 0.5, 0.4, 3.0, "px", 0.2, False)]
+    task.scores = [CaseScore("CASE-7", "PATIENT-7", "clinic", "test", "lesion", {"dice": 0.5}, "px", False)]
 
     def hand_over(kind, **options):
         run = Run()

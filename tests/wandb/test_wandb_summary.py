@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 
 from adpfl_bench.leaderboard.audits import Audit
-from adpfl_bench.records.case_row import CaseRow
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.wandb.summary import record_summary, score_summary
 from tests.leaderboard.records import NOT_PRIVATE, by_target, private, write_audit, write_run
 
 
 def row(client, model, dice, case="c", region="whole", hd95=2.0, nsd=0.5):
-    return CaseRow(case, "p", client, "test", region, dice, dice, hd95, "mm", nsd, dice == 0, model)
+    values = {"dice": dice, "iou": dice, "hd95": hd95, "nsd": nsd}
+    found = {name: value for name, value in values.items() if value is not None}
+    return CaseScore(case, "p", client, "test", region, found, "mm", dice == 0, model)
 
 
 def of_record(tmp_path, privacy, rounds=(), audits=(), **record):

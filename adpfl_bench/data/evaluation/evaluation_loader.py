@@ -16,7 +16,7 @@ SplitName = Literal["train", "validation", "test"]
 ModelScope = Literal["global", "own", "everyone", "global and own", "global and everyone"]
 
 
-class ScoredCase(NamedTuple):
+class CaseToScore(NamedTuple):
     """A case with the model that scores it and the client that holds it."""
 
     model: str
@@ -24,7 +24,7 @@ class ScoredCase(NamedTuple):
     case: Case
 
 
-class EvaluationCases(Dataset[tuple[ScoredCase, EvaluationCase]]):
+class EvaluationCases(Dataset[tuple[CaseToScore, EvaluationCase]]):
     """The cases of one split, model after model and client after client.
 
     Args:
@@ -45,14 +45,14 @@ class EvaluationCases(Dataset[tuple[ScoredCase, EvaluationCase]]):
         self._native = native
         self.split = split
         self._members = [
-            ScoredCase(model, client.name, case) for model, client in pairs for case in getattr(client, split)
+            CaseToScore(model, client.name, case) for model, client in pairs for case in getattr(client, split)
         ]
 
     def __len__(self) -> int:
         """Number of cases, each counted for every model that scores it."""
         return len(self._members)
 
-    def __getitem__(self, index: int) -> tuple[ScoredCase, EvaluationCase]:
+    def __getitem__(self, index: int) -> tuple[CaseToScore, EvaluationCase]:
         """Bring a case, and say whose it is."""
         member = self._members[index]
         return member, self._bring(member.case, self._native)
@@ -74,7 +74,7 @@ class EvaluationLoader:
     """
 
     def __init__(self, cases: EvaluationCases, batch_size: int, num_workers: int) -> None:
-        self._loader: DataLoader[tuple[ScoredCase, EvaluationCase]] = DataLoader(
+        self._loader: DataLoader[tuple[CaseToScore, EvaluationCase]] = DataLoader(
             cases,
             batch_sampler=cases.batches(batch_size),
             collate_fn=partial(_collate, cases.split),
@@ -102,7 +102,7 @@ def _batches(owners: Sequence[tuple[str, str]], size: int) -> Iterator[list[int]
         yield batch
 
 
-def _collate(split: str, members: list[tuple[ScoredCase, EvaluationCase]]) -> EvaluationBatch:
+def _collate(split: str, members: list[tuple[CaseToScore, EvaluationCase]]) -> EvaluationBatch:
     owners, cases = zip(*members, strict=True)
     ids, patients = [owner.case.case_id for owner in owners], [owner.case.patient_id for owner in owners]
     return collate_cases(cases, ids, patients, owners[0].client, split, owners[0].model)

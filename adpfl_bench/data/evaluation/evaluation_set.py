@@ -10,7 +10,7 @@ from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.evaluation.evaluation_loader import EvaluationCases, EvaluationLoader, ModelScope, SplitName
 from adpfl_bench.data.rounds.training_set import TrainingSet
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.records.case_score import GLOBAL_MODEL
 
 
 class EvaluationSet:
@@ -70,7 +70,7 @@ def pair_models(scope: ModelScope, clients: Sequence[Client], trained: Sequence[
         trained: The clients that train, and so have models.
 
     Returns:
-        Pairs of a model, :data:`~adpfl_bench.records.case_row.GLOBAL_MODEL` or a client's name, and a client.
+        Pairs of a model, :data:`~adpfl_bench.records.case_score.GLOBAL_MODEL` or a client's name, and a client.
     """
     scopes = scope.split(" and ")
     pairs = [(GLOBAL_MODEL, client) for client in clients if "global" in scopes]

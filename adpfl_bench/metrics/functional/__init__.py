@@ -1,7 +1,6 @@
 """Metrics as pure functions of two masks; numpy and scipy only."""
 
 from adpfl_bench.metrics.functional.overlap import dice, iou
-from adpfl_bench.metrics.functional.region import RegionScore, score_region
 from adpfl_bench.metrics.functional.surface import hausdorff_distance, normalized_surface_distance
 
-__all__ = ["RegionScore", "dice", "hausdorff_distance", "iou", "normalized_surface_distance", "score_region"]
+__all__ = ["dice", "hausdorff_distance", "iou", "normalized_surface_distance"]

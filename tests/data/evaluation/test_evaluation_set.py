@@ -7,7 +7,7 @@ import pytest
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.evaluation.evaluation_set import pair_models, pair_predictors
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.records.case_row import GLOBAL_MODEL
+from adpfl_bench.records.case_score import GLOBAL_MODEL
 
 A, B, C = (Client(name, (), (), (Case(f"{name}-1", f"{name}-1", (), None),)) for name in "abc")
 

@@ -78,8 +78,8 @@ def score(data: KiTSDataModule, case) -> dict[str, tuple[float, float, float]]:
     task = KidneyTumorTask(network="UNet", network_arguments={"channels": [4, 8], "strides": [2]})
     task.network = Threshold()
     brought = data.evaluation_case(case, native=True)
-    task.score(collate_cases([brought], ["c"], ["p"], "a", "test"), surface=True)
-    return {row.region: (row.dice, row.hd95, row.nsd) for row in task.rows}
+    task.score(collate_cases([brought], ["c"], ["p"], "a", "test"), complete=True)
+    return {row.region: tuple(row.values[name] for name in ("dice", "hd95", "nsd")) for row in task.scores}
 
 
 def test_a_site_file_in_the_root_gives_natural_clients(module: Callable[..., KiTSDataModule]) -> None:

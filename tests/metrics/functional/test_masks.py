@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from adpfl_bench.metrics.functional import dice, hausdorff_distance, iou, normalized_surface_distance, score_region
+from adpfl_bench.metrics.functional import dice, hausdorff_distance, iou, normalized_surface_distance
 
 MASK = np.eye(4, dtype=bool)
 SCORES = {
@@ -9,7 +9,6 @@ SCORES = {
     "iou": iou,
     "hausdorff_distance": lambda prediction, target: hausdorff_distance(prediction, target, 1.0),
     "normalized_surface_distance": lambda prediction, target: normalized_surface_distance(prediction, target, 1.0, 1.0),
-    "score_region": lambda prediction, target: score_region(prediction, target, 1.0, 1.0),
 }
 WRONG_MASKS = {
     "shape": (MASK[:3], r"found \(3, 4\) and \(4, 4\)"),
