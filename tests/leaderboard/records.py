@@ -74,12 +74,12 @@ def write_audit(
 
 def case_row(case: str, dice: float, region: str = "lesion", split: str = "test", **changes: Any) -> CaseScore:
     """One line of cases.csv; patient and client follow from the case's name."""
-    patient, client = PATIENTS.get(case, (case, "north"))
+    owners = dict(zip(("patient", "client"), PATIENTS.get(case, (case, "north")), strict=True))
     values = {"dice": dice, "iou": dice / 2, "hd95": 10 * (1 - dice), "nsd": dice / 4}
     values |= {name: changes.pop(name) for name in values if name in changes}
     found = {name: value for name, value in values.items() if value is not None}
     others = {"distance_unit": "px", "missed": dice == 0, **changes}
-    return CaseScore(case, patient, client, split, region, found, **others)
+    return CaseScore(**{**owners, "case": case, "split": split, "region": region, "values": found, **others})
 
 
 def record_content(method: str = "m", seed: int = 0, **record: Any) -> dict[str, Any]:
