@@ -118,7 +118,7 @@ def test_intervals_are_cut_where_dice_ends(tmp_path):
 def test_what_cannot_be_compared_is_left_out_with_the_reason(tmp_path, change, left_out):
     write_run(tmp_path / "a", "fedavg", [case_row(f"p{n:02d}", 0.8 + 0.01 * n) for n in range(12)])
     rows = [case_row(f"p{n:02d}", 0.7 + 0.01 * n) for n in range(12)]
-    rows[3] = case_row("p03", 0.73, **change)
+    rows[3] = case_row("p03", **{"dice": 0.73, **change})
     write_run(tmp_path / "b", "dp_fl", rows)
     (table,) = tables_of(tmp_path)
     assert any(note.startswith(left_out) for note in statistics_notes(table))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.block import Block, ObjectBlock
 from adpfl_bench.records.privacy_block import CheckBlock
 from adpfl_bench.records.run_record import FORMAT_VERSION, RunRecord, parse_record, record_schema
@@ -44,7 +45,7 @@ def values(annotation):
         return st.lists(values(arguments[0]), max_size=2).map(tuple)
     if origin is tuple:
         return st.tuples(*map(values, arguments))
-    return blocks(annotation)
+    return st.builds(Metric) if annotation is Metric else blocks(annotation)
 
 
 def blocks(kind: type[BaseModel]):
