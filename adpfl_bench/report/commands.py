@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import replace_file
-from adpfl_bench.leaderboard.csv_files import csv_files
-from adpfl_bench.leaderboard.latex import to_latex
-from adpfl_bench.leaderboard.markdown import to_markdown
-from adpfl_bench.leaderboard.rendering import text_table, to_terminal
-from adpfl_bench.leaderboard.table import Table
-from adpfl_bench.report.board import make_board
-from adpfl_bench.report.page import to_html
 from adpfl_bench.text import make_console
 
 
@@ -34,6 +26,14 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     Raises:
         RecordError: No run was found, or the output cannot be written.
     """
+    # Deferred, as below: statistics and plots take seconds to import, and --help needs none of them.
+    from adpfl_bench.leaderboard.csv_files import csv_files
+    from adpfl_bench.leaderboard.latex import to_latex
+    from adpfl_bench.leaderboard.markdown import to_markdown
+    from adpfl_bench.leaderboard.rendering import text_table, to_terminal
+    from adpfl_bench.report.board import make_board
+    from adpfl_bench.report.page import to_html
+
     board = make_board(runs, overlays)
     files = {
         "leaderboard.md": to_markdown(board.tables, board.left_out, board.audits).encode(),
@@ -46,7 +46,15 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     _write_files({output / name: content for name, content in files.items()})
     misfits = [note for group in board.groups for note in group.misfits]
     lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in board.audits)]
-    _show(board.tables, lines + [f"left out: {entry.folder}: {entry.reason}" for entry in board.left_out])
+    lines += [f"left out: {entry.folder}: {entry.reason}" for entry in board.left_out]
+    console = make_console()
+    for table in board.tables:
+        console.print(to_terminal(table))
+        for number, reason in enumerate(text_table(table).footnotes, 1):
+            console.print(f"[{number}] {reason}", markup=False)
+        console.print()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
     for name in files:
         print(output / name)
     if board.shows_patients:
@@ -67,6 +75,9 @@ def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool 
     Raises:
         RecordError: No run was found, or the page cannot be written.
     """
+    from adpfl_bench.report.board import make_board
+    from adpfl_bench.report.page import to_html
+
     board = make_board(runs, overlays)
     page = to_html(board.tables, board.left_out, board.illustrations, board.audits).encode()
     _write_files({output: page})
@@ -75,17 +86,6 @@ def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool 
     print(output)
     if board.shows_patients:
         _warn_of_patients(f"{output} shows")
-
-
-def _show(tables: Sequence[Table], lines: Sequence[str]) -> None:
-    console = make_console()
-    for table in tables:
-        console.print(to_terminal(table))
-        for number, reason in enumerate(text_table(table).footnotes, 1):
-            console.print(f"[{number}] {reason}", markup=False)
-        console.print()
-    for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
 
 
 def _write_files(files: dict[Path, bytes]) -> None:
