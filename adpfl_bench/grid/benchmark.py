@@ -61,9 +61,9 @@ def benchmark(
         grid = grid.model_copy(update={"output": output, "results": None})
     console = make_console()
     try:
-        plan = make_plan(grid, read_patterns(only) if only is not None else ())
+        plan = make_plan(grid, read_patterns(only) if only is not None else (), retry_failed)
         states = [inspect_run(run) for run in plan]
-        runs = [TrackedRun.of(run, state, retry_failed) for run, state in zip(plan, states, strict=True)]
+        runs = [TrackedRun.of(run, state) for run, state in zip(plan, states, strict=True)]
         gpus = visible_gpus() if engine == "local" else []
         slots = jobs or (len(gpus) or 1 if engine == "local" else len(runs))
         if dry_run:
@@ -73,7 +73,7 @@ def benchmark(
             print(plan_text(runs, slots))
             return 0
         maker = LocalEngine(slots, gpus) if engine == "local" else _submitit(grid, engine, slots)
-        return _make(runs, maker, grid, retry_failed, console)
+        return _make(runs, maker, grid, console)
     except KeyboardInterrupt:
         print("adpfl-bench: interrupted; the same command goes on.", file=sys.stderr)
         return INTERRUPTED
@@ -95,9 +95,9 @@ def _refuse(states: Sequence[RunState]) -> None:
         raise ConfigError("Nothing was started, since a run would be overwritten:\n  " + "\n  ".join(reasons))
 
 
-def _make(runs: Sequence[TrackedRun], engine: Engine, grid: Grid, retry_failed: bool, console: Console) -> int:
+def _make(runs: Sequence[TrackedRun], engine: Engine, grid: Grid, console: Console) -> int:
     with make_display(console, engine.slots) as display:
-        scheduler = Scheduler(runs, engine, display, retry_failed)
+        scheduler = Scheduler(runs, engine, display)
         scheduler.run()
     print(summary(runs))
     finished = [tracked for tracked in runs if tracked.status == "finished"]

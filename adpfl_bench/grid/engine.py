@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from adpfl_bench.grid.work import Work
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.processors import count_processors
 
 _WORKER = (sys.executable, "-m", "adpfl_bench.grid.work")
@@ -60,11 +60,11 @@ class Engine(ABC):
     slots: int
 
     @abstractmethod
-    def start(self, work: Work, slot: int) -> Job:
+    def start(self, run: GridRun, slot: int) -> Job:
         """Start a run.
 
         Args:
-            work: The run.
+            run: The run.
             slot: Which of the ``slots`` it takes, from 0.
 
         Raises:
@@ -78,7 +78,7 @@ class LocalEngine(Engine):
     Args:
         slots: How many at a time.
         gpus: GPUs, as ``CUDA_VISIBLE_DEVICES`` calls them, that the slots share in turn; empty on a CPU.
-        worker: The command that makes a run; it is given this process's id and the work.
+        worker: The command that makes a run; it is given this process's id and the run.
         environment: Variables for it; by default this process's.
     """
 
@@ -91,18 +91,18 @@ class LocalEngine(Engine):
     ) -> None:
         self.slots = slots
         self.gpus = tuple(gpus)
-        self.worker = tuple(worker)
+        self.runer = tuple(worker)
         self.environment = dict(os.environ if environment is None else environment)
 
-    def start(self, work: Work, slot: int) -> Job:
+    def start(self, run: GridRun, slot: int) -> Job:
         """Start a run; what it prints goes to its log.
 
         It gets a session of its own, so that Ctrl-C in a terminal reaches it through the benchmark alone.
         """
-        work.files.log.parent.mkdir(parents=True, exist_ok=True)
-        with work.files.log.open("ab") as log:
+        run.files.log.parent.mkdir(parents=True, exist_ok=True)
+        with run.files.log.open("ab") as log:
             process = subprocess.Popen(
-                [*self.worker, str(os.getpid()), work.to_json()],
+                [*self.runer, str(os.getpid()), run.to_json()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

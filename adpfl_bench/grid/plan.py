@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ class GridRun:
         settings: Its settings, by dotted name, with the seed of another run.
         sources: SHA-256 of the configuration files that it was planned from.
         output: The benchmark's folder.
+        retry_failed: Whether to try it again if it has failed.
     """
 
     task: str
@@ -38,6 +40,7 @@ class GridRun:
     settings: Mapping[str, str]
     sources: Mapping[str, str]
     output: Path
+    retry_failed: bool = False
 
     @property
     def name(self) -> str:
@@ -48,6 +51,16 @@ class GridRun:
     def files(self) -> RunFiles:
         """Where its files are."""
         return RunFiles(self.output, self.name)
+
+    def to_json(self) -> str:
+        """As text, for another process."""
+        return json.dumps({**asdict(self), "output": str(self.output)})
+
+    @classmethod
+    def from_json(cls, text: str) -> GridRun:
+        """From :meth:`to_json`."""
+        stated = json.loads(text)
+        return cls(**{**stated, "words": tuple(stated["words"]), "output": Path(stated["output"])})
 
 
 def run_name(task: str, method: str, seed: int) -> str:
@@ -63,12 +76,15 @@ class _Cell(NamedTuple):
     seeds: list[int]
 
 
-def make_plan(grid: Grid, only: Sequence[Pattern] = (), check: Check = check_configuration) -> list[GridRun]:
+def make_plan(
+    grid: Grid, only: Sequence[Pattern] = (), retry_failed: bool = False, check: Check = check_configuration
+) -> list[GridRun]:
     """Settle which runs there are, seed after seed, and check the configuration of each.
 
     Args:
         grid: The grid.
         only: Runs that are wanted, if not all.
+        retry_failed: Whether to try runs again that have failed.
         check: Says what a command line of fit amounts to, or refuses it.
 
     Raises:
@@ -98,6 +114,7 @@ def make_plan(grid: Grid, only: Sequence[Pattern] = (), check: Check = check_con
             settings=found.settings,
             sources=sources,
             output=grid.output,
+            retry_failed=retry_failed,
         )
         for seed in grid.seeds
         for cell, found, sources in checked

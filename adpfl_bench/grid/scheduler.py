@@ -13,7 +13,7 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.engine import Engine
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.tracked_run import Status, TrackedRun
-from adpfl_bench.grid.work import TAKEN, Work
+from adpfl_bench.grid.work import TAKEN
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RETRIES_AFTER_KILL = 1
@@ -42,7 +42,6 @@ class Scheduler:
         runs: The runs, in the order in which they start.
         engine: Starts them.
         display: Shows how far they are.
-        retry_failed: Whether runs that have failed before are tried once more.
         pause: Seconds between looks at them.
     """
 
@@ -51,13 +50,11 @@ class Scheduler:
         runs: Sequence[TrackedRun],
         engine: Engine,
         display: Display,
-        retry_failed: bool = False,
         pause: float = 0.2,
     ) -> None:
         self.runs = list(runs)
         self.engine = engine
         self.display = display
-        self.retry_failed = retry_failed
         self.pause = pause
         self._waiting = deque(tracked for tracked in self.runs if tracked.status == "waiting")
         self._free = list(range(engine.slots))[::-1]
@@ -112,7 +109,7 @@ class Scheduler:
             self._become(tracked, "taken", state.reason)
             return
         may_start = state.stage in ("new", "resumable") or (
-            state.stage == "failed" and (tracked.kills > 0 or (self.retry_failed and not tracked.tried))
+            state.stage == "failed" and (tracked.kills > 0 or (tracked.run.retry_failed and not tracked.tried))
         )
         if not may_start:
             self._become(tracked, "finished" if state.stage == "finished" else "failed", state.reason)
@@ -121,7 +118,7 @@ class Scheduler:
         tracked.slot, tracked.tried, tracked.ended = slot, True, None
         tracked.attempts_before = len(tracked.run.files.read_attempts())
         try:
-            tracked.job = self.engine.start(Work.of(tracked.run, self.retry_failed), slot)
+            tracked.job = self.engine.start(tracked.run, slot)
         except (BenchError, OSError) as error:
             self._free.append(slot)
             self._become(tracked, "failed", f"it could not be started: {error}")

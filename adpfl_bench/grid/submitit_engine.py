@@ -13,30 +13,31 @@ from typing import Any
 
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.engine import Ended, Engine, Job
-from adpfl_bench.grid.work import FAILED, Work, perform
+from adpfl_bench.grid.plan import GridRun
+from adpfl_bench.grid.work import FAILED, perform
 
 _TIMEOUT_MIN = 24 * 60  # submitit's own 5 minutes would end every run
 _TIMEOUTS = 100  # how often a job may be out of time and go on; each time it has come further
 
 
-class WorkJob:
+class RunJob:
     """What a job does: the same as a process of the local engine.
 
     Args:
-        work: The run.
+        run: The run.
     """
 
-    def __init__(self, work: Work) -> None:
-        self.work = work
+    def __init__(self, run: GridRun) -> None:
+        self.run = run
 
     def __call__(self) -> int:
         """Make the run; returns its exit status."""
-        with _printing_to(self.work.files.log):
+        with _printing_to(self.run.files.log):
             return self.make()
 
     def make(self) -> int:
         """Make the run, printing to wherever the process prints."""
-        return perform(self.work, stops=_stops())
+        return perform(self.run, stops=_stops())
 
     def checkpoint(self) -> Any:
         """What a job that is preempted, or out of time, does when it is started again: it continues the run."""
@@ -57,12 +58,12 @@ class SubmititEngine(Engine):
         self.executor = executor
         self.slots = slots
 
-    def start(self, work: Work, slot: int) -> Job:
+    def start(self, run: GridRun, slot: int) -> Job:
         """Submit a run."""
-        work.files.log.parent.mkdir(parents=True, exist_ok=True)
-        self.executor.update_parameters(name="adpfl-" + work.name.replace("/", "-"))
+        run.files.log.parent.mkdir(parents=True, exist_ok=True)
+        self.executor.update_parameters(name="adpfl-" + run.name.replace("/", "-"))
         try:
-            return SubmittedJob(self.executor.submit(WorkJob(work)))
+            return SubmittedJob(self.executor.submit(RunJob(run)))
         except (RuntimeError, subprocess.CalledProcessError) as error:  # what submitit raises for sbatch's complaints
             raise BenchError(f"the job could not be submitted: {error}") from error
 

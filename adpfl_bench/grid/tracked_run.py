@@ -51,11 +51,11 @@ class TrackedRun:
     _seen: tuple[int, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, run: GridRun, state: RunState, retry_failed: bool) -> TrackedRun:
+    def of(cls, run: GridRun, state: RunState) -> TrackedRun:
         """A run as it is found."""
         status: dict[str, Status] = {"finished": "finished", "taken": "taken", "failed": "failed", "refused": "failed"}
         found = status.get(state.stage, "waiting")
-        if state.stage == "failed" and retry_failed:
+        if state.stage == "failed" and run.retry_failed:
             found = "waiting"
         reason = state.reason if found in ("failed", "taken") else ""
         tracked = cls(run, found, state.rounds, state.seconds, reason=reason)

@@ -1,25 +1,22 @@
-"""One attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT WORK``), or of a job of a cluster."""
+"""One attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT RUN``), or of a job of a cluster."""
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import shlex
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from adpfl_bench.errors import INTERRUPTED, BenchError
 from adpfl_bench.grid.configuration import source_digests
 from adpfl_bench.grid.plan import GridRun
-from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
+from adpfl_bench.grid.run_files import Attempt, RunIsTaken
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.text import say_loading
@@ -33,55 +30,14 @@ _LOCK_WAIT_S = 5.0  # others take the lock for a moment to see whether it is fre
 Fit = Callable[[list[str]], Any]
 
 
-@dataclass(frozen=True)
-class Work:
-    """What an attempt needs to know; plain values that can be sent to another process.
-
-    Attributes:
-        name: The run's name.
-        output: The benchmark's folder.
-        words: What follows ``fit``, apart from the checkpoint.
-        settings: The run's settings, by dotted name, as it was planned.
-        sources: SHA-256 of the files that it was planned from.
-        retry_failed: Whether to try again what has failed.
-    """
-
-    name: str
-    output: str
-    words: tuple[str, ...]
-    settings: Mapping[str, str]
-    sources: Mapping[str, str]
-    retry_failed: bool = False
-
-    @classmethod
-    def of(cls, run: GridRun, retry_failed: bool) -> Work:
-        """The work that a planned run is."""
-        return cls(run.name, str(run.output), run.words, run.settings, run.sources, retry_failed)
-
-    @property
-    def files(self) -> RunFiles:
-        """Where the run's files are."""
-        return RunFiles(Path(self.output), self.name)
-
-    def to_json(self) -> str:
-        """As text."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Work:
-        """From :meth:`to_json`."""
-        stated = json.loads(text)
-        return cls(**{**stated, "words": tuple(stated["words"])})
-
-
-def perform(work: Work, fit: Fit | None = None, stops: tuple[type[Exception], ...] = ()) -> int:
+def perform(run: GridRun, fit: Fit | None = None, stops: tuple[type[Exception], ...] = ()) -> int:
     """Make a run, or continue it from its last checkpoint; what is finished already is left alone.
 
     The run's lock is held meanwhile, so that no two processes make the same run, and how the attempt ended is written
     down before it is released. A process that is killed writes nothing, and by that one sees what happened.
 
     Args:
-        work: The run.
+        run: The run.
         fit: Trains; called with a command line that starts with ``fit``.
         stops: Exceptions that break the attempt off from outside, and so are no failure of the run.
 
@@ -93,78 +49,78 @@ def perform(work: Work, fit: Fit | None = None, stops: tuple[type[Exception], ..
     """
     with _heeding_interrupts() as interrupted:
         try:
-            with work.files.locked(_LOCK_WAIT_S):
-                return _attempt(work, fit or _fit, interrupted, stops)
+            with run.files.locked(_LOCK_WAIT_S):
+                return _attempt(run, fit or _fit, interrupted, stops)
         except RunIsTaken as error:
             print(f"adpfl-bench: {error}", file=sys.stderr)
             return TAKEN
 
 
-def _attempt(work: Work, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int:
-    record, attempts = RunDirectory(work.files.folder).find_record(), work.files.read_attempts()
+def _attempt(run: GridRun, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int:
+    record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
     failed = failure(record, attempts) is not None
-    if failed and not work.retry_failed:
+    if failed and not run.retry_failed:
         return FAILED  # by another benchmark, since this one was planned
-    other = other_settings(record, work.settings)
+    other = other_settings(record, run.settings)
     if record is not None and record.status == "finished" and not other:
         return FINISHED
     attempt = Attempt.now()
-    words = ["fit", *work.words, "--ckpt_path", "last"]
+    words = ["fit", *run.words, "--ckpt_path", "last"]
     print(f"--- attempt {len(attempts) + 1}, {attempt.started}: adpfl-bench {shlex.join(words)}", flush=True)
-    obstacle = _changed_source(work) or (f"its folder now holds another run: {other}" if other and not failed else None)
+    obstacle = _changed_source(run) or (f"its folder now holds another run: {other}" if other and not failed else None)
     if obstacle is not None:
         text = f"The run was not started, since {obstacle}; start the benchmark again, which then plans with that."
-        return _end(work, attempt.end("refused", text))
-    if other and (place := work.files.set_aside()) is not None:
+        return _end(run, attempt.end("refused", text))
+    if other and (place := run.files.set_aside()) is not None:
         print(f"The failed run with other settings is kept in {place}.", flush=True)
-    work.files.write_attempt(attempt)
+    run.files.write_attempt(attempt)
     from_outside: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, *stops)
     try:
         fit(words)
-        _check_finished(work)
+        _check_finished(run)
     except from_outside:
-        work.files.write_attempt(attempt.end("interrupted"))
+        run.files.write_attempt(attempt.end("interrupted"))
         raise
     except Exception as error:
         if interrupted():  # an interrupt while a library was imported may come out as anything
-            work.files.write_attempt(attempt.end("interrupted"))
+            run.files.write_attempt(attempt.end("interrupted"))
             raise KeyboardInterrupt from error
         if not isinstance(error, BenchError):
             traceback.print_exc()
         text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return _end(work, attempt.end("failed", text))
-    work.files.write_attempt(attempt.end("finished"))
+        return _end(run, attempt.end("failed", text))
+    run.files.write_attempt(attempt.end("finished"))
     return FINISHED
 
 
-def _changed_source(work: Work) -> str | None:
+def _changed_source(run: GridRun) -> str | None:
     try:
-        now = source_digests(work.words)
+        now = source_digests(run.words)
     except BenchError as error:
         return str(error).rstrip(".")
-    changed = [file for file, digest in now.items() if work.sources.get(file) != digest]
+    changed = [file for file, digest in now.items() if run.sources.get(file) != digest]
     return f"{changed[0]} has changed" if changed else None
 
 
-def _check_finished(work: Work) -> None:
-    record = RunDirectory(work.files.folder).read_record()
+def _check_finished(run: GridRun) -> None:
+    record = RunDirectory(run.files.folder).read_record()
     if record.status != "finished":
         raise BenchError(f"The run came to its end as {record.status}, and not as finished.")
-    if other := other_settings(record, work.settings):
+    if other := other_settings(record, run.settings):
         raise BenchError(f"The run was made with other settings than planned: {other}.")
 
 
-def _end(work: Work, attempt: Attempt) -> int:
+def _end(run: GridRun, attempt: Attempt) -> int:
     print(f"adpfl-bench: {attempt.error}", file=sys.stderr, flush=True)
-    work.files.write_attempt(attempt)
+    run.files.write_attempt(attempt)
     return FAILED
 
 
 def _fit(words: Sequence[str]) -> None:
     say_loading("fit")
-    from adpfl_bench.running.training import run  # deferred: importing torch and Lightning takes seconds
+    from adpfl_bench.running import training  # deferred: importing torch and Lightning takes seconds
 
-    run(list(words))
+    training.run(list(words))
 
 
 @contextmanager
@@ -187,10 +143,10 @@ def _heeding_interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def exit_status(work: Work, fit: Fit | None = None) -> int:
+def exit_status(run: GridRun, fit: Fit | None = None) -> int:
     """As :func:`perform`, with an exit status in place of an interrupt or of an error in keeping the records."""
     try:
-        return perform(work, fit)
+        return perform(run, fit)
     except (KeyboardInterrupt, SystemExit):
         return INTERRUPTED
     except BenchError as error:
@@ -202,12 +158,12 @@ def main(arguments: list[str], fit: Fit | None = None) -> int:
     """Make the run that the command line gives, and end with the benchmark that asked for it.
 
     Args:
-        arguments: The benchmark's process id, and the work as JSON.
+        arguments: The benchmark's process id, and the run as JSON.
         fit: Trains, in place of the command fit.
     """
-    parent, work = arguments
+    parent, run = arguments
     _end_with(int(parent))
-    return exit_status(Work.from_json(work), fit)
+    return exit_status(GridRun.from_json(run), fit)
 
 
 def _end_with(parent: int) -> None:

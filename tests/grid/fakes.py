@@ -14,8 +14,8 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.configuration import Configuration, method_name, source_digests
 from adpfl_bench.grid.engine import Ended, Engine, Job, LocalEngine
 from adpfl_bench.grid.plan import GridRun, make_plan
-from adpfl_bench.grid.submitit_engine import WorkJob, _stops
-from adpfl_bench.grid.work import Fit, Work, exit_status, perform
+from adpfl_bench.grid.submitit_engine import RunJob, _stops
+from adpfl_bench.grid.work import Fit, exit_status, perform
 from adpfl_bench.records.settings import flatten_config
 from tests.grid.fake_worker import ROUNDS, configuration, fit
 
@@ -48,16 +48,16 @@ def planned(
     return GridRun(**{**vars(run), "words": (*words, f"--trainer.default_root_dir={run.files.folder}")})
 
 
-class FakeWorkJob(WorkJob):
+class FakeRunJob(RunJob):
     """Makes a run that trains nothing."""
 
     def make(self) -> int:
         print("in a job")
         os.system("echo in a process of the job")
-        return perform(self.work, fit, _stops())
+        return perform(self.run, fit, _stops())
 
 
-class BrokenWorkJob(WorkJob):
+class BrokenRunJob(RunJob):
     """Breaks down."""
 
     def make(self) -> int:
@@ -70,9 +70,9 @@ class InProcessEngine(Engine):
     def __init__(self, fit: Fit | None = fit, slots: int = 1) -> None:
         self.fit, self.slots, self.started = fit, slots, []
 
-    def start(self, work: Work, slot: int) -> Job:
-        self.started.append(work.name)
-        return EndedJob(Ended(exit_status(work, self.fit), "ended"))
+    def start(self, run: GridRun, slot: int) -> Job:
+        self.started.append(run.name)
+        return EndedJob(Ended(exit_status(run, self.fit), "ended"))
 
 
 class EndedJob(Job):

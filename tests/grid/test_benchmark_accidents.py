@@ -83,7 +83,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
     monkeypatch.chdir(tmp_path)
     plain, runs = plan("plain"), plan("hard")
     assert len(runs) == 12
-    reference = [TrackedRun.of(run, inspect_run(run), False) for run in plain]
+    reference = [TrackedRun.of(run, inspect_run(run)) for run in plain]
     Scheduler(reference, InProcessEngine(fit=None), Changes(), pause=0.001).run()
     assert sorted(entry.run.method for entry in reference if entry.status == "failed") == sorted(FAILING)
     leaderboard([Path("plain/runs")], Path("plain/results"), overlays=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from adpfl_bench.grid.engine import Ended, Job, LocalEngine, visible_gpus
-from adpfl_bench.grid.work import FAILED, FINISHED, Work
+from adpfl_bench.grid.work import FAILED, FINISHED
 from adpfl_bench.processors import count_processors
 from tests.grid.conftest import TOP, wait_until
 from tests.grid.fakes import FAKE_WORKER, planned
@@ -35,7 +35,7 @@ def end_of(job: Job) -> Ended:
 )
 def test_how_a_process_ended(tmp_path: Path, behaviour: str, status: int | None, how: str) -> None:
     run = planned(tmp_path, behaviour)
-    assert end_of(engine().start(Work.of(run, False), 0)) == Ended(status, how)
+    assert end_of(engine().start(run, 0)) == Ended(status, how)
     log = run.files.log.read_text()
     assert log.startswith("--- attempt 1, ")
     assert ("ValueError: one" in log) == (behaviour == "raise")
@@ -44,7 +44,7 @@ def test_how_a_process_ended(tmp_path: Path, behaviour: str, status: int | None,
 def test_log_is_continued(tmp_path: Path) -> None:
     run = planned(tmp_path, "die once")
     for _ in range(2):
-        end_of(engine().start(Work.of(run, False), 0))
+        end_of(engine().start(run, 0))
     assert [line[:13] for line in run.files.log.read_text().splitlines() if line.startswith("---")] == [
         "--- attempt 1",
         "--- attempt 2",
@@ -53,7 +53,7 @@ def test_log_is_continued(tmp_path: Path) -> None:
 
 def test_interrupt_and_kill(tmp_path: Path) -> None:
     runs = [planned(tmp_path, "slow", seed=seed, rounds=1000) for seed in (0, 1)]
-    jobs = [engine().start(Work.of(run, False), 0) for run in runs]
+    jobs = [engine().start(run, 0) for run in runs]
     wait_until(lambda: all(run.files.read_attempts() for run in runs))
     jobs[0].interrupt()
     jobs[1].kill()
@@ -69,7 +69,7 @@ def test_interrupt_and_kill(tmp_path: Path) -> None:
 
 def test_process_is_out_of_reach_of_the_terminals_ctrl_c(tmp_path: Path) -> None:
     run = planned(tmp_path, "slow", rounds=1000)
-    job = engine().start(Work.of(run, False), 0)
+    job = engine().start(run, 0)
     wait_until(lambda: run.files.read_attempts())
     assert os.getpgid(run.files.read_attempts()[0].process) != os.getpgid(0)
     job.kill()
@@ -79,7 +79,7 @@ def test_process_is_out_of_reach_of_the_terminals_ctrl_c(tmp_path: Path) -> None
 def test_interpreter_that_does_not_start_leaves_its_complaint_in_the_log(tmp_path: Path) -> None:
     run = planned(tmp_path)
     broken = LocalEngine(1, worker=(sys.executable, "-m", "adpfl_bench.no_such_module"))
-    assert end_of(broken.start(Work.of(run, False), 0)).status == 1
+    assert end_of(broken.start(run, 0)).status == 1
     assert "No module named" in run.files.log.read_text()
 
 
@@ -112,7 +112,7 @@ def test_ignored_interrupts_are_heeded_all_the_same(tmp_path: Path) -> None:
     run = planned(tmp_path, "slow", rounds=1000)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does to what it runs in the background
     try:
-        job = engine().start(Work.of(run, False), 0)
+        job = engine().start(run, 0)
         wait_until(lambda: run.files.read_attempts())
     finally:
         signal.signal(signal.SIGINT, before)

@@ -23,7 +23,7 @@ TWO_BY_TWO = {
 
 def plan(write_grid: WriteGrid, only: str | None = None, **stated: Any) -> list[GridRun]:
     grid = read_grid(write_grid(**stated))
-    return make_plan(grid, read_patterns(only) if only else (), check)
+    return make_plan(grid, read_patterns(only) if only else (), check=check)
 
 
 def names(runs: Sequence[GridRun]) -> list[str]:

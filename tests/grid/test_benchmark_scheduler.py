@@ -1,6 +1,7 @@
 """Which runs start when, and what becomes of each."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.tracked_run import TrackedRun
-from adpfl_bench.grid.work import FAILED, TAKEN, Work, exit_status
+from adpfl_bench.grid.work import FAILED, TAKEN, exit_status
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.fake_worker import fit
 from tests.grid.fakes import EndedJob, InProcessEngine, planned
@@ -43,15 +44,15 @@ class ScriptedEngine(Engine):
         self.going: set[int] = set()
         self.most = 0
 
-    def start(self, work: Work, slot: int) -> Job:
+    def start(self, run: GridRun, slot: int) -> Job:
         assert slot not in self.going
-        self.started.append(work.name)
+        self.started.append(run.name)
         self.going.add(slot)
         self.most = max(self.most, len(self.going))
-        method = work.name.split("/")[1]
+        method = run.name.split("/")[1]
         script = self.scripts.get(method) or [None]
         ended = script.pop(0)
-        return PolledTwice(self, slot, ended or Ended(exit_status(work, fit), "ended"))
+        return PolledTwice(self, slot, ended or Ended(exit_status(run, fit), "ended"))
 
 
 class PolledTwice(Job):
@@ -77,8 +78,9 @@ def schedule(
     runs: Sequence[GridRun], engine: Engine, retry_failed: bool = False
 ) -> tuple[dict[str, TrackedRun], Changes]:
     changes = Changes()
-    tracked = [TrackedRun.of(run, inspect_run(run), retry_failed) for run in runs]
-    Scheduler(tracked, engine, changes, retry_failed, pause=0.001).run()
+    runs = [replace(run, retry_failed=retry_failed) for run in runs]
+    tracked = [TrackedRun.of(run, inspect_run(run)) for run in runs]
+    Scheduler(tracked, engine, changes, pause=0.001).run()
     return {entry.run.method: entry for entry in tracked}, changes
 
 
@@ -155,12 +157,12 @@ def test_interrupt_of_a_run_alone_counts_as_a_kill(tmp_path: Path) -> None:
     (run,) = some(tmp_path, "a")
 
     class Interrupting(ScriptedEngine):
-        def start(self, work: Work, slot: int) -> Job:
+        def start(self, run: GridRun, slot: int) -> Job:
             if not self.started:
                 run.files.write_attempt(Attempt.now().end("interrupted"))
-                self.started.append(work.name)
+                self.started.append(run.name)
                 return EndedJob(Ended(130, "ended with exit status 130"))
-            return super().start(work, slot)
+            return super().start(run, slot)
 
     found, changes = schedule([run], Interrupting())
     assert (found["a"].status, found["a"].kills) == ("finished", 1)
@@ -174,10 +176,10 @@ def test_process_that_ends_without_a_word_has_failed(tmp_path: Path) -> None:
 
 def test_run_that_cannot_be_started_has_failed(tmp_path: Path) -> None:
     class Refusing(InProcessEngine):
-        def start(self, work: Work, slot: int) -> Job:
-            if "/a/" in work.name:
+        def start(self, run: GridRun, slot: int) -> Job:
+            if "/a/" in run.name:
                 raise BenchError("the queue is closed.")
-            return super().start(work, slot)
+            return super().start(run, slot)
 
     found, _ = schedule(some(tmp_path, "a", "b"), Refusing())
     assert (found["a"].status, found["a"].reason) == ("failed", "it could not be started: the queue is closed.")
@@ -191,8 +193,8 @@ class Meanwhile(InProcessEngine):
         super().__init__()
         self.do = do
 
-    def start(self, work: Work, slot: int) -> Job:
-        job = super().start(work, slot)
+    def start(self, run: GridRun, slot: int) -> Job:
+        job = super().start(run, slot)
         if len(self.started) == 1:
             self.do()
         return job
@@ -200,8 +202,8 @@ class Meanwhile(InProcessEngine):
 
 def test_run_that_another_benchmark_has_made_since_is_not_made_again(tmp_path: Path) -> None:
     runs = some(tmp_path, *"abc", c="raise")
-    others = [Work.of(run, False) for run in runs[1:]]
-    engine = Meanwhile(lambda: [exit_status(work, fit) for work in others])
+    others = runs[1:]
+    engine = Meanwhile(lambda: [exit_status(run, fit) for run in others])
     found, _ = schedule(runs, engine)
     assert engine.started == ["isic/a/seed0"]
     assert [found[method].status for method in "abc"] == ["finished", "finished", "failed"]
@@ -219,7 +221,7 @@ def test_run_that_another_process_makes_is_waited_for(tmp_path: Path, ending: st
         states.append(inspect_run(runs[0]).stage)
         lock.__exit__(None, None, None)
         if ending != "killed":
-            exit_status(Work.of(runs[0], False), fit)
+            exit_status(runs[0], fit)
 
     engine = Meanwhile(end)
     found, changes = schedule(runs, engine)
@@ -242,10 +244,10 @@ def test_lock_that_outlives_its_process_for_a_moment_is_waited_for(tmp_path: Pat
     (run,) = some(tmp_path, "a")
 
     class Lingering(ScriptedEngine):
-        def start(self, work: Work, slot: int) -> Job:
+        def start(self, run: GridRun, slot: int) -> Job:
             if self.started:
-                return super().start(work, slot)
-            self.started.append(work.name)
+                return super().start(run, slot)
+            self.started.append(run.name)
             self.lock = run.files.locked()
             self.lock.__enter__()
             return EndedJob(KILLED)
@@ -257,7 +259,7 @@ def test_lock_that_outlives_its_process_for_a_moment_is_waited_for(tmp_path: Pat
                 engine.lock.__exit__(None, None, None)
 
     engine, changes = Lingering(), Watching()
-    tracked = TrackedRun.of(run, inspect_run(run), False)
+    tracked = TrackedRun.of(run, inspect_run(run))
     Scheduler([tracked], engine, changes, pause=0.001).run()
     assert (tracked.status, tracked.kills) == ("finished", 1)  # it is known that it was killed
 
@@ -273,9 +275,9 @@ def test_refused_attempt_is_reported_as_such(tmp_path: Path) -> None:
 
 def test_numbers_follow_what_the_run_writes(tmp_path: Path) -> None:
     (run,) = some(tmp_path, "a")
-    tracked = TrackedRun.of(run, inspect_run(run), False)
+    tracked = TrackedRun.of(run, inspect_run(run))
     assert (tracked.rounds, tracked.dice) == (0, None)
-    exit_status(Work.of(run, False), fit)
+    exit_status(run, fit)
     tracked.look()
     assert (tracked.rounds, tracked.dice) == (3, pytest.approx(0.7))
     directory = RunDirectory(run.files.folder)

@@ -10,12 +10,12 @@ import pytest
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
-from adpfl_bench.grid.submitit_engine import SubmititEngine, SubmittedJob, WorkJob, _stops, make_submitit_engine
+from adpfl_bench.grid.submitit_engine import RunJob, SubmititEngine, SubmittedJob, _stops, make_submitit_engine
 from adpfl_bench.grid.tracked_run import TrackedRun
-from adpfl_bench.grid.work import Work, perform
+from adpfl_bench.grid.work import perform
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.conftest import wait_until
-from tests.grid.fakes import BrokenWorkJob, FakeWorkJob, planned
+from tests.grid.fakes import BrokenRunJob, FakeRunJob, planned
 from tests.grid.test_benchmark_scheduler import Changes
 
 submitit = pytest.importorskip("submitit", reason="submitit is not installed: pip install 'adpfl-bench[cluster]'")
@@ -23,7 +23,7 @@ submitit = pytest.importorskip("submitit", reason="submitit is not installed: pi
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SubmititEngine:
-    monkeypatch.setattr("adpfl_bench.grid.submitit_engine.WorkJob", FakeWorkJob)
+    monkeypatch.setattr("adpfl_bench.grid.submitit_engine.RunJob", FakeRunJob)
     monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 1)  # it waits so long for results of killed jobs
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
     return make_submitit_engine("local", tmp_path / "submitit", {"timeout_min": 5, "cpus_per_task": 1}, slots=2)
@@ -34,7 +34,7 @@ def test_jobs_make_the_runs_and_what_is_killed_or_fails_is_treated_alike(
 ) -> None:
     behaviours = {"a": "train", "b": "die once", "c": "raise"}
     runs = [planned(tmp_path, behaviour, method=method) for method, behaviour in behaviours.items()]
-    tracked = [TrackedRun.of(run, inspect_run(run), False) for run in runs]
+    tracked = [TrackedRun.of(run, inspect_run(run)) for run in runs]
     changes = Changes()
     Scheduler(tracked, engine, changes, pause=0.05).run()
     assert [entry.status for entry in tracked] == ["finished", "finished", "failed"]
@@ -49,8 +49,8 @@ def test_jobs_make_the_runs_and_what_is_killed_or_fails_is_treated_alike(
 def test_job_that_breaks_down_before_the_run_is_a_failure_and_no_kill(
     engine: SubmititEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adpfl_bench.grid.submitit_engine.WorkJob", BrokenWorkJob)
-    job = engine.start(Work.of(planned(tmp_path), False), 0)
+    monkeypatch.setattr("adpfl_bench.grid.submitit_engine.RunJob", BrokenRunJob)
+    job = engine.start(planned(tmp_path), 0)
     wait_until(lambda: job.poll() is not None)
     ended = job.poll()
     assert ended is not None
@@ -59,7 +59,7 @@ def test_job_that_breaks_down_before_the_run_is_a_failure_and_no_kill(
 
 def test_cancelled_job_leaves_its_run_to_be_continued(engine: SubmititEngine, tmp_path: Path) -> None:
     run = planned(tmp_path, "slow", rounds=1000)
-    job = engine.start(Work.of(run, False), 0)
+    job = engine.start(run, 0)
     wait_until(lambda: run.files.read_attempts())
     assert job.poll() is None
     job.interrupt()
@@ -70,16 +70,16 @@ def test_cancelled_job_leaves_its_run_to_be_continued(engine: SubmititEngine, tm
 
 def test_job_calls_what_a_process_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setattr("adpfl_bench.grid.submitit_engine.perform", lambda work, stops: called.append((work, stops)))
-    work = Work.of(planned(tmp_path), True)
-    WorkJob(work).make()
-    assert called == [(work, _stops())]
+    monkeypatch.setattr("adpfl_bench.grid.submitit_engine.perform", lambda run, stops: called.append((run, stops)))
+    run = planned(tmp_path)
+    RunJob(run).make()
+    assert called == [(run, _stops())]
 
 
 def test_job_that_is_out_of_time_goes_back_to_the_queue_and_continues(engine: SubmititEngine, tmp_path: Path) -> None:
     engine.executor.update_parameters(local_timeout_min=0.6)  # it is told 30 s before: after 6 s
     run = planned(tmp_path, "slow", rounds=30)
-    tracked = TrackedRun.of(run, inspect_run(run), False)
+    tracked = TrackedRun.of(run, inspect_run(run))
     Scheduler([tracked], engine, Changes(), pause=0.05).run()
     assert (tracked.status, tracked.kills) == ("finished", 0)
     *outcomes, last = (attempt.outcome for attempt in run.files.read_attempts())
@@ -93,7 +93,7 @@ def test_job_that_is_out_of_time_for_the_last_time_has_not_failed(tmp_path: Path
 
     run = planned(tmp_path)
     with pytest.raises(submitit.core.utils.UncompletedJobError):
-        perform(Work.of(run, False), out_of_time, _stops())
+        perform(run, out_of_time, _stops())
     assert inspect_run(run).stage == "resumable"
 
 
@@ -106,7 +106,7 @@ class Executor:
     def update_parameters(self, **parameters: Any) -> None:
         self.names.append(parameters["name"])
 
-    def submit(self, job: WorkJob) -> object:
+    def submit(self, job: RunJob) -> object:
         if self.problem is not None:
             raise self.problem
         return object()
@@ -114,13 +114,13 @@ class Executor:
 
 def test_jobs_are_named_after_their_runs(tmp_path: Path) -> None:
     executor = Executor()
-    assert isinstance(SubmititEngine(executor, 1).start(Work.of(planned(tmp_path), False), 0), SubmittedJob)
+    assert isinstance(SubmititEngine(executor, 1).start(planned(tmp_path), 0), SubmittedJob)
     assert executor.names == ["adpfl-isic-fedavg-seed0"]
 
 
 def test_complaint_of_the_cluster_fails_the_run_and_not_the_benchmark(tmp_path: Path) -> None:
     run = planned(tmp_path)
-    tracked = TrackedRun.of(run, inspect_run(run), False)
+    tracked = TrackedRun.of(run, inspect_run(run))
     Scheduler([tracked], SubmititEngine(Executor(RuntimeError("sbatch: invalid account")), 1), Changes(), pause=0).run()
     assert tracked.status == "failed"
     assert tracked.reason == "it could not be started: the job could not be submitted: sbatch: invalid account"

@@ -13,7 +13,7 @@ import pytest
 from adpfl_bench.errors import INTERRUPTED
 from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_state import inspect_run
-from adpfl_bench.grid.work import FAILED, FINISHED, TAKEN, Work, exit_status, perform
+from adpfl_bench.grid.work import FAILED, FINISHED, TAKEN, exit_status, perform
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.conftest import TOP, wait_until
 from tests.grid.fake_worker import fit
@@ -21,7 +21,7 @@ from tests.grid.fakes import FAKE_WORKER, planned
 
 
 def make(run: GridRun, retry_failed: bool = False) -> int:
-    return exit_status(Work.of(run, retry_failed), fit)
+    return exit_status(replace(run, retry_failed=retry_failed), fit)
 
 
 def rounds(run: GridRun) -> list[int]:
@@ -32,9 +32,9 @@ def outcomes(run: GridRun) -> list[str | None]:
     return [attempt.outcome for attempt in run.files.read_attempts()]
 
 
-def test_work_survives_the_way_to_another_process(tmp_path: Path) -> None:
-    work = Work.of(planned(tmp_path), retry_failed=True)
-    assert Work.from_json(work.to_json()) == work
+def test_run_survives_the_way_to_another_process(tmp_path: Path) -> None:
+    run = replace(planned(tmp_path), retry_failed=True)
+    assert GridRun.from_json(run.to_json()) == run
 
 
 def test_run_is_made_once(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_command_line_of_fit_continues_from_the_last_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = []
-    exit_status(Work.of(planned(tmp_path), False), seen.append)
+    exit_status(planned(tmp_path), seen.append)
     assert seen == [["fit", *planned(tmp_path).words, "--ckpt_path", "last"]]
     assert "--- attempt 1, " in capsys.readouterr().out
 
@@ -142,7 +142,7 @@ def test_interrupt_is_no_failure_however_it_comes_out(tmp_path: Path, disguise: 
             raise disguise("a library's") from None
 
     handler = signal.getsignal(signal.SIGINT)
-    assert exit_status(Work.of(run, False), interrupted) == INTERRUPTED
+    assert exit_status(run, interrupted) == INTERRUPTED
     assert signal.getsignal(signal.SIGINT) is handler
     assert (outcomes(run), inspect_run(run).stage) == (["interrupted"], "resumable")
 
@@ -152,7 +152,7 @@ def test_leaving_for_the_queue_goes_through_to_the_cluster(tmp_path: Path) -> No
         raise SystemExit(-1)
 
     with pytest.raises(SystemExit):
-        perform(Work.of(planned(tmp_path), False), requeued)
+        perform(planned(tmp_path), requeued)
     assert outcomes(planned(tmp_path)) == ["interrupted"]
 
 
@@ -162,7 +162,7 @@ def test_worker_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
         "import os, subprocess, sys, time\n"
         "subprocess.Popen([*sys.argv[2:], str(os.getpid()), sys.argv[1]]); time.sleep(100)"
     )
-    command = [sys.executable, "-c", program, Work.of(run, False).to_json(), *FAKE_WORKER]
+    command = [sys.executable, "-c", program, run.to_json(), *FAKE_WORKER]
     parent = subprocess.Popen(command, cwd=TOP)
     wait_until(lambda: run.files.folder.exists() and run.files.taken)
     parent.kill()
@@ -173,6 +173,6 @@ def test_worker_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 def test_worker_of_a_parent_that_is_gone_does_nothing(tmp_path: Path) -> None:
     run = planned(tmp_path)
-    command = [*FAKE_WORKER, "1", Work.of(run, False).to_json()]
+    command = [*FAKE_WORKER, "1", run.to_json()]
     assert subprocess.run(command, cwd=TOP, check=False).returncode == 1
     assert inspect_run(run).stage == "new"
