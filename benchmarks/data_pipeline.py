@@ -41,15 +41,15 @@ from monai.transforms import (
 )
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.label_scheme import BRATS
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.data.volumes.patches import PatchExamples, draw_corner
 from adpfl_bench.data.volumes.preparation import Preparation
 from adpfl_bench.data.volumes.store import StoredCase, source_files
 from adpfl_bench.data.volumes.volume_cache import VolumeCache
-from adpfl_bench.datasets.brats import survey_brats
+from adpfl_bench.datasets.brats import BRATS, survey_brats
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 
 HOW = Preparation(None, (0.0, 1.0))
@@ -233,10 +233,10 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
-        write_phantom("brats2021", folder / "timed", given.cases, 0, tuple(given.volume))
+        write_phantom(Brats2021Writer, folder / "timed", given.cases, 0, tuple(given.volume))
         compare_pipelines(folder / "timed", folder, tuple(given.patch), given.draws, given.repetitions)
         shutil.rmtree(folder / "persistent")
-        write_phantom("brats2021", folder / "many", 200, 0, (48, 56, 40))
+        write_phantom(Brats2021Writer, folder / "many", 200, 0, (48, 56, 40))
         prepared(folder / "many", folder / "cache")
         few, many = (peak_memory(folder / "many", folder / "cache", (48, 48, 48), n) for n in (20, 200))
         print(f"\npeak memory: {few:.0f} MiB with 20 cases, {many:.0f} MiB with 200: ratio {many / few:.2f}")

@@ -31,7 +31,7 @@ from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.partitioning.partition import IIDPartition
 from adpfl_bench.data.rounds.round_plan import plan_round
-from adpfl_bench.datasets.dermoscopy import ISICDataModule
+from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.records.environment import peak_memory_mb
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network

@@ -27,7 +27,7 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.partitioning.partition import IIDPartition
-from adpfl_bench.datasets.dermoscopy import ISICDataModule
+from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.federation.client_methods import ClientMethod, Scaffold
 from adpfl_bench.records.environment import peak_memory_mb
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask

@@ -47,7 +47,7 @@ COMMANDS = {
     ),
     "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
     "verify": Command("datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
-    "phantom": Command("phantoms", "phantom", "Write a synthetic cohort in a dataset's own layout."),
+    "phantom": Command("datasets.phantom", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "leaderboard": Command("report.commands", "leaderboard", "Make tables and pictures from finished runs."),
     "report": Command("report.commands", "report", "Make one page of finished runs, to be read offline."),
     "wandb": Command("wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),

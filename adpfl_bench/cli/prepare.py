@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from rich.filesize import decimal
 
 from adpfl_bench.config.config_files import find_config
-from adpfl_bench.data.problems import refuse
-from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation
-from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
-from adpfl_bench.datasets.surveys import VOLUMES
-from adpfl_bench.errors import INTERRUPTED
-
-_TASKS = {"kits": "kits", "brats": "brats", "msd": "msd_brain", "lgg": "lgg"}
-"""The task file whose settings a dataset is prepared with."""
+from adpfl_bench.datasets.catalogue import DATASETS, DatasetName, find_datamodule
+from adpfl_bench.errors import INTERRUPTED, ConfigError
 
 
 def prepare(
-    dataset: Literal["kits", "brats", "msd", "lgg"],
+    dataset: DatasetName,
     *,
     root: Path,
     release: str | None = None,
@@ -36,48 +30,52 @@ def prepare(
     Training prepares what is missing by itself; this does it beforehand, and can be broken off and started again.
 
     Args:
-        dataset: What the folder holds.
+        dataset: What the folder holds; or the class path of a datamodule of your own that reads it.
         root: Folder of the dataset as its publisher ships it.
         release: Name of the release, where the folder does not give it away.
-        spacing: Voxel edge lengths in mm along x, y and z; by default those of the dataset's task file.
-        ct_window: CT window in HU; by default that of the dataset's task file.
+        spacing: Voxel edge lengths in mm along x, y and z; by default those of the dataset's task file, or of the
+            class.
+        ct_window: CT window in HU; by default that of the dataset's task file, or of the class.
         exclude: Case ids to leave out.
         cache_directory: Where to keep prepared cases; by default the environment variable ADPFL_CACHE or
             ~/.cache/adpfl_bench.
         workers: Threads that prepare; by default one for each processor, at most 8.
     """
-    task = _TASKS[dataset]
-    settings = _task_settings(task)
-    survey = VOLUMES[dataset](root, release)
-    left_out = set(exclude or [])
-    print(f"{root}: {survey.release.name}, {len(survey.cases):,} cases", flush=True)
-    refuse([problem for problem in survey.problems if problem.case not in left_out], survey.release.name, ADVICE)
-    how = Preparation(
-        _three(spacing or settings.get("spacing")), ct_window or tuple(settings.get("ct_window", DEFAULT_WINDOW))
+    kind = find_datamodule(dataset)
+
+    from adpfl_bench.data.volumes.datamodule import VolumeDataModule  # deferred: it needs torch and Lightning
+    from adpfl_bench.data.volumes.preparation import Preparation
+
+    if not issubclass(kind, VolumeDataModule):
+        raise ConfigError(f"prepare is for volumes; the pictures of {dataset} are read as they are.")
+    task = DATASETS[dataset].task if dataset in DATASETS else None
+    settings = {key: value for key, value in _task_settings(task).items() if key in ("spacing", "ct_window")}
+    source = kind(
+        root,
+        release=release,
+        exclude=exclude,
+        cache_directory=cache_directory,
+        prepare_workers=workers,
+        **settings,
     )
-    cases = [case for case in survey.cases if case.case_id not in left_out]
+    source.how = Preparation(spacing or source.how.spacing, ct_window or source.how.window)
+    cases = source.scan(root)
     try:
-        cache = VolumeCache(
-            cases, survey.release, how, cache_directory, workers, say=lambda text: print(text, flush=True)
-        )
+        cache = source.prepare(cases)
     except KeyboardInterrupt:
         print("adpfl-bench: interrupted; what was prepared stays, and the same command goes on.", file=sys.stderr)
         return INTERRUPTED
+    config = f"tasks/{task}.yaml" if task else "FILE"
     print(
         f"{len(cache):,} cases are in {cache.directory} ({decimal(cache.nbytes)}), {cache.prepared:,} of them"
-        f" prepared now. adpfl-bench fit --config tasks/{task}.yaml --data.root {root} finds them."
+        f" prepared now. adpfl-bench fit --config {config} --data.root {root} finds them."
     )
     return 0
 
 
-def _task_settings(task: str) -> dict[str, Any]:
+def _task_settings(task: str | None) -> dict[str, Any]:
+    if task is None:
+        return {}
     content: dict[str, Any] = yaml.safe_load(find_config(f"tasks/{task}.yaml").read_text(encoding="utf-8"))
     settings: dict[str, Any] = content["data"]["init_args"]
     return settings
-
-
-def _three(values: Any) -> tuple[float, float, float] | None:
-    if values is None:
-        return None
-    x, y, z = (float(value) for value in values)
-    return x, y, z

@@ -13,9 +13,12 @@ from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
+from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
+from adpfl_bench.phantoms.cohort import write_phantom
+from adpfl_bench.phantoms.writer import PhantomWriter
 
 
 class CaseSource(ABC):
@@ -23,9 +26,19 @@ class CaseSource(ABC):
 
     Attributes:
         clients: Who holds which cases, once the dataset is divided.
+        phantom: Writes phantoms in the dataset's layout, if there are any.
+        phantom_size: Shape of their images; none takes the writer's default.
+        phantom_cases: Size of a phantom cohort.
+        phantom_seed: Seed of it.
+        phantom_shift: How far apart its sites are.
     """
 
     clients: tuple[Client, ...] = ()
+    phantom: type[PhantomWriter] | None = None
+    phantom_size: tuple[int, ...] | None = None
+    phantom_cases: int
+    phantom_seed: int
+    phantom_shift: float
     _cases: Sequence[Case] = ()
 
     @abstractmethod
@@ -36,14 +49,44 @@ class CaseSource(ABC):
             DataError: The folder is missing, malformed or holds something else.
         """
 
-    @abstractmethod
+    def inventory(self, root: Path, release: str | None = None) -> Inventory:
+        """List what is in the folder, complete or not, and say how a case is checked, for ``adpfl-bench verify``.
+
+        Args:
+            root: The folder.
+            release: Name of the release, where the folder does not give it away.
+
+        Raises:
+            DataError: As :meth:`scan`, for what leaves nothing to read.
+            ConfigError: The dataset cannot say.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not say how its files are checked; give it the method inventory."
+        )
+
     def write_phantom(self, output: Path, cases: int, seed: int) -> None:
-        """Write a phantom cohort in the dataset's own layout."""
+        """Write a phantom cohort in the dataset's own layout.
+
+        Raises:
+            ConfigError: The dataset has no phantom.
+        """
+        write_phantom(self._writer, output, cases, seed, self.phantom_size, progress=True, shift=self.phantom_shift)
 
     @property
-    @abstractmethod
     def phantom_name(self) -> str:
         """Name of the phantom cohort's folder, by everything that its bytes depend on."""
+        size = "x".join(map(str, self.phantom_size)) if self.phantom_size else "default"
+        shift = "" if self.phantom_shift == 1 else f"-shift{self.phantom_shift:g}"
+        return f"{self._writer.name}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{shift}"
+
+    @property
+    def _writer(self) -> type[PhantomWriter]:
+        if self.phantom is None:
+            raise ConfigError(
+                f"{type(self).__name__} has no phantom: give its attribute phantom a PhantomWriter, or --data.root the"
+                " folder of real files."
+            )
+        return self.phantom
 
     @abstractmethod
     def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:

@@ -155,11 +155,6 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         return folder
 
     @property
-    def shift_name(self) -> str:
-        """What the shift between sites adds to the name of a phantom cohort: nothing where it is the usual one."""
-        return "" if self.phantom_shift == 1 else f"-shift{self.phantom_shift:g}"
-
-    @property
     def train_sizes(self) -> Mapping[str, int]:
         """Number of training examples by client."""
         return self._training.sizes

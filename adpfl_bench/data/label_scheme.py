@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
+
+from adpfl_bench.errors import ConfigError
 
 LabelMap = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
@@ -25,18 +26,44 @@ class LabelScheme:
     Attributes:
         name: Name of the scheme, as a task's ``label_scheme`` gives it.
         classes: Classes of the label map, in order.
-        regions: Scored regions, each with its classes.
-        painting: Regions that the network predicts, each with the class that it is painted with, in painting order.
+        regions: Scored regions, each with its classes; by default each class is one.
+        painting: Regions that the network predicts, each with the class that it is painted with, in painting order; by
+            default all, each with the first of its classes.
         tolerances: Tolerance in mm of each region's normalised surface distance.
         source: Where regions, order and tolerances are published.
+
+    Raises:
+        ConfigError: A region holds a class that is not among ``classes``, or is painted and not among ``regions``.
+
+    Example:
+        >>> scheme = LabelScheme("heart", ("wall", "chamber"))
+        >>> scheme.predicted
+        ('wall', 'chamber')
     """
 
     name: str
     classes: tuple[str, ...]
-    regions: Mapping[str, tuple[str, ...]]
-    painting: tuple[tuple[str, str], ...]
+    regions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    painting: tuple[tuple[str, str], ...] = ()
     tolerances: Mapping[str, float] = field(default_factory=dict)
     source: str = ""
+
+    def __post_init__(self) -> None:
+        regions = self.regions or {name: (name,) for name in self.classes}
+        painting = self.painting or tuple((region, classes[0]) for region, classes in regions.items())
+        object.__setattr__(self, "regions", regions)
+        object.__setattr__(self, "painting", painting)
+        unknown = {cls for classes in regions.values() for cls in classes} | {cls for _, cls in painting}
+        if unknown := unknown - set(self.classes):
+            raise ConfigError(
+                f"The label scheme {self.name} uses the classes {', '.join(sorted(unknown))}, which are not among its"
+                f" own: {', '.join(self.classes)}."
+            )
+        if strange := set(self.predicted) - set(regions):
+            raise ConfigError(
+                f"The label scheme {self.name} paints {', '.join(sorted(strange))}, which are not among its regions:"
+                f" {', '.join(regions)}."
+            )
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -73,64 +100,3 @@ class LabelScheme:
         for mask, (_, cls) in zip(masks, self.painting, strict=True):
             label_map[mask] = self.classes.index(cls) + 1
         return label_map
-
-
-KITS = LabelScheme(
-    name="kits",
-    classes=("kidney", "tumour", "cyst"),
-    regions={
-        "kidney_and_masses": ("kidney", "tumour", "cyst"),
-        "masses": ("tumour", "cyst"),
-        "tumour": ("tumour",),
-    },
-    painting=(("kidney_and_masses", "kidney"), ("masses", "cyst"), ("tumour", "tumour")),
-    tolerances={
-        "kidney_and_masses": 1.0330772532390826,
-        "masses": 1.1328796488598762,
-        "tumour": 1.1498198361434828,
-    },
-    source="KiTS21 and KiTS23, github.com/neheller/kits23, kits23/configuration/labels.py",
-)
-
-KITS19 = LabelScheme(
-    name="kits19",
-    classes=("kidney", "tumour"),
-    regions={"kidney_and_masses": ("kidney", "tumour"), "tumour": ("tumour",)},
-    painting=(("kidney_and_masses", "kidney"), ("tumour", "tumour")),
-    tolerances={"kidney_and_masses": 1.0330772532390826, "tumour": 1.1498198361434828},
-    source="KiTS19 (no cyst label), kits19.grand-challenge.org; tolerances of KiTS21 and KiTS23",
-)
-
-_WT, _TC, _ET = ("NETC", "SNFH", "ET"), ("NETC", "ET"), ("ET",)
-
-BRATS = LabelScheme(
-    name="brats",
-    classes=("NETC", "SNFH", "ET"),
-    regions={"WT": _WT, "TC": _TC, "ET": _ET},
-    painting=(("WT", "SNFH"), ("TC", "NETC"), ("ET", "ET")),
-    tolerances={"WT": 1.0, "TC": 1.0, "ET": 1.0},
-    source="BraTS 2018 to 2023, arXiv 2107.02314; the tolerance of 1 mm is that of BraTS 2024",
-)
-
-BRATS_2024 = LabelScheme(
-    name="brats2024",
-    classes=("NETC", "SNFH", "ET", "RC"),
-    regions={"WT": _WT, "TC": _TC, "ET": _ET, "NETC": ("NETC",), "SNFH": ("SNFH",), "RC": ("RC",)},
-    # NETC is predicted itself: painted as what TC has over ET, every case without it gets slivers along the edge of ET.
-    painting=(("WT", "SNFH"), ("NETC", "NETC"), ("ET", "ET"), ("RC", "RC")),
-    tolerances=dict.fromkeys(("WT", "TC", "ET", "NETC", "SNFH", "RC"), 1.0),
-    source="BraTS 2024 adult glioma after treatment, arXiv 2405.18368",
-)
-
-LGG = LabelScheme(
-    name="lgg",
-    classes=("abnormality",),
-    regions={"abnormality": ("abnormality",)},
-    painting=(("abnormality", "abnormality"),),
-    source="FLAIR abnormality, Buda et al. 2019, arXiv 1906.03720",
-)
-
-SCHEMES: Mapping[str, LabelScheme] = MappingProxyType(
-    {scheme.name: scheme for scheme in (KITS, KITS19, BRATS, BRATS_2024, LGG)}
-)
-"""All label schemes by name."""

@@ -11,19 +11,6 @@ from pathlib import Path
 from adpfl_bench.errors import DataError
 from adpfl_bench.text import a_few, count
 
-#: Names that give a dataset away when they stand in its root folder, as shell patterns relative to the root.
-TELL_TALES: Mapping[str, tuple[str, ...]] = {
-    "ISIC 2016": ("ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth"),
-    "ISIC 2017": ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),
-    "ISIC 2018": ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"),
-    "HAM10000": ("HAM10000_images*", "HAM10000_segmentations*", "HAM10000_metadata*"),
-    "KiTS": ("case_[0-9]*", "dataset/case_[0-9]*", "data/case_[0-9]*"),
-    "BraTS": ("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*", "FeTS2*_*"),
-    "BraTS (HGG and LGG)": ("HGG",),
-    "LGG (kaggle_3m)": ("kaggle_3m", "TCGA_[A-Z][A-Z]_*"),
-    "Medical Segmentation Decathlon": ("imagesTr", "labelsTr"),
-}
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -31,19 +18,24 @@ class Layout:
 
     Attributes:
         dataset: Name for people, e.g. ``"HAM10000"``.
-        names: The keys of :data:`TELL_TALES` under which its folders are recognised.
+        tell_tales: By what its folders are called in errors, the names that give such a folder away when they stand in
+            it, as shell patterns relative to the folder.
         expected: The files and folders that the root should hold.
         source: Where the data can be obtained.
     """
 
     dataset: str
-    names: tuple[str, ...]
+    tell_tales: Mapping[str, tuple[str, ...]]
     expected: str
     source: str
 
 
-def recognise_datasets(root: Path) -> dict[str, str]:
+def recognise_datasets(root: Path, layouts: Iterable[Layout]) -> dict[str, str]:
     """Recognise datasets by their tell-tale names.
+
+    Args:
+        root: The folder.
+        layouts: The datasets that it may be.
 
     Returns:
         For each dataset that ``root`` looks like, the first name found that gives it away; empty when ``root``
@@ -55,15 +47,20 @@ def recognise_datasets(root: Path) -> dict[str, str]:
     except OSError:
         return {}
     found = {}
-    for dataset, patterns in TELL_TALES.items():
+    for dataset, patterns in (item for layout in layouts for item in layout.tell_tales.items()):
         evidence = next((name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)), None)
         if evidence is not None:
             found[dataset] = evidence
     return found
 
 
-def check_root(root: Path, layout: Layout) -> None:
+def check_root(root: Path, layout: Layout, others: Iterable[Layout] = ()) -> None:
     """Check that ``root`` is a folder that looks like the dataset.
+
+    Args:
+        root: The folder.
+        layout: The dataset that it should be.
+        others: Datasets that it may be instead, which the error then says.
 
     Raises:
         DataError: ``root`` is missing, a file, unreadable or empty, holds another dataset, or holds this one in
@@ -80,14 +77,13 @@ def check_root(root: Path, layout: Layout) -> None:
         raise DataError(f"{layout.dataset}: the folder {root} cannot be listed: {error.strerror}.") from error
     if not names:
         raise DataError(f"{layout.dataset}: the folder {root} is empty; {wanted}.")
-    found = recognise_datasets(root)
-    if any(name in found for name in layout.names):
+    if recognise_datasets(root, [layout]):
         return
     nearby = (root.resolve().parent, *(root / name for name in names[:50]))
     for folder in nearby:
-        if any(name in recognise_datasets(folder) for name in layout.names):
+        if recognise_datasets(folder, [layout]):
             raise DataError(f"{layout.dataset}: {root} is not the dataset's folder, but {folder} is; give that one.")
-    if found:
+    if found := recognise_datasets(root, others):
         looks = " and ".join(f"{name} (it holds {evidence})" for name, evidence in found.items())
         raise DataError(f"{layout.dataset}: {root} looks like {looks}; choose the task of that dataset, or {wanted}.")
     raise DataError(f"{layout.dataset}: {root} holds {a_few(names)}, none of which is expected there; {wanted}.")
@@ -124,12 +120,13 @@ def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = 
 
 
 def check_pairs(
-    layout: Layout, root: Path, images: Mapping[str, Path], masks: Mapping[str, Path], mask_name: str
+    dataset: str, source: str, root: Path, images: Mapping[str, Path], masks: Mapping[str, Path], mask_name: str
 ) -> None:
     """Check that every image has its mask and every mask its image.
 
     Args:
-        layout: The dataset, to begin and end the sentence with.
+        dataset: Its name, to begin the sentence with.
+        source: Where it can be obtained.
         root: Its folder.
         images: Image files by case id.
         masks: Mask files by case id.
@@ -145,8 +142,8 @@ def check_pairs(
         problems.append(f"{count(lonely, 'mask')} without an image: {a_few(lonely)}")
     if problems:
         raise DataError(
-            f"{layout.dataset} in {root} has {'; and '.join(problems)}. "
-            f"Unpack all archives again (from {layout.source}), or remove the files without a partner."
+            f"{dataset} in {root} has {'; and '.join(problems)}. "
+            f"Unpack all archives again (from {source}), or remove the files without a partner."
         )
 
 

@@ -6,23 +6,56 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, Literal
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.scanning import Layout, check_root, list_folders
+from adpfl_bench.data.scanning import check_root, list_folders
+from adpfl_bench.data.volumes.datamodule import VolumeDataModule
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
+from adpfl_bench.datasets.catalogue import DATASETS, find_writer, layouts
 from adpfl_bench.errors import DataError
 
 CHANNELS = ("t1", "t1ce", "t2", "flair")
 """The suite's order of sequences, under the names of 2018 to 2021."""
 
+_WT, _TC, _ET = ("NETC", "SNFH", "ET"), ("NETC", "ET"), ("ET",)
+
+BRATS = LabelScheme(
+    name="brats",
+    classes=("NETC", "SNFH", "ET"),
+    regions={"WT": _WT, "TC": _TC, "ET": _ET},
+    painting=(("WT", "SNFH"), ("TC", "NETC"), ("ET", "ET")),
+    tolerances={"WT": 1.0, "TC": 1.0, "ET": 1.0},
+    source="BraTS 2018 to 2023, arXiv 2107.02314; the tolerance of 1 mm is that of BraTS 2024",
+)
+
+BRATS_2024 = LabelScheme(
+    name="brats2024",
+    classes=("NETC", "SNFH", "ET", "RC"),
+    regions={"WT": _WT, "TC": _TC, "ET": _ET, "NETC": ("NETC",), "SNFH": ("SNFH",), "RC": ("RC",)},
+    # NETC is predicted itself: painted as what TC has over ET, every case without it gets slivers along the edge of ET.
+    painting=(("WT", "SNFH"), ("NETC", "NETC"), ("ET", "ET"), ("RC", "RC")),
+    tolerances=dict.fromkeys(("WT", "TC", "ET", "NETC", "SNFH", "RC"), 1.0),
+    source="BraTS 2024 adult glioma after treatment, arXiv 2405.18368",
+)
+
 _OLD_LABELS = {1: "NETC", 2: "SNFH", 4: "ET"}
 _NEW_LABELS = {1: "NETC", 2: "SNFH", 3: "ET"}
 _AFTER_TREATMENT = "BraTS 2024 GLI"
 
+KNOWN_VALUES = {
+    frozenset({1, 2, 3}): "BraTS 2023 or MSD Task01",
+    frozenset({1, 2, 4}): "BraTS 2018 to 2021 or FeTS",
+    frozenset({1, 2, 3, 4}): "BraTS 2024",
+}
+"""Which releases of brain tumours use which label values."""
 
-def _release(name: str, labels: Mapping[int, str], *schemes: str) -> VolumeRelease:
-    return VolumeRelease(name, "MRI", CHANNELS, labels, schemes or ("brats",))
+
+def _release(name: str, labels: Mapping[int, str], *schemes: LabelScheme) -> VolumeRelease:
+    return VolumeRelease(name, "MRI", CHANNELS, labels, schemes or (BRATS,), known_values=KNOWN_VALUES)
 
 
 #: Releases by name.
@@ -33,16 +66,11 @@ RELEASES: Mapping[str, VolumeRelease] = MappingProxyType(
             for name in ("BraTS 2018", "BraTS 2019", "BraTS 2020", "BraTS 2021", "FeTS 2021", "FeTS 2022")
         },
         "BraTS 2023 GLI": _release("BraTS 2023 GLI", _NEW_LABELS),
-        _AFTER_TREATMENT: _release(_AFTER_TREATMENT, {**_NEW_LABELS, 4: "RC"}, "brats2024", "brats"),
+        _AFTER_TREATMENT: _release(_AFTER_TREATMENT, {**_NEW_LABELS, 4: "RC"}, BRATS_2024, BRATS),
     }
 )
 
-LAYOUT = Layout(
-    dataset="BraTS",
-    names=("BraTS", "BraTS (HGG and LGG)"),
-    expected="a folder for each case (BraTS2021_00000/, BraTS-GLI-00000-000/, FeTS2022_00000/, HGG/Brats18_.../, ...)",
-    source="https://www.synapse.org/brats",
-)
+LAYOUT = DATASETS["brats"].layout
 
 _OLD_ENDINGS = ("_t1", "_t1ce", "_t2", "_flair", "_seg")
 _NEW_ENDINGS = ("-t1n", "-t1c", "-t2w", "-t2f", "-seg")
@@ -60,6 +88,34 @@ _CASES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 _GRADES = ("HGG", "LGG")
 """Folders of high- and low-grade glioma, in BraTS 2018 and 2019."""
+
+
+class BraTSDataModule(VolumeDataModule):
+    """BraTS 2018 to 2024 (adult glioma) or FeTS, whichever is in the folder; time points of a patient stay together.
+
+    BraTS 2018 and 2019 name the source of a case; FeTS publishes its institutions in a partition file, which
+    ``site_file`` takes.
+
+    Args:
+        root: Folder that holds the case folders, at most two folders below, or ``phantom``.
+        partition: Who holds which patients; by default four clients of equal size.
+        phantom_layout: Whose layout the phantom cohort has.
+        **volumes: Further arguments of VolumeDataModule.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition | None = None,
+        phantom_layout: Literal["brats2021", "brats2023", "brats2024"] = "brats2021",
+        **volumes: Any,
+    ) -> None:
+        super().__init__(root, partition, **volumes)
+        self.phantom = find_writer(phantom_layout)
+
+    def survey(self, root: Path) -> Survey:
+        """Recognise the release and list the cases."""
+        return survey_brats(root, self.release_name)
 
 
 def survey_brats(root: Path, release: str | None = None) -> Survey:
@@ -84,7 +140,7 @@ def survey_brats(root: Path, release: str | None = None) -> Survey:
             if match := pattern.fullmatch(folder.name):
                 found.setdefault(name, []).append((folder, match))
     if not found:
-        check_root(root, LAYOUT)
+        check_root(root, LAYOUT, layouts())
         raise DataError(f"BraTS: {root} holds no case folders; give the folder that holds {LAYOUT.expected}.")
     if len(found) > 1 and release is None:
         kinds = ", ".join(f"{name} (for example {cases[0][0]})" for name, cases in found.items())

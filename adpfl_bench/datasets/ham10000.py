@@ -9,21 +9,48 @@ from pathlib import Path
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.csv_table import Row, read_table
-from adpfl_bench.data.scanning import Layout, check_pairs, check_root, index_files
+from adpfl_bench.data.images.datamodule import ImageDataModule
+from adpfl_bench.data.images.picture_checks import list_pictures
+from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.partitioning.partition import NaturalPartition
+from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.scanning import check_pairs, check_root, index_files
+from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
+from adpfl_bench.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.text import a_few, count
 
 _log = logging.getLogger(__name__)
 
-_LAYOUT = Layout(
-    dataset="HAM10000",
-    names=("HAM10000",),
-    expected="HAM10000_images_part_1/, HAM10000_images_part_2/, HAM10000_segmentations_lesion_tschandl/ and "
-    "HAM10000_metadata",
-    source="https://doi.org/10.7910/DVN/DBW86T",
-)
+LAYOUT = DATASETS["ham10000"].layout
 _METADATA = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")
 _COLUMNS = ("lesion_id", "image_id", "dataset")
+
+
+class HAM10000DataModule(ImageDataModule):
+    """HAM10000 with its lesion segmentations; images of one lesion stay together.
+
+    The sources ``vidir_molemax``, ``vidir_modern``, ``rosendahl`` and ``vienna_dias`` are the clients if no other
+    partition is given.
+    """
+
+    phantom = Ham10000Writer
+    usual_partition = NaturalPartition()
+
+    def scan(self, root: Path) -> list[Case]:
+        """List the images of all parts."""
+        return scan_ham10000(root)
+
+    def inventory(self, root: Path, release: str | None = None) -> Inventory:
+        """List images and masks, paired or not, and images that the metadata lack."""
+        files = list_ham10000(root)
+        problems = [
+            Problem(case_id, f"has no row in {files.metadata_file.name}", path)
+            for case_id, path in files.images.items()
+            if case_id not in files.rows
+        ]
+        lesions = {case_id: row.values["lesion_id"] for case_id, row in files.rows.items()}
+        return list_pictures("HAM10000", files.images, files.masks, lesions, problems)
 
 
 def scan_ham10000(root: Path) -> list[Case]:
@@ -46,11 +73,11 @@ def scan_ham10000(root: Path) -> list[Case]:
     """
     found = list_ham10000(root)
     images, masks, metadata_file, rows = found.images, found.masks, found.metadata_file, found.rows
-    check_pairs(_LAYOUT, Path(root), images, masks, found.mask_name)
+    check_pairs(LAYOUT.dataset, LAYOUT.source, Path(root), images, masks, found.mask_name)
     if unknown := [case_id for case_id in images if case_id not in rows]:
         raise DataError(
             f"HAM10000: {count(unknown, 'image')} without a row in {metadata_file}: {a_few(unknown)}. "
-            f"Take the complete metadata (from {_LAYOUT.source}), or remove these images and masks."
+            f"Take the complete metadata (from {LAYOUT.source}), or remove these images and masks."
         )
     if left_out := len(rows) - len(images):
         _log.info("HAM10000: %d of %d rows of %s have no image and are left out.", left_out, len(rows), metadata_file)
@@ -94,7 +121,7 @@ def list_ham10000(root: Path) -> HAM10000Files:
         DataError: As :func:`scan_ham10000`, but not for what lacks its image, mask or metadata.
     """
     root = Path(root)
-    check_root(root, _LAYOUT)
+    check_root(root, LAYOUT, layouts())
     image_folders = _folders(root, "HAM10000_images*")
     mask_folders = _folders(root, "HAM10000_segmentations*")
     metadata_file = _find_metadata(root)
@@ -102,7 +129,7 @@ def list_ham10000(root: Path) -> HAM10000Files:
     masks = index_files(mask_folders, (".png",), ending="_segmentation")
     if not images and not masks:
         names = ", ".join(f"{folder.name}/" for folder in image_folders)
-        raise DataError(f"HAM10000: no images in {names} of {root}; unpack them there (from {_LAYOUT.source}).")
+        raise DataError(f"HAM10000: no images in {names} of {root}; unpack them there (from {LAYOUT.source}).")
     mask_name = f"{mask_folders[0].name}/<id>_segmentation.png"
     return HAM10000Files(images, masks, mask_name, metadata_file, _rows_by_image(metadata_file))
 
@@ -112,7 +139,7 @@ def _folders(root: Path, pattern: str) -> list[Path]:
     folders = sorted(path for path in root.glob(pattern) if path.is_dir())
     if not folders:
         raise DataError(
-            f"HAM10000 in {root} has no folder {pattern}; expected {_LAYOUT.expected} (from {_LAYOUT.source})."
+            f"HAM10000 in {root} has no folder {pattern}; expected {LAYOUT.expected} (from {LAYOUT.source})."
         )
     return folders
 
@@ -121,7 +148,7 @@ def _find_metadata(root: Path) -> Path:
     files = [root / name for name in _METADATA if (root / name).is_file()]
     if not files:
         raise DataError(
-            f"HAM10000 in {root} has no metadata; expected a file {' or '.join(_METADATA)} (from {_LAYOUT.source})."
+            f"HAM10000 in {root} has no metadata; expected a file {' or '.join(_METADATA)} (from {LAYOUT.source})."
         )
     if len(files) > 1:
         names = " and ".join(file.name for file in files)

@@ -6,8 +6,33 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.scanning import Layout, check_pairs, check_root, index_files, recognise_datasets
+from adpfl_bench.data.images.datamodule import ImageDataModule
+from adpfl_bench.data.images.picture_checks import list_pictures
+from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.scanning import check_pairs, check_root, index_files, recognise_datasets
+from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
+from adpfl_bench.phantoms.isic import IsicWriter
+
+LAYOUT = DATASETS["isic"].layout
+
+
+class ISICDataModule(ImageDataModule):
+    """ISIC challenge 2016, 2017 or 2018 Task 1, whichever is in the folder.
+
+    The challenges name no site and no patient, so clients have to be made.
+    """
+
+    phantom = IsicWriter
+
+    def scan(self, root: Path) -> list[Case]:
+        """List the images of the challenge."""
+        return scan_isic(root)
+
+    def inventory(self, root: Path, release: str | None = None) -> Inventory:
+        """List images and masks, paired or not."""
+        found, images, masks = list_isic(root)
+        return list_pictures(found.name, images, masks)
 
 
 @dataclass(frozen=True)
@@ -15,35 +40,21 @@ class ISICRelease:
     """How one year's release is laid out below its root.
 
     Attributes:
-        year: Year of the challenge.
+        name: Name for people, e.g. ``"ISIC 2017"``.
         images: Folder of the images ``<id>.jpg``.
         masks: Folder of the masks ``<id><ending>.png``.
         ending: What the name of a mask adds to the case id.
     """
 
-    year: int
+    name: str
     images: str
     masks: str
     ending: str
 
-    @property
-    def name(self) -> str:
-        """Name for people, e.g. ``"ISIC 2017"``."""
-        return f"ISIC {self.year}"
 
-
-RELEASES = (
-    ISICRelease(2016, "ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth", "_Segmentation"),
-    ISICRelease(2017, "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth", "_segmentation"),
-    ISICRelease(2018, "ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth", "_segmentation"),
-)
-
-_SOURCE = "https://challenge.isic-archive.com/data/"
-_ANY_YEAR = Layout(
-    dataset="ISIC",
-    names=tuple(release.name for release in RELEASES),
-    expected=", or ".join(f"{release.images}/ and {release.masks}/" for release in RELEASES),
-    source=_SOURCE,
+RELEASES = tuple(
+    ISICRelease(name, images, masks, "_Segmentation" if name == "ISIC 2016" else "_segmentation")
+    for name, (images, masks) in LAYOUT.tell_tales.items()
 )
 
 
@@ -54,8 +65,8 @@ def recognise_isic(root: Path) -> ISICRelease:
         DataError: The folder is no ISIC release, or holds several.
     """
     root = Path(root)
-    check_root(root, _ANY_YEAR)
-    found = recognise_datasets(root)
+    check_root(root, LAYOUT, layouts())
+    found = recognise_datasets(root, [LAYOUT])
     releases = [release for release in RELEASES if release.name in found]
     if len(releases) > 1:
         names = " and ".join(release.name for release in releases)
@@ -82,8 +93,8 @@ def scan_isic(root: Path) -> list[Case]:
         DataError: The folder is not such a release, or an image or mask is missing or there twice.
     """
     release, images, masks = list_isic(root)
-    layout = Layout(release.name, (release.name,), f"{release.images}/ and {release.masks}/", _SOURCE)
-    check_pairs(layout, Path(root), images, masks, f"{release.masks}/<id>{release.ending}.png")
+    mask_name = f"{release.masks}/<id>{release.ending}.png"
+    check_pairs(release.name, LAYOUT.source, Path(root), images, masks, mask_name)
     return [Case(case_id, case_id, (image,), masks[case_id]) for case_id, image in images.items()]
 
 
@@ -97,9 +108,13 @@ def list_isic(root: Path) -> tuple[ISICRelease, dict[str, Path], dict[str, Path]
     release = recognise_isic(root)
     for name in (release.images, release.masks):
         if not (root / name).is_dir():
-            raise DataError(f"{release.name} in {root} lacks the folder {name}/; unpack it there (from {_SOURCE}).")
+            raise DataError(
+                f"{release.name} in {root} lacks the folder {name}/; unpack it there (from {LAYOUT.source})."
+            )
     images = index_files([root / release.images], (".jpg", ".jpeg", ".png"), skip="*_superpixels")
     masks = index_files([root / release.masks], (".png",), ending=release.ending)
     if not images and not masks:
-        raise DataError(f"{release.name}: no images in {root / release.images}; unpack them there (from {_SOURCE}).")
+        raise DataError(
+            f"{release.name}: no images in {root / release.images}; unpack them there (from {LAYOUT.source})."
+        )
     return release, images, masks

@@ -5,25 +5,102 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.images.datamodule import ImageDataModule
+from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.data.partitioning.partition import NaturalPartition, Partition
 from adpfl_bench.data.problems import Problem, refuse
-from adpfl_bench.data.scanning import Layout, check_root, list_files, list_folders
+from adpfl_bench.data.scanning import check_root, list_files, list_folders
+from adpfl_bench.data.volumes.datamodule import VolumeDataModule
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.tiff_stack import TiffStackReader
+from adpfl_bench.datasets.brats import KNOWN_VALUES
+from adpfl_bench.datasets.catalogue import DATASETS, layouts
+from adpfl_bench.phantoms.volumes.lgg import LggWriter
 
 NAME = "TCGA-LGG"
-RELEASE = VolumeRelease(NAME, "MRI", ("pre", "flair", "post"), {1: "abnormality"}, ("lgg",), reader=TiffStackReader())
-
-LAYOUT = Layout(
-    dataset="TCGA-LGG",
-    names=("LGG (kaggle_3m)",),
-    expected="kaggle_3m/ or its folders TCGA_<site>_<patient>_<date>/",
-    source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
+LGG = LabelScheme(
+    name="lgg",
+    classes=("abnormality",),
+    regions={"abnormality": ("abnormality",)},
+    painting=(("abnormality", "abnormality"),),
+    source="FLAIR abnormality, Buda et al. 2019, arXiv 1906.03720",
 )
+RELEASE = VolumeRelease(
+    NAME,
+    "MRI",
+    ("pre", "flair", "post"),
+    {1: "abnormality"},
+    (LGG,),
+    reader=TiffStackReader(),
+    known_values=KNOWN_VALUES,
+)
+
+LAYOUT = DATASETS["lgg"].layout
 
 _PATIENT = re.compile(r"(?P<patient>TCGA_(?P<site>[A-Z0-9]{2})_[A-Za-z0-9]+)_\d+")
 _ADVICE = "Unpack the archive again, or remove the patients."
+
+
+class LGGDataModule(VolumeDataModule):
+    """TCGA-LGG of Buda et al., the slices of a patient stacked to a volume; the institutions are the clients.
+
+    The files state no voxel size, so distances are in voxels.
+
+    Args:
+        root: Folder with ``kaggle_3m`` or with the patients' folders, or ``phantom``.
+        partition: Who holds which patients; by default the institutions.
+        patch_size: Shape of a training patch in voxels.
+        **volumes: Further arguments of VolumeDataModule.
+    """
+
+    phantom = LggWriter
+    usual_partition = NaturalPartition()
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition | None = None,
+        patch_size: tuple[int, int, int] = (192, 192, 16),
+        **volumes: Any,
+    ) -> None:
+        super().__init__(root, partition, None, patch_size, **volumes)
+
+    def survey(self, root: Path) -> Survey:
+        """List the patients."""
+        return survey_lgg(root, self.release_name)
+
+
+class LGGSlicesDataModule(ImageDataModule):
+    """TCGA-LGG as pictures: each slice is a case with its mask; the slices of a patient stay together.
+
+    Most slices hold no abnormality. One that is found empty as well has Dice 1, so means over slices are higher than
+    those over volumes, and the two do not compare.
+
+    Args:
+        root: Folder with ``kaggle_3m`` or with the patients' folders, or ``phantom``.
+        partition: Who holds which patients; by default the institutions.
+        phantom_size: Slices, rows and columns of phantom patients.
+        **images: Further arguments of ImageDataModule.
+    """
+
+    phantom = LggWriter
+    usual_partition = NaturalPartition()
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition | None = None,
+        phantom_size: tuple[int, ...] = LggWriter.default_size,
+        **images: Any,
+    ) -> None:
+        super().__init__(root, partition, phantom_size=phantom_size, **images)
+
+    def scan(self, root: Path) -> list[Case]:
+        """List the slices of all patients."""
+        return scan_lgg_slices(root)
 
 
 @dataclass(frozen=True)
@@ -70,7 +147,7 @@ def scan_lgg_slices(root: Path) -> list[Case]:
 
 
 def _patients(root: Path) -> tuple[list[_Patient], list[Problem]]:
-    check_root(root, LAYOUT)
+    check_root(root, LAYOUT, layouts())
     holder = root / "kaggle_3m" if (root / "kaggle_3m").is_dir() else root
     patients, problems = [], []
     for folder in list_folders(holder, "TCGA_*"):

@@ -9,20 +9,18 @@ from typing import Any
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.scanning import Layout, check_root, list_files
+from adpfl_bench.data.scanning import check_root, list_files
+from adpfl_bench.data.volumes.datamodule import VolumeDataModule
 from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
-from adpfl_bench.datasets.brats import CHANNELS
+from adpfl_bench.datasets.brats import BRATS, CHANNELS, KNOWN_VALUES
+from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
+from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
 
 NAME = "MSD Task01"
 
-LAYOUT = Layout(
-    dataset="Medical Segmentation Decathlon",
-    names=("Medical Segmentation Decathlon",),
-    expected="dataset.json, imagesTr/ and labelsTr/ of Task01_BrainTumour",
-    source="http://medicaldecathlon.com",
-)
+LAYOUT = DATASETS["msd"].layout
 
 #: The suite's names of what dataset.json calls sequences and labels, in lower case.
 _CHANNELS: Mapping[str, str] = {"t1w": "t1", "t1gd": "t1ce", "t2w": "t2", "flair": "flair"}
@@ -33,6 +31,16 @@ _CLASSES: Mapping[str, str] = {
     "enhancing tumor": "ET",
     "enhancing tumour": "ET",
 }
+
+
+class MSDBrainDataModule(VolumeDataModule):
+    """Task01_BrainTumour of the Medical Segmentation Decathlon, which states neither patients nor hospitals."""
+
+    phantom = MsdBrainWriter
+
+    def survey(self, root: Path) -> Survey:
+        """Read ``dataset.json`` and list the cases."""
+        return survey_msd_brain(root, self.release_name)
 
 
 def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
@@ -48,9 +56,9 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
         DataError: The folder is something else, or ``dataset.json`` is damaged or describes another task.
     """
     root = Path(root)
-    check_root(root, LAYOUT)
+    check_root(root, LAYOUT, layouts())
     order, labels = _read_description(root / "dataset.json")
-    found = VolumeRelease(NAME, "MRI", CHANNELS, labels, ("brats",), reader=NiftiReader(order))
+    found = VolumeRelease(NAME, "MRI", CHANNELS, labels, (BRATS,), reader=NiftiReader(order), known_values=KNOWN_VALUES)
     chosen = choose_release(release or NAME, {NAME: found}, "the Medical Segmentation Decathlon's brain tumours")
     images, masks = (
         {

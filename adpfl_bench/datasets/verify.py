@@ -5,15 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adpfl_bench.data.inventory import Inventory, duplicate_problems
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.volumes.checks import duplicate_problems
-from adpfl_bench.datasets.surveys import Inventory, take_inventory
+from adpfl_bench.datasets.catalogue import DatasetName, find_datamodule
 from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.text import count
@@ -22,7 +21,7 @@ _WIDE = 100_000  # characters; a table that goes to a file or a program is not w
 
 
 def verify(
-    dataset: Literal["kits", "brats", "msd", "lgg", "ham10000", "isic"],
+    dataset: DatasetName,
     *,
     root: Path,
     release: str | None = None,
@@ -35,14 +34,17 @@ def verify(
     there is any problem, and 0 otherwise.
 
     Args:
-        dataset: What the folder holds.
+        dataset: What the folder holds; or the class path of a datamodule of your own that reads it, such as
+            clinic.ClinicDataModule, with its folder on PYTHONPATH.
         root: Folder of the dataset as its publisher ships it.
         release: Name of the release, where the folder does not give it away.
         workers: Processes that read, each a case at a time; by default one for each processor.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers must be 1 or more; found {workers}.")
-    inventory = take_inventory(dataset, root, release)
+    inventory = find_datamodule(dataset)(root=root).inventory(root, release)  # type: ignore[call-arg]
+    if release not in (None, inventory.name):
+        raise ConfigError(f"{root} holds {inventory.name}, and not {release}; leave --release out.")
     if not inventory.cases and not inventory.problems:
         raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
     print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
+from typing import Any
 
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.files import atomic_folder
-from adpfl_bench.phantoms.ham10000 import Ham10000Writer
-from adpfl_bench.phantoms.isic import IsicWriter
 from adpfl_bench.phantoms.marker import Marker, read_marker
 from adpfl_bench.phantoms.site_shift import check_shift
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer, Brats2023Writer, Brats2024Writer
-from adpfl_bench.phantoms.volumes.kits import KitsWriter
-from adpfl_bench.phantoms.volumes.lgg import LggWriter
-from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
 from adpfl_bench.phantoms.writer import PhantomWriter
 from adpfl_bench.processors import in_parallel
 
-_WRITERS: tuple[type[PhantomWriter], ...] = (
-    Ham10000Writer,
-    IsicWriter,
-    KitsWriter,
-    Brats2021Writer,
-    Brats2023Writer,
-    Brats2024Writer,
-    MsdBrainWriter,
-    LggWriter,
-)
-WRITERS: Mapping[str, type[PhantomWriter]] = MappingProxyType({writer.name: writer for writer in _WRITERS})
-"""The datasets there are phantoms of, by name."""
-
 
 def make_writer(
-    dataset: str,
+    kind: type[PhantomWriter],
     cases: int,
     seed: int,
     size: tuple[int, ...] | None = None,
@@ -45,33 +25,31 @@ def make_writer(
     """Check what is asked for and create its writer.
 
     Raises:
-        ConfigError: The dataset is unknown, a number is out of range, or the dataset takes no label maps.
+        ConfigError: A number is out of range, or the dataset has no phantom or takes no label maps.
         DataError: There are no label maps in the folder.
     """
-    if dataset not in WRITERS:
-        raise ConfigError(f"There is no phantom of {dataset!r}; there are phantoms of {', '.join(sorted(WRITERS))}.")
-    writer = WRITERS[dataset]
-    size = writer.default_size if size is None else tuple(size)
+    size = kind.default_size if size is None else tuple(size)
     if cases < 1:
         raise ConfigError(f"A phantom needs at least 1 case, but {cases} were asked for; raise the number of cases.")
     if seed < 0:
         raise ConfigError(f"The seed of a phantom must be 0 or more, but it is {seed}; choose another one.")
-    if len(size) != len(writer.default_size) or min(size) < writer.smallest:
-        unit = "pixels" if len(writer.default_size) == 2 else "voxels"
+    if len(size) != len(kind.default_size) or min(size) < kind.smallest:
+        unit = "pixels" if len(kind.default_size) == 2 else "voxels"
         raise ConfigError(
-            f"Images of the {dataset} phantom need {len(writer.default_size)} sides of at least {writer.smallest} "
-            f"{unit}, but the image size is {list(size)}; choose for example {list(writer.default_size)}."
+            f"Images of the {kind.name} phantom need {len(kind.default_size)} sides of at least {kind.smallest} "
+            f"{unit}, but the image size is {list(size)}; choose for example {list(kind.default_size)}."
         )
     check_shift(shift)
     if labels is None:
-        return writer(cases, seed, size, shift=shift)
-    if not issubclass(writer, KitsWriter):
-        raise ConfigError(f"Only kits phantoms are made around real label maps; leave labels out for {dataset}.")
-    return writer(cases, seed, size, labels, shift=shift)
+        return kind(cases, seed, size, shift=shift)
+    if "labels" not in kind.__dataclass_fields__:
+        raise ConfigError(f"Phantoms of {kind.name} are not made around real label maps; leave labels out.")
+    around: dict[str, Any] = {"labels": labels}
+    return kind(cases, seed, size, shift=shift, **around)
 
 
 def write_phantom(
-    dataset: str,
+    kind: type[PhantomWriter],
     output: Path,
     cases: int = 240,
     seed: int = 0,
@@ -87,7 +65,7 @@ def write_phantom(
     when it is complete: it is written to a hidden folder beside it, which is removed if anything goes wrong.
 
     Args:
-        dataset: One of :data:`WRITERS`.
+        kind: Writes the cases of a dataset.
         output: Folder to create; an empty one may exist.
         cases: Number of cases; for dermoscopy, of images.
         seed: Seed of the cohort.
@@ -105,11 +83,10 @@ def write_phantom(
         ConfigError: An argument is impossible.
         DataError: The output folder holds something else.
     """
-    writer = make_writer(dataset, cases, seed, size, labels, shift)
+    writer = make_writer(kind, cases, seed, size, labels, shift)
     if workers < 1:
         raise ConfigError(f"A phantom is written by at least 1 worker, but {workers} were asked for.")
-    digest = writer.labels_digest if isinstance(writer, KitsWriter) else None
-    marker = Marker(dataset, cases, seed, writer.size, labels=digest, shift=float(shift))
+    marker = Marker(kind.name, cases, seed, writer.size, labels=writer.labels_digest, shift=float(shift))
     if _is_there(output, marker):
         return False
     try:

@@ -13,22 +13,28 @@ from adpfl_bench.phantoms.diagnosis import DIAGNOSES
 from adpfl_bench.phantoms.lesion import draw_lesion
 from adpfl_bench.seeding import numpy_generator
 
-_IMAGES = "ISIC-2017_Training_Data"
-_MASKS = "ISIC-2017_Training_Part1_GroundTruth"
-
 
 class IsicWriter(DermoscopyWriter):
     """Writes ``ISIC-2017_Training_Data`` and ``ISIC-2017_Training_Part1_GroundTruth``.
 
-    The images look like those of the HAM10000 sites in their proportions, mixed.
+    The images look like those of the HAM10000 sites in their proportions, mixed. A subclass may call its files
+    otherwise.
     """
 
     name: ClassVar[str] = "isic"
+    image: ClassVar[str] = "ISIC-2017_Training_Data/{case}.jpg"
+    """Where the image of a case is."""
+    mask: ClassVar[str] = "ISIC-2017_Training_Part1_GroundTruth/{case}_segmentation.png"
+    """Where its mask is."""
+
+    def case_id(self, index: int) -> str:
+        """Name of a case."""
+        return image_id(index)
 
     def prepare(self, root: Path) -> None:
-        """Make the two folders."""
-        for folder in (_IMAGES, _MASKS):
-            (root / folder).mkdir()
+        """Make the folders."""
+        for file in (self.image, self.mask):
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
 
     def write_case(self, root: Path, index: int) -> None:
         """Write one image and its mask."""
@@ -39,6 +45,6 @@ class IsicWriter(DermoscopyWriter):
         lesion = draw_lesion(generator, DIAGNOSES[draw_diagnosis(generator, site)], site.median_area)
         save(
             take_photograph(generator, lesion, site, self.shape),
-            root / _IMAGES / f"{image_id(index)}.jpg",
-            root / _MASKS / f"{image_id(index)}_segmentation.png",
+            root / self.image.format(case=self.case_id(index)),
+            root / self.mask.format(case=self.case_id(index)),
         )

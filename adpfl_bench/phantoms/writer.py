@@ -40,6 +40,11 @@ class PhantomWriter(ABC):
         """Number of cases by acquisition site; empty if the layout does not say where a case comes from."""
         return {}
 
+    @property
+    def labels_digest(self) -> str | None:
+        """Hash of real label maps that the images are made around; ``None`` if the anatomy is invented."""
+        return None
+
     @abstractmethod
     def prepare(self, root: Path) -> None:
         """Make the folders, and write the files that concern the cohort as a whole."""

@@ -47,6 +47,8 @@ class SegmentationTask(FederatedTask):
         surface_tolerance: float | None = None,
         **task: Any,
     ) -> None:
+        if self.scheme is not None:
+            self.regions = tuple(self.scheme.regions)
         super().__init__(self.configure_network(network, network_arguments or {}), **task)
         self.surface_tolerance = surface_tolerance
 

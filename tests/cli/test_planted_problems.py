@@ -10,13 +10,14 @@ import pytest
 
 from adpfl_bench.cli import main
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
 
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cohort without a problem."""
     root = tmp_path_factory.mktemp("phantom") / "brats2021"
-    write_phantom("brats2021", root, cases=10, seed=0, size=(20, 20, 16))
+    write_phantom(Brats2021Writer, root, cases=10, seed=0, size=(20, 20, 16))
     return root
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adpfl_bench.cli import main
-from adpfl_bench.datasets.dermoscopy import ISICDataModule
+from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.forecast import ClientRound
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release

@@ -12,12 +12,15 @@ import torch
 
 from adpfl_bench.cli import main
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.volumes import volume_cache
 from adpfl_bench.datasets.brats import RELEASES
 from adpfl_bench.metrics.functional import dice
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
+from adpfl_bench.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.phantoms.volumes.lgg import LggWriter
 from tests.cli.conftest import Run, finish, start
+from tests.schemes import SCHEMES
 
 
 def rows(run: Path) -> list[dict[str, str]]:
@@ -67,7 +70,7 @@ def test_files_that_were_prepared_beforehand_are_found(
     adpfl_bench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "lgg"
-    write_phantom("lgg", root, 16, 0, (8, 32, 32))
+    write_phantom(LggWriter, root, 16, 0, (8, 32, 32))
     assert main(["prepare", "lgg", "--root", str(root)]) == 0
     printed = capsys.readouterr().out
     assert "TCGA-LGG, 16 cases" in printed
@@ -82,7 +85,7 @@ def test_prepare_names_damaged_cases_and_leaves_out_what_it_is_told_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "brats"
-    write_phantom("brats2021", root, 4, 0, (20, 20, 16))
+    write_phantom(Brats2021Writer, root, 4, 0, (20, 20, 16))
     (root / "BraTS2021_90002" / "BraTS2021_90002_t2.nii.gz").write_bytes(b"")
     assert main(["prepare", "brats", "--root", str(root), "--spacing", "[3,3,3]"]) == 1
     assert "BraTS2021_90002" in capsys.readouterr().err
@@ -98,7 +101,7 @@ def test_prepare_can_be_broken_off_and_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "lgg"
-    write_phantom("lgg", root, 4, 0, (8, 32, 32))
+    write_phantom(LggWriter, root, 4, 0, (8, 32, 32))
     prepare = volume_cache.prepare_case
 
     def interrupt(case: Case, *arguments: object) -> object:
@@ -133,7 +136,7 @@ def test_a_wrong_task_for_a_folder_is_named(
     adpfl_bench: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "data"
-    write_phantom("kits", root, 4, 0, (16, 20, 20))
+    write_phantom(KitsWriter, root, 4, 0, (16, 20, 20))
     assert adpfl_bench("fit", f"--data.root={root}", task="brats") == 1
     assert "looks like KiTS" in capsys.readouterr().err
     assert adpfl_bench("fit", f"--data.root={root}", "--model.label_scheme=kits19", task="kits") == 1

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from adpfl_bench.data.label_scheme import BRATS, BRATS_2024, KITS, SCHEMES
+from adpfl_bench.datasets.brats import BRATS, BRATS_2024
+from adpfl_bench.datasets.kits import KITS
+from tests.schemes import SCHEMES
 
 
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)

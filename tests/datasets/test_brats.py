@@ -2,7 +2,7 @@
 
 import pytest
 
-from adpfl_bench.datasets.brats import CHANNELS, survey_brats
+from adpfl_bench.datasets.brats import BRATS, BRATS_2024, CHANNELS, survey_brats
 from adpfl_bench.errors import ConfigError, DataError
 
 OLD = {1: "NETC", 2: "SNFH", 4: "ET"}
@@ -29,7 +29,7 @@ def test_each_release_is_recognised(tmp_path, cohorts, name, folder, labels, sit
     survey = survey_brats(tmp_path)
     assert survey.release.name == name
     assert survey.release.labels == labels
-    assert survey.release.schemes == (("brats2024", "brats") if "2024" in name else ("brats",))
+    assert survey.release.schemes == ((BRATS_2024, BRATS) if "2024" in name else (BRATS,))
     assert survey.problems == ()
     (case,) = survey.cases
     assert (case.case_id, case.site) == (where.name, site)

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from adpfl_bench.datasets.kits import RELEASES, survey_kits
+from adpfl_bench.datasets.kits import KITS, RELEASES, survey_kits
 from adpfl_bench.errors import ConfigError, DataError
 
 VOTED = "aggregated_MAJ_seg.nii.gz"
@@ -48,7 +48,7 @@ def test_the_year_can_be_given(tmp_path, cohorts):
     cohorts.kits(tmp_path / "case_00003")
     survey = survey_kits(tmp_path, "KiTS23")
     assert survey.release.labels == {1: "kidney", 2: "tumour", 3: "cyst"}
-    assert survey.release.schemes == ("kits",)
+    assert survey.release.schemes == (KITS,)
     with pytest.raises(ConfigError, match="no release 'KiTS22' of KiTS; there are KiTS19, KiTS21, KiTS23"):
         survey_kits(tmp_path, "KiTS22")
 

@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from adpfl_bench.datasets.brats import BRATS
 from adpfl_bench.datasets.msd_brain import survey_msd_brain
 from adpfl_bench.errors import ConfigError, DataError
 
@@ -31,7 +32,7 @@ def test_cases_and_labels(tmp_path, cohorts):
     assert [case.case_id for case in survey.cases] == ["BRATS_001", "BRATS_002"]
     assert survey.cases[0].label == tmp_path / "labelsTr" / "BRATS_001.nii.gz"
     assert survey.release.labels == {1: "SNFH", 2: "NETC", 3: "ET"}
-    assert (survey.release.schemes, survey.problems) == (("brats",), ())
+    assert (survey.release.schemes, survey.problems) == ((BRATS,), ())
 
 
 def test_labels_go_by_name_and_not_by_number(tmp_path, cohorts):

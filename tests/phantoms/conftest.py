@@ -9,6 +9,7 @@ from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.dermoscopy import take_photograph
 from adpfl_bench.phantoms.dermoscopy_writer import draw_diagnosis
 from adpfl_bench.phantoms.diagnosis import DIAGNOSES
+from adpfl_bench.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.phantoms.lesion import draw_lesion
 from adpfl_bench.phantoms.sites import SITES
 from adpfl_bench.seeding import numpy_generator
@@ -31,7 +32,7 @@ def photographs():
 def ham10000(tmp_path_factory):
     """A HAM10000 phantom of 61 small images, with the rows of its metadata."""
     root = tmp_path_factory.mktemp("phantoms") / "ham10000"
-    write_phantom("ham10000", root, cases=61, seed=5, size=(32, 48))
+    write_phantom(Ham10000Writer, root, cases=61, seed=5, size=(32, 48))
     with (root / "HAM10000_metadata.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return SimpleNamespace(root=root, rows=rows)

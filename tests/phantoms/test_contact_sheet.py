@@ -4,6 +4,7 @@ from PIL import Image
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.isic import IsicWriter
 from docs.sheets.contact_sheet import _outlined, contact_sheet
 
 
@@ -14,7 +15,7 @@ def test_one_row_for_each_site(tmp_path, ham10000):
 
 
 def test_rows_are_filled_where_sites_are_not_stated(tmp_path):
-    write_phantom("isic", tmp_path / "isic", 5, 0, (32, 40))
+    write_phantom(IsicWriter, tmp_path / "isic", 5, 0, (32, 40))
     contact_sheet(tmp_path / "isic", tmp_path / "sheet.png", columns=2, rows=2, tile=(30, 40))
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size == (2 * 44 - 4, 2 * 34 - 4)

@@ -8,19 +8,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench.datasets.catalogue import PHANTOMS, find_writer
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.phantoms import MARKER_FILE, WRITERS, Marker, read_marker, write_phantom
+from adpfl_bench.phantoms import MARKER_FILE, Marker, read_marker, write_phantom
 from adpfl_bench.phantoms.dermoscopy_writer import share_among_sites
 from adpfl_bench.phantoms.ham10000 import Ham10000Writer
+from adpfl_bench.phantoms.isic import IsicWriter
 from adpfl_bench.phantoms.sites import SITES
+from adpfl_bench.phantoms.volumes.kits import KitsWriter
 
 SMALL = (32, 40)
-DATASETS = sorted(WRITERS)
+DATASETS = sorted(PHANTOMS)
 
 
 def small(dataset):
     """A small image size with the dataset's number of axes."""
-    return SMALL if len(WRITERS[dataset].default_size) == 2 else (32, 32, 32)
+    return SMALL if len(find_writer(dataset).default_size) == 2 else (32, 32, 32)
 
 
 def fingerprint(root):
@@ -41,15 +44,15 @@ def files(root):
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_same_arguments_give_the_same_bytes(tmp_path, dataset):
-    write_phantom(dataset, tmp_path / "one", 7, 3, small(dataset))
-    write_phantom(dataset, tmp_path / "two", 7, 3, small(dataset))
+    write_phantom(find_writer(dataset), tmp_path / "one", 7, 3, small(dataset))
+    write_phantom(find_writer(dataset), tmp_path / "two", 7, 3, small(dataset))
     assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_another_seed_gives_other_images(tmp_path, dataset):
-    write_phantom(dataset, tmp_path / "one", 3, 3, small(dataset))
-    write_phantom(dataset, tmp_path / "two", 3, 4, small(dataset))
+    write_phantom(find_writer(dataset), tmp_path / "one", 3, 3, small(dataset))
+    write_phantom(find_writer(dataset), tmp_path / "two", 3, 4, small(dataset))
     assert files(tmp_path / "one") == files(tmp_path / "two")
     for name in files(tmp_path / "one"):
         # The masks of slices without tumour are alike.
@@ -58,17 +61,17 @@ def test_another_seed_gives_other_images(tmp_path, dataset):
 
 
 def test_number_of_processes_does_not_change_bytes(tmp_path):
-    write_phantom("ham10000", tmp_path / "alone", 20, 0, SMALL)
-    write_phantom("ham10000", tmp_path / "together", 20, 0, SMALL, workers=2)
+    write_phantom(Ham10000Writer, tmp_path / "alone", 20, 0, SMALL)
+    write_phantom(Ham10000Writer, tmp_path / "together", 20, 0, SMALL, workers=2)
     assert fingerprint(tmp_path / "alone") == fingerprint(tmp_path / "together")
 
 
 def test_global_random_state_plays_no_part(tmp_path):
     np.random.seed(1)
-    write_phantom("isic", tmp_path / "one", 2, 0, SMALL)
+    write_phantom(IsicWriter, tmp_path / "one", 2, 0, SMALL)
     np.random.seed(2)
     before = np.random.get_state()[1].copy()
-    write_phantom("isic", tmp_path / "two", 2, 0, SMALL)
+    write_phantom(IsicWriter, tmp_path / "two", 2, 0, SMALL)
     assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "two")
     assert (np.random.get_state()[1] == before).all()
 
@@ -77,7 +80,7 @@ def test_global_random_state_plays_no_part(tmp_path):
 
 
 def test_isic_layout(tmp_path):
-    write_phantom("isic", tmp_path / "isic", 3, 0, SMALL)
+    write_phantom(IsicWriter, tmp_path / "isic", 3, 0, SMALL)
     ids = ["ISIC_9000000", "ISIC_9000001", "ISIC_9000002"]
     assert files(tmp_path / "isic") == [
         *(f"ISIC-2017_Training_Data/{name}.jpg" for name in ids),
@@ -194,10 +197,10 @@ def test_a_broken_marker_is_reported(tmp_path, content):
 
 
 def test_the_same_phantom_is_kept(tmp_path):
-    assert write_phantom("isic", tmp_path / "isic", 2, 0, SMALL) is True
+    assert write_phantom(IsicWriter, tmp_path / "isic", 2, 0, SMALL) is True
     (image,) = (tmp_path / "isic").rglob("ISIC_9000001.jpg")
     written = image.stat().st_mtime_ns
-    assert write_phantom("isic", tmp_path / "isic", 2, 0, SMALL) is False
+    assert write_phantom(IsicWriter, tmp_path / "isic", 2, 0, SMALL) is False
     assert image.stat().st_mtime_ns == written
 
 
@@ -212,10 +215,10 @@ def test_the_same_phantom_is_kept(tmp_path):
 )
 def test_another_phantom_is_refused(tmp_path, arguments, difference):
     dataset, cases, seed, size = arguments
-    write_phantom("isic", tmp_path / "out", 2, 0, SMALL)
+    write_phantom(IsicWriter, tmp_path / "out", 2, 0, SMALL)
     before = fingerprint(tmp_path)
     with pytest.raises(DataError, match=re.escape(difference)):
-        write_phantom(dataset, tmp_path / "out", cases, seed, size)
+        write_phantom(find_writer(dataset), tmp_path / "out", cases, seed, size)
     assert fingerprint(tmp_path) == before
 
 
@@ -223,14 +226,14 @@ def test_a_folder_or_file_that_is_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("chapter 1")
     for output in (tmp_path, tmp_path / "thesis.txt"):
         with pytest.raises(DataError, match="exists and is not a phantom"):
-            write_phantom("isic", output, 1, 0, SMALL)
+            write_phantom(IsicWriter, output, 1, 0, SMALL)
     assert files(tmp_path) == ["thesis.txt"]
 
 
 def test_an_empty_folder_may_exist(tmp_path):
     output = tmp_path / "deep" / "isic"
     output.mkdir(parents=True)
-    assert write_phantom("isic", output, 1, 0, SMALL)
+    assert write_phantom(IsicWriter, output, 1, 0, SMALL)
     assert read_marker(output) is not None
 
 
@@ -249,11 +252,11 @@ def test_an_interrupted_generation_leaves_nothing(tmp_path, monkeypatch, error):
 
     monkeypatch.setattr(Ham10000Writer, "write_case", fail_in_the_middle)
     with pytest.raises(type(error)):
-        write_phantom("ham10000", tmp_path / "ham10000", 6, 0, SMALL)
+        write_phantom(Ham10000Writer, tmp_path / "ham10000", 6, 0, SMALL)
     assert list(tmp_path.iterdir()) == []
 
     monkeypatch.undo()
-    assert write_phantom("ham10000", tmp_path / "ham10000", 6, 0, SMALL)
+    assert write_phantom(Ham10000Writer, tmp_path / "ham10000", 6, 0, SMALL)
 
 
 def test_of_two_processes_the_faster_one_wins(tmp_path, monkeypatch):
@@ -261,11 +264,11 @@ def test_of_two_processes_the_faster_one_wins(tmp_path, monkeypatch):
 
     def be_overtaken(self, root, index):
         monkeypatch.undo()
-        write_phantom("ham10000", output, 2, 0, SMALL)
+        write_phantom(Ham10000Writer, output, 2, 0, SMALL)
         write_case(self, root, index)
 
     monkeypatch.setattr(Ham10000Writer, "write_case", be_overtaken)
-    assert write_phantom("ham10000", output, 2, 0, SMALL) is False
+    assert write_phantom(Ham10000Writer, output, 2, 0, SMALL) is False
     assert list(tmp_path.iterdir()) == [output]
     assert len(list(output.rglob("*.jpg"))) == 2
 
@@ -276,19 +279,18 @@ def test_of_two_processes_the_faster_one_wins(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"dataset": "kvasir"}, f"There is no phantom of 'kvasir'; there are phantoms of {', '.join(DATASETS)}."),
         ({"cases": 0}, "needs at least 1 case, but 0"),
         ({"cases": -4}, "needs at least 1 case, but -4"),
         ({"seed": -1}, "must be 0 or more, but it is -1"),
         ({"size": (16, 64)}, "2 sides of at least 32 pixels, but the image size is [16, 64]"),
         ({"size": (64, 64, 64)}, "2 sides of at least 32 pixels, but the image size is [64, 64, 64]"),
         ({"size": ()}, "2 sides of at least 32 pixels, but the image size is []"),
-        ({"dataset": "kits", "size": (64, 64)}, "3 sides of at least 16 voxels, but the image size is [64, 64]"),
-        ({"labels": Path("maps")}, "Only kits phantoms are made around real label maps; leave labels out for isic"),
+        ({"kind": KitsWriter, "size": (64, 64)}, "3 sides of at least 16 voxels, but the image size is [64, 64]"),
+        ({"labels": Path("maps")}, "Phantoms of isic are not made around real label maps; leave labels out."),
         ({"workers": 0}, "at least 1 worker, but 0"),
     ],
 )
 def test_impossible_arguments_are_refused_before_anything_is_written(tmp_path, arguments, sentence):
     with pytest.raises(ConfigError, match=re.escape(sentence)):
-        write_phantom(**{"dataset": "isic", "output": tmp_path / "out", "cases": 1, **arguments})
+        write_phantom(**{"kind": IsicWriter, "output": tmp_path / "out", "cases": 1, **arguments})
     assert list(tmp_path.iterdir()) == []

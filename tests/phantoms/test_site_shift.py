@@ -10,14 +10,17 @@ import pytest
 from PIL import Image
 
 from adpfl_bench.data.partitioning.property_partition import ShardPartition
-from adpfl_bench.datasets.brain_datamodules import BraTSDataModule
-from adpfl_bench.datasets.dermoscopy import HAM10000DataModule
-from adpfl_bench.datasets.ham10000 import scan_ham10000
+from adpfl_bench.datasets.brats import BraTSDataModule
+from adpfl_bench.datasets.catalogue import find_writer
+from adpfl_bench.datasets.ham10000 import HAM10000DataModule, scan_ham10000
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.ham10000 import Ham10000Writer
+from adpfl_bench.phantoms.isic import IsicWriter
 from adpfl_bench.phantoms.marker import read_marker
 from adpfl_bench.phantoms.site_shift import shift_sites
 from adpfl_bench.phantoms.sites import SITES, shifted_sites
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
 from adpfl_bench.phantoms.volumes.ct_scanner import CT_TRAITS
 from adpfl_bench.phantoms.volumes.ct_scanner import SITES as CT_SITES
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MRI_TRAITS
@@ -103,7 +106,7 @@ def distance_between_sites(root):
 def test_photographs_of_sites_differ_the_more_the_larger_the_shift(tmp_path):
     distances = []
     for shift in (0.0, 1.0, 2.5):
-        write_phantom("ham10000", tmp_path / str(shift), 80, 0, SMALL, shift=shift)
+        write_phantom(Ham10000Writer, tmp_path / str(shift), 80, 0, SMALL, shift=shift)
         distances.append(distance_between_sites(tmp_path / str(shift)))
     assert distances[0] < 0.6
     assert distances[1] > 1.3 * distances[0]
@@ -113,7 +116,7 @@ def test_photographs_of_sites_differ_the_more_the_larger_the_shift(tmp_path):
 def test_scans_of_sites_differ_in_noise_the_more_the_larger_the_shift(tmp_path):
     spreads = []
     for shift in (0.0, 1.0, 2.0):
-        write_phantom("brats2021", tmp_path / str(shift), 10, 0, (30, 36, 26), shift=shift)
+        write_phantom(Brats2021Writer, tmp_path / str(shift), 10, 0, (30, 36, 26), shift=shift)
         rough = []
         for path in sorted((tmp_path / str(shift)).glob("*/*_t1.nii.gz")):
             image = np.asarray(nib.load(path).dataobj, dtype=float)
@@ -130,7 +133,7 @@ def test_scans_of_sites_differ_in_noise_the_more_the_larger_the_shift(tmp_path):
 def test_every_cohort_follows_its_shift(tmp_path, dataset):
     size = SMALL if dataset == "isic" else (16, 32, 32)
     for shift in (0.0, 1.0, 2.5):
-        write_phantom(dataset, tmp_path / str(shift), 4, 0, size, shift=shift)
+        write_phantom(find_writer(dataset), tmp_path / str(shift), 4, 0, size, shift=shift)
     images = [
         [p.read_bytes() for p in sorted(folder.rglob("*")) if p.suffix in (".jpg", ".gz", ".tif")]
         for folder in sorted(tmp_path.iterdir())
@@ -139,19 +142,19 @@ def test_every_cohort_follows_its_shift(tmp_path, dataset):
 
 
 def test_the_shift_is_part_of_what_a_cohort_is(tmp_path):
-    write_phantom("isic", tmp_path / "usual", 2, 0, SMALL)
+    write_phantom(IsicWriter, tmp_path / "usual", 2, 0, SMALL)
     assert "shift" not in json.loads((tmp_path / "usual/PHANTOM.json").read_text())
-    write_phantom("isic", tmp_path / "far", 2, 0, SMALL, shift=2.5)
+    write_phantom(IsicWriter, tmp_path / "far", 2, 0, SMALL, shift=2.5)
     assert read_marker(tmp_path / "far").shift == 2.5
-    assert write_phantom("isic", tmp_path / "far", 2, 0, SMALL, shift=2.5) is False
+    assert write_phantom(IsicWriter, tmp_path / "far", 2, 0, SMALL, shift=2.5) is False
     with pytest.raises(DataError, match=r"is a phantom with shift 2\.5 instead of 1\.0"):
-        write_phantom("isic", tmp_path / "far", 2, 0, SMALL)
+        write_phantom(IsicWriter, tmp_path / "far", 2, 0, SMALL)
 
 
 @pytest.mark.parametrize("shift", [-0.1, math.nan, math.inf])
 def test_a_shift_that_means_nothing_is_refused(tmp_path, shift):
     with pytest.raises(ConfigError, match="The shift between a phantom's sites must be 0"):
-        write_phantom("isic", tmp_path / "out", 2, 0, SMALL, shift=shift)
+        write_phantom(IsicWriter, tmp_path / "out", 2, 0, SMALL, shift=shift)
     with pytest.raises(ConfigError, match="The shift between a phantom's sites must be 0"):
         HAM10000DataModule("phantom", phantom_shift=shift)
 

@@ -8,10 +8,10 @@ from torch import nn
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
-from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.metrics.functional import normalized_surface_distance
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
+from tests.schemes import SCHEMES
 
 SMALL = {"network": "UNet", "network_arguments": {"channels": [4, 8], "strides": [2]}}
 

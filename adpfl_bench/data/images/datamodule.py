@@ -16,12 +16,13 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
-from adpfl_bench.data.partitioning.partition import Partition
+from adpfl_bench.data.images.picture_checks import check_picture
+from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, image_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
-from adpfl_bench.phantoms import write_phantom
 
 
 class ImageDataModule(FederatedDataModule, ABC):
@@ -29,7 +30,7 @@ class ImageDataModule(FederatedDataModule, ABC):
 
     Args:
         root: See :class:`~adpfl_bench.data.datamodule.FederatedDataModule`, as for all further arguments.
-        partition: Who holds which patients.
+        partition: Who holds which patients; by default four clients of equal size, or what the dataset states.
         image_size: Height and width that images are resized to for the network, in pixels.
         augmentation: Whether training examples are flipped, turned and changed in brightness and contrast at random.
         randomization: Strength of domain randomisation, for pre-training on phantoms, in place of these small changes;
@@ -41,12 +42,13 @@ class ImageDataModule(FederatedDataModule, ABC):
         **federation: Further arguments of FederatedDataModule.
     """
 
-    dataset: str
+    usual_partition: Partition = IIDPartition(4)
+    """Who holds which patients if no partition is given."""
 
     def __init__(
         self,
         root: Path,
-        partition: Partition,
+        partition: Partition | None = None,
         image_size: tuple[int, int] = (128, 128),
         augmentation: bool = True,
         randomization: float = 0.0,
@@ -55,7 +57,7 @@ class ImageDataModule(FederatedDataModule, ABC):
         phantom_size: tuple[int, ...] = (192, 256),
         **federation: Any,
     ) -> None:
-        super().__init__(root, partition, **federation)
+        super().__init__(root, partition or self.usual_partition, **federation)
         self.image_size = image_size
         self.augmentation = augmentation
         if not 0 <= randomization < float("inf"):
@@ -65,15 +67,10 @@ class ImageDataModule(FederatedDataModule, ABC):
         self.cache_directory = cache_directory
         self.phantom_size = phantom_size
 
-    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
-        """Write a phantom cohort in the dataset's own layout."""
-        write_phantom(self.dataset, output, cases, seed, size=self.phantom_size, shift=self.phantom_shift)
-
-    @property
-    def phantom_name(self) -> str:
-        """Dataset, number of cases, image size, seed, and the shift between sites where it is not the usual one."""
-        size = "x".join(map(str, self.phantom_size))
-        return f"{self.dataset}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
+    def inventory(self, root: Path, release: str | None = None) -> Inventory:
+        """List the cases that :meth:`scan` finds."""
+        name = type(self).__name__.removesuffix("DataModule")
+        return Inventory(name, tuple(self.scan(root)), (), check_picture)
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
         """Decode and resize every image and mask, or map the cache of an earlier run."""

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.findings import Findings
 from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_mask
-from adpfl_bench.data.volumes.checks import CheckedCase
-from adpfl_bench.data.volumes.findings import Findings
+from adpfl_bench.data.inventory import CheckedCase, Inventory
+from adpfl_bench.data.problems import Problem
+
+
+def list_pictures(
+    name: str,
+    images: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    patients: Mapping[str, str] | None = None,
+    problems: Sequence[Problem] = (),
+) -> Inventory:
+    """List pictures and masks, paired or not, so that all of them are read.
+
+    Args:
+        name: What the dataset was recognised as.
+        images: Picture files by case id.
+        masks: Mask files by case id.
+        patients: Patients by case id; a case that is not there is a patient of its own.
+        problems: What is wrong beside those that lack a picture or a mask.
+    """
+    cases, found = [], list(problems)
+    for case_id in sorted(images.keys() | masks.keys()):
+        image, mask = images.get(case_id), masks.get(case_id)
+        cases.append(Case(case_id, (patients or {}).get(case_id, case_id), (image,) if image else (), mask))
+        if image is None and mask is not None:
+            found.append(Problem(case_id, "the mask has no image", mask))
+        elif image is not None and mask is None:
+            found.append(Problem(case_id, "the image has no mask", image))
+    return Inventory(name, tuple(cases), tuple(found), check_picture)
 
 
 def check_picture(case: Case) -> CheckedCase:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,34 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.volumes.findings import Findings
-from adpfl_bench.data.volumes.header_checks import check_headers, file_of
+from adpfl_bench.data.findings import Findings
+from adpfl_bench.data.inventory import CheckedCase
+from adpfl_bench.data.volumes.header_checks import check_headers
 from adpfl_bench.data.volumes.release import VolumeRelease
 
-#: Which releases use which label values, to tell a wrong year from a damaged file.
-_KNOWN_VALUES: Mapping[str, Mapping[frozenset[int], str]] = {
-    "CT": {frozenset({1, 2}): "KiTS19", frozenset({1, 2, 3}): "KiTS21 or KiTS23"},
-    "MRI": {
-        frozenset({1, 2, 3}): "BraTS 2023 or MSD Task01",
-        frozenset({1, 2, 4}): "BraTS 2018 to 2021 or FeTS",
-        frozenset({1, 2, 3, 4}): "BraTS 2024",
-    },
-}
 _SHOWN = 5  # strange label values in one sentence
-
-
-@dataclass(frozen=True)
-class CheckedCase:
-    """What reading all of a case's files has shown.
-
-    Attributes:
-        problems: What is wrong; empty for a good case.
-        digest: Hash of the first channel's voxels, the same for copies of an image; empty if it cannot be read.
-    """
-
-    problems: tuple[Problem, ...]
-    digest: str
 
 
 def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
@@ -63,7 +39,7 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
     unusable = check_headers(case, release, found)
     digest = ""
     for channel, name in enumerate(release.channels):
-        path = file_of(case, channel, reader)
+        path = reader.file_of(case, channel)
         image = None if path in unusable else found.attempt(path, partial(reader.read_channel, case, channel))
         if image is not None:
             _check_image(image, f"{name} image", path, found)
@@ -73,25 +49,6 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
         if label is not None:
             _check_label(label, case.label, release, found)
     return CheckedCase(tuple(found.problems), digest)
-
-
-def duplicate_problems(cases: Mapping[str, tuple[str, str, Path]]) -> list[Problem]:
-    """Find images that are there under two patients' names, and would train and test the same model.
-
-    Args:
-        cases: By case id the patient id, the image's digest, and its file.
-    """
-    first: dict[str, str] = {}
-    problems = []
-    for case_id, (patient, digest, path) in sorted(cases.items()):
-        if not digest:
-            continue
-        other = first.setdefault(digest, case_id)
-        if cases[other][0] != patient:
-            problems.append(
-                Problem(case_id, f"has the same image as {other}, which is another patient; remove one", path)
-            )
-    return problems
 
 
 def _check_image(values: NDArray[np.float32], name: str, path: Path, found: Findings) -> None:
@@ -113,7 +70,7 @@ def _check_label(label: NDArray[Any], path: Path, release: VolumeRelease, found:
     listed = ", ".join(f"{value:g} ({_voxels(number)})" for value, number in list(strange.items())[:_SHOWN])
     more = f" and {len(strange) - _SHOWN:,} more values" if len(strange) > _SHOWN else ""
     whole = all(value.is_integer() for value in strange)
-    fitting = [name for known, name in _KNOWN_VALUES[release.modality].items() if set(present) <= known]
+    fitting = [name for known, name in release.known_values.items() if set(present) <= known]
     hint = f"; it looks like the labels of {' or '.join(fitting)}" if fitting else ""
     hint = hint if whole else "; labels are whole numbers, so it was resampled or is no label map"
     found.add(path, f"the label map has {listed}{more}, expected {release.describe_labels()} of {release.name}{hint}")

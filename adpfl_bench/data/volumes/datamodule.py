@@ -7,6 +7,7 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,21 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
+from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.label_scheme import LabelScheme
-from adpfl_bench.data.partitioning.partition import Partition
+from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.partitioning.patients import group_by_patient
 from adpfl_bench.data.partitioning.sites import with_sites
 from adpfl_bench.data.problems import refuse
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleId
+from adpfl_bench.data.volumes.checks import check_case
 from adpfl_bench.data.volumes.patches import PatchExamples
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
-from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.records.data_block import DataBlock
 
 SITE_FILE = "sites.csv"
@@ -45,7 +47,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
 
     Args:
         root: See :class:`~adpfl_bench.data.datamodule.FederatedDataModule`, as for all further arguments.
-        partition: Who holds which patients.
+        partition: Who holds which patients; by default four clients of equal size, or what the dataset states.
         spacing: Voxel edge lengths of the network's grid in mm, along x (right), y (front) and z (head); none keeps
             each file's own.
         patch_size: Shape of a training patch, and of the sliding window, in voxels along x, y and z.
@@ -66,15 +68,15 @@ class VolumeDataModule(FederatedDataModule, ABC):
         **federation: Further arguments of FederatedDataModule.
     """
 
-    phantom: str
-    """Name of the phantom in the dataset's layout."""
+    usual_partition: Partition = IIDPartition(4)
+    """Who holds which patients if no partition is given."""
 
     def __init__(
         self,
         root: Path,
-        partition: Partition,
-        spacing: tuple[float, float, float] | None,
-        patch_size: tuple[int, int, int],
+        partition: Partition | None = None,
+        spacing: tuple[float, float, float] | None = (1.0, 1.0, 1.0),
+        patch_size: tuple[int, int, int] = (128, 128, 128),
         release: str | None = None,
         site_file: Path | None = None,
         exclude: list[str] | None = None,
@@ -89,7 +91,9 @@ class VolumeDataModule(FederatedDataModule, ABC):
         evaluation_batch_size: int = 1,
         **federation: Any,
     ) -> None:
-        super().__init__(root, partition, evaluation_batch_size=evaluation_batch_size, **federation)
+        super().__init__(
+            root, partition or self.usual_partition, evaluation_batch_size=evaluation_batch_size, **federation
+        )
         if evaluation_batch_size != 1:
             raise ConfigError(
                 f"data.evaluation_batch_size must be 1 for volumes, which have sizes of their own, but it is"
@@ -115,7 +119,14 @@ class VolumeDataModule(FederatedDataModule, ABC):
 
     @abstractmethod
     def survey(self, root: Path) -> Survey:
-        """Recognise the release and list what is in its folder."""
+        """Recognise the release (or take it for ``release_name``) and list what is in its folder."""
+
+    def inventory(self, root: Path, release: str | None = None) -> Inventory:
+        """List what :meth:`survey` finds."""
+        self.release_name = release or self.release_name
+        survey = self.survey(root)
+        check = partial(check_case, release=survey.release)
+        return Inventory(survey.release.name, survey.cases, survey.problems, check)
 
     def scan(self, root: Path) -> list[Case]:
         """List the cases with a label map, with their sites where a site file states them."""
@@ -138,37 +149,30 @@ class VolumeDataModule(FederatedDataModule, ABC):
             ConfigError: It cannot; the sentence says which can.
         """
         possible = self.release.schemes
-        if scheme is None or scheme.name not in possible:
+        if scheme is None or scheme not in possible:
             found = "no label scheme" if scheme is None else f"the label scheme {scheme.name}"
             raise ConfigError(
                 f"{self.release.name} has the labels {self.release.describe_labels()}, but the task has {found};"
-                f" possible is --model.label_scheme {' or '.join(possible)}."
+                f" possible is --model.label_scheme {' or '.join(known.name for known in possible)}."
             )
         return scheme
 
-    def write_phantom(self, output: Path, cases: int, seed: int) -> None:
-        """Write a phantom cohort in the dataset's own layout."""
-        write_phantom(
-            self.phantom, output, cases, seed, size=self.phantom_size, progress=True, shift=self.phantom_shift
-        )
+    def prepare(self, cases: Sequence[Case]) -> VolumeCache:
+        """Prepare what is not in the cache yet.
 
-    @property
-    def phantom_name(self) -> str:
-        """Dataset, number of cases, size, seed, and the shift between sites where it is not the usual one."""
-        size = "x".join(map(str, self.phantom_size)) if self.phantom_size else "default"
-        return f"{self.phantom}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{self.shift_name}"
+        Args:
+            cases: Of those that :meth:`scan` lists.
+        """
+
+        def say(text: str) -> None:
+            print(text, file=sys.stderr, flush=True)
+
+        return VolumeCache(cases, self.release, self.how, self.cache_directory, self.prepare_workers, say)
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
         """Prepare what is not in the cache yet, and return patches of the training patients."""
         self._label_scheme = self.check_scheme(self.scheme)
-        self._volumes = VolumeCache(
-            cases,
-            self.release,
-            self.how,
-            self.cache_directory,
-            self.prepare_workers,
-            say=lambda text: print(text, file=sys.stderr),
-        )
+        self._volumes = self.prepare(cases)
         patients = [members for client in self.clients for members in group_by_patient(client.train).values()]
         return PatchExamples(
             [[self._volumes[case.case_id] for case in members] for members in patients],

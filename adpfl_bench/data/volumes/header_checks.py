@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.volumes.findings import Findings
-from adpfl_bench.data.volumes.reader import NiftiReader, VolumeHeader, VolumeReader
+from adpfl_bench.data.findings import Findings
+from adpfl_bench.data.volumes.reader import VolumeHeader
 from adpfl_bench.data.volumes.release import VolumeRelease
 
 _AFFINE_TOLERANCE = 1e-3  # mm; files of one case are saved by different programs
@@ -26,19 +25,18 @@ def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Pa
         found: Takes the problems.
     """
     reader = release.reader
-    channels = len(release.channels) if isinstance(reader, NiftiReader) and reader.order else 0
+    channels = len(release.channels)
     headers: list[tuple[Path, VolumeHeader]] = []
     unusable: set[Path] = set()
-    # One file at a time, so that one that cannot be read does not hide another.
-    parts = [replace(case, images=(path,)) for path in case.images] if isinstance(reader, NiftiReader) else [case]
-    for part in parts:
-        read = found.attempt(file_of(part, 0, reader), partial(reader.image_headers, part))
+    for part in reader.parts(case):
+        file = reader.file_of(part, 0)
+        read = found.attempt(file, partial(reader.image_headers, part))
         headers += read or []
-        unusable |= set() if read else {file_of(part, 0, reader)}
+        unusable |= set() if read else {file}
     for path, header in headers:
-        if not _has_dimensions(path, header, 4 if channels else 3, found):
+        if not _has_dimensions(path, header, reader.dimensions, found):
             unusable.add(path)
-        elif channels and header.shape[3] != channels:
+        elif reader.dimensions == 4 and header.shape[3] != channels:
             found.add(path, f"has {header.shape[3]} channels, expected {channels}: {', '.join(release.channels)}")
             unusable.add(path)
     if case.label is not None:
@@ -51,13 +49,6 @@ def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Pa
     for path, header in sound:
         _check_place(path, header, *sound[0], found)
     return unusable
-
-
-def file_of(case: Case, channel: int, reader: VolumeReader) -> Path:
-    """The file that holds a channel; of a stack of slices, their folder."""
-    if not isinstance(reader, NiftiReader):
-        return case.images[0].parent
-    return case.images[0] if len(case.images) == 1 else case.images[channel]
 
 
 def _has_dimensions(path: Path, header: VolumeHeader, wanted: int, found: Findings) -> bool:

@@ -6,7 +6,7 @@ import gzip
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +49,19 @@ class VolumeReader(ABC):
 
     Attributes:
         has_spacing: Whether the files state a voxel size; where they do not, distances are in voxels.
+        dimensions: Of an image's array: 3, or 4 where one file holds all channels.
     """
 
     has_spacing: bool = True
+    dimensions: int = 3
+
+    def parts(self, case: Case) -> list[Case]:
+        """The case taken apart into what can be read by itself, so that a damaged part does not hide another."""
+        return [case]
+
+    def file_of(self, case: Case, channel: int) -> Path:
+        """The file that holds a channel; of a stack of slices, their folder."""
+        return case.images[0].parent
 
     def damaged_files(self, case: Case) -> list[tuple[Path, str]]:
         """Find what is wrong with single files of a case of many; formats of one file per array have nothing to add."""
@@ -83,6 +93,19 @@ class NiftiReader(VolumeReader):
     """
 
     order: Sequence[int] = field(default=())
+
+    @property
+    def dimensions(self) -> int:  # type: ignore[override]
+        """Dimensions of a file's array."""
+        return 4 if self.order else 3
+
+    def parts(self, case: Case) -> list[Case]:
+        """Each file of a channel by itself."""
+        return [replace(case, images=(path,)) for path in case.images]
+
+    def file_of(self, case: Case, channel: int) -> Path:
+        """The file that holds a channel."""
+        return case.images[0] if len(case.images) == 1 else case.images[channel]
 
     def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
         """Read the headers of a case's image files."""

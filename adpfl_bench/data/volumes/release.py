@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.label_scheme import SCHEMES
+from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
 from adpfl_bench.errors import ConfigError
-
-_ORGANS = ("kidney",)
 
 
 @dataclass(frozen=True)
@@ -24,28 +22,32 @@ class VolumeRelease:
         modality: How intensities are normalised: CT by constants, MRI by each sequence's own non-zero voxels.
         channels: Channels of an image in the suite's order, e.g. ``("t1", "t1ce", "t2", "flair")``.
         labels: Class of each value in a label file; 0 is background and not listed.
-        schemes: Names of the label schemes that these labels support, the usual one first.
+        schemes: Label schemes that these labels support, the usual one first.
         prediction_name: How a challenge names a submitted file; ``{case}`` is the case id, ``{number}`` its digits.
         reader: Reads the files of a case.
+        organs: Classes that are healthy: a lesion is all the others.
+        known_values: Which releases use which label values, to tell a wrong year from a damaged file.
     """
 
     name: str
     modality: Literal["CT", "MRI"]
     channels: tuple[str, ...]
     labels: Mapping[int, str]
-    schemes: tuple[str, ...]
+    schemes: tuple[LabelScheme, ...]
     prediction_name: str = "{case}.nii.gz"
     reader: VolumeReader = field(default_factory=NiftiReader)
+    organs: tuple[str, ...] = ()
+    known_values: Mapping[frozenset[int], str] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Classes of the label maps that the suite makes of these files; they fit every scheme in ``schemes``."""
-        return SCHEMES[self.schemes[0]].classes
+        return self.schemes[0].classes
 
     @property
     def lesion_values(self) -> tuple[int, ...]:
         """Values of the lesion in a label file: of all classes but the healthy organ that it lies in."""
-        return tuple(value for value, cls in self.labels.items() if cls not in _ORGANS)
+        return tuple(value for value, cls in self.labels.items() if cls not in self.organs)
 
     def describe_labels(self) -> str:
         """List values and classes, e.g. ``"1 kidney, 2 tumour, 3 cyst"``."""

@@ -10,8 +10,9 @@ from rich.filesize import decimal
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.images.image_store import default_directory
+from adpfl_bench.data.inventory import duplicate_problems
 from adpfl_bench.data.problems import Problem, refuse
-from adpfl_bench.data.volumes.checks import check_case, duplicate_problems
+from adpfl_bench.data.volumes.checks import check_case
 from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare_case
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case

@@ -14,7 +14,8 @@ from adpfl_bench.data.images.rgb_files import read_native_mask
 from adpfl_bench.data.partitioning.partition import FilePartition, IIDPartition
 from adpfl_bench.data.partitioning.partition_file import write_partition
 from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition
-from adpfl_bench.datasets.dermoscopy import HAM10000DataModule, ISICDataModule
+from adpfl_bench.datasets.ham10000 import HAM10000DataModule
+from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import ConfigError, DataError
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 from adpfl_bench.data.evaluation.evaluation_batch import collate_cases
-from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition
 from adpfl_bench.data.rounds.round_plan import ExampleKey
-from adpfl_bench.datasets.brain_datamodules import BraTSDataModule
-from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
+from adpfl_bench.datasets.brats import BraTSDataModule
+from adpfl_bench.datasets.kits import KiTSDataModule
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
+from tests.schemes import SCHEMES
 
 SHAPE = (20, 18, 12)
 EDGES = (1.0, 1.0, 2.0)

@@ -9,10 +9,9 @@ import pytest
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition
-from adpfl_bench.datasets.brain_datamodules import BraTSDataModule, LGGDataModule
-from adpfl_bench.datasets.kits import survey_kits
-from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
-from adpfl_bench.datasets.lgg_slices import LGGSlicesDataModule
+from adpfl_bench.datasets.brats import BraTSDataModule
+from adpfl_bench.datasets.kits import KiTSDataModule, survey_kits
+from adpfl_bench.datasets.lgg import LGGDataModule, LGGSlicesDataModule
 
 
 def sizes(data) -> dict[str, float]:

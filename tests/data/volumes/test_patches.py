@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adpfl_bench.data.case_grid import CaseGrid
-from adpfl_bench.data.label_scheme import KITS
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.data.volumes.patches import PatchExamples, draw_corner, read_patch
 from adpfl_bench.data.volumes.preparation import PreparedCase
 from adpfl_bench.data.volumes.store import StoredCase, open_case, write_case
+from adpfl_bench.datasets.kits import KITS
 
 SHAPE = (24, 20, 10)
 

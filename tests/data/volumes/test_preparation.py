@@ -9,10 +9,12 @@ import pytest
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.volumes.preparation import Preparation, class_map, prepare_case, resize_label
 from adpfl_bench.data.volumes.release import VolumeRelease
+from adpfl_bench.datasets.brats import BRATS
+from adpfl_bench.datasets.kits import KITS
 from adpfl_bench.errors import ConfigError
 
-CT = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, ("kits",))
-MRI = VolumeRelease("BraTS 2021", "MRI", ("t1", "t1ce"), {1: "NETC", 2: "SNFH", 4: "ET"}, ("brats",))
+CT = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, (KITS,))
+MRI = VolumeRelease("BraTS 2021", "MRI", ("t1", "t1ce"), {1: "NETC", 2: "SNFH", 4: "ET"}, (BRATS,))
 
 
 def save(folder: Path, name: str, array: np.ndarray, affine: np.ndarray) -> Path:
@@ -93,7 +95,7 @@ def test_labels_are_resized_without_inventing_classes_between_classes() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
 def test_class_numbers_do_not_depend_on_a_years_values(dtype: type) -> None:
-    later = VolumeRelease("BraTS 2023", "MRI", ("t1",), {1: "NETC", 2: "SNFH", 3: "ET"}, ("brats",))
+    later = VolumeRelease("BraTS 2023", "MRI", ("t1",), {1: "NETC", 2: "SNFH", 3: "ET"}, (BRATS,))
     old = class_map(np.array([0, 1, 2, 4], dtype=dtype), MRI)
     assert old.tolist() == class_map(np.array([0, 1, 2, 3], dtype=dtype), later).tolist() == [0, 1, 2, 3]
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.volumes.preparation import class_map
 from adpfl_bench.datasets import brats, kits, lgg
 from adpfl_bench.datasets.msd_brain import survey_msd_brain
+from tests.schemes import SCHEMES
 
 RELEASES = {**kits.RELEASES, **brats.RELEASES, lgg.NAME: lgg.RELEASE}
 _OLD = {"WT": {1, 2, 4}, "TC": {1, 4}, "ET": {4}}
@@ -41,14 +41,14 @@ def members(release, scheme, values):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
 def test_regions_are_those_of_the_challenge(name, scheme, regions, dtype):
     release = RELEASES[name]
-    assert scheme in release.schemes
+    assert SCHEMES[scheme] in release.schemes
     values = np.array([0, *release.labels], dtype=dtype)
     assert members(release, scheme, values) == regions
 
 
 def test_every_release_and_scheme_is_in_the_table():
     assert {(name, scheme) for name, scheme, _ in PUBLISHED} == {
-        (name, scheme) for name, release in RELEASES.items() for scheme in release.schemes
+        (name, scheme.name) for name, release in RELEASES.items() for scheme in release.schemes
     }
 
 

@@ -10,14 +10,17 @@ import yaml
 from torch import nn
 
 from adpfl_bench.data.evaluation.evaluation_batch import collate_cases
-from adpfl_bench.data.label_scheme import SCHEMES
 from adpfl_bench.data.partitioning.partition import IIDPartition
-from adpfl_bench.datasets.brain_datamodules import BraTSDataModule, LGGDataModule, MSDBrainDataModule
-from adpfl_bench.datasets.kits_datamodule import KiTSDataModule
+from adpfl_bench.datasets.brats import BraTSDataModule
+from adpfl_bench.datasets.catalogue import find_writer
+from adpfl_bench.datasets.kits import KiTSDataModule
+from adpfl_bench.datasets.lgg import LGGDataModule
+from adpfl_bench.datasets.msd_brain import MSDBrainDataModule
 from adpfl_bench.metrics.functional import dice
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
+from tests.schemes import SCHEMES
 
 TOP = Path(__file__).resolve().parents[3]
 MODULES = {
@@ -57,7 +60,7 @@ def score_label_map(root: Path, cache: Path, name: str) -> dict[str, float]:
 @pytest.mark.parametrize("name", MODULES)
 def test_label_maps_survive_the_whole_way(tmp_path: Path, name: str) -> None:
     _, _, layout, size = MODULES[name]
-    write_phantom(layout, tmp_path / "data", 1, 0, size)
+    write_phantom(find_writer(layout), tmp_path / "data", 1, 0, size)
     scores = score_label_map(tmp_path / "data", tmp_path / "cache", name)
     assert len(scores) >= 1
     assert min(scores.values()) >= 0.97, scores

@@ -12,8 +12,9 @@ from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import case_name, open_case, write_case
+from adpfl_bench.datasets.kits import KITS, KITS19
 
-RELEASE = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, ("kits",))
+RELEASE = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, (KITS,))
 HOW = Preparation((1.0, 1.0, 1.0), (-79.0, 304.0))
 
 
@@ -65,7 +66,7 @@ def test_the_name_follows_files_and_settings(tmp_path: Path) -> None:
     assert case_name(case, RELEASE, Preparation((1, 1, 1), (-79, 304))) == names[0]
     names.append(case_name(case, RELEASE, Preparation((1.0, 1.0, 2.0), (-79.0, 304.0))))
     names.append(case_name(case, RELEASE, Preparation((1.0, 1.0, 1.0), (-80.0, 304.0))))
-    other = VolumeRelease("KiTS19", "CT", ("CT",), {1: "kidney", 2: "tumour"}, ("kits19",))
+    other = VolumeRelease("KiTS19", "CT", ("CT",), {1: "kidney", 2: "tumour"}, (KITS19,))
     names.append(case_name(case, other, HOW))
     label.write_bytes(b"other")
     os.utime(label, ns=(time.time_ns(), time.time_ns() + 1))

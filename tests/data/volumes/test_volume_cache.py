@@ -15,9 +15,10 @@ from adpfl_bench.data.volumes import volume_cache
 from adpfl_bench.data.volumes.preparation import Preparation
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.volume_cache import VolumeCache
+from adpfl_bench.datasets.kits import KITS
 from adpfl_bench.errors import ConfigError, DataError
 
-RELEASE = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, ("kits",))
+RELEASE = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, (KITS,))
 HOW = Preparation(None, (-79.0, 304.0))
 Make = Callable[..., list[Case]]
 

@@ -6,7 +6,7 @@ from marching_reference import surface_elements
 from mask_examples import ellipsoid
 from scipy.spatial.distance import cdist
 
-from adpfl_bench.data.label_scheme import KITS
+from adpfl_bench.datasets.kits import KITS
 from adpfl_bench.metrics.functional import normalized_surface_distance
 
 SHAPE = (24, 22, 12)

@@ -10,14 +10,18 @@ import tifffile
 
 from adpfl_bench.data.partitioning.sites import read_sites
 from adpfl_bench.datasets.brats import survey_brats
+from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.datasets.lgg import survey_lgg
 from adpfl_bench.datasets.msd_brain import survey_msd_brain
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.cohort import make_writer
 from adpfl_bench.phantoms.volumes.brain import CSF, GREY, OUTSIDE, WHITE, draw_brain
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer, Brats2023Writer, Brats2024Writer
 from adpfl_bench.phantoms.volumes.glioma import ET, NETC, RC, SNFH, Growth, draw_glioma
+from adpfl_bench.phantoms.volumes.lgg import LggWriter
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, scan
+from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
 from adpfl_bench.phantoms.volumes.space import Space
 from docs.sheets.brats_sheet import brats_sheet
 
@@ -40,8 +44,8 @@ def head(seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("dataset", ["brats2021", "brats2023", "brats2024", "msd_brain", "lgg"])
 def test_the_same_arguments_give_the_same_bytes(tmp_path: Path, dataset: str) -> None:
     for name, workers in (("one", 1), ("two", 2)):
-        write_phantom(dataset, tmp_path / name, 3, 1, size_of(dataset), workers=workers)
-    write_phantom(dataset, tmp_path / "other", 3, 2, size_of(dataset))
+        write_phantom(find_writer(dataset), tmp_path / name, 3, 1, size_of(dataset), workers=workers)
+    write_phantom(find_writer(dataset), tmp_path / "other", 3, 2, size_of(dataset))
     one, two, other = (files(tmp_path / name) for name in ("one", "two", "other"))
     assert one == two
     images = [name for name in one if name.endswith((".nii.gz", ".tif"))]
@@ -58,7 +62,7 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path, dataset: str) ->
     ],
 )
 def test_brats_layouts(tmp_path: Path, dataset: str, release: str, first: str, values: set[int]) -> None:
-    write_phantom(dataset, tmp_path / "data", 8, 0, size_of(dataset))
+    write_phantom(find_writer(dataset), tmp_path / "data", 8, 0, size_of(dataset))
     survey = survey_brats(tmp_path / "data")
     assert (survey.release.name, len(survey.cases), survey.problems) == (release, 8, ())
     assert survey.cases[0].case_id == first
@@ -79,8 +83,8 @@ def test_brats_layouts(tmp_path: Path, dataset: str, release: str, first: str, v
 
 
 def test_msd_layout_has_its_own_order_of_sequences_and_labels(tmp_path: Path) -> None:
-    write_phantom("msd_brain", tmp_path / "data", 2, 0, size_of("msd_brain"))
-    write_phantom("brats2021", tmp_path / "brats", 2, 0, size_of("brats2021"))
+    write_phantom(MsdBrainWriter, tmp_path / "data", 2, 0, size_of("msd_brain"))
+    write_phantom(Brats2021Writer, tmp_path / "brats", 2, 0, size_of("brats2021"))
     survey = survey_msd_brain(tmp_path / "data")
     image = nib.load(survey.cases[0].images[0])
     assert image.shape == (*size_of("msd_brain"), 4)
@@ -94,7 +98,7 @@ def test_msd_layout_has_its_own_order_of_sequences_and_labels(tmp_path: Path) ->
 
 
 def test_lgg_layout_states_the_institution(tmp_path: Path) -> None:
-    write_phantom("lgg", tmp_path / "data", 12, 0, size_of("lgg"))
+    write_phantom(LggWriter, tmp_path / "data", 12, 0, size_of("lgg"))
     survey = survey_lgg(tmp_path / "data")
     assert len(survey.cases) == 12
     assert {case.site for case in survey.cases} == {"CS", "DU", "EZ", "FG", "HT"}
@@ -108,8 +112,8 @@ def test_lgg_layout_states_the_institution(tmp_path: Path) -> None:
 
 
 def test_voxels_are_cubes_of_1_mm_at_the_size_of_brats() -> None:
-    assert make_writer("brats2021", 1, 0, (240, 240, 155)).space_of(0).spacing == (1.0, 1.0, 1.0)
-    x, y, z = make_writer("brats2021", 1, 0).space_of(0).spacing
+    assert make_writer(Brats2021Writer, 1, 0, (240, 240, 155)).space_of(0).spacing == (1.0, 1.0, 1.0)
+    x, y, z = make_writer(Brats2021Writer, 1, 0).space_of(0).spacing
     assert x == y == z
     assert 2 < x < 3
 
@@ -151,7 +155,7 @@ def test_operated_patients_have_cavities_and_often_no_core() -> None:
 
 
 def test_a_second_scan_shows_the_same_head_with_a_grown_tumour() -> None:
-    writer = make_writer("brats2023", 6, 0, (36, 44, 32))
+    writer = make_writer(Brats2023Writer, 6, 0, (36, 44, 32))
     assert [(taken.patient, taken.time_point) for taken in writer.scans[4:]] == [(4, 0), (4, 1)]
     assert writer.site_of(4) == writer.site_of(5)
     (first, before, _), (second, after, _) = writer.make_case(4), writer.make_case(5)
@@ -204,7 +208,7 @@ def test_sites_differ_in_noise_and_brightness() -> None:
 
 
 def test_more_cases_do_not_change_the_first_ones() -> None:
-    few, many = (make_writer("brats2024", cases, 0, (24, 28, 20)) for cases in (4, 9))
+    few, many = (make_writer(Brats2024Writer, cases, 0, (24, 28, 20)) for cases in (4, 9))
     assert [few.case_id(index) for index in range(4)] == [many.case_id(index) for index in range(4)]
     assert [few.site_of(index) for index in range(4)] == [many.site_of(index) for index in range(4)]
     np.testing.assert_array_equal(few.make_case(3)[0]["flair"], many.make_case(3)[0]["flair"])
@@ -212,13 +216,13 @@ def test_more_cases_do_not_change_the_first_ones() -> None:
 
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="3 sides of at least 16"):
-        make_writer("brats2021", 2, 0, (8, 8, 8))
+        make_writer(Brats2021Writer, 2, 0, (8, 8, 8))
 
 
 def test_the_sheet_shows_a_line_for_each_site(tmp_path: Path) -> None:
     from PIL import Image
 
-    write_phantom("brats2021", tmp_path / "data", 5, 0, (30, 36, 26))
+    write_phantom(Brats2021Writer, tmp_path / "data", 5, 0, (30, 36, 26))
     brats_sheet([tmp_path / "data"], tmp_path / "sheet.png", tile=60)
     picture = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
     assert picture.shape[0] > 5 * 30

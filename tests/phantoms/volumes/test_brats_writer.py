@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.cohort import make_writer
 from adpfl_bench.phantoms.volumes.brain import OUTSIDE, WHITE, draw_brain
+from adpfl_bench.phantoms.volumes.brats import Brats2021Writer, Brats2024Writer
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MriSite, scan
+from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
 from adpfl_bench.phantoms.volumes.space import Space
 
 SIZE = (36, 44, 32)
@@ -40,7 +43,7 @@ def read_partition(root: Path) -> dict[str, str]:
 def test_label_values_lie_where_the_sequences_show_them(
     tmp_path: Path, dataset: str, endings: tuple[str, ...], enhancing: int
 ) -> None:
-    write_phantom(dataset, tmp_path / "data", 3, 0, SIZE)
+    write_phantom(find_writer(dataset), tmp_path / "data", 3, 0, SIZE)
     for folder in (path for path in (tmp_path / "data").iterdir() if path.is_dir()):
         assert {path.name for path in folder.iterdir()} == {f"{folder.name}{ending}.nii.gz" for ending in endings}
         t1, t1ce, t2, flair, label = (load(folder / f"{folder.name}{ending}.nii.gz") for ending in endings)
@@ -54,7 +57,7 @@ def test_label_values_lie_where_the_sequences_show_them(
 
 
 def test_decathlon_labels_lie_where_the_channels_show_them(tmp_path: Path) -> None:
-    write_phantom("msd_brain", tmp_path / "data", 3, 0, SIZE)
+    write_phantom(MsdBrainWriter, tmp_path / "data", 3, 0, SIZE)
     for path in (tmp_path / "data" / "imagesTr").iterdir():
         image, label = load(path), load(tmp_path / "data" / "labelsTr" / path.name)
         assert _brightest(image[..., 0], label) == 1  # FLAIR: edema
@@ -63,7 +66,7 @@ def test_decathlon_labels_lie_where_the_channels_show_them(tmp_path: Path) -> No
 
 
 def test_a_cavity_is_filled_with_fluid(tmp_path: Path) -> None:
-    write_phantom("brats2024", tmp_path / "data", 8, 0, SIZE)
+    write_phantom(Brats2024Writer, tmp_path / "data", 8, 0, SIZE)
     cavities = 0
     for path in (tmp_path / "data").glob("*/*-seg.nii.gz"):
         label = load(path)
@@ -79,7 +82,7 @@ def test_a_cavity_is_filled_with_fluid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("dataset", "twice"), [("brats2021", 0), ("brats2023", 5), ("brats2024", 3)])
 def test_all_scans_of_a_patient_come_from_one_site(tmp_path: Path, dataset: str, twice: int) -> None:
-    writer = make_writer(dataset, 60, 0)
+    writer = make_writer(find_writer(dataset), 60, 0)
     writer.prepare(tmp_path)
     partition = read_partition(tmp_path)
     assert len(partition) == 60
@@ -95,7 +98,7 @@ def test_all_scans_of_a_patient_come_from_one_site(tmp_path: Path, dataset: str,
 
 @pytest.mark.parametrize("dataset", ["brats2021", "brats2024", "lgg"])
 def test_sites_have_their_shares(dataset: str) -> None:
-    writer = make_writer(dataset, 300, 0)
+    writer = make_writer(find_writer(dataset), 300, 0)
     for name, cases in writer.site_sizes.items():
         assert cases / 300 == pytest.approx(writer.sites[name].share, abs=0.04)
 
@@ -103,7 +106,7 @@ def test_sites_have_their_shares(dataset: str) -> None:
 def test_a_full_size_case_has_the_header_of_brats() -> None:
     from adpfl_bench.phantoms.volumes.brats import affine_of
 
-    writer = make_writer("brats2021", 1, 0, (240, 240, 155))
+    writer = make_writer(Brats2021Writer, 1, 0, (240, 240, 155))
     expected = [[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]]
     np.testing.assert_array_equal(affine_of(writer.space_of(0)), expected)
 

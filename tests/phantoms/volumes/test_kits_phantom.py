@@ -21,7 +21,7 @@ TINY = (16, 24, 24)
 def cohort(tmp_path_factory):
     """Eight cases at a coarse size."""
     root = tmp_path_factory.mktemp("kits") / "kits"
-    write_phantom("kits", root, 8, 2, TINY)
+    write_phantom(KitsWriter, root, 8, 2, TINY)
     return root
 
 
@@ -89,7 +89,7 @@ def test_arrays_are_stored_as_kits_stores_them(cohort):
 
 
 def test_number_of_processes_does_not_change_bytes(cohort, tmp_path):
-    write_phantom("kits", tmp_path / "together", 8, 2, TINY, workers=2)
+    write_phantom(KitsWriter, tmp_path / "together", 8, 2, TINY, workers=2)
     assert fingerprint(tmp_path / "together") == fingerprint(cohort)
 
 
@@ -125,7 +125,7 @@ def test_more_cases_keep_the_sites_of_the_first():
 
 
 def test_label_maps_come_back_in_the_layout_of_kits19(label_maps, tmp_path):
-    write_phantom("kits", tmp_path / "kits", 3, 0, (40, 64, 64), labels=label_maps)
+    write_phantom(KitsWriter, tmp_path / "kits", 3, 0, (40, 64, 64), labels=label_maps)
     assert files(tmp_path / "kits") == sorted(
         [
             "PHANTOM.json",
@@ -146,7 +146,7 @@ def test_label_maps_come_back_in_the_layout_of_kits19(label_maps, tmp_path):
 
 def test_a_map_with_cysts_gives_the_layout_of_kits23(tmp_path):
     write_label_maps(tmp_path / "maps", values=(1, 2, 3))
-    write_phantom("kits", tmp_path / "kits", 2, 0, TINY, labels=tmp_path / "maps")
+    write_phantom(KitsWriter, tmp_path / "kits", 2, 0, TINY, labels=tmp_path / "maps")
     assert (tmp_path / "kits" / "dataset" / "kits23.json").is_file()
     for path in (tmp_path / "kits").rglob("segmentation.nii.gz"):
         assert set(np.unique(nib.load(path).dataobj)) == {0, 1, 2, 3}
@@ -160,7 +160,7 @@ def test_real_label_maps_come_back(real_data, tmp_path):
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps" / case.name).symlink_to(case)
     given = np.asarray(nib.load(case / "segmentation.nii.gz").dataobj)
-    write_phantom("kits", tmp_path / "kits", 1, 0, (given.shape[0], 256, 256), labels=tmp_path / "maps")
+    write_phantom(KitsWriter, tmp_path / "kits", 1, 0, (given.shape[0], 256, 256), labels=tmp_path / "maps")
     image, label = (
         np.asarray(nib.load(tmp_path / "kits" / "data" / case.name / f"{name}.nii.gz").dataobj)
         for name in ("imaging", "segmentation")
@@ -174,14 +174,14 @@ def test_real_label_maps_come_back(real_data, tmp_path):
 
 def test_marker_says_which_label_maps_were_used(label_maps, tmp_path):
     output = tmp_path / "kits"
-    assert write_phantom("kits", output, 2, 0, TINY, labels=label_maps)
-    assert read_marker(output).labels == make_writer("kits", 2, 0, TINY, label_maps).labels_digest
-    assert not write_phantom("kits", output, 2, 0, TINY, labels=label_maps)
+    assert write_phantom(KitsWriter, output, 2, 0, TINY, labels=label_maps)
+    assert read_marker(output).labels == make_writer(KitsWriter, 2, 0, TINY, label_maps).labels_digest
+    assert not write_phantom(KitsWriter, output, 2, 0, TINY, labels=label_maps)
     with pytest.raises(DataError, match=r"labels \w+ instead of None"):
-        write_phantom("kits", output, 2, 0, TINY)
+        write_phantom(KitsWriter, output, 2, 0, TINY)
     write_label_maps(tmp_path / "others", values=(1, 3))
     with pytest.raises(DataError, match=r"labels \w+ instead of \w+"):
-        write_phantom("kits", output, 2, 0, TINY, labels=tmp_path / "others")
+        write_phantom(KitsWriter, output, 2, 0, TINY, labels=tmp_path / "others")
 
 
 @pytest.mark.parametrize(
@@ -195,16 +195,16 @@ def test_marker_says_which_label_maps_were_used(label_maps, tmp_path):
 def test_label_maps_that_cannot_be_used_are_refused(tmp_path, values, cases, error, sentence):
     maps = write_label_maps(tmp_path / "maps", values)
     with pytest.raises(error, match=re.escape(sentence.format(maps=maps))):
-        write_phantom("kits", tmp_path / "kits", cases, 0, TINY, labels=maps)
+        write_phantom(KitsWriter, tmp_path / "kits", cases, 0, TINY, labels=maps)
     assert not (tmp_path / "kits").exists()
 
 
 def test_a_folder_without_label_maps_is_reported(tmp_path):
     with pytest.raises(DataError, match="but found none; give the folder"):
-        write_phantom("kits", tmp_path / "kits", 1, 0, TINY, labels=tmp_path)
+        write_phantom(KitsWriter, tmp_path / "kits", 1, 0, TINY, labels=tmp_path)
 
 
 def test_a_damaged_label_map_is_reported(label_maps, tmp_path):
     (label_maps / "case_00007" / "segmentation.nii.gz").write_bytes(b"no NIfTI")
     with pytest.raises(DataError, match="cannot be read"):
-        write_phantom("kits", tmp_path / "kits", 1, 0, TINY, labels=label_maps)
+        write_phantom(KitsWriter, tmp_path / "kits", 1, 0, TINY, labels=label_maps)

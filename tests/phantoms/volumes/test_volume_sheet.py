@@ -4,6 +4,7 @@ from PIL import Image
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.volumes.kits import KitsWriter
 from docs.sheets.kits_sheet import kits_sheet
 from docs.sheets.volume_sheet import BRAIN_COLOURS, KIDNEY_COLOURS, SheetRow, draw_volume_sheet
 
@@ -82,7 +83,7 @@ def test_colours_are_those_of_the_labels_and_distinct():
 
 
 def test_sheet_of_a_kits_phantom_has_a_line_for_each_site(tmp_path):
-    write_phantom("kits", tmp_path / "kits", 5, 0, (16, 32, 32))
+    write_phantom(KitsWriter, tmp_path / "kits", 5, 0, (16, 32, 32))
     kits_sheet(tmp_path / "kits", tmp_path / "sheet.png", cases_per_site=2, tile=80)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.mode == "P"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from adpfl_bench.datasets.catalogue import PhantomName, find_writer
 from adpfl_bench.phantoms.cohort import make_writer, write_phantom
 
 
 def phantom(
-    dataset: Literal["ham10000", "isic", "kits", "brats2021", "brats2023", "brats2024", "msd_brain", "lgg"],
+    dataset: PhantomName,
     output: Path | None = None,
     cases: int = 240,
     seed: int = 0,
@@ -21,7 +21,8 @@ def phantom(
     """Write a synthetic cohort that needs no download, in the file layout of a real dataset.
 
     Args:
-        dataset: Dataset whose layout and look are imitated.
+        dataset: Dataset whose layout and look are imitated; or the class path of a datamodule of your own that has
+            phantoms, such as clinic.ClinicDataModule, with its folder on PYTHONPATH.
         output: Folder to create; phantoms/DATASET if not given.
         cases: Number of images.
         seed: Seed of the cohort; the same arguments give the same files.
@@ -34,12 +35,13 @@ def phantom(
         shift: How far apart the sites are, in their scanners or cameras and in how often things occur: 0 makes them all
             alike, 1 is usual, more moves them further apart.
     """
-    folder = Path("phantoms") / dataset if output is None else output
+    writer = find_writer(dataset)
+    folder = Path("phantoms") / writer.name if output is None else output
     size = None if image_size is None else tuple(image_size)
     written = write_phantom(
-        dataset, folder, cases, seed, size, progress=True, workers=workers, labels=labels, shift=shift
+        writer, folder, cases, seed, size, progress=True, workers=workers, labels=labels, shift=shift
     )
-    sites = make_writer(dataset, cases, seed, size, labels).site_sizes
+    sites = make_writer(writer, cases, seed, size, labels).site_sizes
     origin = ", ".join(f"{name} {images}" for name, images in sites.items() if images) or "sites not stated"
     verb = "Wrote" if written else "Kept, as it was there already:"
-    print(f"{verb} a phantom of {cases} {dataset} image{'' if cases == 1 else 's'} ({origin}) in {folder}")
+    print(f"{verb} a phantom of {cases} {writer.name} image{'' if cases == 1 else 's'} ({origin}) in {folder}")

@@ -1,0 +1,59 @@
+"""All files in a dataset's folder, and what reading them has shown: what ``adpfl-bench verify`` goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import Problem
+
+
+@dataclass(frozen=True)
+class CheckedCase:
+    """What reading all of a case's files has shown.
+
+    Attributes:
+        problems: What is wrong; empty for a good case.
+        digest: Hash of the first channel's voxels, the same for copies of an image; empty if it cannot be read.
+    """
+
+    problems: tuple[Problem, ...]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """A dataset's folder, with all that can be seen to be wrong without opening an image.
+
+    Attributes:
+        name: What it was recognised as, e.g. ``"KiTS23"``.
+        cases: What can be read: of volumes the complete cases, of pictures all files.
+        problems: What is missing or there twice.
+        check: Reads a case; it can be sent to another process.
+    """
+
+    name: str
+    cases: tuple[Case, ...]
+    problems: tuple[Problem, ...]
+    check: Callable[[Case], CheckedCase]
+
+
+def duplicate_problems(cases: Mapping[str, tuple[str, str, Path]]) -> list[Problem]:
+    """Find images that are there under two patients' names, and would train and test the same model.
+
+    Args:
+        cases: By case id the patient id, the image's digest, and its file.
+    """
+    first: dict[str, str] = {}
+    problems = []
+    for case_id, (patient, digest, path) in sorted(cases.items()):
+        if not digest:
+            continue
+        other = first.setdefault(digest, case_id)
+        if cases[other][0] != patient:
+            problems.append(
+                Problem(case_id, f"has the same image as {other}, which is another patient; remove one", path)
+            )
+    return problems

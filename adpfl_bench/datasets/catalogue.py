@@ -1,0 +1,196 @@
+"""The datasets of the suite: what every command knows of one before it opens the file that reads it.
+
+Commands take a dataset's name, or the class path of a datamodule of one's own; neither torch nor Lightning is imported
+before a dataset is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from adpfl_bench.data.scanning import Layout
+from adpfl_bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from adpfl_bench.data.datamodule import FederatedDataModule
+    from adpfl_bench.phantoms.writer import PhantomWriter
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset of the suite.
+
+    Attributes:
+        layout: How its folder is recognised.
+        datamodule: Its datamodule below ``adpfl_bench.datasets``, which also reads its folder and says what is wrong.
+        phantoms: The writers of its phantoms below ``adpfl_bench.phantoms``, by the phantoms' names.
+        task: Its file among ``tasks/``, without the ending.
+    """
+
+    layout: Layout
+    datamodule: str
+    phantoms: Mapping[str, str]
+    task: str
+
+
+_ISIC = {
+    "ISIC 2016": ("ISBI2016_ISIC_Part1_Training_Data", "ISBI2016_ISIC_Part1_Training_GroundTruth"),
+    "ISIC 2017": ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),
+    "ISIC 2018": ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"),
+}
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {
+        "isic": Dataset(
+            Layout(
+                dataset="ISIC",
+                tell_tales=_ISIC,
+                expected=", or ".join(f"{images}/ and {masks}/" for images, masks in _ISIC.values()),
+                source="https://challenge.isic-archive.com/data/",
+            ),
+            datamodule="isic.ISICDataModule",
+            phantoms={"isic": "isic.IsicWriter"},
+            task="isic",
+        ),
+        "ham10000": Dataset(
+            Layout(
+                dataset="HAM10000",
+                tell_tales={"HAM10000": ("HAM10000_images*", "HAM10000_segmentations*", "HAM10000_metadata*")},
+                expected="HAM10000_images_part_1/, HAM10000_images_part_2/, HAM10000_segmentations_lesion_tschandl/"
+                " and HAM10000_metadata",
+                source="https://doi.org/10.7910/DVN/DBW86T",
+            ),
+            datamodule="ham10000.HAM10000DataModule",
+            phantoms={"ham10000": "ham10000.Ham10000Writer"},
+            task="ham10000",
+        ),
+        "kits": Dataset(
+            Layout(
+                dataset="KiTS",
+                tell_tales={"KiTS": ("case_[0-9]*", "dataset/case_[0-9]*", "data/case_[0-9]*")},
+                expected="case_00000/ and so on, each with imaging.nii.gz and segmentation.nii.gz, or dataset/ or data/"
+                " with them",
+                source="https://github.com/neheller/kits23",
+            ),
+            datamodule="kits.KiTSDataModule",
+            phantoms={"kits": "volumes.kits.KitsWriter"},
+            task="kits",
+        ),
+        "brats": Dataset(
+            Layout(
+                dataset="BraTS",
+                tell_tales={
+                    "BraTS": (
+                        *("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*"),
+                        "FeTS2*_*",
+                    ),
+                    "BraTS (HGG and LGG)": ("HGG",),
+                },
+                expected="a folder for each case (BraTS2021_00000/, BraTS-GLI-00000-000/, FeTS2022_00000/,"
+                " HGG/Brats18_.../, ...)",
+                source="https://www.synapse.org/brats",
+            ),
+            datamodule="brats.BraTSDataModule",
+            phantoms={f"brats{year}": f"volumes.brats.Brats{year}Writer" for year in (2021, 2023, 2024)},
+            task="brats",
+        ),
+        "lgg": Dataset(
+            Layout(
+                dataset="TCGA-LGG",
+                tell_tales={"LGG (kaggle_3m)": ("kaggle_3m", "TCGA_[A-Z][A-Z]_*")},
+                expected="kaggle_3m/ or its folders TCGA_<site>_<patient>_<date>/",
+                source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
+            ),
+            datamodule="lgg.LGGDataModule",
+            phantoms={"lgg": "volumes.lgg.LggWriter"},
+            task="lgg",
+        ),
+        "msd": Dataset(
+            Layout(
+                dataset="Medical Segmentation Decathlon",
+                tell_tales={"Medical Segmentation Decathlon": ("imagesTr", "labelsTr")},
+                expected="dataset.json, imagesTr/ and labelsTr/ of Task01_BrainTumour",
+                source="http://medicaldecathlon.com",
+            ),
+            datamodule="msd_brain.MSDBrainDataModule",
+            phantoms={"msd_brain": "volumes.msd_brain.MsdBrainWriter"},
+            task="msd_brain",
+        ),
+    }
+)
+"""The datasets by the names that the command line gives them."""
+
+PHANTOMS: Mapping[str, str] = MappingProxyType(
+    {name: path for dataset in DATASETS.values() for name, path in dataset.phantoms.items()}
+)
+"""The writers of phantoms, below ``adpfl_bench.phantoms``, by the phantoms' names."""
+
+if TYPE_CHECKING:
+    DatasetName = str
+    PhantomName = str
+else:  # for the help of commands
+    DatasetName = Literal[tuple(DATASETS)] | str
+    PhantomName = Literal[tuple(PHANTOMS)] | str
+
+
+def layouts() -> tuple[Layout, ...]:
+    """How the folders of all datasets are recognised."""
+    return tuple(dataset.layout for dataset in DATASETS.values())
+
+
+def find_datamodule(name: str) -> type[FederatedDataModule]:
+    """Find the datamodule of a dataset.
+
+    Args:
+        name: One of :data:`DATASETS`, or the class path of a datamodule of one's own, such as
+            ``clinic.ClinicDataModule``; the folder that holds ``clinic.py`` must be on ``PYTHONPATH``.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    path = f"adpfl_bench.datasets.{DATASETS[name].datamodule}" if name in DATASETS else name
+    found = _import_class(path, f"There is no dataset {name!r}; there are {', '.join(DATASETS)}")
+    from adpfl_bench.data.datamodule import FederatedDataModule  # deferred: it needs torch and Lightning
+
+    if not issubclass(found, FederatedDataModule):
+        raise ConfigError(f"{path} is no datamodule: expected a subclass of FederatedDataModule.")
+    return found
+
+
+def find_writer(name: str) -> type[PhantomWriter]:
+    """Find what writes a phantom.
+
+    Args:
+        name: One of :data:`PHANTOMS`, or the class path of a writer of one's own, or of a datamodule that has one.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    from adpfl_bench.phantoms.writer import PhantomWriter  # deferred, as everything that is opened
+
+    path = f"adpfl_bench.phantoms.{PHANTOMS[name]}" if name in PHANTOMS else name
+    found = _import_class(path, f"There is no phantom of {name!r}; there are phantoms of {', '.join(sorted(PHANTOMS))}")
+    writer = getattr(found, "phantom", found)
+    if not (isinstance(writer, type) and issubclass(writer, PhantomWriter)):
+        raise ConfigError(
+            f"{path} has no phantom: expected a PhantomWriter, or a datamodule whose attribute phantom is one."
+        )
+    return writer
+
+
+def _import_class(path: str, unknown: str) -> type[Any]:
+    module, _, name = path.rpartition(".")
+    advice = "of your own, give the class path, such as clinic.ClinicDataModule, with its folder on PYTHONPATH"
+    if not module:
+        raise ConfigError(f"{unknown}; {advice}.")
+    try:
+        found: Any = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{unknown}; {advice} ({path} was not found: {error}).") from error
+    if not isinstance(found, type):
+        raise ConfigError(f"{path} is no class; {advice}.")
+    return found
