@@ -43,6 +43,7 @@ from .federation.client_methods import Scaffold as Scaffold
 from .federation.server_optimizers import FedAdagrad as FedAdagrad
 from .federation.server_optimizers import FedAdam as FedAdam
 from .federation.server_optimizers import FedYogi as FedYogi
+from .phantoms.writer import PhantomWriter as PhantomWriter
 from .privacy.mechanisms import GaussianMechanism as GaussianMechanism
 from .privacy.mechanisms import LaplaceMechanism as LaplaceMechanism
 from .privacy.mechanisms import Mechanism as Mechanism

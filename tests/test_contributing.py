@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from adpfl_bench.cli import main
 
 TOP = Path(__file__).resolve().parents[1]
-MODULES = ("clinic", "border", "decaying", "fedcm")
+VOLUMES = "A dataset of volumes with labels of its own"
+MODULES = ("clinic", "heart", "border", "decaying", "fedcm")
 
 
 @pytest.fixture
@@ -33,17 +35,64 @@ def fit(*files: str) -> dict[str, object]:
     return json.loads(Path("run/run.json").read_text())
 
 
-def test_dataset(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    record = fit("clinic.yaml")
-    assert record["task"] == "clinic"
-    assert record["status"] == "finished"
-    assert record["data"]["kind"] == "phantom"
+def run_commands(chapter: str) -> None:
+    """Run a chapter's commands one after the other, as they stand."""
+    text = (TOP / "CONTRIBUTING.md").read_text().split(f"## {chapter}\n")[1].split("\n## ")[0]
+    (block,) = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    for line in block.splitlines():
+        program, *words = shlex.split(line)
+        assert program == "adpfl-bench"
+        assert main(words) == 0, line
+
+
+@pytest.mark.parametrize(("chapter", "module"), [("A dataset of pictures", "clinic"), (VOLUMES, "heart")])
+def test_files_and_lines_are_counted(examples: Path, chapter: str, module: str) -> None:
+    text = (TOP / "CONTRIBUTING.md").read_text().split(f"## {chapter}\n")[1]
+    lines = [line for end in (".py", ".yaml") for line in (examples / f"{module}{end}").read_text().splitlines()]
+    assert text.startswith(f"\nTwo files, {len(lines)} lines.")
+
+
+def test_dataset_of_pictures(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_commands("A dataset of pictures")
+    assert "no problems in 24 cases" in capsys.readouterr().out
+    run = Path("runs/clinic/adp_fl/seed0")
+    record = json.loads((run / "run.json").read_text())
+    assert (record["task"], record["status"], record["data"]["kind"]) == ("clinic", "finished", "phantom")
     assert len(record["data"]["clients"]) == 3
-    cases = [line.split(",") for line in Path("run/cases.csv").read_text().splitlines()[1:]]
+    cases = [line.split(",") for line in (run / "cases.csv").read_text().splitlines()[1:]]
     assert all(case.startswith(patient) and case != patient for case, patient, *_ in cases)
+    next(Path("photos/photos").iterdir()).write_bytes(b"no photograph")
+    next(Path("photos/masks").iterdir()).unlink()
+    assert main(["verify", "clinic.ClinicDataModule", "--root", "photos"]) == 1
+    assert "2 problems in" in capsys.readouterr().out
     (examples / "nothing").mkdir()
-    assert main(["fit", "--config", "clinic.yaml", "--data.root=nothing"]) == 1
+    assert main(["fit", "--config", "clinic.yaml", "--data.root=nothing", "--trainer.default_root_dir=other"]) == 1
     assert "Expected photographs in nothing/photos" in capsys.readouterr().err
+
+
+def test_dataset_makes_its_own_phantoms(examples: Path) -> None:
+    assert fit("clinic.yaml")["data"]["kind"] == "phantom"
+    assert json.loads(next(Path("phantoms").glob("clinic-*/PHANTOM.json")).read_text())["phantom"] == "clinic"
+
+
+def test_dataset_of_volumes(
+    examples: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADPFL_CACHE", "cache")
+    run_commands(VOLUMES)
+    printed = capsys.readouterr()
+    assert "no problems in 12 cases" in printed.out
+    assert "12 of them prepared now" in printed.out
+    assert printed.err.count("preparing") == 1  # fit found them prepared
+    run = Path("runs/heart/adp_fl/seed0")
+    record = json.loads((run / "run.json").read_text())
+    assert (record["status"], record["data"]["release"]) == ("finished", "Hearts")
+    regions = {line.split(",")[4] for line in (run / "cases.csv").read_text().splitlines()[1:]}
+    assert regions == {"heart", "chamber"}
+    assert "val_dice_chamber" in (run / "rounds.csv").read_text()
+    Path("hearts/patient003_label.nii.gz").unlink()
+    assert main(["verify", "heart.HeartDataModule", "--root", "hearts"]) == 1
+    assert "patient003_label.nii.gz is missing" in capsys.readouterr().out
 
 
 def test_task(examples: Path) -> None:

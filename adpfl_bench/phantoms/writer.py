@@ -45,8 +45,7 @@ class PhantomWriter(ABC):
         """Hash of real label maps that the images are made around; ``None`` if the anatomy is invented."""
         return None
 
-    @abstractmethod
-    def prepare(self, root: Path) -> None:
+    def prepare(self, root: Path) -> None:  # noqa: B027  # there may be nothing to prepare
         """Make the folders, and write the files that concern the cohort as a whole."""
 
     @abstractmethod

@@ -149,11 +149,12 @@ class VolumeDataModule(FederatedDataModule, ABC):
             ConfigError: It cannot; the sentence says which can.
         """
         possible = self.release.schemes
-        if scheme is None or scheme not in possible:
+        if scheme is None or (scheme not in possible and scheme.classes != self.release.classes):
             found = "no label scheme" if scheme is None else f"the label scheme {scheme.name}"
             raise ConfigError(
                 f"{self.release.name} has the labels {self.release.describe_labels()}, but the task has {found};"
-                f" possible is --model.label_scheme {' or '.join(known.name for known in possible)}."
+                f" possible is --model.label_scheme {' or '.join(known.name for known in possible)}, or a scheme of"
+                f" your own with the classes {', '.join(self.release.classes)}."
             )
         return scheme
 
