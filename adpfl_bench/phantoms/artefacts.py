@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from adpfl_bench.phantoms.noise import Field, random_field, soft_step
+from adpfl_bench.phantoms.random_fields import Field, random_field, soft_step
 
 _FINER = 3
 """Strokes are drawn this many times finer and averaged down."""

@@ -6,10 +6,10 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from adpfl_bench.phantoms.acquisition_sites import Site
 from adpfl_bench.phantoms.artefacts import image_grid
-from adpfl_bench.phantoms.noise import Field, random_field, soft_step
 from adpfl_bench.phantoms.optics import Colour
-from adpfl_bench.phantoms.sites import Site
+from adpfl_bench.phantoms.random_fields import Field, random_field, soft_step
 
 
 def photograph(generator: np.random.Generator, colour: Colour, site: Site, field_of_view: Field) -> NDArray[np.uint8]:

@@ -10,11 +10,11 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from adpfl_bench.phantoms import artefacts
+from adpfl_bench.phantoms.acquisition_sites import Site
 from adpfl_bench.phantoms.camera import draw_field_of_view, photograph
 from adpfl_bench.phantoms.lesion import Lesion
-from adpfl_bench.phantoms.noise import Field, random_field
 from adpfl_bench.phantoms.optics import Colour, Tissue, blend
-from adpfl_bench.phantoms.sites import Site
+from adpfl_bench.phantoms.random_fields import Field, random_field
 from adpfl_bench.phantoms.skin import draw_skin
 
 _AREA = (0.02, 0.6)

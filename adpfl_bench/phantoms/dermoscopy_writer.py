@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 from PIL import Image
 
+from adpfl_bench.phantoms.acquisition_sites import SITES, Site, shifted_sites
 from adpfl_bench.phantoms.dermoscopy import Photograph
-from adpfl_bench.phantoms.sites import SITES, Site, shifted_sites
 from adpfl_bench.phantoms.writer import PhantomWriter
 
 _FIRST_ID = 9_000_000

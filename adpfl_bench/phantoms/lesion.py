@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.phantoms.diagnosis import Diagnosis
-from adpfl_bench.phantoms.noise import CellTile, Field, NoiseTile, soft_step
 from adpfl_bench.phantoms.optics import Tissue
 from adpfl_bench.phantoms.outline import Outline, draw_outline
+from adpfl_bench.phantoms.random_fields import CellTile, Field, NoiseTile, soft_step
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.noise import Field
+from adpfl_bench.phantoms.random_fields import Field
 
 Colour = NDArray[np.float32]
 """Linear red, green and blue in [0, 1], shape (height, width, 3)."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.noise import Field, NoiseTile
+from adpfl_bench.phantoms.random_fields import Field, NoiseTile
 
 _HARMONICS = np.arange(1, 9, dtype=np.float32)
 

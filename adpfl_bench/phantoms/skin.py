@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from adpfl_bench.phantoms.noise import Field, random_field, soft_step
 from adpfl_bench.phantoms.optics import Tissue
+from adpfl_bench.phantoms.random_fields import Field, random_field, soft_step
 
 
 def draw_skin(

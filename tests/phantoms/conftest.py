@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from adpfl_bench.phantoms import write_phantom
+from adpfl_bench.phantoms.acquisition_sites import SITES
 from adpfl_bench.phantoms.dermoscopy import take_photograph
 from adpfl_bench.phantoms.dermoscopy_writer import draw_diagnosis
 from adpfl_bench.phantoms.diagnosis import DIAGNOSES
 from adpfl_bench.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.phantoms.lesion import draw_lesion
-from adpfl_bench.phantoms.sites import SITES
 from adpfl_bench.seeding import numpy_generator
 
 

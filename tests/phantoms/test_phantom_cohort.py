@@ -11,10 +11,10 @@ from PIL import Image
 from adpfl_bench.datasets.catalogue import PHANTOMS, find_writer
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import MARKER_FILE, Marker, read_marker, write_phantom
+from adpfl_bench.phantoms.acquisition_sites import SITES
 from adpfl_bench.phantoms.dermoscopy_writer import share_among_sites
 from adpfl_bench.phantoms.ham10000 import Ham10000Writer
 from adpfl_bench.phantoms.isic import IsicWriter
-from adpfl_bench.phantoms.sites import SITES
 from adpfl_bench.phantoms.volumes.kits import KitsWriter
 
 SMALL = (32, 40)

@@ -6,11 +6,11 @@ from scipy import ndimage, stats
 from skimage.color import rgb2gray
 from skimage.filters import threshold_otsu
 
+from adpfl_bench.phantoms.acquisition_sites import SITES
 from adpfl_bench.phantoms.camera import photograph
 from adpfl_bench.phantoms.dermoscopy import take_photograph
 from adpfl_bench.phantoms.diagnosis import DIAGNOSES
 from adpfl_bench.phantoms.lesion import draw_lesion
-from adpfl_bench.phantoms.sites import SITES
 from adpfl_bench.seeding import numpy_generator
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from adpfl_bench.phantoms.noise import CellTile, NoiseTile, random_field, soft_step
+from adpfl_bench.phantoms.random_fields import CellTile, NoiseTile, random_field, soft_step
 
 
 @pytest.fixture
