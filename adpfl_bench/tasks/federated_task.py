@@ -49,13 +49,16 @@ class FederatedTask(LightningModule):
         started_from: What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance.
 
     Args:
-        network: What is trained.
+        module: The network that is trained.
         optimizer: Makes the clients' local optimizer.
         lr_scheduler: Makes its schedule, which is stepped once per round; none keeps the rate constant.
         init_from: Checkpoint to start the weights from. Weights trained on phantoms are public; those trained on real
             images carry what these images gave away.
         frozen: Regular expression of parameters that stay as they started, by name; noise is added only to those that
             are trained.
+
+    ``load_from_checkpoint`` makes a task with the arguments that it had, as far as they are plain values as in YAML: a
+    function, such as the optimizer's, has no place in a file.
     """
 
     regions: Sequence[str]
@@ -65,20 +68,33 @@ class FederatedTask(LightningModule):
 
     def __init__(
         self,
-        network: nn.Module,
+        module: nn.Module,
         optimizer: OptimizerCallable = lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
         lr_scheduler: LRSchedulerCallable | None = None,
         init_from: Path | None = None,
         frozen: str | None = None,
     ) -> None:
         super().__init__()
+        self.save_hyperparameters(ignore=["module", "optimizer", "lr_scheduler", "init_from"], logger=False)
+        for name in [name for name, value in self.hparams.items() if not _is_plain(value)]:
+            del self.hparams[name]
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
-        self.network = network
+        self.network = module
         self.started_from = self._start_from(init_from) if init_from is not None else None
         if frozen is not None:
             self._freeze(frozen)
         self.scores: list[CaseScore] = []
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note what data weights have seen that are loaded outside of a run; in a run it is known from its start."""
+        if self._trainer is None:
+            self.started_from = _trained_on(checkpoint)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """The network's output for images [B, C, *spatial]."""
+        output: Tensor = self.network(image)
+        return output
 
     @property
     def predicted(self) -> Sequence[str]:
@@ -200,13 +216,14 @@ class FederatedTask(LightningModule):
     def on_test_epoch_end(self) -> None:
         """Publish means over all cases by metric and region, which ``Trainer.test`` returns."""
         for name, metric, scores in self._published("test"):
-            self._log_mean(name, scores, metric)
+            self._log_mean(name, scores, metric, logger=True)  # Trainer.test returns what loggers are given
             for region in self.regions if len(self.regions) > 1 else ():
-                self._log_mean(f"{name}_{region}", [score for score in scores if score.region == region], metric)
+                of_region = [score for score in scores if score.region == region]
+                self._log_mean(f"{name}_{region}", of_region, metric, logger=True)
 
-    def _log_mean(self, name: str, scores: Sequence[CaseScore], metric: Metric) -> None:
+    def _log_mean(self, name: str, scores: Sequence[CaseScore], metric: Metric, logger: bool = False) -> None:
         if (mean := mean_score(scores, metric)) is not None:
-            self.log(name, mean, logger=False)
+            self.log(name, mean, logger=logger)
 
     def _published(self, stage: str, in_rounds: bool = False) -> Iterator[tuple[str, Metric, list[CaseScore]]]:
         """What means are taken of: the scores of the clients' own models where there are such, and the global one's."""
@@ -236,8 +253,7 @@ class FederatedTask(LightningModule):
             raise CheckpointError(
                 f"model.init_from is {path}, but the weights of this network could not be read from it: {error}"
             ) from error
-        recorder: Mapping[str, Any] = checkpoint.get("callbacks", {}).get("RunRecorder", {})
-        return str(recorder.get("data_kind", "unknown"))
+        return _trained_on(checkpoint)
 
     def _freeze(self, pattern: str) -> None:
         names = [name for name, _ in self.named_parameters()]
@@ -249,3 +265,17 @@ class FederatedTask(LightningModule):
             )
         for name in chosen:
             self.get_parameter(name).requires_grad_(False)
+
+
+def _trained_on(checkpoint: Mapping[str, Any]) -> str:
+    """Kind of data that a checkpoint's weights were trained on, as far as it says."""
+    recorder: Mapping[str, Any] = checkpoint.get("callbacks", {}).get("RunRecorder", {})
+    return str(recorder.get("data_kind", "unknown"))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_is_plain, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)

@@ -1,7 +1,8 @@
-"""Segmentation networks from MONAI, by name."""
+"""Segmentation networks: MONAI's by name, and any other by its class path."""
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -40,28 +41,44 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 def build_network(
     name: str, spatial_dims: int, in_channels: int, out_channels: int, arguments: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """Build a MONAI network.
+    """Build a network from [B, C, *spatial] to logits [B, R, *spatial].
 
     Args:
-        name: One of AttentionUnet, BasicUNet, DynUNet, SegResNet and UNet. AttentionUnet brings batch normalisation,
-            whose running statistics ``federated.buffers`` has a policy for.
+        name: One of AttentionUnet, BasicUNet, DynUNet, SegResNet and UNet of MONAI, or the class path of any
+            ``torch.nn.Module``. AttentionUnet brings batch normalisation, whose running statistics
+            ``federated.buffers`` has a policy for.
         spatial_dims: 2 or 3.
         in_channels: Channels of the image.
         out_channels: Number of regions.
-        arguments: Further arguments of the network; they override this suite's defaults for it.
+        arguments: Of a network by name its further arguments, which override this suite's defaults; of a class path
+            all of them.
 
     Raises:
         ConfigError: There is no such network, or it does not take these arguments.
     """
-    if name not in _NETWORKS:
-        raise ConfigError(
-            f"model.network is {name}, which is not a segmentation network of this suite; possible are"
-            f" {', '.join(sorted(_NETWORKS))}."
-        )
     sizes = {"spatial_dims": spatial_dims, "in_channels": in_channels, "out_channels": out_channels}
+    known = name in _NETWORKS
+    network = _NETWORKS[name] if known else _import_network(name)
+    defaults = {**sizes, **_DEFAULTS.get(name, {})} if known else {}
     try:
-        network: nn.Module = _NETWORKS[name](**sizes, **{**_DEFAULTS.get(name, {}), **(arguments or {})})
+        built: nn.Module = network(**{**defaults, **(arguments or {})})
     except (TypeError, ValueError, KeyError) as error:
-        accepted = ", ".join(p for p in inspect.signature(_NETWORKS[name]).parameters if p not in sizes)
+        accepted = ", ".join(p for p in inspect.signature(network).parameters if not known or p not in sizes)
         raise ConfigError(f"model.network_arguments do not fit {name}: {error}. It accepts {accepted}.") from error
+    return built
+
+
+def _import_network(path: str) -> type[nn.Module]:
+    module, _, name = path.rpartition(".")
+    try:
+        network = getattr(importlib.import_module(module), name) if module else None
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"model.network is {path}, which cannot be imported: {error}. Put the folder of its file on PYTHONPATH."
+        ) from error
+    if not (isinstance(network, type) and issubclass(network, nn.Module)):
+        raise ConfigError(
+            f"model.network is {path}, which is not a segmentation network of this suite; possible are"
+            f" {', '.join(sorted(_NETWORKS))}, and the class path of any torch.nn.Module."
+        )
     return network

@@ -84,6 +84,8 @@ class RunWandbLogger(WandbLogger):
             metrics: Numbers (or what else W&B can show) by name.
             step: The round, counted from 1.
         """
+        if any(name.startswith("test_") for name in metrics):
+            return  # Lightning's, which know no rounds; WandbCases logs the same as test/...
         if not self._by_round:
             self._by_round = True
             self.experiment.define_metric("round")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mask_examples import mask_pairs_with_spacing, thorough
 
 from adpfl_bench.metrics.functional import dice, hausdorff_distance, iou, normalized_surface_distance
 from adpfl_bench.metrics.region_masks import RegionMasks
 from adpfl_bench.metrics.registry import DICE, METRICS, UNSTATED, Metric
+from tests.metrics.functional.mask_examples import mask_pairs_with_spacing, thorough
 
 
 def scores(prediction, target, spacing=(1.0, 1.0)):
@@ -46,7 +46,6 @@ def test_a_missed_structure_scores_no_better_than_a_found_one_and_is_counted(exa
     assert not RegionMasks(prediction, target, spacing, 1.1).missed
 
 
-@pytest.mark.usefixtures("way")
 @thorough
 @given(mask_pairs_with_spacing(), st.data())
 def test_flipped_and_permuted_axes_leave_every_score_as_it_is(example, data):
