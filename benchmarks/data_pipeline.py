@@ -49,7 +49,7 @@ from adpfl_bench.data.volumes.store import StoredCase, source_files
 from adpfl_bench.data.volumes.volume_cache import VolumeCache
 from adpfl_bench.datasets.brats import BRATS, survey_brats
 from adpfl_bench.phantoms import write_phantom
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
+from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 
 HOW = Preparation(None, (0.0, 1.0))

@@ -43,8 +43,8 @@ def prepare(
     """
     kind = find_datamodule(dataset)
 
-    from adpfl_bench.data.volumes.datamodule import VolumeDataModule  # deferred: it needs torch and Lightning
     from adpfl_bench.data.volumes.preparation import Preparation
+    from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule  # deferred: it needs torch and Lightning
 
     if not issubclass(kind, VolumeDataModule):
         raise ConfigError(f"prepare is for volumes; the pictures of {dataset} are read as they are.")

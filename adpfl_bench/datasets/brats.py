@@ -13,8 +13,8 @@ from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_root, list_folders
-from adpfl_bench.data.volumes.datamodule import VolumeDataModule
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
+from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.catalogue import DATASETS, find_writer, layouts
 from adpfl_bench.errors import DataError
 

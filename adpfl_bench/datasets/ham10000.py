@@ -9,7 +9,7 @@ from pathlib import Path
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.csv_table import Row, read_table
-from adpfl_bench.data.images.datamodule import ImageDataModule
+from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.images.picture_checks import list_pictures
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.partitioning.partition import NaturalPartition
@@ -17,7 +17,7 @@ from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_pairs, check_root, index_files
 from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
-from adpfl_bench.phantoms.ham10000 import Ham10000Writer
+from adpfl_bench.phantoms.ham10000_writer import Ham10000Writer
 from adpfl_bench.text import a_few, count
 
 _log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.images.datamodule import ImageDataModule
+from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.images.picture_checks import list_pictures
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.scanning import check_pairs, check_root, index_files, recognise_datasets
 from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
-from adpfl_bench.phantoms.isic import IsicWriter
+from adpfl_bench.phantoms.isic_writer import IsicWriter
 
 LAYOUT = DATASETS["isic"].layout
 

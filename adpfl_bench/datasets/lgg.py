@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.images.datamodule import ImageDataModule
+from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.partition import NaturalPartition, Partition
 from adpfl_bench.data.problems import Problem, refuse
 from adpfl_bench.data.scanning import check_root, list_files, list_folders
-from adpfl_bench.data.volumes.datamodule import VolumeDataModule
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.tiff_stack import TiffStackReader
+from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import KNOWN_VALUES
 from adpfl_bench.datasets.catalogue import DATASETS, layouts
-from adpfl_bench.phantoms.volumes.lgg import LggWriter
+from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
 
 NAME = "TCGA-LGG"
 LGG = LabelScheme(

@@ -10,13 +10,13 @@ from typing import Any
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_root, list_files
-from adpfl_bench.data.volumes.datamodule import VolumeDataModule
 from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
+from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import BRATS, CHANNELS, KNOWN_VALUES
 from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
-from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
+from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
 
 NAME = "MSD Task01"
 

@@ -10,7 +10,7 @@ import pytest
 
 from adpfl_bench.cli import main
 from adpfl_bench.phantoms import write_phantom
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
+from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer
 
 
 @pytest.fixture(scope="module")

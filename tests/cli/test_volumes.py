@@ -16,9 +16,9 @@ from adpfl_bench.data.volumes import volume_cache
 from adpfl_bench.datasets.brats import RELEASES
 from adpfl_bench.metrics.functional import dice
 from adpfl_bench.phantoms import write_phantom
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
-from adpfl_bench.phantoms.volumes.kits import KitsWriter
-from adpfl_bench.phantoms.volumes.lgg import LggWriter
+from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer
+from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
+from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
 from tests.cli.conftest import Run, finish, start
 from tests.schemes import SCHEMES
 

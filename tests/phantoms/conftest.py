@@ -10,7 +10,7 @@ from adpfl_bench.phantoms.acquisition_sites import SITES
 from adpfl_bench.phantoms.dermoscopy import take_photograph
 from adpfl_bench.phantoms.dermoscopy_writer import draw_diagnosis
 from adpfl_bench.phantoms.diagnosis import DIAGNOSES
-from adpfl_bench.phantoms.ham10000 import Ham10000Writer
+from adpfl_bench.phantoms.ham10000_writer import Ham10000Writer
 from adpfl_bench.phantoms.lesion import draw_lesion
 from adpfl_bench.seeding import numpy_generator
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms import write_phantom
-from adpfl_bench.phantoms.isic import IsicWriter
+from adpfl_bench.phantoms.isic_writer import IsicWriter
 from docs.sheets.contact_sheet import _outlined, contact_sheet
 
 

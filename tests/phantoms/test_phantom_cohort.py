@@ -13,9 +13,9 @@ from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import MARKER_FILE, Marker, read_marker, write_phantom
 from adpfl_bench.phantoms.acquisition_sites import SITES
 from adpfl_bench.phantoms.dermoscopy_writer import share_among_sites
-from adpfl_bench.phantoms.ham10000 import Ham10000Writer
-from adpfl_bench.phantoms.isic import IsicWriter
-from adpfl_bench.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.phantoms.ham10000_writer import Ham10000Writer
+from adpfl_bench.phantoms.isic_writer import IsicWriter
+from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
 
 SMALL = (32, 40)
 DATASETS = sorted(PHANTOMS)

@@ -16,11 +16,11 @@ from adpfl_bench.datasets.ham10000 import HAM10000DataModule, scan_ham10000
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.acquisition_sites import SITES, shifted_sites
-from adpfl_bench.phantoms.ham10000 import Ham10000Writer
-from adpfl_bench.phantoms.isic import IsicWriter
+from adpfl_bench.phantoms.ham10000_writer import Ham10000Writer
+from adpfl_bench.phantoms.isic_writer import IsicWriter
 from adpfl_bench.phantoms.marker import read_marker
 from adpfl_bench.phantoms.site_shift import shift_sites
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer
+from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer
 from adpfl_bench.phantoms.volumes.ct_scanner import CT_TRAITS
 from adpfl_bench.phantoms.volumes.ct_scanner import SITES as CT_SITES
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MRI_TRAITS

@@ -12,10 +12,10 @@ from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.images.image_store import default_directory
 from adpfl_bench.data.inventory import duplicate_problems
 from adpfl_bench.data.problems import Problem, refuse
-from adpfl_bench.data.volumes.checks import check_case
 from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare_case
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case
+from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.processors import count_processors, in_parallel
 

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 
 from adpfl_bench.data.inventory import duplicate_problems
-from adpfl_bench.data.volumes.checks import check_case
+from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.datasets.brats import survey_brats
 from adpfl_bench.datasets.kits import survey_kits
 from adpfl_bench.datasets.lgg import survey_lgg

@@ -7,7 +7,7 @@ from scipy import ndimage
 from adpfl_bench.phantoms.volumes.abdomen import draw_body
 from adpfl_bench.phantoms.volumes.contrast import PHASES
 from adpfl_bench.phantoms.volumes.ct_scanner import SITES, scan
-from adpfl_bench.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
 from adpfl_bench.phantoms.volumes.placement import place_body
 from adpfl_bench.phantoms.volumes.space import Space
 

@@ -17,11 +17,11 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.cohort import make_writer
 from adpfl_bench.phantoms.volumes.brain import CSF, GREY, OUTSIDE, WHITE, draw_brain
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer, Brats2023Writer, Brats2024Writer
+from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer, Brats2023Writer, Brats2024Writer
 from adpfl_bench.phantoms.volumes.glioma import ET, NETC, RC, SNFH, Growth, draw_glioma
-from adpfl_bench.phantoms.volumes.lgg import LggWriter
+from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, scan
-from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
+from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
 from adpfl_bench.phantoms.volumes.space import Space
 from docs.sheets.brats_sheet import brats_sheet
 

@@ -14,9 +14,9 @@ from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.cohort import make_writer
 from adpfl_bench.phantoms.volumes.brain import OUTSIDE, WHITE, draw_brain
-from adpfl_bench.phantoms.volumes.brats import Brats2021Writer, Brats2024Writer
+from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer, Brats2024Writer
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MriSite, scan
-from adpfl_bench.phantoms.volumes.msd_brain import MsdBrainWriter
+from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
 from adpfl_bench.phantoms.volumes.space import Space
 
 SIZE = (36, 44, 32)
@@ -104,7 +104,7 @@ def test_sites_have_their_shares(dataset: str) -> None:
 
 
 def test_a_full_size_case_has_the_header_of_brats() -> None:
-    from adpfl_bench.phantoms.volumes.brats import affine_of
+    from adpfl_bench.phantoms.volumes.brats_writer import affine_of
 
     writer = make_writer(Brats2021Writer, 1, 0, (240, 240, 155))
     expected = [[-1, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]]

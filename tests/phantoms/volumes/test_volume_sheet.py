@@ -4,7 +4,7 @@ from PIL import Image
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms import write_phantom
-from adpfl_bench.phantoms.volumes.kits import KitsWriter
+from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
 from docs.sheets.kits_sheet import kits_sheet
 from docs.sheets.volume_sheet import BRAIN_COLOURS, KIDNEY_COLOURS, SheetRow, draw_volume_sheet
 

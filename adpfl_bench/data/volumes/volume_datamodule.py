@@ -29,11 +29,11 @@ from adpfl_bench.data.partitioning.sites import with_sites
 from adpfl_bench.data.problems import refuse
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleId
-from adpfl_bench.data.volumes.checks import check_case
 from adpfl_bench.data.volumes.patches import PatchExamples
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
+from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.records.data_block import DataBlock

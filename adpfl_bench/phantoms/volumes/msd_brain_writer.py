@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from adpfl_bench.phantoms.volumes.brain_writer import BrainWriter
-from adpfl_bench.phantoms.volumes.brats import affine_of, as_stored, replace_values
+from adpfl_bench.phantoms.volumes.brats_writer import affine_of, as_stored, replace_values
 from adpfl_bench.phantoms.volumes.glioma import ET, NETC, SNFH
 from adpfl_bench.phantoms.volumes.space import save_nifti
 
