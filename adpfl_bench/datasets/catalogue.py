@@ -53,7 +53,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 source="https://challenge.isic-archive.com/data/",
             ),
             datamodule="isic.ISICDataModule",
-            phantoms={"isic": "isic.IsicWriter"},
+            phantoms={"isic": "isic_writer.IsicWriter"},
             task="isic",
         ),
         "ham10000": Dataset(
@@ -65,7 +65,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 source="https://doi.org/10.7910/DVN/DBW86T",
             ),
             datamodule="ham10000.HAM10000DataModule",
-            phantoms={"ham10000": "ham10000.Ham10000Writer"},
+            phantoms={"ham10000": "ham10000_writer.Ham10000Writer"},
             task="ham10000",
         ),
         "kits": Dataset(
@@ -77,7 +77,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 source="https://github.com/neheller/kits23",
             ),
             datamodule="kits.KiTSDataModule",
-            phantoms={"kits": "volumes.kits.KitsWriter"},
+            phantoms={"kits": "volumes.kits_writer.KitsWriter"},
             task="kits",
         ),
         "brats": Dataset(
@@ -95,7 +95,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 source="https://www.synapse.org/brats",
             ),
             datamodule="brats.BraTSDataModule",
-            phantoms={f"brats{year}": f"volumes.brats.Brats{year}Writer" for year in (2021, 2023, 2024)},
+            phantoms={f"brats{year}": f"volumes.brats_writer.Brats{year}Writer" for year in (2021, 2023, 2024)},
             task="brats",
         ),
         "lgg": Dataset(
@@ -106,7 +106,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
             ),
             datamodule="lgg.LGGDataModule",
-            phantoms={"lgg": "volumes.lgg.LggWriter"},
+            phantoms={"lgg": "volumes.lgg_writer.LggWriter"},
             task="lgg",
         ),
         "msd": Dataset(
@@ -117,7 +117,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 source="http://medicaldecathlon.com",
             ),
             datamodule="msd_brain.MSDBrainDataModule",
-            phantoms={"msd_brain": "volumes.msd_brain.MsdBrainWriter"},
+            phantoms={"msd_brain": "volumes.msd_brain_writer.MsdBrainWriter"},
             task="msd_brain",
         ),
     }
