@@ -6,7 +6,7 @@ from .callbacks.run_recorder import RunRecorder as RunRecorder
 from .data.case import Case as Case
 from .data.case import Client as Client
 from .data.datamodule import FederatedDataModule as FederatedDataModule
-from .data.images.datamodule import ImageDataModule as ImageDataModule
+from .data.images.image_datamodule import ImageDataModule as ImageDataModule
 from .data.label_scheme import LabelScheme as LabelScheme
 from .data.partitioning.partition import DirichletPartition as DirichletPartition
 from .data.partitioning.partition import FilePartition as FilePartition
@@ -16,7 +16,7 @@ from .data.partitioning.partition import Partition as Partition
 from .data.partitioning.partition import SizesPartition as SizesPartition
 from .data.partitioning.property_partition import PropertyPartition as PropertyPartition
 from .data.partitioning.property_partition import ShardPartition as ShardPartition
-from .data.volumes.datamodule import VolumeDataModule as VolumeDataModule
+from .data.volumes.volume_datamodule import VolumeDataModule as VolumeDataModule
 from .data.volumes.release import Survey as Survey
 from .data.volumes.release import VolumeRelease as VolumeRelease
 from .datasets.brats import BraTSDataModule as BraTSDataModule
