@@ -16,9 +16,9 @@ from .data.partitioning.partition import Partition as Partition
 from .data.partitioning.partition import SizesPartition as SizesPartition
 from .data.partitioning.property_partition import PropertyPartition as PropertyPartition
 from .data.partitioning.property_partition import ShardPartition as ShardPartition
-from .data.volumes.volume_datamodule import VolumeDataModule as VolumeDataModule
 from .data.volumes.release import Survey as Survey
 from .data.volumes.release import VolumeRelease as VolumeRelease
+from .data.volumes.volume_datamodule import VolumeDataModule as VolumeDataModule
 from .datasets.brats import BraTSDataModule as BraTSDataModule
 from .datasets.ham10000 import HAM10000DataModule as HAM10000DataModule
 from .datasets.isic import ISICDataModule as ISICDataModule
