@@ -12,19 +12,11 @@ from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
-from adpfl_bench.records.settings import describe_difference, differences, flatten_config
+from adpfl_bench.records.settings import SEED, SPEED, describe_difference, differences, flatten_config
 
 Stage = Literal["new", "resumable", "finished", "failed", "taken", "refused"]
 
 _SHOWN_DIFFERENCES = 3
-_SEED = "federated.seed"
-_SPEED = (  # what changes how fast a run is, and not what comes out
-    "data.init_args.cache_directory",
-    "data.init_args.memory_budget_gib",
-    "data.init_args.num_workers",
-    "data.init_args.evaluation_batch_size",
-    "data.init_args.phantom_directory",
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +75,7 @@ def other_settings(record: RunRecord | None, settings: Mapping[str, str]) -> str
     """
     if record is None:
         return ""
-    ignored = {_SEED, *_SPEED} if record.status == "finished" else {_SEED}
+    ignored = {SEED, *SPEED} if record.status == "finished" else {SEED}
     found = differences({"there": flatten_config(record.config), "in the grid": settings})
     described = [describe_difference(key, values) for key, values in found.items() if key not in ignored]
     more = len(described) - _SHOWN_DIFFERENCES

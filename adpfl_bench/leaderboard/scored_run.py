@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.headline import check_models, headline_rows
 from adpfl_bench.records.case_score import CaseScore, mean_over_models
 from adpfl_bench.records.federated_block import Headline
-from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import flatten_settings, settings_digest
 
@@ -59,6 +60,14 @@ class ScoredRun:
     def _case_scores(self) -> dict[str, dict[str, CaseScore]]:
         regions = dict.fromkeys(row.region for row in self.rows)
         return {region: mean_over_models(row for row in self.rows if row.region == region) for region in regions}
+
+    @cached_property
+    def rounds(self) -> Sequence[RoundRow]:
+        """The lines of rounds.csv; none where it cannot be read."""
+        try:
+            return self.directory.read_rounds()
+        except RecordError:
+            return ()
 
     @property
     def seed(self) -> int:

@@ -13,18 +13,19 @@ _SECTIONS = ("model", "data", "federated", "privacy")
 _TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_grad_batches", "gradient_clip_val")
 _CLASS = ".class_path"
 _MANY = 6
-# Where a run was made and how fast, not what it computes; the data themselves are compared by their fingerprint, and
-# what cross_scores changes in what a run is judged by is its headline.
-_PLACE = (
-    "federated.seed",
-    "federated.cross_scores",
-    "data.init_args.root",
+SEED = "federated.seed"
+SPEED = (
     "data.init_args.cache_directory",
     "data.init_args.memory_budget_gib",
     "data.init_args.num_workers",
     "data.init_args.evaluation_batch_size",
     "data.init_args.phantom_directory",
 )
+"""Settings that change how fast a run is, and not what comes out."""
+
+# Where a run was made, not what it computes; the data themselves are compared by their fingerprint, and what
+# cross_scores changes in what a run is judged by is its headline.
+_PLACE = (SEED, "federated.cross_scores", "data.init_args.root", *SPEED)
 
 
 def flatten_settings(config: Mapping[str, Any], as_written: bool = False) -> dict[str, str]:

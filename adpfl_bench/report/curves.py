@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adpfl_bench.errors import RecordError
-from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
@@ -75,20 +74,9 @@ def draw_curves(group: Group) -> dict[str, Plot]:
         Plots by name; those of which no run has anything in its rounds.csv are not among them.
     """
     variants = ordered_variants(group)
-    rows = {variant.label: read_rounds(variant) for variant in variants}
+    rows = {variant.label: [run.rounds for run in variant.runs] for variant in variants}
     drawn = {name: _draw(group, rows, name) for name in _SHOWN}
     return {name.replace("_", "-"): plot for name, plot in drawn.items() if plot is not None}
-
-
-def read_rounds(variant: Variant) -> list[list[RoundRow]]:
-    """The rounds of each of a method's runs; none of a run whose rounds.csv cannot be read."""
-    found = []
-    for run in variant.runs:
-        try:
-            found.append(run.directory.read_rounds())
-        except RecordError:
-            found.append([])
-    return found
 
 
 def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, float]]:
@@ -96,7 +84,7 @@ def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, 
     return [(row.round, row.value) for row in rows if row.client == client and row.name == name]
 
 
-def _draw(group: Group, rows: dict[str, list[list[RoundRow]]], name: str) -> Plot | None:
+def _draw(group: Group, rows: dict[str, list[Sequence[RoundRow]]], name: str) -> Plot | None:
     from matplotlib.figure import Figure  # deferred: only a picture needs it
 
     bands = {label: band([series(seed, ALL_CLIENTS, name) for seed in seeds]) for label, seeds in rows.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.records.run_directory import RoundRow
-from adpfl_bench.report.curves import Band, band, draw_band, read_rounds, series
+from adpfl_bench.report.curves import Band, band, draw_band, series
 from adpfl_bench.report.plot import FAINT, PALETTE, WIDTH, Plot, place_legend, plot_style, round_axis, set_log_scale
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def draw_noise(group: Group) -> dict[str, Plot]:
     """
     plots = {}
     for number, variant in enumerate(ordered_variants(group), 1):
-        seeds = read_rounds(variant)
+        seeds = [run.rounds for run in variant.runs]
         bands = {name: _bands(seeds, name) for name in _SHOWN}
         if bands["clipping_threshold"]:
             plots[f"noise-{number}"] = _draw(variant.label, bands)

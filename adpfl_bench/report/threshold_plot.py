@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.table import Table, method_places
 from adpfl_bench.leaderboard.table_row import TableRow
-from adpfl_bench.report.curves import read_rounds
 from adpfl_bench.report.plot import BAND, FAINT, WIDTH, Plot, method_style, place_legend, plot_style
 
 if TYPE_CHECKING:
@@ -115,11 +114,6 @@ def _set_ticks(axis: Axes, thresholds: Sequence[float]) -> None:
 
 def _norms(variant: Variant) -> _Norms | None:
     """Medians over seeds, clients and rounds of the gradient norms' 10th and 90th percentiles; ``None`` without any."""
-    found = {name: list(_values(variant, name)) for name in _NORMS}
-    low, high = (found[name] for name in _NORMS)
+    rows = [row for run in variant.runs for row in run.rounds]
+    low, high = ([row.value for row in rows if row.name == name] for name in _NORMS)
     return _Norms(float(np.median(low)), float(np.median(high))) if low and high else None
-
-
-def _values(variant: Variant, name: str) -> Iterator[float]:
-    for rows in read_rounds(variant):
-        yield from (row.value for row in rows if row.name == name)

@@ -16,6 +16,7 @@ from adpfl_bench.callbacks.lookup import federated_data, find_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.leaderboard.audits import Audit, audits_beside
 from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
+from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.wandb.session import load_wandb
@@ -53,10 +54,8 @@ class WandbCases(Callback):
         kind = federated_data(trainer).describe().kind
         keeper, loop = find_callback(trainer, ExampleCases), find_callback(trainer, FederatedLoop)
         examples = keeper.examples() if keeper else []
-        judged = (
-            (block.headline, block.held_out_clients) if (block := loop and loop.describe(pl_module)) else ("global", ())
-        )
-        summary = score_summary(pl_module.scores, *judged, pl_module.metrics)
+        judged = loop.describe(pl_module) if loop is not None else FederatedBlock(rounds=0)
+        summary = score_summary(pl_module.scores, judged.headline, judged.held_out_clients, pl_module.metrics)
         scores = {f"test/{name}": value for name, value in summary.items()}
         rounds = loop.rounds_completed if loop is not None else None
         for logger in loggers:
