@@ -6,6 +6,8 @@ from .callbacks.run_recorder import RunRecorder as RunRecorder
 from .data.case import Case as Case
 from .data.case import Client as Client
 from .data.datamodule import FederatedDataModule as FederatedDataModule
+from .data.evaluation.evaluation_batch import EvaluationBatch as EvaluationBatch
+from .data.evaluation.evaluation_batch import EvaluationCase as EvaluationCase
 from .data.images.image_datamodule import ImageDataModule as ImageDataModule
 from .data.label_scheme import LabelScheme as LabelScheme
 from .data.partitioning.partition import DirichletPartition as DirichletPartition
@@ -43,6 +45,9 @@ from .federation.client_methods import Scaffold as Scaffold
 from .federation.server_optimizers import FedAdagrad as FedAdagrad
 from .federation.server_optimizers import FedAdam as FedAdam
 from .federation.server_optimizers import FedYogi as FedYogi
+from .metrics.region_masks import RegionMasks as RegionMasks
+from .metrics.registry import MaskMetric as MaskMetric
+from .metrics.registry import Metric as Metric
 from .phantoms.writer import PhantomWriter as PhantomWriter
 from .privacy.mechanisms import GaussianMechanism as GaussianMechanism
 from .privacy.mechanisms import LaplaceMechanism as LaplaceMechanism
@@ -54,6 +59,7 @@ from .privacy.thresholds import PercentileThreshold as PercentileThreshold
 from .privacy.thresholds import Threshold as Threshold
 from .records.run_directory import RunDirectory as RunDirectory
 from .tasks.brain_tumour import BrainTumorTask as BrainTumorTask
+from .tasks.federated_task import FederatedTask as FederatedTask
 from .tasks.kidney_tumour import KidneyTumorTask as KidneyTumorTask
 from .tasks.schedules import CosineOverRounds as CosineOverRounds
 from .tasks.segmentation import SegmentationTask as SegmentationTask

@@ -1,5 +1,6 @@
 """The examples of CONTRIBUTING.md, executed as they stand."""
 
+import csv
 import json
 import re
 import shlex
@@ -9,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from adpfl_bench.cli import main
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.wandb.summary import score_summary
 
 TOP = Path(__file__).resolve().parents[1]
 VOLUMES = "A dataset of volumes with labels of its own"
-MODULES = ("clinic", "heart", "border", "decaying", "fedcm")
+MODULES = ("clinic", "heart", "border", "sized", "size", "decaying", "fedcm")
+CLASSIFIER = "A task that is not segmentation"
 
 
 @pytest.fixture
@@ -45,7 +49,10 @@ def run_commands(chapter: str) -> None:
         assert main(words) == 0, line
 
 
-@pytest.mark.parametrize(("chapter", "module"), [("A dataset of pictures", "clinic"), (VOLUMES, "heart")])
+@pytest.mark.parametrize(
+    ("chapter", "module"),
+    [("A dataset of pictures", "clinic"), (VOLUMES, "heart"), ("A metric", "sized"), (CLASSIFIER, "size")],
+)
 def test_files_and_lines_are_counted(examples: Path, chapter: str, module: str) -> None:
     text = (TOP / "CONTRIBUTING.md").read_text().split(f"## {chapter}\n")[1]
     lines = [line for end in (".py", ".yaml") for line in (examples / f"{module}{end}").read_text().splitlines()]
@@ -99,6 +106,52 @@ def test_task(examples: Path) -> None:
     record = fit("tasks/isic.yaml", "border.yaml")
     assert record["task"] == "border"
     assert record["model"]["class"] == "BorderTask"
+
+
+def lines_of(path: str) -> list[dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_metric(examples: Path) -> None:
+    run_commands("A metric")
+    run = "runs/sized/adp_fl/seed0"
+    cases = lines_of(f"{run}/cases.csv")
+    errors = [float(case["size_error"]) for case in cases if case["split"] == "test"]
+    assert min(errors) >= 0
+    assert len(set(errors)) > 1
+    rounds = [line for line in lines_of(f"{run}/rounds.csv") if line["name"] == "val_size_error"]
+    assert {line["round"] for line in rounds} == {"1", "2"}
+    (row,) = lines_of("tables/leaderboard.csv")
+    assert float(row["size_error_mean"]) == pytest.approx(sum(errors) / len(errors))
+    text = Path("tables/leaderboard.md").read_text()
+    assert "| NSD % (area) | Size error % | Missed |" in text
+    assert "Size error (\\%)" in Path("tables/leaderboard.tex").read_text()
+    assert "Size error %" in Path("tables/report.html").read_text()
+    scores, metrics = RunDirectory(Path(run)).read_cases(), RunDirectory(Path(run)).read_record().model.metrics
+    summary = score_summary([score for score in scores if score.split == "test"], metrics=metrics)
+    assert summary["size_error"] == pytest.approx(sum(errors) / len(errors))
+
+
+def test_task_that_is_not_segmentation(examples: Path) -> None:
+    run_commands(CLASSIFIER)
+    run = "runs/size/adp_fl/seed0"
+    record = json.loads(Path(f"{run}/run.json").read_text())
+    assert (record["status"], record["privacy"]["threshold"]) == ("finished", "PercentileThreshold")
+    cases = [case for case in lines_of(f"{run}/cases.csv") if case["split"] == "test"]
+    right = [float(case["accuracy"]) for case in cases]
+    assert set(right) <= {0.0, 1.0}
+    assert {(case["region"], case["dice"], case["hd95_unit"], case["missed"]) for case in cases} == {
+        ("size", "", "", "")
+    }
+    assert "val_accuracy" in {line["name"] for line in lines_of(f"{run}/rounds.csv")}
+    (row,) = lines_of("tables/leaderboard.csv")
+    assert (row["dice_mean"], row["missed"]) == ("", "")
+    assert float(row["accuracy_mean"]) == pytest.approx(sum(right) / len(right))
+    assert "| Accuracy % |" in Path("tables/leaderboard.md").read_text()
+    predicted = {path.stem: path.read_text().strip() for path in Path(f"{run}/predictions").glob("*.txt")}
+    assert predicted.keys() == {case["case"] for case in cases}
+    assert set(predicted.values()) <= {"0", "1"}
 
 
 def test_method(examples: Path) -> None:

@@ -143,6 +143,14 @@ class FederatedTask(LightningModule):
         owners = batch.cases[index], batch.patients[index], batch.client, batch.split
         self.scores.append(CaseScore(*owners, region, values, distance_unit, missed, batch.model))
 
+    def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> list[Any]:
+        """Predict cases, for the datamodule to write.
+
+        Raises:
+            ConfigError: The task cannot.
+        """
+        raise ConfigError(f"{type(self).__name__} predicts nothing to be written; give it the method predict_step.")
+
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Mean loss of the batch's examples; its gradient may be a private sum instead of its own.
 

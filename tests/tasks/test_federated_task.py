@@ -7,13 +7,14 @@ from torch import nn
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.metrics.registry import METRICS
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
 
 def test_test_returns_the_mean_scores(toy_task, toy_data, make_trainer):
     task = toy_task()
     (found,) = make_trainer(FederatedLoop(rounds=1)).test(task, datamodule=toy_data(), verbose=False)
-    assert list(found) == ["test_dice", "test_iou", "test_hd95", "test_nsd"]
+    assert list(found) == [f"test_{metric.name}" for metric in METRICS]
     for name, value in found.items():
         assert value == pytest.approx(np.mean([s.values[name.removeprefix("test_")] for s in task.scores]), rel=1e-6)
 
