@@ -11,6 +11,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def cache_directory(given: Path | None = None) -> Path:
+    """The folder of what is kept for the next run: the given one, or ``ADPFL_CACHE``, or ``~/.cache/adpfl_bench``."""
+    return Path(given or os.environ.get("ADPFL_CACHE") or "~/.cache/adpfl_bench").expanduser()
+
+
+def file_state(path: Path) -> tuple[str, int, int]:
+    """Path, size and time of change of a file: where these are the same, so is its content."""
+    status = path.stat()
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Put ``content`` in the place of ``path``: a reader sees the old file or the new one, also after a crash.
 

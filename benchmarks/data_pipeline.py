@@ -45,7 +45,7 @@ from adpfl_bench.data.rounds.round_loader import PersistentWorkers
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.data.volumes.patches import PatchExamples, draw_corner
 from adpfl_bench.data.volumes.preparation import Preparation
-from adpfl_bench.data.volumes.store import StoredCase, source_files
+from adpfl_bench.data.volumes.store import StoredCase
 from adpfl_bench.data.volumes.volume_cache import VolumeCache
 from adpfl_bench.datasets.brats import BRATS, survey_brats
 from adpfl_bench.phantoms import write_phantom
@@ -115,7 +115,7 @@ def compare_pipelines(root: Path, folder: Path, size: tuple[int, int, int], draw
     for name, values in results.items():
         median = statistics.median(values)
         print(f"  {name:<26} {median:>9.1f}   the cache is {ours_median / median:>6.1f} x as fast")
-    source = sum(path.stat().st_size for case in cases for path in source_files(case))
+    source = sum(path.stat().st_size for case in cases for path in case.source_files())
     persistent_size = sum(path.stat().st_size for path in (folder / "persistent").iterdir())
     print(f"\nsize on disk: source {source / 2**20:.0f} MiB, cache {cache.nbytes / source:.2f} of it,")
     print(f"  MONAI PersistentDataset {persistent_size / source:.2f} of it")

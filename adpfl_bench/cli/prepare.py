@@ -12,6 +12,7 @@ from rich.filesize import decimal
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.datasets.catalogue import DATASETS, DatasetName, find_datamodule
 from adpfl_bench.errors import INTERRUPTED, ConfigError
+from adpfl_bench.text import say_loading
 
 
 def prepare(
@@ -41,6 +42,7 @@ def prepare(
             ~/.cache/adpfl_bench.
         workers: Threads that prepare; by default one for each processor, at most 8.
     """
+    say_loading("prepare")
     kind = find_datamodule(dataset)
 
     from adpfl_bench.data.volumes.preparation import Preparation

@@ -28,6 +28,16 @@ class Case:
     site: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Images and label map; of slices the latter is their folder."""
+        return self.images if self.label is None else (*self.images, self.label)
+
+    def source_files(self) -> list[Path]:
+        """All files, each once; of a folder of slices, those in it."""
+        found = (sorted(path.iterdir()) if path.is_dir() else [path] for path in self.files)
+        return list(dict.fromkeys(file for some in found for file in some))
+
 
 @dataclass(frozen=True)
 class Client:

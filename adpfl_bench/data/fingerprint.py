@@ -32,7 +32,7 @@ def dataset_fingerprint(root: Path, cases: Sequence[Case]) -> str:
     """
     entries = set()
     for case in cases:
-        for path in (*case.images, *([case.label] if case.label is not None else [])):
+        for path in case.files:
             try:
                 # What a folder's size is says something of the disk it lies on, and nothing of the data.
                 size = 0 if path.is_dir() else path.stat().st_size

@@ -50,6 +50,8 @@ class LabelScheme:
 
     def __post_init__(self) -> None:
         regions = self.regions or {name: (name,) for name in self.classes}
+        if empty := [region for region, classes in regions.items() if not classes]:
+            raise ConfigError(f"The region {empty[0]} of the label scheme {self.name} has no class; give it one.")
         painting = self.painting or tuple((region, classes[0]) for region, classes in regions.items())
         object.__setattr__(self, "regions", regions)
         object.__setattr__(self, "painting", painting)

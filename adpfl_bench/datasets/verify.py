@@ -15,7 +15,7 @@ from adpfl_bench.data.problems import Problem
 from adpfl_bench.datasets.catalogue import DatasetName, find_datamodule
 from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
 from adpfl_bench.processors import in_parallel
-from adpfl_bench.text import count
+from adpfl_bench.text import count, say_loading
 
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
 
@@ -42,6 +42,7 @@ def verify(
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers must be 1 or more; found {workers}.")
+    say_loading("verify")
     inventory = find_datamodule(dataset)(root=root).inventory(root, release)  # type: ignore[call-arg]
     if release not in (None, inventory.name):
         raise ConfigError(f"{root} holds {inventory.name}, and not {release}; leave --release out.")

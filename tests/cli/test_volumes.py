@@ -143,6 +143,21 @@ def test_a_wrong_task_for_a_folder_is_named(
     assert "--model.label_scheme kits" in capsys.readouterr().err
 
 
+def test_a_scheme_of_ones_own_can_be_stated_in_yaml(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    scheme = {"name": "kidney", "classes": ["kidney", "tumour", "cyst"], "regions": {"all": ["kidney", "cyst"]}}
+    Path("own.yaml").write_text(json.dumps({"model": {"init_args": {"label_scheme": scheme}}}))
+    assert adpfl_bench("fit", "--config=own.yaml", task="kits") == 0
+    run = Path("runs/kits/fedavg/seed0")
+    assert {row["region"] for row in rows(run)} == {"all"}
+    assert adpfl_bench("predict", "--config=own.yaml", task="kits") == 0
+    values = [np.asarray(nib.load(file).dataobj).max() for file in (run / "predictions").iterdir()]
+    assert set(values) <= {0, 1}
+    fewer = {**scheme, "classes": ["kidney", "cyst"]}
+    Path("own.yaml").write_text(json.dumps({"model": {"init_args": {"label_scheme": fewer}}}))
+    assert adpfl_bench("fit", "--config=own.yaml", "--trainer.default_root_dir=other", task="kits") == 1
+    assert "or a scheme of your own with the classes kidney, tumour, cyst" in capsys.readouterr().err
+
+
 def test_a_killed_run_on_volumes_goes_on_as_if_it_had_not_been(empty_folder: Path, phantom_folder: Path) -> None:
     def arguments(run: str) -> list[str]:
         configs = ("tasks/brats.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml")

@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
+from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.datasets.brats import BRATS, BRATS_2024
 from adpfl_bench.datasets.kits import KITS
+from adpfl_bench.errors import ConfigError
 from tests.schemes import SCHEMES
 
 
@@ -71,3 +73,28 @@ def test_official_tolerances_of_kits():
 def test_painting_needs_a_mask_for_each_predicted_region():
     with pytest.raises(ValueError, match="zip"):
         KITS.paint(np.zeros((2, 3), dtype=np.bool_))
+
+
+def test_each_class_is_a_region_if_nothing_else_is_said():
+    scheme = LabelScheme("heart", ("wall", "chamber"))
+    assert scheme.regions == {"wall": ("wall",), "chamber": ("chamber",)}
+    assert scheme.painting == (("wall", "wall"), ("chamber", "chamber"))
+
+
+def test_a_region_is_painted_with_its_first_class_if_nothing_else_is_said():
+    scheme = LabelScheme("heart", ("wall", "chamber"), {"heart": ("wall", "chamber"), "chamber": ("chamber",)})
+    assert scheme.paint(np.array([[True, True, False], [False, True, False]])).tolist() == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("regions", "painting", "sentence"),
+    [
+        ({"heart": ("wall", "valve")}, (), "uses the classes valve, which are not among its own: wall, chamber"),
+        ({"heart": ()}, (), "the region heart of the label scheme own has no class"),
+        ({"heart": ("wall",)}, (("heart", "valve"),), "uses the classes valve"),
+        ({"heart": ("wall",)}, (("chamber", "chamber"),), "paints chamber, which are not among its regions: heart"),
+    ],
+)
+def test_an_impossible_scheme_is_told(regions, painting, sentence):
+    with pytest.raises(ConfigError, match=f"(?i){sentence}"):
+        LabelScheme("own", ("wall", "chamber"), regions, painting)

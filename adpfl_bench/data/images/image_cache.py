@@ -13,9 +13,10 @@ import PIL
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_reading import read_cases
-from adpfl_bench.data.images.image_store import Shape, build_arrays, default_directory, open_arrays
+from adpfl_bench.data.images.image_store import Shape, build_arrays, open_arrays
 from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_native_mask, read_pair
 from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.files import cache_directory, file_state
 from adpfl_bench.text import a_few
 
 __all__ = ["ImageCache", "read_image", "read_native_mask"]
@@ -92,7 +93,7 @@ class ImageCache:
             arrays = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
             fill(arrays)
         else:
-            self.folder = (Path(directory) if directory else default_directory()) / _name(self.cases, (height, width))
+            self.folder = cache_directory(directory) / _name(self.cases, (height, width))
             build_arrays(self.folder, shapes, fill)
             arrays = open_arrays(self.folder, shapes, in_memory)
         self._hold(arrays)
@@ -139,13 +140,11 @@ def _name(cases: Sequence[Case], size: tuple[int, int]) -> str:
     """Name the folder of the arrays after all that they depend on."""
     files = []
     for case in cases:
-        for path in (*case.images, *([case.label] if case.label else [])):
+        for path in case.files:
             try:
-                status = path.stat()
+                files.append(file_state(path))
             except OSError:
                 files.append((str(path), -1, -1))  # decoding will say what is wrong, together with all other cases
-            else:
-                files.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
     content = json.dumps([_FORMAT, PIL.__version__, size, files])
     return f"images-{size[0]}x{size[1]}-{hashlib.sha256(content.encode()).hexdigest()[:20]}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,11 +17,6 @@ from adpfl_bench.files import atomic_folder
 _log = logging.getLogger(__name__)
 
 Shape = tuple[int, ...]
-
-
-def default_directory() -> Path:
-    """Return the folder for arrays that nobody gave a place: ``ADPFL_CACHE``, or ``~/.cache/adpfl_bench``."""
-    return Path(os.environ.get("ADPFL_CACHE") or "~/.cache/adpfl_bench").expanduser()
 
 
 def build_arrays(folder: Path, shapes: Mapping[str, Shape], fill: Callable[[Mapping[str, UInt8Array]], None]) -> None:

@@ -17,7 +17,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase, UInt8Array
 from adpfl_bench.data.volumes.release import VolumeRelease
-from adpfl_bench.files import atomic_folder
+from adpfl_bench.files import atomic_folder, file_state
 
 FORMAT = 1
 """Of how voxels are computed and stored; to be counted up when that changes."""
@@ -31,22 +31,11 @@ def case_name(case: Case, release: VolumeRelease, how: Preparation) -> str:
 
     Source files count by path, size and time of change, so a prepared case is never stale.
     """
-    files = []
-    for path in source_files(case):
-        status = path.stat()
-        files.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    files = [file_state(path) for path in case.source_files()]
     labels = sorted(release.labels.items())
     kind = (release.name, release.modality, release.channels, labels, repr(release.reader))
     content = json.dumps([FORMAT, kind, release.classes, how.settings(), files])
     return f"{case.case_id}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-
-
-def source_files(case: Case) -> list[Path]:
-    """All files of a case; of a folder of slices, the files in it."""
-    files: list[Path] = []
-    for path in (*case.images, *([case.label] if case.label is not None else [])):
-        files += sorted(path.iterdir()) if path.is_dir() else [path]
-    return files
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from rich.filesize import decimal
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
-from adpfl_bench.data.images.image_store import default_directory
 from adpfl_bench.data.inventory import duplicate_problems
 from adpfl_bench.data.problems import Problem, refuse
 from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare_case
@@ -17,6 +16,7 @@ from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case
 from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.files import cache_directory
 from adpfl_bench.processors import count_processors, in_parallel
 
 ADVICE = (
@@ -62,7 +62,7 @@ class VolumeCache:
             raise ConfigError(f"Volumes are prepared by at least 1 worker, but {workers} were asked for.")
         self.release = release
         self.how = how
-        self.directory = (Path(directory) if directory else default_directory()) / release.name.replace(" ", "-")
+        self.directory = cache_directory(directory) / release.name.replace(" ", "-")
         self.prepared = 0
         folders, problems = {}, []
         for case in cases:
