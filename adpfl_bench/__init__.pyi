@@ -57,7 +57,9 @@ from .privacy.private_thresholds import QuantileThreshold as QuantileThreshold
 from .privacy.thresholds import FixedThreshold as FixedThreshold
 from .privacy.thresholds import PercentileThreshold as PercentileThreshold
 from .privacy.thresholds import Threshold as Threshold
+from .records.case_score import CaseScore as CaseScore
 from .records.run_directory import RunDirectory as RunDirectory
+from .records.run_record import RunRecord as RunRecord
 from .tasks.brain_tumour import BrainTumorTask as BrainTumorTask
 from .tasks.federated_task import FederatedTask as FederatedTask
 from .tasks.kidney_tumour import KidneyTumorTask as KidneyTumorTask

@@ -37,10 +37,10 @@ def in_parallel(
     Args:
         function: What is done with an item; for processes it must be picklable.
         items: The items.
-        title: What is being done, for the bar that a terminal shows.
+        title: What is being done, for the bar that a terminal shows, or for a line where there is none.
         workers: How many at a time; by default one for each processor. One works in this thread.
         processes: Whether the workers are processes, and not threads.
-        bar: Whether to show the bar.
+        bar: Whether to show either.
 
     Raises:
         ConfigError: A process was ended from outside. Whatever the function raises is raised too.
@@ -54,6 +54,8 @@ def in_parallel(
     else:
         done = ((item, function(item)) for item in items)
     console = Console(stderr=True)
+    if bar and not console.is_terminal:
+        print(f"{title}: {len(items):,} to do ...", file=sys.stderr, flush=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not (bar and console.is_terminal), transient=True) as progress:
         yield from progress.track(done, total=len(items), description=title)

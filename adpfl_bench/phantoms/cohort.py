@@ -93,7 +93,7 @@ def write_phantom(
         with atomic_folder(output) as folder:
             writer.prepare(folder)
             write_case = partial(writer.write_case, folder)
-            title = f"{writer.name} phantom"
+            title = f"Writing the {writer.name} phantom"
             for _ in in_parallel(write_case, range(writer.cases), title, workers, processes=True, bar=progress):
                 pass
             marker.write(folder)

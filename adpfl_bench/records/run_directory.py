@@ -38,7 +38,7 @@ class RunDirectory:
         path: The run's folder; it is made when something is written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.record_file = self.path / "run.json"
         self.rounds_file = self.path / "rounds.csv"
