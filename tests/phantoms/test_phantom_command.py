@@ -28,9 +28,9 @@ def test_default_folder_is_named_after_the_dataset(tmp_path, monkeypatch, capsys
     assert (tmp_path / "phantoms" / "isic" / "PHANTOM.json").is_file()
 
 
-def test_no_progress_bar_where_there_is_no_terminal(tmp_path, capsys):
+def test_a_line_in_place_of_a_bar_where_there_is_no_terminal(tmp_path, capsys):
     phantom("isic", tmp_path / "out", cases=1, image_size=(32, 32))
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "Writing the isic phantom: 1 to do ...\n"
 
 
 def test_command_offers_every_phantom_there_is():
