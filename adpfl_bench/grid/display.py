@@ -13,10 +13,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from adpfl_bench.grid.estimate import TimeEstimate, duration, total_text
+from adpfl_bench.grid.estimate import TimeEstimate, duration
 from adpfl_bench.grid.run_state import last_lines
 from adpfl_bench.grid.tracked_run import Status, TrackedRun
 from adpfl_bench.leaderboard.formatting import EMPTY, percent
+from adpfl_bench.text import count
 
 _ORDER: tuple[Status, ...] = ("running", "taken", "failed", "broken off", "waiting", "finished")
 _STYLES = {"running": "bold", "failed": "red", "broken off": "yellow", "finished": "green", "taken": "cyan"}
@@ -87,42 +88,17 @@ def progress_table(runs: Sequence[TrackedRun], slots: int, rows: int) -> Group:
         slots: How many go on at a time.
         rows: How many runs there is room for; the others are counted.
     """
-    estimate = estimate_from(runs)
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("task", "method", "seed", "state", "round", "time left", "val. Dice %"):
-        table.add_column(heading, justify="left" if heading in ("task", "method", "state") else "right")
+    estimate = TimeEstimate(runs)
     ordered = sorted(runs, key=lambda tracked: _ORDER.index(tracked.status))
+    table = _table("time left", "val. Dice %")
     for tracked in ordered[:rows]:
-        run, left = tracked.run, time_left(tracked, estimate)
-        table.add_row(
-            run.task,
-            run.method,
-            str(run.seed),
-            Text(tracked.status, style=_STYLES.get(tracked.status, "")),
-            f"{tracked.rounds}/{run.rounds}",
-            EMPTY if tracked.status in ("finished", "failed") else duration(left),
-            percent(tracked.dice),
-        )
-    counts = Counter(tracked.status for tracked in runs)
+        state = Text(tracked.status, style=_STYLES.get(tracked.status, ""))
+        table.add_row(*_cells(tracked, state, estimate), percent(tracked.dice))
     hidden = Counter(tracked.status for tracked in ordered[rows:])
     lines = [f"and {_counted(hidden)} more"] if hidden else []
-    unfinished = [time_left(tracked, estimate) for tracked in runs if tracked.status not in ("finished", "failed")]
-    lines.append(f"{len(runs)} runs: {_counted(counts)}; time left {total_text(unfinished, slots)}")
+    counts = Counter(tracked.status for tracked in runs)
+    lines.append(f"{len(runs)} runs: {_counted(counts)}; time left {estimate.total(slots)}")
     return Group(table, *(Text(line) for line in lines))
-
-
-def estimate_from(runs: Sequence[TrackedRun]) -> TimeEstimate:
-    """What the finished ones among runs teach about time."""
-    estimate = TimeEstimate()
-    for tracked in runs:
-        if tracked.status == "finished" and tracked.seconds > 0:
-            estimate.learn(tracked.run, tracked.seconds)
-    return estimate
-
-
-def time_left(tracked: TrackedRun, estimate: TimeEstimate) -> float | None:
-    """Seconds that a run still takes, or ``None`` where nothing is known."""
-    return estimate.left(tracked.run, tracked.rounds, tracked.seconds)
 
 
 def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
@@ -132,22 +108,30 @@ def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
         runs: The runs.
         states: What to say of each.
     """
-    estimate = estimate_from(runs)
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("task", "method", "seed", "state", "round", "time"):
-        table.add_column(heading, justify="left" if heading in ("task", "method", "state") else "right")
+    estimate, table = TimeEstimate(runs), _table("time")
     for tracked, state in zip(runs, states, strict=True):
-        run = tracked.run
-        left = EMPTY if tracked.status in ("finished", "failed") else duration(time_left(tracked, estimate))
-        table.add_row(run.task, run.method, str(run.seed), state, f"{tracked.rounds}/{run.rounds}", left)
+        table.add_row(*_cells(tracked, state, estimate))
     return table
+
+
+def _table(*last: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("task", "method", "seed", "state", "round", *last):
+        table.add_column(heading, justify="left" if heading in ("task", "method", "state") else "right")
+    return table
+
+
+def _cells(tracked: TrackedRun, state: Text | str, estimate: TimeEstimate) -> list[Text | str]:
+    run = tracked.run
+    left = EMPTY if tracked.status in ("finished", "failed") else duration(estimate.left(tracked))
+    return [run.task, run.method, str(run.seed), state, f"{tracked.rounds}/{run.rounds}", left]
 
 
 def summary(runs: Sequence[TrackedRun]) -> str:
     """Count the runs, and list those that are not finished with their errors and the ends of their logs."""
     counts = Counter(tracked.status for tracked in runs)
     total = ", ".join(f"{number} {status}" for status, number in counts.most_common())
-    lines = [f"{len(runs)} run{'s' if len(runs) != 1 else ''}: {total}."]
+    lines = [f"{count(runs, 'run')}: {total}."]
     for tracked in runs:
         if tracked.status in ("failed", "broken off"):
             log = tracked.run.files.log
@@ -161,9 +145,8 @@ def summary(runs: Sequence[TrackedRun]) -> str:
 
 def plan_text(runs: Sequence[TrackedRun], slots: int) -> str:
     """Say how many runs a benchmark would make, and how long that would take."""
-    estimate = estimate_from(runs)
-    left = [time_left(tracked, estimate) for tracked in runs if tracked.status not in ("finished", "failed")]
-    return f"{len(left)} of {len(runs)} runs to make, {slots} at a time; time: {total_text(left, slots)}."
+    estimate = TimeEstimate(runs)
+    return f"{len(estimate.unfinished)} of {len(runs)} runs to make, {slots} at a time; time: {estimate.total(slots)}."
 
 
 def _counted(counts: Counter[Status]) -> str:

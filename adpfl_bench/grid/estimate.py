@@ -2,69 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Sequence
 from statistics import mean
 
-from adpfl_bench.grid.plan import GridRun
+from adpfl_bench.grid.tracked_run import TrackedRun
+from adpfl_bench.text import count
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 class TimeEstimate:
-    """Seconds of a run: those of the same task and method, else of the same task, in proportion to rounds."""
-
-    def __init__(self) -> None:
-        self._by_method: dict[tuple[str, str], list[float]] = {}
-        self._by_task: dict[str, list[float]] = {}
-
-    def learn(self, run: GridRun, seconds: float) -> None:
-        """Take a finished run into account.
-
-        Args:
-            run: The run.
-            seconds: What it took.
-        """
-        self._by_method.setdefault((run.task, run.method), []).append(seconds / run.rounds)
-        self._by_task.setdefault(run.task, []).append(seconds / run.rounds)
-
-    def left(self, run: GridRun, rounds: int = 0, seconds: float = 0.0) -> float | None:
-        """Seconds that a run still takes, or ``None`` where nothing is known.
-
-        Args:
-            run: The run.
-            rounds: Rounds that it has completed.
-            seconds: What they took.
-        """
-        known = self._by_method.get((run.task, run.method)) or self._by_task.get(run.task)
-        if known:
-            by_round = mean(known)
-        elif rounds > 0:
-            by_round = seconds / rounds
-        else:
-            return None
-        return by_round * max(run.rounds - rounds, 0)
-
-
-def total_left(each: Iterable[float | None], slots: int) -> tuple[float, int]:
-    """Seconds until all is done, and the number of runs that are not in it because nothing is known of them.
+    """Seconds of a run: those of the same task and method, else of the same task, in proportion to rounds.
 
     Args:
-        each: Seconds that each run still takes.
-        slots: How many go on at a time.
+        runs: All runs; the finished ones among them teach.
+
+    Attributes:
+        unfinished: The others, apart from those that failed.
     """
-    stated = list(each)
-    known = [seconds for seconds in stated if seconds is not None]
-    return max(sum(known) / slots, max(known, default=0.0)), len(stated) - len(known)
 
+    def __init__(self, runs: Sequence[TrackedRun]) -> None:
+        self.unfinished = [tracked for tracked in runs if tracked.status not in ("finished", "failed")]
+        self._by_round: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for tracked in runs:
+            if tracked.status == "finished" and tracked.seconds > 0:
+                for kind in ((tracked.run.task, tracked.run.method), (tracked.run.task,)):
+                    self._by_round[kind].append(tracked.seconds / tracked.run.rounds)
 
-def total_text(each: Iterable[float | None], slots: int) -> str:
-    """The same in words."""
-    stated = list(each)
-    seconds, unknown = total_left(stated, slots)
-    if unknown == len(stated):
-        return "unknown" if stated else "0 s"
-    more = f" and {unknown} run{'s' if unknown != 1 else ''} of unknown length" if unknown else ""
-    return f"about {duration(seconds)}{more}"
+    def left(self, tracked: TrackedRun) -> float | None:
+        """Seconds that a run still takes, or ``None`` where nothing is known."""
+        run = tracked.run
+        known = self._by_round.get((run.task, run.method)) or self._by_round.get((run.task,))
+        if not known and not tracked.rounds:
+            return None
+        by_round = mean(known) if known else tracked.seconds / tracked.rounds
+        return by_round * max(run.rounds - tracked.rounds, 0)
+
+    def total(self, slots: int) -> str:
+        """The time until all is done, in words.
+
+        Args:
+            slots: How many runs go on at a time.
+        """
+        known = [left for left in map(self.left, self.unfinished) if left is not None]
+        unknown = self.unfinished[len(known) :]
+        if not known:
+            return "unknown" if unknown else "0 s"
+        more = f" and {count(unknown, 'run')} of unknown length" if unknown else ""
+        return f"about {duration(max(sum(known) / slots, *known))}{more}"
 
 
 def duration(seconds: float | None) -> str:

@@ -15,7 +15,7 @@ from adpfl_bench.grid.display import (
     progress_table,
     summary,
 )
-from adpfl_bench.grid.estimate import TimeEstimate, duration, total_left, total_text
+from adpfl_bench.grid.estimate import TimeEstimate, duration
 from adpfl_bench.grid.tracked_run import Status, TrackedRun
 from tests.grid.fakes import planned
 
@@ -49,28 +49,32 @@ def test_durations(seconds: float | None, text: str) -> None:
 
 
 def test_time_is_that_of_the_method_else_of_the_task_by_rounds_else_of_the_run_itself() -> None:
-    estimate = TimeEstimate()
-    run = planned(Path(), method="a", rounds=10)
-    assert estimate.left(run) is None
-    assert estimate.left(run, 2, 8.0) == 32.0
-    estimate.learn(planned(Path(), method="b", rounds=5), 10.0)
-    assert estimate.left(run) == 20.0
-    estimate.learn(planned(Path(), method="a", rounds=4, seed=1), 12.0)
-    estimate.learn(planned(Path(), method="a", rounds=4, seed=2), 20.0)
-    assert estimate.left(run) == 40.0
-    assert estimate.left(run, 7) == 12.0
-    assert estimate.left(planned(Path(), method="c", rounds=3)) == pytest.approx((2 + 3 + 5) / 3 * 3)
-    assert estimate.left(planned(Path(), task="brats", method="a")) is None
+    waiting = tracked("waiting", "a")
+    assert TimeEstimate([]).left(waiting) is None
+    assert TimeEstimate([]).left(tracked("running", "a", 2, 8.0)) == 32.0
+    finished = [tracked("finished", "b", 5, 10.0, of=5)]
+    assert TimeEstimate(finished).left(waiting) == 20.0
+    estimate = TimeEstimate([*finished, *(tracked("finished", "a", 4, seconds, of=4) for seconds in (12.0, 20.0))])
+    assert estimate.left(waiting) == 40.0
+    assert estimate.left(tracked("running", "a", 7)) == 12.0
+    assert estimate.left(tracked("waiting", "c", of=3)) == pytest.approx((2 + 3 + 5) / 3 * 3)
+    assert estimate.left(TrackedRun(planned(Path(), task="brats", method="a"))) is None
 
 
 def test_total_time_goes_by_the_room_and_the_longest_run() -> None:
-    assert total_left([10, 20, 30], 2) == (30, 0)
-    assert total_left([10, 10, 10, 10], 2) == (20, 0)
-    assert total_left([10, None], 1) == (10, 1)
-    assert total_text([60, 60], 1) == "about 2 min 00 s"
-    assert total_text([60, None, None], 1) == "about 1 min 00 s and 2 runs of unknown length"
-    assert total_text([None], 1) == "unknown"
-    assert total_text([], 3) == "0 s"
+    def total(slots: int, *seconds: float | None) -> str:
+        """Of runs that take so long, each known from its own first half; those of unknown length have not begun."""
+        runs = [tracked("waiting") if s is None else tracked("running", rounds=5, seconds=s) for s in seconds]
+        return TimeEstimate(runs).total(slots)
+
+    assert total(2, 10, 20, 30) == "about 30 s"
+    assert total(2, 10, 10, 10, 10) == "about 20 s"
+    assert total(2, 10, 10, 50) == "about 50 s"
+    assert total(1, 60, 60) == "about 2 min 00 s"
+    assert total(1, 10, None) == "about 10 s and 1 run of unknown length"
+    assert total(1, 60, None, None) == "about 1 min 00 s and 2 runs of unknown length"
+    assert total(1, None) == "unknown"
+    assert total(3) == "0 s"
 
 
 def test_table_shows_each_run_with_what_needs_attention_first() -> None:
