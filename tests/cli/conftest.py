@@ -1,10 +1,7 @@
 """What the tests of the command line share."""
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,27 +45,6 @@ def resolved(capsys: pytest.CaptureFixture[str], *arguments: str, command: str =
     return yaml.safe_load(capsys.readouterr().out)
 
 
-def start(folder: Path, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """Start the command line as a process of its own."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    return subprocess.Popen(
-        [sys.executable, "-c", "import sys; from adpfl_bench.cli import main; sys.exit(main())", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=heed_interrupts,
-    )
-
-
 def heed_interrupts() -> None:
     """Undo what a shell does to commands that it runs in the background, whose children would ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    """Wait for a process that must succeed, and return what it printed."""
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    return output

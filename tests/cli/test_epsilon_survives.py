@@ -12,21 +12,21 @@ from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.privacy.accounting import federation_epsilon
 from adpfl_bench.privacy.journal import JOURNAL_NAME
 from adpfl_bench.privacy.ledger import PrivacyLedger
-from tests.cli.conftest import finish, start
+from tests.processes import Command, finish
 
 ROUNDS, DELTA = 4, 1e-4
 
 
 def fit(folder, phantom_folder, run, *more):
     configs = ["tasks/isic.yaml", "callbacks/adp_fl_quantile.yaml", "configs/smoke.yaml"]
-    return start(
+    return Command(
         folder,
         [
             "fit",
             *(word for file in configs for word in ("--config", file)),
             f"--data.phantom_directory={phantom_folder}",
             f"--federated.rounds={ROUNDS}",
-            "--federated.local_epochs=25",  # long rounds, with many entries each
+            "--federated.local_epochs=8",  # long rounds, with many entries each
             "--privacy.units_per_step=1",
             "--score=false",
             f"--trainer.default_root_dir={run}",
@@ -54,49 +54,45 @@ def releases(ledger):
     return sum(sum(ledger.events(client).values()) for client in ledger.clients())
 
 
-def kill_in_the_middle_of_a_round(process, run):
+def kill_in_the_middle_of_a_round(command, run):
     """Kill when some of the releases on disk are in no checkpoint yet; returns what had been released."""
-    deadline = time.monotonic() + 200
-    while not last_checkpoint(run).exists() or releases(on_disk(run)) <= releases(in_checkpoint(run)) + 5:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command.wait_for(last_checkpoint(run).exists)
+    command.wait_for(lambda: releases(on_disk(run)) > releases(in_checkpoint(run)) + 5)
+    command.stop(signal.SIGKILL)
     released, kept = on_disk(run), in_checkpoint(run)
     assert releases(released) > releases(kept)
     assert federation_epsilon(released, DELTA) > federation_epsilon(kept, DELTA)
     return released
 
 
-def first_record_of(process, run, before):
+def first_record_of(command, run, before):
     """What run.json says as soon as the resumed run has opened it."""
-    deadline = time.monotonic() + 200
-    while (record := json.loads((run / "run.json").read_text()))["started"] == before:
-        assert process.poll() is None, process.stdout.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    return record
+    command.wait_for(lambda: started(run) != before)
+    return json.loads((run / "run.json").read_text())
+
+
+def started(run):
+    return json.loads((run / "run.json").read_text())["started"]
 
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_epsilon_never_falls_below_what_was_released(tmp_path: Path, phantom_folder: Path, secure: bool) -> None:
     run, more = tmp_path / "run", [f"--privacy.secure={str(secure).lower()}"]
-    released = kill_in_the_middle_of_a_round(process := fit(tmp_path, phantom_folder, run, *more), run)
-    assert process.returncode == -signal.SIGKILL
+    released = kill_in_the_middle_of_a_round(command := fit(tmp_path, phantom_folder, run, *more), run)
+    assert command.status == -signal.SIGKILL
     spent = federation_epsilon(released, DELTA)
     time.sleep(1.1)  # "started" is in whole seconds
-    before = json.loads((run / "run.json").read_text())["started"]
-    process = fit(tmp_path, phantom_folder, run, "--ckpt_path=last", *more)
-    assert first_record_of(process, run, before)["privacy"]["accounted"]["epsilon"] >= spent
-    output = finish(process)
+    before = started(run)
+    command = fit(tmp_path, phantom_folder, run, "--ckpt_path=last", *more)
+    assert first_record_of(command, run, before)["privacy"]["accounted"]["epsilon"] >= spent
+    output = finish(command)
     shown = [float(line.split("epsilon")[1].split()[0]) for line in output.splitlines() if line.startswith("round ")]
     assert shown
     assert min(shown) >= spent * (1 - 1e-3)  # printed with four digits
     assert shown == sorted(shown)
 
     record = json.loads((run / "run.json").read_text())
-    planned = {client: ROUNDS * 25 for client in record["data"]["clients"]}
+    planned = {client: ROUNDS * 8 for client in record["data"]["clients"]}
     ended = ledger_of(record["privacy"]["ledger"])
     counts = {client: sum(ended.events(client).values()) for client in ended.clients()}
     if secure:  # new noise: the broken-off round's releases were made twice

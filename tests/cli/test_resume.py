@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -11,14 +10,14 @@ import torch
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.records.run_directory import RunDirectory
-from tests.cli.conftest import finish, start
+from tests.processes import Command, finish
 
 ROUNDS = 6
 
 
-def fit(folder: Path, phantom_folder: Path, run: Path, *more: str) -> subprocess.Popen[str]:
+def fit(folder: Path, phantom_folder: Path, run: Path, *more: str) -> Command:
     configs = ["tasks/ham10000.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml"]
-    return start(
+    return Command(
         folder,
         [
             "fit",
@@ -40,12 +39,8 @@ def rounds_recorded(run: Path) -> int:
     return max((row.round for row in directory.read_rounds()), default=0) if directory.rounds_file.exists() else 0
 
 
-def wait_for_round(run: Path, number: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 200
-    while rounds_recorded(run) < number:
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def wait_for_round(run: Path, number: int, command: Command) -> None:
+    command.wait_for(lambda: rounds_recorded(run) >= number)
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +71,14 @@ def test_killed_and_resumed_run_ends_like_one_never_killed(
     uninterrupted: Path, tmp_path: Path, phantom_folder: Path, after_round: int, pause: float
 ) -> None:
     run = tmp_path / "run"
-    process = fit(tmp_path, phantom_folder, run)
+    command = fit(tmp_path, phantom_folder, run)
     if after_round == 0:
-        while not (run / "run.json").exists():  # before the first round is done
-            assert process.poll() is None
-            time.sleep(0.005)
+        command.wait_for((run / "run.json").exists)  # before the first round is done
     else:
-        wait_for_round(run, after_round, process)
+        wait_for_round(run, after_round, command)
     time.sleep(pause)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert process.returncode == -signal.SIGKILL
+    command.stop(signal.SIGKILL)
+    assert command.status == -signal.SIGKILL
     assert json.loads((run / "run.json").read_text())["status"] == "running"
     assert rounds_recorded(run) < ROUNDS
     finish(fit(tmp_path, phantom_folder, run, "--ckpt_path=last"))
@@ -95,25 +87,23 @@ def test_killed_and_resumed_run_ends_like_one_never_killed(
 
 def test_killed_while_scoring_is_scored_again(uninterrupted: Path, tmp_path: Path, phantom_folder: Path) -> None:
     run = tmp_path / "run"
-    process = fit(tmp_path, phantom_folder, run)
-    wait_for_round(run, ROUNDS, process)
-    while not last_checkpoint(run).exists() or json.loads((run / "run.json").read_text())["status"] == "running":
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = fit(tmp_path, phantom_folder, run)
+    wait_for_round(run, ROUNDS, command)
+    command.wait_for(last_checkpoint(run).exists)
+    command.wait_for(lambda: json.loads((run / "run.json").read_text())["status"] != "running")
+    command.stop(signal.SIGKILL)
     finish(fit(tmp_path, phantom_folder, run, "--ckpt_path", str(last_checkpoint(run))))
     assert_same_run(run, uninterrupted)
 
 
 def test_ctrl_c_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: Path, phantom_folder: Path) -> None:
     run = tmp_path / "run"
-    process = fit(tmp_path, phantom_folder, run)
-    wait_for_round(run, 3, process)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode != 0
-    assert "Traceback" not in output
-    assert "--ckpt_path last" in output
+    command = fit(tmp_path, phantom_folder, run)
+    wait_for_round(run, 3, command)
+    command.stop(signal.SIGINT)
+    assert command.status not in (0, -signal.SIGINT)
+    assert "Traceback" not in command.printed
+    assert "--ckpt_path last" in command.printed
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "interrupted"
     # The third round's lines may be there a moment before the record counts it.
@@ -129,10 +119,9 @@ def test_killed_and_resumed_run_of_a_method_with_state(
     files = [word for name in methods for word in ("--config", f"callbacks/{name}.yaml")]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     finish(fit(tmp_path, phantom_folder, whole, *files))
-    process = fit(tmp_path, phantom_folder, broken, *files)
-    wait_for_round(broken, 3, process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    command = fit(tmp_path, phantom_folder, broken, *files)
+    wait_for_round(broken, 3, command)
+    command.stop(signal.SIGKILL)
     assert rounds_recorded(broken) < ROUNDS
     finish(fit(tmp_path, phantom_folder, broken, *files, "--ckpt_path=last"))
     assert_same_run(broken, whole)

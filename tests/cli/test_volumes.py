@@ -2,7 +2,7 @@
 
 import csv
 import json
-import time
+import signal
 from pathlib import Path
 
 import nibabel as nib
@@ -19,7 +19,8 @@ from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer
 from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
 from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
-from tests.cli.conftest import Run, finish, start
+from tests.cli.conftest import Run
+from tests.processes import Command, finish
 from tests.schemes import SCHEMES
 
 
@@ -168,17 +169,12 @@ def test_a_killed_run_on_volumes_goes_on_as_if_it_had_not_been(empty_folder: Pat
             *("--federated.rounds=6", "--federated.local_epochs=2"),
         ]
 
-    finish(start(empty_folder, arguments("whole")))
-    process = start(empty_folder, arguments("killed"))
-    checkpoint, deadline = empty_folder / "killed" / "checkpoints" / "last.ckpt", time.monotonic() + 120
-    while not checkpoint.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+    finish(Command(empty_folder, arguments("whole")))
+    command = Command(empty_folder, arguments("killed"))
+    command.wait_for((empty_folder / "killed" / "checkpoints" / "last.ckpt").exists)
+    command.stop(signal.SIGKILL)
     assert not (empty_folder / "killed" / "cases.csv").exists()
-    finish(start(empty_folder, [*arguments("killed"), "--ckpt_path=last"]))
+    finish(Command(empty_folder, [*arguments("killed"), "--ckpt_path=last"]))
     weights = [
         torch.load(empty_folder / run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
         for run in ("whole", "killed")

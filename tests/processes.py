@@ -1,0 +1,86 @@
+"""The command line in processes of its own.
+
+They start in milliseconds, since they are forked from one that has imported what they need.
+"""
+
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["adpfl_bench.running.training", "adpfl_bench.datasets.dermoscopy", "monai.networks.nets", "monai.inferers"]
+)
+_NUMBERS = itertools.count()
+
+
+class Command:
+    """A command line that runs in a process of its own.
+
+    Args:
+        folder: Its working directory.
+        arguments: What stands behind ``adpfl-bench``.
+        variables: Variables that it has beside the environment of this process.
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+        self._file = folder / f".printed-{next(_NUMBERS)}"
+        environment = {**os.environ, **(variables or {})}
+        self._process = _FORKS.Process(target=_run, args=(str(self._file), list(arguments), environment))
+        self._process.start()
+
+    @property
+    def printed(self) -> str:
+        """What it has printed so far, on both streams."""
+        return self._file.read_text() if self._file.exists() else ""
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, or the negative number of the signal that killed it; None while it runs."""
+        return self._process.exitcode
+
+    def stop(self, number: signal.Signals) -> None:
+        """Send it a signal, and wait until it has ended."""
+        if self.status is None:
+            os.kill(self._process.pid, number)
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; its status."""
+        self._process.join(300)
+        assert self.status is not None, self.printed
+        return self.status
+
+    def wait_for(self, condition: Callable[[], Any]) -> None:
+        """Wait until something is so, which it must bring about."""
+        deadline = time.monotonic() + 200
+        while not condition():
+            assert self.status is None, self.printed
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.005)
+
+
+def finish(command: Command) -> str:
+    """Wait for a command that must succeed, and return what it printed."""
+    assert command.wait() == 0, command.printed
+    return command.printed
+
+
+def _run(output: str, arguments: list[str], environment: dict[str, str]) -> None:
+    assert "torch" in sys.modules, "the process that is forked has imported nothing"
+    from adpfl_bench.cli import main
+
+    os.chdir(Path(output).parent)
+    os.environ.clear()
+    os.environ.update(environment)
+    for stream in (1, 2):
+        os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+    sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.exit(main(arguments))
