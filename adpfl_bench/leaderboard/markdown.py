@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit
-from adpfl_bench.leaderboard.formatting import (
-    escape_markdown,
-    markdown_table,
-)
+from adpfl_bench.leaderboard.formatting import escape_markdown, markdown_table
 from adpfl_bench.leaderboard.notes import LEGEND, table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
-from adpfl_bench.leaderboard.statistics_text import (
-    LEGEND as STATISTICS_LEGEND,
-)
+from adpfl_bench.leaderboard.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.leaderboard.statistics_text import (
     matrix_text,
     ranking_heading,

@@ -9,19 +9,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from adpfl_bench.leaderboard.audits import bound_text
-from adpfl_bench.leaderboard.formatting import (
-    EMPTY,
-    Column,
-    TextTable,
-    metric_text,
-    number,
-    percent,
-    set_table,
-)
+from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, metric_text, number, percent, set_table
 from adpfl_bench.leaderboard.headline import SCORED_MODEL
-from adpfl_bench.leaderboard.statistics_text import (
-    interval_text,
-)
+from adpfl_bench.leaderboard.statistics_text import interval_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.metrics.registry import Metric

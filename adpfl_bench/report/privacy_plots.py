@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from adpfl_bench.privacy.forecast import ClientRound
 from adpfl_bench.report.picture import COLOURS, STYLES, Picture, to_png
+from adpfl_bench.report.plot import plot_style, set_log_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,31 +34,28 @@ def draw_epsilon(rows: Sequence[ClientRound], heading: str, target: float | None
     from matplotlib.figure import Figure  # deferred: only a picture needs it
 
     curves = _group(rows)
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-    axis = figure.subplots()
     stepped = any(not row.participates for row in rows)
-    _draw_curves(axis, curves, "steps-post" if stepped else "default")
     idle = sorted({row.client for row in rows} - {name for names in curves.values() for name in names})
-    if idle:
-        axis.plot([], [], " ", label=f"{_names(idle, 0)}: 0, takes no part")
     last = max(row.round for row in rows)
-    if target is not None:
-        axis.axhline(target, color="black", linewidth=1.0, linestyle=(0, (6, 3)), label=f"target {target:g}")
-    _set_scales(axis, [value for curve in curves for _, value in curve if 0 < value < math.inf], target, last)
-    axis.set_title(heading, fontsize=10, loc="left", parse_math=False)
-    axis.set_xlabel("Round", fontsize=9)
-    axis.set_ylabel(f"Accounted epsilon at delta {delta:g}", fontsize=9)
-    axis.grid(axis="both", which="major", color="#dddddd", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.spines[["top", "right"]].set_visible(False)
-    axis.tick_params(labelsize=8)
-    legend = figure.legend(frameon=False, fontsize=8, handlelength=3.2, loc="outside lower left", ncols=2)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    with plot_style():
+        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+        axis = figure.subplots()
+        _draw_curves(axis, curves, "steps-post" if stepped else "default")
+        if idle:
+            axis.plot([], [], " ", label=f"{_names(idle, 0)}: 0, takes no part")
+        if target is not None:
+            axis.axhline(target, color="black", linewidth=1.0, linestyle=(0, (6, 3)), label=f"target {target:g}")
+        _set_scales(axis, [value for curve in curves for _, value in curve if 0 < value < math.inf], target, last)
+        axis.set_title(heading)
+        axis.set_xlabel("Round")
+        axis.set_ylabel(f"Accounted epsilon at delta {delta:g}")
+        axis.grid(axis="both", which="major")
+        figure.legend(handlelength=3.2, loc="outside lower left", ncols=2)
+        png = to_png(figure, dpi=140)
     ends = {names[0]: curve[-1][1] for curve, names in curves.items()}
     worst = max(ends, key=lambda name: ends[name])
     return Picture(
-        to_png(figure, dpi=140),
+        png,
         alt=(
             f"Accounted epsilon by round and client. After round {last} it is largest for {worst}: {ends[worst]:.4g}."
             + (f" The target is {target:g}." if target is not None else "")
@@ -88,16 +86,8 @@ def _draw_curves(axis: Axes, curves: Mapping[Curve, Sequence[str]], drawstyle: s
         end = f"{values[-1]:.4g}"
         if many and 0 < index < len(curves) - 1:
             label = f"{between} clients in between" if index == 1 else "_"
-            axis.plot(
-                rounds,
-                values,
-                color=_GREY,
-                linewidth=0.8,
-                alpha=0.7,
-                label=label,
-                zorder=1.5,
-                **{**line, "markersize": 2},
-            )
+            thin = {**line, "markersize": 2, "linewidth": 0.8, "alpha": 0.7}
+            axis.plot(rounds, values, color=_GREY, label=label, zorder=1.5, **thin)
             continue
         place = min(index, 1) if many else index
         rank = {0: "highest, ", 1: "lowest, "}[place] if many else ""
@@ -114,24 +104,13 @@ def _names(names: Sequence[str], clients: int) -> str:
 
 def _set_scales(axis: Axes, values: Sequence[float], target: float | None, rounds: int) -> None:
     """Logarithmic axes where they span much: rounds from ten on, epsilons from a factor of five on."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
     shown = [*values, *([target] if target is not None else [])]
     if shown and max(shown) > 5 * min(shown):
-        axis.set_yscale("log")
-        decades = math.log10(max(shown) / min(shown))
-        subs = (1.0, 2.0, 5.0) if decades < 3 else (1.0,)
-        axis.yaxis.set_major_locator(LogLocator(subs=subs, numticks=20))
-        axis.yaxis.set_major_formatter(plain)
-        axis.yaxis.set_minor_formatter(NullFormatter())
+        set_log_scale(axis, "y", min(shown), max(shown))
     else:
         axis.set_ylim(bottom=0)
     if rounds >= 10:
-        axis.set_xscale("log")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=20))
-        axis.xaxis.set_major_formatter(plain)
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        set_log_scale(axis, "x", 1, rounds)
     else:
         axis.set_xlim(0.5, rounds + 0.5)
         axis.set_xticks(range(1, rounds + 1))

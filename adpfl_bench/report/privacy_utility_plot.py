@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.table import Table, method_places
 from adpfl_bench.leaderboard.table_row import TableRow
-from adpfl_bench.report.plot import (
-    BAND,
-    FAINT,
-    WIDTH,
-    Plot,
-    method_style,
-    place_legend,
-    plot_style,
-    set_log_scale,
-)
+from adpfl_bench.report.plot import BAND, FAINT, WIDTH, Plot, method_style, place_legend, plot_style, set_log_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
