@@ -80,7 +80,7 @@ def _table_lines(table: Table) -> list[str]:
     ]
     if table.statistics.comparisons:
         lines += [f"#### Comparisons, region {region}", "", *markdown_table(matrix_text(table)), ""]
-    lines += threshold_lines(table.thresholds, table.region)
+    lines += threshold_lines(table.thresholds, table.region, table.main.title)
     lines += _ranking_lines(table.statistics.ranking)
     return [*lines, f"#### Who benefits, region {region}", "", *benefit_lines(table.benefits)]
 

@@ -17,16 +17,16 @@ LEGEND = (
 )
 
 
-def thresholds_text(rows: Sequence[ThresholdRow]) -> TextTable:
-    """One line for each adaptive method and fixed threshold."""
+def thresholds_text(rows: Sequence[ThresholdRow], score: str = "Dice") -> TextTable:
+    """One line for each adaptive method and fixed threshold; ``score`` is the main metric's title."""
     columns = [
         Column[ThresholdRow]("Adaptive", lambda row: row.adaptive, numeric=False),
-        Column("Dice %", lambda row: percent(row.adaptive_dice)),
+        Column(f"{score} %", lambda row: percent(row.adaptive_dice)),
         Column("Fixed", lambda row: row.fixed, numeric=False),
         Column("C", lambda row: f"{row.threshold:g}"),
-        Column("Dice %", lambda row: percent(row.fixed_dice)),
+        Column(f"{score} %", lambda row: percent(row.fixed_dice)),
         Column("Reference", lambda row: row.reference, numeric=False),
-        Column("Dice %", lambda row: percent(row.reference_dice)),
+        Column(f"{score} %", lambda row: percent(row.reference_dice)),
         Column("Gap", lambda row: percent(row.gap)),
         Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f")),
         Column("95 % interval", lambda row: bounds_text(row.gap_closed_low, row.gap_closed_high, ".0f")),
@@ -34,9 +34,9 @@ def thresholds_text(rows: Sequence[ThresholdRow]) -> TextTable:
     return set_table(columns, rows)
 
 
-def threshold_lines(rows: Sequence[ThresholdRow], region: str) -> list[str]:
+def threshold_lines(rows: Sequence[ThresholdRow], region: str, score: str) -> list[str]:
     """The table in Markdown under its heading; nothing where there is no pair."""
     if not rows:
         return []
     heading = f"#### What adaptivity wins back, region {escape_markdown(region)}"
-    return [heading, "", *markdown_table(thresholds_text(rows)), ""]
+    return [heading, "", *markdown_table(thresholds_text(rows, score)), ""]

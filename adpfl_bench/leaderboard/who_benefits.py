@@ -102,6 +102,7 @@ class WhoBenefits:
         methods: The same methods in the same order.
         has_reference: Whether ``local`` is among them, once, so that there are gains over it.
         on_gains: What limits the gains.
+        score: Title of the main metric.
     """
 
     region: str
@@ -109,6 +110,7 @@ class WhoBenefits:
     methods: tuple[MethodRow, ...]
     has_reference: bool
     on_gains: tuple[str, ...]
+    score: str
 
 
 def who_benefits(group: Group, region: str, labels: Sequence[str]) -> WhoBenefits:
@@ -129,7 +131,9 @@ def who_benefits(group: Group, region: str, labels: Sequence[str]) -> WhoBenefit
         rows = [_client_row(group, region, scores[label], name, reference) for name in scores[label].clients]
         clients += rows
         methods.append(_method_row(label, [row for row in rows if row.role == TRAINING], scores[label].global_dice))
-    return WhoBenefits(region, tuple(clients), tuple(methods), reference is not None, _on_gains(group, local))
+    return WhoBenefits(
+        region, tuple(clients), tuple(methods), reference is not None, _on_gains(group, local), group.metrics[0].title
+    )
 
 
 def _on_gains(group: Group, local: Sequence[str]) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ def benefit_notes(benefits: WhoBenefits) -> list[str]:
     beside = [f"{row.label} {percent(row.global_dice)} %" for row in benefits.methods if row.global_dice is not None]
     if beside:
         notes.append(
-            f"The global model that was trained beside the clients' own has a mean Dice of: {', '.join(beside)}."
+            f"The global model that was trained beside the clients' own has a mean {benefits.score} of:"
+            f" {', '.join(beside)}."
         )
     return notes
 

@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 Band = tuple[list[int], list[float], list[float], list[float]]
 """Rounds, and the mean, lowest and highest value over seeds in each."""
 
-_SHOWN = {
-    "val_dice": ("Validation Dice by round", "Validation Dice (%)", 100),
-    "train_loss": ("Training loss by round", "Training loss", 1),
-}
-_CAPTIONS = {
-    "val_dice": (
-        "Mean over validation cases and seeds, by the clients' own models where these are scored; no round is picked by"
-        " it. Bands reach from the lowest to the highest seed."
-    ),
-    "train_loss": "Mean over clients and seeds. Bands reach from the lowest to the highest seed.",
-}
+_LOSS = "train_loss"
+_BANDS = " Bands reach from the lowest to the highest seed."
+_LOSS_CAPTION = f"Mean over clients and seeds.{_BANDS}"
+_SCORE_CAPTION = (
+    "Mean over validation cases and seeds, by the clients' own models where these are scored; no round is picked by"
+    f" it.{_BANDS}"
+)
 
 
 def band(series: Sequence[Sequence[tuple[int, float]]]) -> Band:
@@ -68,14 +64,19 @@ def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: flo
 
 
 def draw_curves(group: Group) -> dict[str, Plot]:
-    """Draw validation Dice and training loss by round, a line for each method.
+    """Draw validation scores and training loss by round, a line for each method.
 
     Returns:
         Plots by name; those of which no run has anything in its rounds.csv are not among them.
     """
     variants = ordered_variants(group)
     rows = {variant.label: [run.rounds for run in variant.runs] for variant in variants}
-    drawn = {name: _draw(group, rows, name) for name in _SHOWN}
+    shown = {f"val_{metric.name}": f"Validation {metric.title}" for metric in group.metrics if metric.in_rounds}
+    shares = {f"val_{metric.name}" for metric in group.metrics if metric.unit == "share"}
+    drawn = {
+        name: _draw(group, rows, name, what, percent=name in shares)
+        for name, what in {**shown, _LOSS: "Training loss"}.items()
+    }
     return {name.replace("_", "-"): plot for name, plot in drawn.items() if plot is not None}
 
 
@@ -84,13 +85,13 @@ def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, 
     return [(row.round, row.value) for row in rows if row.client == client and row.name == name]
 
 
-def _draw(group: Group, rows: dict[str, list[Sequence[RoundRow]]], name: str) -> Plot | None:
+def _draw(group: Group, rows: dict[str, list[Sequence[RoundRow]]], name: str, what: str, percent: bool) -> Plot | None:
     from matplotlib.figure import Figure  # deferred: only a picture needs it
 
     bands = {label: band([series(seed, ALL_CLIENTS, name) for seed in seeds]) for label, seeds in rows.items()}
     if not any(rounds for rounds, *_ in bands.values()):
         return None
-    title, axis_label, scale = _SHOWN[name]
+    scale = 100 if percent else 1
     with plot_style():
         figure = Figure(figsize=(WIDTH, 3.3 + 0.1 * len(bands)), layout="constrained")
         axis = figure.subplots()
@@ -101,13 +102,13 @@ def _draw(group: Group, rows: dict[str, list[Sequence[RoundRow]]], name: str) ->
             if line is not None:
                 line.set_label(label)
                 handles.append(line)
-        axis.set_ylabel(axis_label)
+        axis.set_ylabel(f"{what} (%)" if percent else what)
         round_axis(axis)
         place_legend(figure, handles)
     ends = [
-        f"{label} {scale * mean[-1]:.3g}{' %' if scale == 100 else ''} after round {rounds[-1]}"
+        f"{label} {scale * mean[-1]:.3g}{' %' if percent else ''} after round {rounds[-1]}"
         for label, (rounds, mean, _, _) in bands.items()
         if rounds
     ]
-    alt = f"Lines by round for {group.task} ({group.kind}). {axis_label.split(' (')[0]} ends at {'; '.join(ends)}."
-    return Plot(figure, alt=alt, caption=_CAPTIONS[name], title=title)
+    alt = f"Lines by round for {group.task} ({group.kind}). {what} ends at {'; '.join(ends)}."
+    return Plot(figure, alt=alt, caption=_LOSS_CAPTION if name == _LOSS else _SCORE_CAPTION, title=f"{what} by round")

@@ -121,7 +121,7 @@ def _table(table: Table) -> dict[str, Any]:
         "notes": [*table_notes(table), *statistics_notes(table)],
         "matrix": _matrix(table) if statistics.comparisons else None,
         "comparisons": comparisons_text(statistics.comparisons),
-        "thresholds": thresholds_text(table.thresholds) if table.thresholds else None,
+        "thresholds": thresholds_text(table.thresholds, table.main.title) if table.thresholds else None,
         "ranking": _ranking(statistics.ranking),
         "methods": methods_text(table.benefits),
         "clients": clients_text(table.benefits),

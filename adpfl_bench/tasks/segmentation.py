@@ -13,9 +13,10 @@ from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.metrics.region_masks import RegionMasks
 from adpfl_bench.metrics.registry import METRICS, MaskMetric
-from adpfl_bench.tasks.federated_task import FederatedTask, Mask
+from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
+from adpfl_bench.tasks.scored_task import Mask
 
 _DEFAULT_TOLERANCE = 2.0
 
