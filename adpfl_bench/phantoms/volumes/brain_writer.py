@@ -13,11 +13,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.site_shift import shift_sites
+from adpfl_bench.phantoms.site_shift import assign_sites, shift_sites
 from adpfl_bench.phantoms.volumes.brain import EXTENT, draw_brain
 from adpfl_bench.phantoms.volumes.glioma import Growth, Kind, draw_glioma
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MRI_TRAITS, SEQUENCES, MriSite, scan
-from adpfl_bench.phantoms.volumes.site_shares import assign_sites
 from adpfl_bench.phantoms.volumes.space import Space, Volume
 from adpfl_bench.phantoms.writer import PhantomWriter
 from adpfl_bench.seeding import numpy_generator

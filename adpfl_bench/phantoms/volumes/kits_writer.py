@@ -15,15 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.phantoms.site_shift import shift_sites
+from adpfl_bench.phantoms.site_shift import assign_sites, shift_sites
 from adpfl_bench.phantoms.volumes.abdomen import draw_body, paint_abdomen
 from adpfl_bench.phantoms.volumes.canvas import Canvas
 from adpfl_bench.phantoms.volumes.contrast import FAT, PHASES
 from adpfl_bench.phantoms.volumes.ct_scanner import CT_TRAITS, SITES, CtSite, scan
 from adpfl_bench.phantoms.volumes.kidneys import draw_kidneys, paint_kidneys
-from adpfl_bench.phantoms.volumes.label_maps import digest_label_maps, find_label_maps, have_cysts, read_label_map
-from adpfl_bench.phantoms.volumes.placement import place_body
-from adpfl_bench.phantoms.volumes.site_shares import assign_sites
+from adpfl_bench.phantoms.volumes.label_maps import (
+    digest_label_maps,
+    find_label_maps,
+    have_cysts,
+    place_body,
+    read_label_map,
+)
 from adpfl_bench.phantoms.volumes.space import Space, save_nifti
 from adpfl_bench.phantoms.writer import PhantomWriter
 from adpfl_bench.seeding import numpy_generator

@@ -8,7 +8,7 @@ from adpfl_bench.phantoms.volumes.abdomen import draw_body
 from adpfl_bench.phantoms.volumes.contrast import PHASES
 from adpfl_bench.phantoms.volumes.ct_scanner import SITES, scan
 from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
-from adpfl_bench.phantoms.volumes.placement import place_body
+from adpfl_bench.phantoms.volumes.label_maps import place_body
 from adpfl_bench.phantoms.volumes.space import Space
 
 SITE_OF_CASE = ("site-0", "site-1", "site-2", "site-3")

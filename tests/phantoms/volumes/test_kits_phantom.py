@@ -10,9 +10,9 @@ from test_phantom_cohort import files, fingerprint
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import read_marker, write_phantom
 from adpfl_bench.phantoms.cohort import make_writer
+from adpfl_bench.phantoms.site_shift import assign_sites
 from adpfl_bench.phantoms.volumes.ct_scanner import SITES
 from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
-from adpfl_bench.phantoms.volumes.site_shares import assign_sites
 
 TINY = (16, 24, 24)
 
