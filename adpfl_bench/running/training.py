@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import inspect
 import logging
 import sys
@@ -198,6 +200,9 @@ def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     # is nothing a user can act on.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+    atexit.register(
+        gc.freeze
+    )  # what PyTorch and Lightning have loaded would be searched for garbage at the end, for seconds
     try:
         cli = kind(arguments[0], arguments[1:])
         cli.start()
