@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from adpfl_bench.config.config_files import WordParser
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.records.privacy_block import AuditedBlock
-from adpfl_bench.records.spent import SpentBudget, nominal_text, read_spent
-from adpfl_bench.text import print_facts, print_table, say_loading
+from adpfl_bench.records.spent import read_spent
+from adpfl_bench.report.spent_report import show_spent
+from adpfl_bench.text import say_loading
 
 _HELP = """usage: adpfl-bench privacy --config TASK --config METHOD [--config PLACE] [options] [options of fit]
        adpfl-bench privacy RUN
@@ -52,7 +51,7 @@ def privacy(words: Sequence[str]) -> int:
                 f"privacy takes the folder of one run and nothing else, or options only, but after {words[0]} there is"
                 f" {' '.join(words[1:])}."
             )
-        _show_spent(Path(words[0]), read_spent(Path(words[0])))
+        show_spent(Path(words[0]), read_spent(Path(words[0])))
         return 0
     parser = WordParser()
     parser.add_argument("--clients", nargs="+")
@@ -107,59 +106,3 @@ def _targets(words: Sequence[str]) -> list[float]:
             raise ConfigError(f"--targets lists epsilons greater than 0, such as 1 4 8, but it has {word}.")
         targets.append(target)
     return sorted(set(targets))
-
-
-def _show_spent(folder: Path, spent: SpentBudget) -> None:
-    record = spent.record
-    rounds = f"{record.rounds_completed} of {record.federated.rounds} rounds"
-    print(f"{record.task} / {record.method} / seed {record.seed}: {record.status} after {rounds}; {folder}")
-    print_facts({**_spent_facts(spent), "nominal": nominal_text(record.privacy.nominal_epsilon)})
-    if spent.reason is None:
-        print_table("Spent by client", _spent_table(spent))
-
-
-def _spent_facts(spent: SpentBudget) -> dict[str, str]:
-    block = spent.record.privacy
-    z = "not stated" if block.noise_multiplier is None else f"{block.noise_multiplier:.4g}"
-    facts = {
-        "unit": f"{block.unit}, adjacency {block.adjacency or 'not stated'}",
-        "noise": f"{block.mechanism or 'none'}, z = {z}",
-        "audited": _audited(block.audited),
-    }
-    if spent.reason is not None:
-        return {**facts, "accounted": f"none: {spent.reason}"}
-    worst = max(spent.clients, key=lambda name: spent.clients[name].epsilon, default=None)
-    by = "" if worst is None or not spent.epsilon else f" (client {worst}, by {spent.clients[worst].accountant})"
-    facts["accounted"] = f"epsilon {spent.epsilon:.4g} at delta {spent.delta:g}{by}"
-    if spent.ahead:
-        facts["journal"] = "counts releases that run.json does not know of, and is included: a round was broken off"
-    if covered := block.accounted.not_covered:
-        facts["not covered"] = "; ".join(covered)
-    kind = "target" if block.target_epsilon is not None else "after the last planned round"
-    planned = spent.planned
-    facts["planned"] = (
-        "unknown: a client has not taken part yet, or makes a stated number of local steps"
-        if planned is None
-        else f"epsilon {planned:.4g} ({kind}), of which {max(planned - spent.epsilon, 0):.4g} is left"
-    )
-    return facts
-
-
-def _spent_table(spent: SpentBudget) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("Client", "Releases", "Epsilon spent", "after the last planned round", "Accountant"):
-        table.add_column(heading, justify="left" if heading in ("Client", "Accountant") else "right")
-    for name, client in spent.clients.items():
-        end = "unknown" if client.planned is None else f"{client.planned:.4g}"
-        table.add_row(name, f"{client.releases:,}", f"{client.epsilon:.4g}", end, client.accountant or "nothing spent")
-    return table
-
-
-def _audited(found: AuditedBlock | None) -> str:
-    if found is None:
-        return "no audit is recorded"
-    details = [f"{found.confidence:.0%} confidence", f"delta {found.delta:g}", f"client {found.client}"]
-    return f"epsilon at least {found.epsilon:.4g} ({', '.join(details + ([found.verdict] if found.verdict else []))})"

@@ -37,6 +37,7 @@ from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.wandb.cases import WandbCases
+from adpfl_bench.wandb.logger import name_wandb_run
 
 _TRAINER_DEFAULTS = {
     "devices": 1,  # a federation is simulated in one process
@@ -112,7 +113,7 @@ class BenchCLI(LightningCLI):
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
         )
         config.trainer.default_root_dir = str(self.run_directory)
-        _name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
+        name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
         if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
         settings = self.parser.dump(config, skip_link_targets=False, skip_none=False, format="yaml")
@@ -166,24 +167,6 @@ class BenchCLI(LightningCLI):
 def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
     """The Trainer's epochs: fine-tuning is one further round."""
     return rounds + (1 if fine_tuning_epochs > 0 else 0)
-
-
-def _name_wandb_run(config: Any, run_directory: Path, continued: bool) -> None:
-    """Fill in what W&B should call the run, where the configuration leaves it open, and whether it goes on with one."""
-    loggers = config.trainer.logger
-    for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if getattr(logger, "class_path", "").endswith("RunWandbLogger"):
-            job = f"{'audit-' if 'audit' in config else ''}seed{config.seed_everything}"
-            names = {
-                "save_dir": str(run_directory),
-                "group": f"{config.task}/{config.method}",
-                "job_type": job,
-                "name": f"{config.task}/{config.method}/{job}",
-            }
-            logger.init_args["continued"] = continued or logger.init_args.get("continued", False)
-            for key, value in names.items():
-                if logger.init_args.get(key) is None:
-                    logger.init_args[key] = value
 
 
 def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:

@@ -98,3 +98,27 @@ def _earlier_run(folder: Path) -> str | None:
     files = (folder / "wandb").glob("*run-*/run-*.wandb")
     last = max(files, key=lambda path: path.parent.name.removeprefix("offline-"), default=None)
     return None if last is None else last.stem.removeprefix("run-")
+
+
+def name_wandb_run(config: Any, run_directory: Path, continued: bool) -> None:
+    """Fill in what W&B should call the run, where the configuration leaves it open, and whether it goes on with one.
+
+    Args:
+        config: The run's configuration, which is changed.
+        run_directory: Its folder.
+        continued: Whether the run is there already.
+    """
+    loggers = config.trainer.logger
+    for logger in loggers if isinstance(loggers, list) else [loggers]:
+        if getattr(logger, "class_path", "").endswith("RunWandbLogger"):
+            job = f"{'audit-' if 'audit' in config else ''}seed{config.seed_everything}"
+            names = {
+                "save_dir": str(run_directory),
+                "group": f"{config.task}/{config.method}",
+                "job_type": job,
+                "name": f"{config.task}/{config.method}/{job}",
+            }
+            logger.init_args["continued"] = continued or logger.init_args.get("continued", False)
+            for key, value in names.items():
+                if logger.init_args.get(key) is None:
+                    logger.init_args[key] = value

@@ -10,8 +10,7 @@ import pytest
 from jsonargparse import Namespace
 
 from adpfl_bench.cli import main
-from adpfl_bench.running.training import _name_wandb_run
-from adpfl_bench.wandb.logger import RunWandbLogger
+from adpfl_bench.wandb.logger import RunWandbLogger, name_wandb_run
 from tests.cli.conftest import resolved
 from tests.cli.offline_runs import OfflineRun, without_account
 
@@ -140,7 +139,7 @@ def test_an_audit_is_another_job_than_the_run_of_its_seed() -> None:
     for blocks in ({}, {"audit": Namespace(canaries=100)}):
         logger = Namespace(class_path="adpfl_bench.wandb.logger.RunWandbLogger", init_args=Namespace(name=None))
         config = Namespace(task="isic", method="dp_fl", seed_everything=3, trainer=Namespace(logger=logger), **blocks)
-        _name_wandb_run(config, Path("runs/x"), continued=False)
+        name_wandb_run(config, Path("runs/x"), continued=False)
         names.append((logger.init_args.group, logger.init_args.job_type, logger.init_args.name))
     assert names == [
         ("isic/dp_fl", "seed3", "isic/dp_fl/seed3"),

@@ -1,0 +1,71 @@
+"""What a run has spent, as text for a terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from adpfl_bench.records.privacy_block import AuditedBlock
+from adpfl_bench.records.spent import SpentBudget, nominal_text
+from adpfl_bench.text import print_facts, print_table
+
+
+def show_spent(folder: Path, spent: SpentBudget) -> None:
+    """Print what a run has spent by client, and what is left of what was planned.
+
+    Args:
+        folder: The run's folder.
+        spent: What :func:`~adpfl_bench.records.spent.read_spent` found there.
+    """
+    record = spent.record
+    rounds = f"{record.rounds_completed} of {record.federated.rounds} rounds"
+    print(f"{record.task} / {record.method} / seed {record.seed}: {record.status} after {rounds}; {folder}")
+    print_facts({**_spent_facts(spent), "nominal": nominal_text(record.privacy.nominal_epsilon)})
+    if spent.reason is None:
+        print_table("Spent by client", _spent_table(spent))
+
+
+def _spent_facts(spent: SpentBudget) -> dict[str, str]:
+    block = spent.record.privacy
+    z = "not stated" if block.noise_multiplier is None else f"{block.noise_multiplier:.4g}"
+    facts = {
+        "unit": f"{block.unit}, adjacency {block.adjacency or 'not stated'}",
+        "noise": f"{block.mechanism or 'none'}, z = {z}",
+        "audited": _audited(block.audited),
+    }
+    if spent.reason is not None:
+        return {**facts, "accounted": f"none: {spent.reason}"}
+    worst = max(spent.clients, key=lambda name: spent.clients[name].epsilon, default=None)
+    by = "" if worst is None or not spent.epsilon else f" (client {worst}, by {spent.clients[worst].accountant})"
+    facts["accounted"] = f"epsilon {spent.epsilon:.4g} at delta {spent.delta:g}{by}"
+    if spent.ahead:
+        facts["journal"] = "counts releases that run.json does not know of, and is included: a round was broken off"
+    if covered := block.accounted.not_covered:
+        facts["not covered"] = "; ".join(covered)
+    kind = "target" if block.target_epsilon is not None else "after the last planned round"
+    planned = spent.planned
+    facts["planned"] = (
+        "unknown: a client has not taken part yet, or makes a stated number of local steps"
+        if planned is None
+        else f"epsilon {planned:.4g} ({kind}), of which {max(planned - spent.epsilon, 0):.4g} is left"
+    )
+    return facts
+
+
+def _spent_table(spent: SpentBudget) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("Client", "Releases", "Epsilon spent", "after the last planned round", "Accountant"):
+        table.add_column(heading, justify="left" if heading in ("Client", "Accountant") else "right")
+    for name, client in spent.clients.items():
+        end = "unknown" if client.planned is None else f"{client.planned:.4g}"
+        table.add_row(name, f"{client.releases:,}", f"{client.epsilon:.4g}", end, client.accountant or "nothing spent")
+    return table
+
+
+def _audited(found: AuditedBlock | None) -> str:
+    if found is None:
+        return "no audit is recorded"
+    details = [f"{found.confidence:.0%} confidence", f"delta {found.delta:g}", f"client {found.client}"]
+    return f"epsilon at least {found.epsilon:.4g} ({', '.join(details + ([found.verdict] if found.verdict else []))})"
