@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.problems import Problem, refuse
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,18 @@ class Inventory:
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
     check: Callable[[Case], CheckedCase]
+
+    def complete(self, advice: str) -> list[Case]:
+        """Return the cases if nothing is wrong.
+
+        Args:
+            advice: What to do if something is, as a sentence.
+
+        Raises:
+            DataError: Something is; the first few problems are told, with the number of the others.
+        """
+        refuse(self.problems, self.name, advice)
+        return list(self.cases)
 
 
 def duplicate_problems(cases: Mapping[str, tuple[str, str, Path]]) -> list[Problem]:

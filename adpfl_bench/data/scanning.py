@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from adpfl_bench.errors import DataError
-from adpfl_bench.text import a_few, count
+from adpfl_bench.text import a_few
 
 
 @dataclass(frozen=True)
@@ -117,34 +117,6 @@ def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = 
                 )
             files[case_id] = folder / name
     return dict(sorted(files.items()))
-
-
-def check_pairs(
-    dataset: str, source: str, root: Path, images: Mapping[str, Path], masks: Mapping[str, Path], mask_name: str
-) -> None:
-    """Check that every image has its mask and every mask its image.
-
-    Args:
-        dataset: Its name, to begin the sentence with.
-        source: Where it can be obtained.
-        root: Its folder.
-        images: Image files by case id.
-        masks: Mask files by case id.
-        mask_name: How a mask is named, e.g. ``"Masks/<id>_segmentation.png"``.
-
-    Raises:
-        DataError: Something has no partner; both kinds are told at once, with the first ids and the count.
-    """
-    problems = []
-    if lonely := sorted(images.keys() - masks.keys()):
-        problems.append(f"{count(lonely, 'image')} without a mask {mask_name}: {a_few(lonely)}")
-    if lonely := sorted(masks.keys() - images.keys()):
-        problems.append(f"{count(lonely, 'mask')} without an image: {a_few(lonely)}")
-    if problems:
-        raise DataError(
-            f"{dataset} in {root} has {'; and '.join(problems)}. "
-            f"Unpack all archives again (from {source}), or remove the files without a partner."
-        )
 
 
 def list_folders(folder: Path, pattern: str) -> list[Path]:

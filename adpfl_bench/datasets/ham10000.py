@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from adpfl_bench.data.case import Case
@@ -14,11 +14,10 @@ from adpfl_bench.data.images.picture_checks import list_pictures
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.partitioning.partition import NaturalPartition
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.scanning import check_pairs, check_root, index_files
+from adpfl_bench.data.scanning import check_root, index_files
 from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.ham10000_writer import Ham10000Writer
-from adpfl_bench.text import a_few, count
 
 _log = logging.getLogger(__name__)
 
@@ -39,22 +38,17 @@ class HAM10000DataModule(ImageDataModule):
 
     def scan(self, root: Path) -> list[Case]:
         """List the images of all parts."""
-        return scan_ham10000(root)
+        return self.inventory(root).complete(
+            f"Take the complete archives and metadata again (from {LAYOUT.source}), or remove these files."
+        )
 
     def inventory(self, root: Path, release: str | None = None) -> Inventory:
-        """List images and masks, paired or not, and images that the metadata lack."""
-        files = list_ham10000(root)
-        problems = [
-            Problem(case_id, f"has no row in {files.metadata_file.name}", path)
-            for case_id, path in files.images.items()
-            if case_id not in files.rows
-        ]
-        lesions = {case_id: row.values["lesion_id"] for case_id, row in files.rows.items()}
-        return list_pictures("HAM10000", files.images, files.masks, lesions, problems)
+        """List images and masks, paired or not, with what the metadata say of them."""
+        return survey_ham10000(root)
 
 
-def scan_ham10000(root: Path) -> list[Case]:
-    """List the cases of HAM10000.
+def survey_ham10000(root: Path) -> Inventory:
+    """List HAM10000.
 
     Images may lie in any number of folders ``HAM10000_images*``. Image files are listed, not opened. The patient of a
     case is its lesion, the finest grouping that the dataset states; its site is the column ``dataset``
@@ -65,73 +59,36 @@ def scan_ham10000(root: Path) -> list[Case]:
         root: Folder that holds the image folders, the mask folder and the metadata.
 
     Returns:
-        The cases, sorted by id.
+        Images and masks, sorted by id; what lacks its image, mask or metadata is among the problems.
 
     Raises:
-        DataError: The folder is not HAM10000; an image lacks its mask, its metadata or the other way round; a case
-            is there twice; or the metadata cannot be read.
-    """
-    found = list_ham10000(root)
-    images, masks, metadata_file, rows = found.images, found.masks, found.metadata_file, found.rows
-    check_pairs(LAYOUT.dataset, LAYOUT.source, Path(root), images, masks, found.mask_name)
-    if unknown := [case_id for case_id in images if case_id not in rows]:
-        raise DataError(
-            f"HAM10000: {count(unknown, 'image')} without a row in {metadata_file}: {a_few(unknown)}. "
-            f"Take the complete metadata (from {LAYOUT.source}), or remove these images and masks."
-        )
-    if left_out := len(rows) - len(images):
-        _log.info("HAM10000: %d of %d rows of %s have no image and are left out.", left_out, len(rows), metadata_file)
-    return [
-        Case(
-            case_id=case_id,
-            patient_id=row["lesion_id"],
-            images=(image,),
-            label=masks[case_id],
-            site=row["dataset"],
-            metadata={column: value for column, value in row.items() if column not in _COLUMNS},
-        )
-        for case_id, image in images.items()
-        for row in (rows[case_id].values,)
-    ]
-
-
-@dataclass(frozen=True)
-class HAM10000Files:
-    """What lies in a HAM10000 folder, whether or not it fits together.
-
-    Attributes:
-        images: Image files by case id.
-        masks: Mask files by case id.
-        mask_name: How a mask is named, e.g. ``"Masks/<id>_segmentation.png"``.
-        metadata_file: The metadata.
-        rows: Its rows by case id.
-    """
-
-    images: Mapping[str, Path]
-    masks: Mapping[str, Path]
-    mask_name: str
-    metadata_file: Path
-    rows: Mapping[str, Row]
-
-
-def list_ham10000(root: Path) -> HAM10000Files:
-    """List images and masks by case id, and read the metadata.
-
-    Raises:
-        DataError: As :func:`scan_ham10000`, but not for what lacks its image, mask or metadata.
+        DataError: The folder is not HAM10000; a file is there twice; or the metadata cannot be read.
     """
     root = Path(root)
     check_root(root, LAYOUT, layouts())
-    image_folders = _folders(root, "HAM10000_images*")
-    mask_folders = _folders(root, "HAM10000_segmentations*")
+    image_folders, mask_folders = _folders(root, "HAM10000_images*"), _folders(root, "HAM10000_segmentations*")
     metadata_file = _find_metadata(root)
     images = index_files(image_folders, (".jpg", ".jpeg", ".png"))
     masks = index_files(mask_folders, (".png",), ending="_segmentation")
     if not images and not masks:
         names = ", ".join(f"{folder.name}/" for folder in image_folders)
         raise DataError(f"HAM10000: no images in {names} of {root}; unpack them there (from {LAYOUT.source}).")
-    mask_name = f"{mask_folders[0].name}/<id>_segmentation.png"
-    return HAM10000Files(images, masks, mask_name, metadata_file, _rows_by_image(metadata_file))
+    rows = _rows_by_image(metadata_file)
+    if left_out := len(rows.keys() - images.keys() - masks.keys()):
+        _log.info("HAM10000: %d of %d rows of %s have no image and are left out.", left_out, len(rows), metadata_file)
+    listed = list_pictures("HAM10000", images, masks)
+    cases = [_described(case, rows[case.case_id].values) if case.case_id in rows else case for case in listed.cases]
+    unknown = [
+        Problem(case_id, f"has no row in {metadata_file.name}", path)
+        for case_id, path in images.items()
+        if case_id not in rows
+    ]
+    return replace(listed, cases=tuple(cases), problems=(*unknown, *listed.problems))
+
+
+def _described(case: Case, row: Mapping[str, str]) -> Case:
+    others = {column: value for column, value in row.items() if column not in _COLUMNS}
+    return replace(case, patient_id=row["lesion_id"], site=row["dataset"], metadata=others)
 
 
 def _folders(root: Path, pattern: str) -> list[Path]:

@@ -9,7 +9,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.images.picture_checks import list_pictures
 from adpfl_bench.data.inventory import Inventory
-from adpfl_bench.data.scanning import check_pairs, check_root, index_files, recognise_datasets
+from adpfl_bench.data.scanning import check_root, index_files, recognise_datasets
 from adpfl_bench.datasets.catalogue import DATASETS, layouts
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.isic_writer import IsicWriter
@@ -27,12 +27,13 @@ class ISICDataModule(ImageDataModule):
 
     def scan(self, root: Path) -> list[Case]:
         """List the images of the challenge."""
-        return scan_isic(root)
+        return self.inventory(root).complete(
+            f"Unpack all archives again (from {LAYOUT.source}), or remove these files."
+        )
 
     def inventory(self, root: Path, release: str | None = None) -> Inventory:
-        """List images and masks, paired or not."""
-        found, images, masks = list_isic(root)
-        return list_pictures(found.name, images, masks)
+        """Recognise the year and list images and masks, paired or not."""
+        return survey_isic(root)
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def recognise_isic(root: Path) -> ISICRelease:
     return releases[0]
 
 
-def scan_isic(root: Path) -> list[Case]:
-    """List the cases of an ISIC 2016, 2017 or 2018 (Task 1) training set; the year is recognised by its folders.
+def survey_isic(root: Path) -> Inventory:
+    """List an ISIC 2016, 2017 or 2018 (Task 1) training set; the year is recognised by its folders.
 
     Files are listed, not opened. Superpixel images, tables and licence texts of the release are ignored, and so are
     its validation and test sets. The releases say nothing about patients, lesions or sites: ``patient_id`` is the
@@ -87,22 +88,10 @@ def scan_isic(root: Path) -> list[Case]:
         root: Folder that holds the release's image and mask folders.
 
     Returns:
-        The cases, sorted by id.
+        Images and masks, sorted by id; one without the other is among the problems.
 
     Raises:
-        DataError: The folder is not such a release, or an image or mask is missing or there twice.
-    """
-    release, images, masks = list_isic(root)
-    mask_name = f"{release.masks}/<id>{release.ending}.png"
-    check_pairs(release.name, LAYOUT.source, Path(root), images, masks, mask_name)
-    return [Case(case_id, case_id, (image,), masks[case_id]) for case_id, image in images.items()]
-
-
-def list_isic(root: Path) -> tuple[ISICRelease, dict[str, Path], dict[str, Path]]:
-    """List the images and masks of a release by case id, whether or not they pair up.
-
-    Raises:
-        DataError: As :func:`scan_isic`, but not for an image without a mask or the other way round.
+        DataError: The folder is not such a release, is empty, or a file is there twice.
     """
     root = Path(root)
     release = recognise_isic(root)
@@ -117,4 +106,4 @@ def list_isic(root: Path) -> tuple[ISICRelease, dict[str, Path], dict[str, Path]
         raise DataError(
             f"{release.name}: no images in {root / release.images}; unpack them there (from {LAYOUT.source})."
         )
-    return release, images, masks
+    return list_pictures(release.name, images, masks)

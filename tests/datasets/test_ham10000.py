@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from adpfl_bench.data.partitioning.partition import NaturalPartition
-from adpfl_bench.datasets.ham10000 import scan_ham10000
+from adpfl_bench.datasets.ham10000 import HAM10000DataModule
 from adpfl_bench.errors import DataError
 
 PART_1, PART_2 = "HAM10000_images_part_1", "HAM10000_images_part_2"
@@ -19,7 +19,7 @@ def edit(root, change):
 
 
 def test_cases_carry_lesion_site_and_metadata(ham10000):
-    cases = scan_ham10000(ham10000)
+    cases = HAM10000DataModule("").scan(ham10000)
     assert [case.case_id for case in cases] == [f"ISIC_{i:07d}" for i in range(24306, 24312)]
     assert [case.patient_id for case in cases] == [f"HAM_{i:07d}" for i in (0, 0, 1, 2, 3, 3)]
     assert [case.site for case in cases][1:4] == ["vidir_modern", "rosendahl", "vidir_modern"]
@@ -35,41 +35,41 @@ def test_cases_carry_lesion_site_and_metadata(ham10000):
 
 
 def test_one_folder_of_images_is_enough(ham10000):
-    before = scan_ham10000(ham10000)
+    before = HAM10000DataModule("").scan(ham10000)
     for file in (ham10000 / PART_2).iterdir():
         file.rename(ham10000 / PART_1 / file.name)
     (ham10000 / PART_2).rmdir()
     (ham10000 / PART_1).rename(ham10000 / "HAM10000_images")
-    assert [case.case_id for case in scan_ham10000(ham10000)] == [case.case_id for case in before]
+    assert [case.case_id for case in HAM10000DataModule("").scan(ham10000)] == [case.case_id for case in before]
 
 
 @pytest.mark.parametrize("name", ["HAM10000_metadata.csv", "HAM10000_metadata.tab"])
 def test_metadata_may_have_an_extension(ham10000, name):
-    before = scan_ham10000(ham10000)
+    before = HAM10000DataModule("").scan(ham10000)
     text = (ham10000 / "HAM10000_metadata").read_text()
     (ham10000 / "HAM10000_metadata").unlink()
     (ham10000 / name).write_text(text.replace(",", "\t") if name.endswith("tab") else "\ufeff" + text)
-    assert scan_ham10000(ham10000) == before
+    assert HAM10000DataModule("").scan(ham10000) == before
 
 
 def test_two_metadata_files(ham10000):
     shutil.copy(ham10000 / "HAM10000_metadata", ham10000 / "HAM10000_metadata.csv")
     with pytest.raises(DataError, match=r"several metadata files, HAM10000_metadata and HAM10000_metadata\.csv"):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_a_subset_is_allowed_and_logged(ham10000, caplog):
     (ham10000 / PART_1 / "ISIC_0024306.jpg").unlink()
     (ham10000 / MASKS / "ISIC_0024306_segmentation.png").unlink()
     with caplog.at_level(logging.INFO):
-        assert len(scan_ham10000(ham10000)) == 5
+        assert len(HAM10000DataModule("").scan(ham10000)) == 5
     assert "1 of 6 rows" in caplog.text
 
 
 def test_the_root_of_isic_is_named(tmp_path, write_isic):
     root = write_isic(tmp_path / "root")
     with pytest.raises(DataError, match=r"HAM10000: .* looks like ISIC 2017 .*HAM10000_images_part_1/.*DBW86T"):
-        scan_ham10000(root)
+        HAM10000DataModule("").scan(root)
 
 
 @pytest.mark.parametrize("name", [MASKS, "HAM10000_metadata"])
@@ -78,39 +78,40 @@ def test_a_missing_part_of_the_release(ham10000, name):
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     expected = "no folder HAM10000_segmentations" if name == MASKS else "no metadata; expected a file HAM10000_metadata"
     with pytest.raises(DataError, match=f"{ham10000} has {expected}"):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_a_missing_image_folder_shows_as_masks_without_images(ham10000):
     shutil.rmtree(ham10000 / PART_2)
-    with pytest.raises(DataError, match="3 masks without an image: ISIC_0024307, ISIC_0024309, ISIC_0024311"):
-        scan_ham10000(ham10000)
+    with pytest.raises(DataError, match=r"has 3 problems:\s+ISIC_0024307: the mask has no image"):
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_image_without_mask(ham10000):
     (ham10000 / MASKS / "ISIC_0024308_segmentation.png").unlink()
-    with pytest.raises(DataError, match=f"1 image without a mask {MASKS}/<id>_segmentation.png: ISIC_0024308"):
-        scan_ham10000(ham10000)
+    with pytest.raises(DataError, match=r"has 1 problem:\s+ISIC_0024308: the image has no mask"):
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_the_same_image_in_both_folders(ham10000):
     shutil.copy(ham10000 / PART_1 / "ISIC_0024306.jpg", ham10000 / PART_2)
     with pytest.raises(DataError, match=rf"ISIC_0024306 is there twice, as .*{PART_1}.* and .*{PART_2}"):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_images_without_a_row(ham10000):
     edit(ham10000, lambda text: "\n".join(text.splitlines()[:3]) + "\n")
     with pytest.raises(
-        DataError, match=r"4 images without a row in .*HAM10000_metadata: ISIC_0024308, ISIC_0024309, .* and 1 more"
+        DataError,
+        match=r"has 4 problems:\s+ISIC_0024308: has no row in HAM10000_metadata(.|\n)*complete archives and metadata",
     ):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_the_same_row_twice(ham10000):
     edit(ham10000, lambda text: text + text.splitlines()[2] + "\n")
     with pytest.raises(DataError, match="image ISIC_0024307 twice, on lines 3 and 8"):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_missing_columns(ham10000):
@@ -118,7 +119,7 @@ def test_missing_columns(ham10000):
     with pytest.raises(
         DataError, match=r"lacks the column\(s\) lesion_id, dataset; its first line has lesion, image_id, dx"
     ):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 @pytest.mark.parametrize(
@@ -133,14 +134,14 @@ def test_missing_columns(ham10000):
 def test_malformed_metadata(ham10000, change, sentence):
     edit(ham10000, change)
     with pytest.raises(DataError, match=rf"HAM10000_metadata.*{re.escape(sentence)}"):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 def test_metadata_in_another_encoding(ham10000):
     file = ham10000 / "HAM10000_metadata"
     file.write_bytes(file.read_text().replace("back", "Rücken").encode("latin-1"))
     with pytest.raises(DataError, match=r"HAM10000_metadata is not UTF-8 text .*save it as CSV"):
-        scan_ham10000(ham10000)
+        HAM10000DataModule("").scan(ham10000)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def real_metadata_with_empty_images(real_data, tmp_path_factory):
 
 
 def test_real_metadata(real_metadata_with_empty_images):
-    cases = scan_ham10000(real_metadata_with_empty_images)
+    cases = HAM10000DataModule("").scan(real_metadata_with_empty_images)
     assert len(cases) == 10015
     assert len({case.patient_id for case in cases}) == 7470
     assert Counter(case.site for case in cases) == {
@@ -172,7 +173,7 @@ def test_real_metadata(real_metadata_with_empty_images):
 
 
 def test_real_lesions_from_two_sources_stay_together(real_metadata_with_empty_images, caplog):
-    cases = scan_ham10000(real_metadata_with_empty_images)
+    cases = HAM10000DataModule("").scan(real_metadata_with_empty_images)
     with caplog.at_level(logging.INFO):
         clients = NaturalPartition().assign(cases, seed=0)
     assert sorted(clients) == ["rosendahl", "vidir_modern", "vidir_molemax", "vienna_dias"]

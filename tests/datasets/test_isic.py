@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from adpfl_bench.datasets.isic import recognise_isic, scan_isic
+from adpfl_bench.datasets.isic import ISICDataModule, recognise_isic
 from adpfl_bench.errors import DataError
 
 LAYOUTS = {
@@ -24,7 +24,7 @@ def test_each_release_is_recognised_and_scanned(tmp_path, write_isic, year):
     (tmp_path / images / "LICENSE.txt").write_text("CC0")
     (tmp_path / "table.csv").write_text("image_id\n")
 
-    cases = scan_isic(tmp_path)
+    cases = ISICDataModule("").scan(tmp_path)
 
     assert recognise_isic(tmp_path).name == f"ISIC {year}"
     assert [case.case_id for case in cases] == [f"ISIC_{i:07d}" for i in range(4)]
@@ -35,39 +35,39 @@ def test_each_release_is_recognised_and_scanned(tmp_path, write_isic, year):
 
 
 def test_superpixels_and_hidden_files_are_ignored(isic):
-    before = scan_isic(isic)
+    before = ISICDataModule("").scan(isic)
     (isic / IMAGES / "ISIC_0000001_superpixels.png").touch()
     (isic / IMAGES / "._ISIC_0000001.jpg").touch()
-    assert scan_isic(isic) == before
+    assert ISICDataModule("").scan(isic) == before
 
 
 def test_scanning_opens_no_image(isic):
-    before = scan_isic(isic)
+    before = ISICDataModule("").scan(isic)
     for file in (*isic.glob("*/*.jpg"), *isic.glob("*/*.png")):
         file.write_bytes(b"")
-    assert scan_isic(isic) == before
+    assert ISICDataModule("").scan(isic) == before
 
 
 def test_several_years_are_told(isic, write_isic):
     write_isic(isic, *LAYOUTS[2016])
     with pytest.raises(DataError, match=r"holds ISIC 2016 and ISIC 2017.*folder of its own"):
-        scan_isic(isic)
+        ISICDataModule("").scan(isic)
 
 
 def test_missing_root(tmp_path):
     with pytest.raises(DataError, match=rf"{tmp_path}/nowhere does not exist.*ISIC-2017_Training_Data/.*challenge"):
-        scan_isic(tmp_path / "nowhere")
+        ISICDataModule("").scan(tmp_path / "nowhere")
 
 
 def test_root_is_a_file(tmp_path):
     (tmp_path / "isic.zip").touch()
     with pytest.raises(DataError, match=r"isic\.zip is a file; unpack"):
-        scan_isic(tmp_path / "isic.zip")
+        ISICDataModule("").scan(tmp_path / "isic.zip")
 
 
 def test_empty_root(tmp_path):
     with pytest.raises(DataError, match="is empty; give the folder"):
-        scan_isic(tmp_path)
+        ISICDataModule("").scan(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -88,35 +88,35 @@ def test_empty_root(tmp_path):
 def test_another_dataset_is_named(tmp_path, evidence, name):
     (tmp_path / "root" / evidence).mkdir(parents=True)
     with pytest.raises(DataError, match=rf"looks like {name} \(it holds {evidence}\)"):
-        scan_isic(tmp_path / "root")
+        ISICDataModule("").scan(tmp_path / "root")
 
 
 def test_an_unknown_folder_tells_what_it_holds(tmp_path):
     for name in "abcde":
         (tmp_path / name).touch()
     with pytest.raises(DataError, match="holds a, b, c and 2 more, none of which is expected"):
-        scan_isic(tmp_path)
+        ISICDataModule("").scan(tmp_path)
 
 
 @pytest.mark.parametrize("given", ["..", IMAGES])
 def test_the_folder_above_or_below_is_pointed_out(tmp_path, write_isic, given):
     root = write_isic(tmp_path / "parent" / "isic")
     with pytest.raises(DataError, match=re.escape("parent/isic is; give that one")):
-        scan_isic((root / given).resolve())
+        ISICDataModule("").scan((root / given).resolve())
 
 
 @pytest.mark.parametrize("folder", [IMAGES, MASKS])
 def test_missing_folder(isic, folder):
     shutil.rmtree(isic / folder)
     with pytest.raises(DataError, match=f"ISIC 2017 in {isic} lacks the folder {folder}/"):
-        scan_isic(isic)
+        ISICDataModule("").scan(isic)
 
 
 def test_folders_without_images(isic):
     for file in (*isic.glob("*/*.jpg"), *isic.glob("*/*.png")):
         file.unlink()
     with pytest.raises(DataError, match=f"no images in {isic / IMAGES}"):
-        scan_isic(isic)
+        ISICDataModule("").scan(isic)
 
 
 def test_images_without_masks_and_masks_without_images_are_told_at_once(tmp_path, write_isic):
@@ -125,21 +125,26 @@ def test_images_without_masks_and_masks_without_images_are_told_at_once(tmp_path
         (root / MASKS / f"ISIC_{i:07d}_segmentation.png").unlink()
     (root / IMAGES / "ISIC_0000006.jpg").unlink()
     with pytest.raises(DataError) as caught:
-        scan_isic(root)
-    assert (
-        f"5 images without a mask {MASKS}/<id>_segmentation.png: ISIC_0000000, ISIC_0000001, ISIC_0000002 and 2 more; "
-        "and 1 mask without an image: ISIC_0000006." in str(caught.value)
-    )
+        ISICDataModule("").scan(root)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "ISIC 2017 has 6 problems:"
+    assert lines[1] == f"  ISIC_0000000: the image has no mask ({root / IMAGES / 'ISIC_0000000.jpg'})"
+    assert lines[-2:] == [
+        "  and 1 more",
+        "Unpack all archives again (from https://challenge.isic-archive.com/data/), or remove these files.",
+    ]
+    problems = [str(problem) for problem in ISICDataModule("").inventory(root).problems]
+    assert problems[-1] == f"ISIC_0000006: the mask has no image ({root / MASKS / 'ISIC_0000006_segmentation.png'})"
 
 
 def test_the_same_case_in_two_formats(isic):
     (isic / IMAGES / "ISIC_0000001.png").touch()
     with pytest.raises(DataError, match=r"ISIC_0000001 is there twice, as .*ISIC_0000001\.jpg and .*ISIC_0000001\.png"):
-        scan_isic(isic)
+        ISICDataModule("").scan(isic)
 
 
 def test_real_isic_2017(real_data):
-    cases = scan_isic(real_data / "isic2017")
+    cases = ISICDataModule("").scan(real_data / "isic2017")
     assert len(cases) == 1200
     assert recognise_isic(real_data / "isic2017").name == "ISIC 2017"
 

@@ -12,7 +12,7 @@ from PIL import Image
 from adpfl_bench.data.partitioning.property_partition import ShardPartition
 from adpfl_bench.datasets.brats import BraTSDataModule
 from adpfl_bench.datasets.catalogue import find_writer
-from adpfl_bench.datasets.ham10000 import HAM10000DataModule, scan_ham10000
+from adpfl_bench.datasets.ham10000 import HAM10000DataModule
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.acquisition_sites import SITES, shifted_sites
@@ -95,7 +95,7 @@ def test_however_far_apart_sites_make_images(shift):
 def distance_between_sites(root):
     """Spread of the sites' mean colours, against the spread within sites."""
     colours = {}
-    for case in scan_ham10000(root):
+    for case in HAM10000DataModule("").scan(root):
         pixels = np.asarray(Image.open(case.images[0]).convert("RGB"), dtype=float)
         colours.setdefault(case.site, []).append(pixels.reshape(-1, 3).mean(axis=0))
     means = np.array([np.mean(own, axis=0) for own in colours.values()])

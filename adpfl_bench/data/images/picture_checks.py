@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,31 +16,23 @@ from adpfl_bench.data.inventory import CheckedCase, Inventory
 from adpfl_bench.data.problems import Problem
 
 
-def list_pictures(
-    name: str,
-    images: Mapping[str, Path],
-    masks: Mapping[str, Path],
-    patients: Mapping[str, str] | None = None,
-    problems: Sequence[Problem] = (),
-) -> Inventory:
-    """List pictures and masks, paired or not, so that all of them are read.
+def list_pictures(name: str, images: Mapping[str, Path], masks: Mapping[str, Path]) -> Inventory:
+    """List pictures and masks, paired or not, so that all of them are read; each is a patient of its own.
 
     Args:
         name: What the dataset was recognised as.
         images: Picture files by case id.
         masks: Mask files by case id.
-        patients: Patients by case id; a case that is not there is a patient of its own.
-        problems: What is wrong beside those that lack a picture or a mask.
     """
-    cases, found = [], list(problems)
+    cases, problems = [], []
     for case_id in sorted(images.keys() | masks.keys()):
         image, mask = images.get(case_id), masks.get(case_id)
-        cases.append(Case(case_id, (patients or {}).get(case_id, case_id), (image,) if image else (), mask))
+        cases.append(Case(case_id, case_id, (image,) if image else (), mask))
         if image is None and mask is not None:
-            found.append(Problem(case_id, "the mask has no image", mask))
+            problems.append(Problem(case_id, "the mask has no image", mask))
         elif image is not None and mask is None:
-            found.append(Problem(case_id, "the image has no mask", image))
-    return Inventory(name, tuple(cases), tuple(found), check_picture)
+            problems.append(Problem(case_id, "the image has no mask", image))
+    return Inventory(name, tuple(cases), tuple(problems), check_picture)
 
 
 def check_picture(case: Case) -> CheckedCase:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from adpfl_bench.data.images import image_cache, image_store
 from adpfl_bench.data.images.image_cache import ImageCache, read_image, read_native_mask
-from adpfl_bench.datasets.isic import scan_isic
+from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import ConfigError, DataError
 
 SIZE = (6, 8)
@@ -19,7 +19,7 @@ SIZE = (6, 8)
 
 @pytest.fixture
 def cases(isic):
-    return scan_isic(isic)
+    return ISICDataModule("").scan(isic)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_two_processes_build_once(cases, folder):
 
 
 def test_a_worker_process_maps_the_files_itself(tmp_path, write_isic, folder):
-    cases = scan_isic(write_isic(tmp_path / "many", n=20, size=(64, 64)))
+    cases = ISICDataModule("").scan(write_isic(tmp_path / "many", n=20, size=(64, 64)))
     mapped = ImageCache(cases, (64, 64), 0, folder)
     pickled = pickle.dumps(mapped)
     assert len(pickled) < mapped.nbytes / 10
@@ -207,7 +207,7 @@ def save_mask(path, array, **options):
 
 
 def test_all_bad_cases_are_told_at_once(tmp_path, write_isic, folder):
-    cases = scan_isic(write_isic(tmp_path / "isic", n=9))
+    cases = ISICDataModule("").scan(write_isic(tmp_path / "isic", n=9))
     truncated, empty, text = (cases[i].images[0] for i in (0, 1, 2))
     truncated.write_bytes(truncated.read_bytes()[:-40])
     empty.write_bytes(b"")
@@ -329,7 +329,7 @@ def test_progress_is_shown_on_a_terminal(cases, monkeypatch, capsys):
 
 
 def test_real_isic_2017(real_data, folder):
-    cases = scan_isic(real_data / "isic2017")[:60]
+    cases = ISICDataModule("").scan(real_data / "isic2017")[:60]
     memory, mapped = ImageCache(cases, (128, 128)), ImageCache(cases, (128, 128), 0, folder)
     np.testing.assert_array_equal(memory.images, mapped.images)
     np.testing.assert_array_equal(memory.masks, mapped.masks)
