@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 _WIDTH_WITHOUT_TERMINAL = 160
 
 
-def count(items: Sequence[object], noun: str) -> str:
-    """Count items in words, e.g. ``"1 image"`` or ``"5,012 images"``."""
-    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
+def count(items: Sized | int, noun: str) -> str:
+    """Count items, or state their number, in words, e.g. ``"1 image"`` or ``"5,012 images"``."""
+    number = items if isinstance(items, int) else len(items)
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def a_few(names: Sequence[str], shown: int = 3) -> str:

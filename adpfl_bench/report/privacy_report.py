@@ -12,7 +12,7 @@ from rich.text import Text
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.forecast import MOST_ROUNDS, ClientRound, Forecast
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
-from adpfl_bench.text import csv_text
+from adpfl_bench.text import count, csv_text
 
 _SHOWN_ROUNDS = 12
 _SHOWN_CLIENTS = 8
@@ -87,7 +87,7 @@ def budget_table(forecast: Forecast, budgets: Mapping[str, float], own: tuple[st
         The table, and why a cell of it is empty, a sentence each.
     """
     z = f"{forecast.noise_multiplier:.4g}"
-    needed = f"z for {plural(forecast.schedule.rounds, 'round')}"
+    needed = f"z for {count(forecast.schedule.rounds, 'round')}"
     table = _table(["Budget", needed, "Epsilon with it", "Sum / statistic", f"Rounds at z = {z}"])
     reasons = []
     for name, epsilon in [*budgets.items(), own]:
@@ -102,16 +102,6 @@ def budget_table(forecast: Forecast, budgets: Mapping[str, float], own: tuple[st
         rounds = forecast.affordable(epsilon)
         table.add_row(name, *cells, f"more than {MOST_ROUNDS:,}" if rounds == MOST_ROUNDS else f"{rounds:,}")
     return table, reasons
-
-
-def plural(number: int, noun: str) -> str:
-    """A number of things.
-
-    Example:
-        >>> plural(1, "round"), plural(25, "round")
-        ('1 round', '25 rounds')
-    """
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(headings: Sequence[str]) -> Table:

@@ -21,9 +21,9 @@ from adpfl_bench.privacy.forecast import Forecast
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.records.spent import nominal_text
 from adpfl_bench.report.privacy_plots import draw_epsilon
-from adpfl_bench.report.privacy_report import budget_table, forecast_csv, maxima, plural, round_table
+from adpfl_bench.report.privacy_report import budget_table, forecast_csv, maxima, round_table
 from adpfl_bench.running.training import BenchCLI, run
-from adpfl_bench.text import print_facts, print_table
+from adpfl_bench.text import count, print_facts, print_table
 
 _LISTED_CLIENTS = 12
 _UNITS = {
@@ -110,7 +110,7 @@ def show_plan(
     facts["accountant"] = last.accountant
     equal = len({row.epsilon for row in rows if row.round == last.round}) == 1
     largest = "the same for every client" if equal else f"largest for {last.client}"
-    after = f"after {plural(last.round, 'round')}, {largest}"
+    after = f"after {count(last.round, 'round')}, {largest}"
     facts["accounted"] = f"epsilon {last.epsilon:.4g} at delta {method.delta:g} {after}"
     facts["nominal"] = nominal_text(method.nominal_epsilon)
     if method.accounted.not_covered:
@@ -183,11 +183,11 @@ def _facts(method: DifferentialPrivacy, loop: FederatedLoop, units: Mapping[str,
 def _schedule(schedule: RoundSchedule, clients: Sequence[str]) -> str:
     drawn = len(schedule.drawn(0, clients))
     steps = schedule.local_steps
-    length = plural(steps, "local step") if steps else plural(schedule.local_epochs, "local epoch")
+    length = count(steps, "local step") if steps else count(schedule.local_epochs, "local epoch")
     turns = " and ".join(f"a {turn}" for turn in schedule.turns) + f" turn of {length}"
     cyclic = " in cyclic order" if schedule.availability == "cyclic" and drawn < len(clients) else ""
     parts = [
-        plural(schedule.rounds, "round"),
+        count(schedule.rounds, "round"),
         f"{drawn} of {len(clients)} clients in each{cyclic}",
         length if schedule.turns == ("shared",) else turns,
     ]
@@ -197,7 +197,7 @@ def _schedule(schedule: RoundSchedule, clients: Sequence[str]) -> str:
         slow = f"{schedule.straggler_work:.0%} of the steps with probability {_by_client(schedule.straggling)}"
         parts.append(f"straggling at {slow}")
     if schedule.fine_tuning_epochs:
-        parts.append(f"then {plural(schedule.fine_tuning_epochs, 'epoch')} of fine-tuning")
+        parts.append(f"then {count(schedule.fine_tuning_epochs, 'epoch')} of fine-tuning")
     return ", ".join(parts)
 
 
