@@ -9,6 +9,7 @@ from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.metrics.functional import normalized_surface_distance
+from adpfl_bench.metrics.registry import METRICS
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
 from tests.schemes import SCHEMES
@@ -42,7 +43,8 @@ def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: t
     task.network = nn.Identity()
     task.score(batch_of(label_map, scheme, window), complete=True)
     assert [row.region for row in task.scores] == list(scheme.regions)
-    assert all(row.values == {"dice": 1, "iou": 1, "hd95": 0, "nsd": 1} for row in task.scores)
+    perfect = {metric.name: metric.both_empty for metric in METRICS}
+    assert all(row.values == perfect for row in task.scores)
 
 
 def test_scores_are_those_of_the_painted_label_map() -> None:
