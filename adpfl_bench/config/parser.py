@@ -16,6 +16,9 @@ from adpfl_bench.public_names import with_public_names
 
 _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config"}
 _UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept option '|Option '|unrecognized arguments: --)([\w.]+)")
+_REFUSED = re.compile(
+    r"(?:class_path '([^']+)':\s+)?Option '([^']+)' is not accepted(?:\. Got value: Namespace\(class_path='([^']+)')?"
+)
 _INNERMOST = re.compile(
     r"""Parser key "([^"]+)":(?:(?!Parser key)[\s\S])*?Subtypes: \[<class '([\w.]+)'(?![\s\S]*Parser key)"""
 )
@@ -47,10 +50,9 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
     """
     if unknown := _UNKNOWN.match(message):
         return _unknown_key(".".join(part for part in unknown.groups() if part), known_keys)
-    class_path = re.search(r"Problem with given class_path '([^']+)'", message)
-    refused = re.search(r"Option '([^']+)' is not accepted", message)
-    if class_path and refused:
-        return f"{class_path[1]} has no setting {refused[1]}; it has {', '.join(_settings_of(class_path[1]))}."
+    if refused := _REFUSED.search(message):
+        class_path = refused[1] or refused[3]
+        return f"{class_path} has no setting {refused[2]}; it has {', '.join(_settings_of(class_path))}."
     if "required: root" in message:
         return (
             "data.root is missing: give the dataset's folder with --data.root PATH, or train on synthetic images with"
@@ -75,7 +77,7 @@ def _unknown_key(name: str, known: Iterable[str]) -> str:
 
 def _settings_of(class_path: str) -> list[str]:
     kind: Any = locate(class_path)
-    names: list[str] = ArgumentParser().add_class_arguments(kind, "its", fail_untyped=False)
+    names: list[str] = ArgumentParser().add_class_arguments(kind, "its", fail_untyped=False, skip={"params"})
     return [name.removeprefix("its.") for name in names]
 
 

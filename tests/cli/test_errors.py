@@ -34,6 +34,15 @@ def ham10000(tmp_path: Path) -> Path:
             ["--privacy.threshold=PercentileThreshold", "--privacy.threshold.percentil=5"],
             "PercentileThreshold has no setting percentil; it has percentile, window",
         ),
+        (
+            ["--data.partition=IIDPartition", "--data.partition.clintes=2"],
+            "adpfl-bench: adpfl_bench.IIDPartition has no setting clintes; it has clients.",
+        ),
+        (
+            ["--model.optimizer=SGD", "--model.optimizer.lrr=1"],
+            "adpfl-bench: torch.optim.SGD has no setting lrr; it has lr, momentum,",
+        ),
+        (["--data.partition=Nope"], "partition cannot be made from what was given; possible are adpfl_bench.Dirichlet"),
         (["--privacy.threshold=PercentileThreshold", "--privacy.threshold.percentile=0"], "must lie in (0, 100]"),
         (["--privacy.noise_multiplier=-0.1"], "privacy.noise_multiplier is a noise scale in units of the threshold"),
         (["--privacy.delta=0.9"], "privacy.delta is 0.9, but it must be below 1/2"),
