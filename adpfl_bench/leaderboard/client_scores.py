@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import numpy as np
@@ -11,11 +11,11 @@ import numpy as np
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.headline import headline_rows
 from adpfl_bench.leaderboard.scored_run import ScoredRun
-from adpfl_bench.records.case_score import GLOBAL_MODEL, mean_over_models
+from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore, mean_over_models, mean_score
 
 
 class ClientScores:
-    """Dice of a method's runs on one region, by the model that each client would use.
+    """Main scores (Dice) of a method's runs on one region, by the model that each client would use.
 
     That is the global model or, where the method leaves clients models of their own, its own; for a client that was
     held out of training every training client's own, averaged.
@@ -32,6 +32,7 @@ class ClientScores:
     def __init__(self, variant: Variant, region: str) -> None:
         self.variant = variant
         self.held_out = variant.runs[0].held_out_clients
+        self._main = variant.runs[0].record.model.metrics[0]
         self._runs = [_RunScores(run, region) for run in variant.runs]
 
     @property
@@ -45,56 +46,56 @@ class ClientScores:
         return sorted(self.cases, key=lambda name: (name in self.held_out, name))
 
     def own(self, client: str) -> dict[int, float]:
-        """By seed the mean Dice on the client's own test cases, by the model that it would use."""
-        return {
-            run.seed: float(np.mean([run.dice(client)[case] for case in sorted(run.cases[client])]))
-            for run in self._runs
-        }
+        """By seed the mean on the client's own test cases, by the model that it would use."""
+        means = {}
+        for run in self._runs:
+            scores = run.scores(client)
+            means[run.seed] = self._mean([scores[case] for case in sorted(run.cases[client])])
+        return means
 
     def everyone(self, client: str) -> float | None:
-        """Mean Dice of that model on everyone's test cases; ``None`` where some were not scored by it."""
-        seeds = [run.dice(client) for run in self._runs]
-        if any(set(dice) != run.all_cases for dice, run in zip(seeds, self._runs, strict=True)):
+        """Mean of that model on everyone's test cases; ``None`` where some were not scored by it."""
+        seeds = [run.scores(client) for run in self._runs]
+        if any(set(scores) != run.all_cases for scores, run in zip(seeds, self._runs, strict=True)):
             return None
-        return float(np.mean([np.mean(list(dice.values())) for dice in seeds]))
+        return float(np.mean([self._mean(scores.values()) for scores in seeds]))
 
     @property
-    def global_dice(self) -> float | None:
-        """Mean Dice of the global model where clients would use models of their own."""
+    def global_mean(self) -> float | None:
+        """Mean of the global model where clients would use models of their own."""
         if self.variant.runs[0].headline == "global":
             return None
         seeds = [run.by_model.get(GLOBAL_MODEL, {}) for run in self._runs]
-        return float(np.mean([np.mean(list(dice.values())) for dice in seeds])) if all(seeds) else None
+        return float(np.mean([self._mean(scores.values()) for scores in seeds])) if all(seeds) else None
+
+    def _mean(self, scores: Iterable[CaseScore]) -> float:
+        mean = mean_score(scores, self._main)
+        return math.nan if mean is None else mean
 
 
 class _RunScores:
-    """Dice of one run's test cases on one region."""
+    """Scores of one run's test cases on one region."""
 
     def __init__(self, run: ScoredRun, region: str) -> None:
         self.seed = run.seed
         self._run = run
-        self._metric = run.record.model.metrics[0].name
         self._rows = [row for row in run.all_rows if row.region == region]
-        self.by_model: dict[str, dict[str, float]] = {}
+        self.by_model: dict[str, dict[str, CaseScore]] = {}
         self.cases: dict[str, set[str]] = {}
         for row in self._rows:
-            self.by_model.setdefault(row.model, {})[row.case] = row.values.get(self._metric, math.nan)
+            self.by_model.setdefault(row.model, {})[row.case] = row
             self.cases.setdefault(row.client, set()).add(row.case)
         self.all_cases = set().union(*self.cases.values())
 
-    def dice(self, client: str) -> dict[str, float]:
-        """Dice by case of the model that a client would use."""
+    def scores(self, client: str) -> dict[str, CaseScore]:
+        """Scores by case of the model that a client would use."""
         if self._run.headline == "global":
             return self.by_model[GLOBAL_MODEL]
         return self._training_clients_mean if client in self._run.held_out_clients else self.by_model[client]
 
     @cached_property
-    def _training_clients_mean(self) -> dict[str, float]:
-        """Mean over all clients' own models of the Dice of each case that all of them scored."""
+    def _training_clients_mean(self) -> dict[str, CaseScore]:
+        """Mean over all clients' own models of each case that all of them scored."""
         models = self.by_model.keys() - {GLOBAL_MODEL}
         means = mean_over_models(headline_rows(self._rows, "everyone"))
-        return {
-            case: score.values.get(self._metric, math.nan)
-            for case, score in means.items()
-            if all(case in self.by_model[model] for model in models)
-        }
+        return {case: score for case, score in means.items() if all(case in self.by_model[model] for model in models)}

@@ -130,7 +130,7 @@ def who_benefits(group: Group, region: str, labels: Sequence[str]) -> WhoBenefit
     for label in labels:
         rows = [_client_row(group, region, scores[label], name, reference) for name in scores[label].clients]
         clients += rows
-        methods.append(_method_row(label, [row for row in rows if row.role == TRAINING], scores[label].global_dice))
+        methods.append(_method_row(label, [row for row in rows if row.role == TRAINING], scores[label].global_mean))
     return WhoBenefits(
         region, tuple(clients), tuple(methods), reference is not None, _on_gains(group, local), group.metrics[0].title
     )
