@@ -15,9 +15,13 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
 
 _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config"}
-_UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept option '|Option '|unrecognized arguments: --)([\w.]+)")
+# In the words of jsonargparse 4.49 and later (option, accepted) and of earlier versions (key, expected).
+_UNKNOWN = re.compile(
+    r"(?:Group '([\w.]+)' does not accept (?:option|nested key) '|(?:Option|Key) '|unrecognized arguments: --)([\w.]+)"
+)
 _REFUSED = re.compile(
-    r"(?:class_path '([^']+)':\s+)?Option '([^']+)' is not accepted(?:\. Got value: Namespace\(class_path='([^']+)')?"
+    r"(?:class_path '([^']+)':\s+)?(?:Option|Key) '([^']+)' is not (?:accepted|expected)"
+    r"(?:\. Got value: Namespace\(class_path='([^']+)')?"
 )
 _INNERMOST = re.compile(
     r"""Parser key "([^"]+)":(?:(?!Parser key)[\s\S])*?Subtypes: \[<class '([\w.]+)'(?![\s\S]*Parser key)"""

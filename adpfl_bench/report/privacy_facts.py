@@ -1,0 +1,95 @@
+"""What a private method is going to do, as sentences for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.text import count
+
+_LISTED_CLIENTS = 12
+_UNITS = {
+    "batch": "batch: what one batch of a local epoch holds; not all records of a patient",
+    "record": "record: one training record",
+    "patient": "patient: all training records of one patient",
+    "client": "client: all records of one client",
+}
+
+
+def privacy_facts(
+    method: DifferentialPrivacy, schedule: RoundSchedule, units: Mapping[str, int], per_step: int
+) -> dict[str, str]:
+    """Say what a method is going to do, by what each sentence is about.
+
+    Args:
+        method: The method, with its noise settled.
+        schedule: Who takes part in which round.
+        units: Number of units by client.
+        per_step: Units of a step.
+    """
+    things = "records" if method.unit in ("none", "batch", "client") else f"{method.unit}s"
+    if len(units) > _LISTED_CLIENTS:
+        listed = f"{len(units)} with {min(units.values())} to {max(units.values())}"
+    else:
+        listed = ", ".join(f"{name} {number}" for name, number in units.items())
+    facts = {
+        "schedule": _schedule(schedule, list(units)),
+        "clients": f"{listed} training {things}",
+    }
+    if method.threshold is None or method.mechanism is None or method.private_sum is None:
+        return {"unit": "none", **facts}
+    described, noise = method.describe(), method.private_sum
+    norm = str(described.clipping_norm).upper()
+    solved = f"solved for epsilon {method.target_epsilon:g}" if method.target_epsilon is not None else "as given"
+    share = method.threshold.budget_share(method.mechanism, noise.noise_multiplier)
+    statistic = f"the threshold's statistic {noise.statistic_multiplier:.4g} ({share:.1%} of the budget)"
+    whole = "all of the budget for the sum; the threshold has no statistic"
+    return {
+        "unit": _UNITS[method.unit],
+        "adjacency": f"{described.adjacency}: a neighbour has the unit's contribution replaced by nothing",
+        "threshold": str(described.threshold),
+        "mechanism": f"{described.mechanism}, contributions clipped in {norm} norm",
+        "noise": f"z = {noise.noise_multiplier:.4g}, {solved}",
+        "split": f"sum {noise.sum_multiplier:.4g}, {statistic}" if share else whole,
+        "sampling": _sampling(method, units, per_step),
+        **facts,
+        "delta": f"{method.delta:g}",
+    }
+
+
+def _schedule(schedule: RoundSchedule, clients: Sequence[str]) -> str:
+    drawn = len(schedule.drawn(0, clients))
+    steps = schedule.local_steps
+    length = count(steps, "local step") if steps else count(schedule.local_epochs, "local epoch")
+    turns = " and ".join(f"a {turn}" for turn in schedule.turns) + f" turn of {length}"
+    cyclic = " in cyclic order" if schedule.availability == "cyclic" and drawn < len(clients) else ""
+    parts = [
+        count(schedule.rounds, "round"),
+        f"{drawn} of {len(clients)} clients in each{cyclic}",
+        length if schedule.turns == ("shared",) else turns,
+    ]
+    if schedule.dropout:
+        parts.append(f"dropping out with probability {_by_client(schedule.dropout)}")
+    if schedule.straggling:
+        slow = f"{schedule.straggler_work:.0%} of the steps with probability {_by_client(schedule.straggling)}"
+        parts.append(f"straggling at {slow}")
+    if schedule.fine_tuning_epochs:
+        parts.append(f"then {count(schedule.fine_tuning_epochs, 'epoch')} of fine-tuning")
+    return ", ".join(parts)
+
+
+def _by_client(stated: float | Mapping[str, float]) -> str:
+    if isinstance(stated, Mapping):
+        return " and ".join(f"{value:g} ({client})" for client, value in stated.items())
+    return f"{stated:g}"
+
+
+def _sampling(method: DifferentialPrivacy, units: Mapping[str, int], per_step: int) -> str:
+    if method.unit == "client":
+        return "none: one release for each turn of a client"
+    if method.sampling == "poisson":
+        rates = sorted({min(1.0, per_step / size) for size in units.values()})
+        spread = f"{rates[0]:.4g}" if len(rates) == 1 else f"{rates[0]:.4g} to {rates[-1]:.4g} by client"
+        return f"poisson: each unit drawn independently for each step, with probability {spread}"
+    return f"shuffle: each unit once in a local epoch, {per_step} to a step; no amplification is claimed"
