@@ -17,7 +17,7 @@ import torch
 
 import adpfl_bench
 
-_PACKAGES = ("torch", "lightning", "monai", "torchmetrics", "numpy", "scipy", "dp-accounting", "wandb")
+_PACKAGES = ("torch", "lightning", "monai", "numpy", "scipy", "dp-accounting", "wandb")
 
 
 def package_versions() -> dict[str, str]:

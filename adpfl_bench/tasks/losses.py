@@ -1,6 +1,6 @@
-"""Losses with one value per record.
+"""Losses with one value per example.
 
-Per-record gradients need a loss that never pools over the batch, written in plain tensor operations so that
+Per-example gradients need a loss that never pools over the batch, written in plain tensor operations so that
 ``torch.func.vmap`` can map it.
 """
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 
 
 def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
-    """Soft Dice loss of each record, averaged over regions (Milletari et al. 2016, arXiv 1606.04797, equation 8).
+    """Soft Dice loss of each example, averaged over regions (Milletari et al. 2016, arXiv 1606.04797, equation 8).
 
     Args:
         logits: [B, R, *spatial]; each region is a sigmoid of its own, so regions may overlap.
@@ -20,7 +20,7 @@ def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
         smooth: Added to numerator and denominator, so that an empty region that is found empty costs nothing.
 
     Returns:
-        Loss of each record, [B], in [0, 1).
+        Loss of each example, [B], in [0, 1).
     """
     probability = torch.sigmoid(logits).flatten(2)
     target = target.flatten(2)
@@ -30,14 +30,14 @@ def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Sum of soft Dice loss and binary cross-entropy (mean over regions and voxels) of each record.
+    """Sum of soft Dice loss and binary cross-entropy (mean over regions and voxels) of each example.
 
     Args:
         logits: [B, R, *spatial].
         target: [B, R, *spatial], 0 or 1.
 
     Returns:
-        Loss of each record, [B].
+        Loss of each example, [B].
     """
     cross_entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return dice_loss(logits, target) + cross_entropy.flatten(1).mean(1)

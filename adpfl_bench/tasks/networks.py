@@ -18,7 +18,7 @@ _NETWORKS: dict[str, Any] = {
     for network in (nets.AttentionUnet, nets.BasicUNet, nets.DynUNet, nets.SegResNet, nets.UNet)
 }
 
-# Instance normalisation keeps no running statistics: nothing for a federation to average, and gradients per record
+# Instance normalisation keeps no running statistics: nothing for a federation to average, and gradients per example
 # stay possible. A convolution's bias is cancelled by the norm that follows it; noise on it would be wasted.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     # The shape that nnU-Net (Isensee et al. 2021, arXiv 1904.08128) gives patches of about 128 voxels a side.
