@@ -15,7 +15,7 @@ from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_root, list_folders
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
-from adpfl_bench.datasets.catalogue import DATASETS, find_writer, layouts
+from adpfl_bench.datasets.catalogue import DATASETS, find_writer
 from adpfl_bench.errors import DataError
 
 CHANNELS = ("t1", "t1ce", "t2", "flair")
@@ -70,7 +70,7 @@ RELEASES: Mapping[str, VolumeRelease] = MappingProxyType(
     }
 )
 
-LAYOUT = DATASETS["brats"].layout
+LAYOUT = DATASETS["brats"]
 
 _OLD_ENDINGS = ("_t1", "_t1ce", "_t2", "_flair", "_seg")
 _NEW_ENDINGS = ("-t1n", "-t1c", "-t2w", "-t2f", "-seg")
@@ -140,7 +140,7 @@ def survey_brats(root: Path, release: str | None = None) -> Survey:
             if match := pattern.fullmatch(folder.name):
                 found.setdefault(name, []).append((folder, match))
     if not found:
-        check_root(root, LAYOUT, layouts())
+        check_root(root, LAYOUT, DATASETS.values())
         raise DataError(f"BraTS: {root} holds no case folders; give the folder that holds {LAYOUT.expected}.")
     if len(found) > 1 and release is None:
         kinds = ", ".join(f"{name} (for example {cases[0][0]})" for name, cases in found.items())

@@ -21,17 +21,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """A dataset of the suite.
+class Dataset(Layout):
+    """A dataset of the suite, with the layout of its folder.
 
     Attributes:
-        layout: How its folder is recognised.
         datamodule: Its datamodule below ``adpfl_bench.datasets``, which also reads its folder and says what is wrong.
         phantoms: The writers of its phantoms below ``adpfl_bench.phantoms``, by the phantoms' names.
         task: Its file among ``tasks/``, without the ending.
     """
 
-    layout: Layout
     datamodule: str
     phantoms: Mapping[str, str]
     task: str
@@ -46,76 +44,64 @@ _ISIC = {
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
         "isic": Dataset(
-            Layout(
-                dataset="ISIC",
-                tell_tales=_ISIC,
-                expected=", or ".join(f"{images}/ and {masks}/" for images, masks in _ISIC.values()),
-                source="https://challenge.isic-archive.com/data/",
-            ),
+            dataset="ISIC",
+            tell_tales=_ISIC,
+            expected=", or ".join(f"{images}/ and {masks}/" for images, masks in _ISIC.values()),
+            source="https://challenge.isic-archive.com/data/",
             datamodule="isic.ISICDataModule",
             phantoms={"isic": "isic_writer.IsicWriter"},
             task="isic",
         ),
         "ham10000": Dataset(
-            Layout(
-                dataset="HAM10000",
-                tell_tales={"HAM10000": ("HAM10000_images*", "HAM10000_segmentations*", "HAM10000_metadata*")},
-                expected="HAM10000_images_part_1/, HAM10000_images_part_2/, HAM10000_segmentations_lesion_tschandl/"
-                " and HAM10000_metadata",
-                source="https://doi.org/10.7910/DVN/DBW86T",
-            ),
+            dataset="HAM10000",
+            tell_tales={"HAM10000": ("HAM10000_images*", "HAM10000_segmentations*", "HAM10000_metadata*")},
+            expected="HAM10000_images_part_1/, HAM10000_images_part_2/, HAM10000_segmentations_lesion_tschandl/"
+            " and HAM10000_metadata",
+            source="https://doi.org/10.7910/DVN/DBW86T",
             datamodule="ham10000.HAM10000DataModule",
             phantoms={"ham10000": "ham10000_writer.Ham10000Writer"},
             task="ham10000",
         ),
         "kits": Dataset(
-            Layout(
-                dataset="KiTS",
-                tell_tales={"KiTS": ("case_[0-9]*", "dataset/case_[0-9]*", "data/case_[0-9]*")},
-                expected="case_00000/ and so on, each with imaging.nii.gz and segmentation.nii.gz, or dataset/ or data/"
-                " with them",
-                source="https://github.com/neheller/kits23",
-            ),
+            dataset="KiTS",
+            tell_tales={"KiTS": ("case_[0-9]*", "dataset/case_[0-9]*", "data/case_[0-9]*")},
+            expected="case_00000/ and so on, each with imaging.nii.gz and segmentation.nii.gz, or dataset/ or data/"
+            " with them",
+            source="https://github.com/neheller/kits23",
             datamodule="kits.KiTSDataModule",
             phantoms={"kits": "volumes.kits_writer.KitsWriter"},
             task="kits",
         ),
         "brats": Dataset(
-            Layout(
-                dataset="BraTS",
-                tell_tales={
-                    "BraTS": (
-                        *("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*"),
-                        "FeTS2*_*",
-                    ),
-                    "BraTS (HGG and LGG)": ("HGG",),
-                },
-                expected="a folder for each case (BraTS2021_00000/, BraTS-GLI-00000-000/, FeTS2022_00000/,"
-                " HGG/Brats18_.../, ...)",
-                source="https://www.synapse.org/brats",
-            ),
+            dataset="BraTS",
+            tell_tales={
+                "BraTS": (
+                    *("BraTS[0-9]*_*", "BraTS-*-[0-9]*", "Brats[0-9]*_*", "MICCAI_BraTS*", "ASNR-MICCAI-BraTS*"),
+                    "FeTS2*_*",
+                ),
+                "BraTS (HGG and LGG)": ("HGG",),
+            },
+            expected="a folder for each case (BraTS2021_00000/, BraTS-GLI-00000-000/, FeTS2022_00000/,"
+            " HGG/Brats18_.../, ...)",
+            source="https://www.synapse.org/brats",
             datamodule="brats.BraTSDataModule",
             phantoms={f"brats{year}": f"volumes.brats_writer.Brats{year}Writer" for year in (2021, 2023, 2024)},
             task="brats",
         ),
         "lgg": Dataset(
-            Layout(
-                dataset="TCGA-LGG",
-                tell_tales={"LGG (kaggle_3m)": ("kaggle_3m", "TCGA_[A-Z][A-Z]_*")},
-                expected="kaggle_3m/ or its folders TCGA_<site>_<patient>_<date>/",
-                source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
-            ),
+            dataset="TCGA-LGG",
+            tell_tales={"LGG (kaggle_3m)": ("kaggle_3m", "TCGA_[A-Z][A-Z]_*")},
+            expected="kaggle_3m/ or its folders TCGA_<site>_<patient>_<date>/",
+            source="https://www.kaggle.com/datasets/mateuszbuda/lgg-mri-segmentation",
             datamodule="lgg.LGGDataModule",
             phantoms={"lgg": "volumes.lgg_writer.LggWriter"},
             task="lgg",
         ),
         "msd": Dataset(
-            Layout(
-                dataset="Medical Segmentation Decathlon",
-                tell_tales={"Medical Segmentation Decathlon": ("imagesTr", "labelsTr")},
-                expected="dataset.json, imagesTr/ and labelsTr/ of Task01_BrainTumour",
-                source="http://medicaldecathlon.com",
-            ),
+            dataset="Medical Segmentation Decathlon",
+            tell_tales={"Medical Segmentation Decathlon": ("imagesTr", "labelsTr")},
+            expected="dataset.json, imagesTr/ and labelsTr/ of Task01_BrainTumour",
+            source="http://medicaldecathlon.com",
             datamodule="msd_brain.MSDBrainDataModule",
             phantoms={"msd_brain": "volumes.msd_brain_writer.MsdBrainWriter"},
             task="msd_brain",
@@ -135,11 +121,6 @@ if TYPE_CHECKING:
 else:  # for the help of commands
     DatasetName = Literal[tuple(DATASETS)] | str
     PhantomName = Literal[tuple(PHANTOMS)] | str
-
-
-def layouts() -> tuple[Layout, ...]:
-    """How the folders of all datasets are recognised."""
-    return tuple(dataset.layout for dataset in DATASETS.values())
 
 
 def find_datamodule(name: str) -> type[FederatedDataModule]:

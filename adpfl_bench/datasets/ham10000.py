@@ -15,13 +15,13 @@ from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.partitioning.partition import NaturalPartition
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_root, index_files
-from adpfl_bench.datasets.catalogue import DATASETS, layouts
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.ham10000_writer import Ham10000Writer
 
 _log = logging.getLogger(__name__)
 
-LAYOUT = DATASETS["ham10000"].layout
+LAYOUT = DATASETS["ham10000"]
 _METADATA = ("HAM10000_metadata", "HAM10000_metadata.csv", "HAM10000_metadata.tab")
 _COLUMNS = ("lesion_id", "image_id", "dataset")
 
@@ -65,7 +65,7 @@ def survey_ham10000(root: Path) -> Inventory:
         DataError: The folder is not HAM10000; a file is there twice; or the metadata cannot be read.
     """
     root = Path(root)
-    check_root(root, LAYOUT, layouts())
+    check_root(root, LAYOUT, DATASETS.values())
     image_folders, mask_folders = _folders(root, "HAM10000_images*"), _folders(root, "HAM10000_segmentations*")
     metadata_file = _find_metadata(root)
     images = index_files(image_folders, (".jpg", ".jpeg", ".png"))

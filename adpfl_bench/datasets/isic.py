@@ -10,11 +10,11 @@ from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.images.picture_checks import list_pictures
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.scanning import check_root, index_files, recognise_datasets
-from adpfl_bench.datasets.catalogue import DATASETS, layouts
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.isic_writer import IsicWriter
 
-LAYOUT = DATASETS["isic"].layout
+LAYOUT = DATASETS["isic"]
 
 
 class ISICDataModule(ImageDataModule):
@@ -66,7 +66,7 @@ def recognise_isic(root: Path) -> ISICRelease:
         DataError: The folder is no ISIC release, or holds several.
     """
     root = Path(root)
-    check_root(root, LAYOUT, layouts())
+    check_root(root, LAYOUT, DATASETS.values())
     found = recognise_datasets(root, [LAYOUT])
     releases = [release for release in RELEASES if release.name in found]
     if len(releases) > 1:

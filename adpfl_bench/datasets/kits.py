@@ -16,7 +16,7 @@ from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_root, list_folders
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
-from adpfl_bench.datasets.catalogue import DATASETS, layouts
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.volumes.kits_writer import KitsWriter
 from adpfl_bench.text import a_few
@@ -67,7 +67,7 @@ RELEASES: Mapping[str, VolumeRelease] = MappingProxyType(
     }
 )
 
-LAYOUT = DATASETS["kits"].layout
+LAYOUT = DATASETS["kits"]
 
 _FIRST_ID_OF_2023 = 400  # 2019 and 2021 number their cases 0 to 299, and 2023 adds those from 400 on
 _VOTED = "aggregated_MAJ_seg.nii.gz"  # of KiTS21, which has several annotations of each case
@@ -120,7 +120,7 @@ def survey_kits(root: Path, release: str | None = None) -> Survey:
         DataError: The folder is no KiTS release, or the year is unknown.
     """
     root = Path(root)
-    check_root(root, LAYOUT, layouts())
+    check_root(root, LAYOUT, DATASETS.values())
     holders = [folder for folder in (root, root / "dataset", root / "data") if list_folders(folder, "case_[0-9]*")]
     if len(holders) > 1:
         raise DataError(

@@ -17,7 +17,7 @@ from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_relea
 from adpfl_bench.data.volumes.tiff_stack import TiffStackReader
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import KNOWN_VALUES
-from adpfl_bench.datasets.catalogue import DATASETS, layouts
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
 
 NAME = "TCGA-LGG"
@@ -38,7 +38,7 @@ RELEASE = VolumeRelease(
     known_values=KNOWN_VALUES,
 )
 
-LAYOUT = DATASETS["lgg"].layout
+LAYOUT = DATASETS["lgg"]
 
 _PATIENT = re.compile(r"(?P<patient>TCGA_(?P<site>[A-Z0-9]{2})_[A-Za-z0-9]+)_\d+")
 _ADVICE = "Unpack the archive again, or remove the patients."
@@ -147,7 +147,7 @@ def scan_lgg_slices(root: Path) -> list[Case]:
 
 
 def _patients(root: Path) -> tuple[list[_Patient], list[Problem]]:
-    check_root(root, LAYOUT, layouts())
+    check_root(root, LAYOUT, DATASETS.values())
     holder = root / "kaggle_3m" if (root / "kaggle_3m").is_dir() else root
     patients, problems = [], []
     for folder in list_folders(holder, "TCGA_*"):

@@ -14,13 +14,13 @@ from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import BRATS, CHANNELS, KNOWN_VALUES
-from adpfl_bench.datasets.catalogue import DATASETS, layouts
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
 
 NAME = "MSD Task01"
 
-LAYOUT = DATASETS["msd"].layout
+LAYOUT = DATASETS["msd"]
 
 #: The suite's names of what dataset.json calls sequences and labels, in lower case.
 _CHANNELS: Mapping[str, str] = {"t1w": "t1", "t1gd": "t1ce", "t2w": "t2", "flair": "flair"}
@@ -56,7 +56,7 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
         DataError: The folder is something else, or ``dataset.json`` is damaged or describes another task.
     """
     root = Path(root)
-    check_root(root, LAYOUT, layouts())
+    check_root(root, LAYOUT, DATASETS.values())
     order, labels = _read_description(root / "dataset.json")
     found = VolumeRelease(NAME, "MRI", CHANNELS, labels, (BRATS,), reader=NiftiReader(order), known_values=KNOWN_VALUES)
     chosen = choose_release(release or NAME, {NAME: found}, "the Medical Segmentation Decathlon's brain tumours")
