@@ -1,28 +1,43 @@
 # make demo   trains FL, DP-FL and ADP-FL on a phantom cohort and writes a leaderboard and a report
-# make test   runs the tests
+# make test   runs the tests, and says how much of the package they cover
+# make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
+# make ... TORCH_INDEX=URL   takes torch from PyTorch's own index, which has builds without CUDA for every Python
 PYTHON ?= python3
+MINIMUM_PYTHON ?= python3.10
+TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+PIP_INSTALL := pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+CORE := tests/callbacks tests/data tests/federation tests/metrics tests/privacy tests/records tests/tasks \
+	tests/cli/test_method_composition.py tests/cli/test_yaml_files.py
 
 # Spinning threads collapse as soon as anything else wants a core.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: install demo test lint format clean
+.PHONY: install demo test test-minimum lint format clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/$(PIP_INSTALL) --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+$(VENV)-minimum/.installed: pyproject.toml constraints-minimum.txt
+	$(MINIMUM_PYTHON) -m venv $(VENV)-minimum
+	$(VENV)-minimum/bin/$(PIP_INSTALL) --constraint constraints-minimum.txt --editable ".[dev]"
 	touch $@
 
 demo: install
 	$(BIN)/adpfl-bench benchmark --config configs/demo.yaml --output $(DEMO)
 
 test: install
-	$(BIN)/pytest --numprocesses=auto
+	$(BIN)/pytest --numprocesses=auto --cov
+
+test-minimum: $(VENV)-minimum/.installed
+	$(VENV)-minimum/bin/pytest --numprocesses=auto $(CORE)
 
 lint: install
 	$(BIN)/ruff check .
@@ -35,4 +50,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-minimum $(DEMO) .mypy_cache .ruff_cache .pytest_cache
