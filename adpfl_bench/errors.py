@@ -1,5 +1,7 @@
 """Errors that a user can act on: each message says what was expected, what was found where, and what to do."""
 
+from collections.abc import Sequence
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
 
@@ -22,3 +24,13 @@ class CheckpointError(BenchError):
 
 class RecordError(BenchError):
     """A run record cannot be written or read."""
+
+
+def check_choice(name: str, value: str, possible: Sequence[str]) -> None:
+    """Refuse a word that is none of the possible ones; from Python, nothing else would.
+
+    Raises:
+        ConfigError: As above.
+    """
+    if value not in possible:
+        raise ConfigError(f"{name} is {value}; possible are {', '.join(possible)}.")

@@ -1,35 +1,27 @@
-"""Clips and noises what leaves each client."""
+"""Makes what each client sends private, as the Trainer goes along."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
-from torch.optim import Optimizer
 
 from adpfl_bench.callbacks import privacy_checks as checks
-from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.lookup import federated_data, need_callback
-from adpfl_bench.callbacks.privacy_record import StepRelease, describe_privacy, epsilon_metrics, release_metrics
-from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.federation.training_batch import TrainingBatch
+from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.privacy.accounting import Accounted
-from adpfl_bench.privacy.audit.observation import StepObservation
-from adpfl_bench.privacy.books import PrivacyBooks
+from adpfl_bench.privacy.engine import PrivacyEngine
+from adpfl_bench.privacy.guarantee import no_guarantee, not_covered
 from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
-from adpfl_bench.privacy.private_step import PrivateStep, not_finite, trained_gradients
-from adpfl_bench.privacy.private_sum import PrivateSum
-from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.records.privacy_block import AuditedBlock, PrivacyBlock
+from adpfl_bench.records.privacy_block import AccountedBlock, AuditedBlock, PrivacyBlock
 from adpfl_bench.records.round_metrics import RoundMetric
 from adpfl_bench.tasks.federated_task import FederatedTask
 
@@ -66,8 +58,7 @@ class DifferentialPrivacy(Callback):
         nominal_epsilon: The epsilon that the method's authors state; recorded as such and used for nothing.
 
     Attributes:
-        plan: What the run releases; ``None`` before its noise is settled.
-        observers: Called with both sides of every release, for audits; they must change neither.
+        engine: What stands between a client's gradients and everybody else.
         audited: What an audit found, for the record.
 
     Raises:
@@ -94,7 +85,6 @@ class DifferentialPrivacy(Callback):
         if unit != "none":
             checks.check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit
-        self._by_unit = unit in ("record", "patient")
         self.threshold = threshold
         self.mechanism = mechanism
         self.noise_multiplier = noise_multiplier
@@ -106,55 +96,51 @@ class DifferentialPrivacy(Callback):
         self.secure = secure
         self.memory_budget = memory_budget
         self.nominal_epsilon = nominal_epsilon
-        self.books = PrivacyBooks()
-        self.plan: ReleasePlan | None = None
-        self.private_sum: PrivateSum | None = None
-        self.private_step: PrivateStep | None = None
+        self.engine = PrivacyEngine(unit, threshold, mechanism, normalize, secure)
+        self.audited: AuditedBlock | None = None
         self._not_covered: tuple[str, ...] = ()
         self._sends_buffers = False
-        self._round = -1
-        self._pass: tuple[int, str, int] | None = None
-        self._batch: TrainingBatch | None = None
-        self._released = False
-        self._noise = NoiseStreams(secure)
-        self._steps: dict[str, list[StepRelease]] = {}
-        self.observers: list[Callable[[StepObservation], None]] = []
-        self.audited: AuditedBlock | None = None
 
     @property
     def ledger(self) -> PrivacyLedger:
         """What has been released since the run's start, as far as the checkpoint that it continues from knows."""
-        return self.books.ledger
+        return self.engine.books.ledger
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Check Trainer, network and delta, and settle the noise, before anything is trained."""
-        self._loop = need_callback(trainer, FederatedLoop)
-        self._sends_buffers = checks.sends_buffers(self._loop, pl_module)
-        if stage != "fit":
+    def prepare(
+        self,
+        trainer: Trainer,
+        task: FederatedTask,
+        federation: FederatedSettings,
+        datamodule: FederatedDataModule,
+        training: bool,
+    ) -> None:
+        """Check Trainer, network and delta, and settle the noise, before anything is trained.
+
+        FederatedLoop calls it when the datamodule knows who trains on what.
+
+        Args:
+            trainer: The Trainer.
+            task: What is trained.
+            federation: The federation's settings.
+            datamodule: The data.
+            training: Whether a fit follows; otherwise cases are only scored.
+
+        Raises:
+            ConfigError: As the class says.
+        """
+        self._sends_buffers = federation.sends_buffers(task)
+        if not training or self.unit == "none":
             return
-        datamodule = federated_data(trainer)
-        datamodule.use_units(
-            patients=self.unit == "patient",
-            poisson=self._by_unit and self.sampling == "poisson",
-            units_per_step=self.units_per_step,
-        )
-        if self.unit == "none":
-            return
-        assert self.threshold is not None
-        assert self.mechanism is not None
-        self.books.open(Path(trainer.default_root_dir), fresh_noise=self.secure)
+        self.engine.books.open(Path(trainer.default_root_dir), fresh_noise=self.secure)
         checks.check_private_trainer(trainer)
-        checks.check_private_federation(self.unit, self._loop)
+        checks.check_private_federation(self.unit, federation)
         checks.check_delta(self.delta, self.unit, datamodule.unit_sizes)
-        self.settle_noise(self._loop.schedule, datamodule.unit_sizes, datamodule.units_per_step)
-        self._not_covered = checks.not_covered(self.unit, trainer, pl_module)
-        if self._by_unit:
-            task = checks.check_private_task(pl_module)
-            budget = self.memory_budget * 2**20
-            self.private_step = PrivateStep(task, task.example_losses, self.threshold, self.mechanism.norm, budget)
-            task.private_step = self.private_step
-        elif self.unit == "client" and self._release_delta not in self._loop.delta_hooks:
-            self._loop.delta_hooks.append(self._release_delta)
+        self.settle_noise(federation.schedule, datamodule.unit_sizes, datamodule.units_per_step)
+        choices = checks.choices_by_validation(trainer)
+        self._not_covered = (*choices, *not_covered(self.unit, federation, task, task.started_from))
+        if self.engine.clips_units:
+            checks.check_private_task(task)
+            self.engine.clip_units_of(task, task.example_losses, self.memory_budget)
 
     def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
         """Solve for the noise if a target is given, and return what the run will release.
@@ -170,127 +156,83 @@ class DifferentialPrivacy(Callback):
         """
         assert self.threshold is not None
         assert self.mechanism is not None
-        self.plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
+        plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
         if self.target_epsilon is not None:
-            if reason := checks.no_guarantee(self.unit, self.threshold, self.mechanism, 1.0, self._sends_buffers):
+            if reason := no_guarantee(self.unit, self.threshold, self.mechanism, 1.0, self._sends_buffers):
                 raise ConfigError(
                     f"privacy.target_epsilon is {self.target_epsilon}, but no epsilon can be accounted: {reason}. State"
                     " privacy.noise_multiplier instead."
                 )
-            self.noise_multiplier = self.plan.calibrate(self.target_epsilon, self.delta, schedule, units)
+            self.noise_multiplier = plan.calibrate(self.target_epsilon, self.delta, schedule, units)
         assert self.noise_multiplier is not None
-        self.private_sum = PrivateSum(self.threshold, self.mechanism, self.noise_multiplier)
-        return self.plan
+        self.engine.settle(plan, self.noise_multiplier)
+        return plan
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leave module and loop as they were."""
-        if isinstance(pl_module, FederatedTask) and pl_module.private_step is self.private_step:
-            pl_module.private_step = None
-        if stage == "fit" and self._release_delta in self._loop.delta_hooks:
-            self._loop.delta_hooks.remove(self._release_delta)
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make sure that there is a loop whose local steps are made private.
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
-        self._round, self._pass = -1, None
-        self._noise = NoiseStreams(self.secure)
-
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
-    ) -> None:
-        """Expect one release, and enter it before it is computed."""
-        self._batch, self._released = batch, False
-        if batch.round != self._round:
-            self._round, self._steps = batch.round, {}
-        if self.unit == "batch" or self._by_unit:
-            self._enter_ledger(batch.client, batch.local_epoch, batch.sampling_rate, batch.pass_steps)
-
-    def _enter_ledger(self, client: str, local_epoch: int, sampling_rate: float, steps: int) -> None:
-        assert self.plan is not None
-        assert self.noise_multiplier is not None
-        this_pass = (self._round, client, local_epoch)
-        if this_pass != self._pass:
-            self._pass = this_pass
-            self.books.enter(client, *self.plan.pass_event(self.noise_multiplier, sampling_rate, steps))
-
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Make the gradient of this step private."""
-        if self.unit in ("none", "client"):
-            return
-        if self._released:
+        Raises:
+            ConfigError: There is none.
+        """
+        if self.unit != "none" and self.engine.sums is None:
             raise ConfigError(
-                f"{type(optimizer).__name__} computes several gradients for one step, but the ledger counts one release"
-                " for each batch: use an optimizer that needs one gradient, such as SGD or AdamW."
+                "A FederatedLoop was expected among the Trainer's callbacks, but there is none; add one to the list."
             )
-        self._released = True
-        assert self._batch is not None
-        gradients = trained_gradients(optimizer)
-        client = self._batch.client
-        if self.private_step is None:
-            norms, threshold = self._clip(client, gradients)
-            divisor = 1.0  # it is the gradient of a mean
-        else:
-            clipped = self.private_step.take()
-            norms, threshold = clipped.norms, clipped.threshold
-            divisor = float(self._batch.divisor)
-        self._release(client, gradients, norms, threshold, self._batch.planned_units)
-        if self.normalize and threshold > 0:
-            divisor *= threshold
-        if divisor != 1:
-            torch._foreach_div_(gradients, divisor)
-
-    def _clip(self, client: str, gradients: list[Tensor]) -> tuple[Sequence[float], float]:
-        """Clip one gradient as a whole; returns its norm, and the threshold."""
-        assert self.private_sum is not None
-        norm, threshold = self.private_sum.clip_(client, gradients)
-        if not math.isfinite(norm):
-            raise BenchError(not_finite(client, self._round))
-        return [norm], threshold
-
-    def _release_delta(self, client: str, delta: list[Tensor]) -> None:
-        """Clip and noise what a client sends."""
-        self._enter_ledger(client, 0, 1.0, 1)
-        norms, threshold = self._clip(client, delta)
-        self._release(client, delta, norms, threshold, 1)
-
-    def _release(
-        self, client: str, total: list[Tensor], norms: Sequence[float], threshold: float, units: float
-    ) -> None:
-        assert self.private_sum is not None
-        source = self._noise.source(self._loop.schedule.seed, self._round, client, total[0].device)
-        exact = [tensor.clone() for tensor in total] if self.observers else []
-        released = self.private_sum.release_(client, total, norms, threshold, units, source)
-        self._steps.setdefault(client, []).append(StepRelease(norms, threshold, released.scale))
-        if self.observers:
-            seen = StepObservation(client, exact, total, norms, threshold, released.scale, released.statistic, units)
-            for observe in self.observers:
-                observe(seen)
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
-    ) -> None:
-        """Make sure that the step released what the ledger says, also where its batch was empty."""
-        if (self.unit == "batch" or self._by_unit) and not self._released:
-            raise BenchError(
-                f"A local step of client {batch.client} in round {batch.round + 1} released nothing, although the"
-                " ledger counts it; whether a step is skipped would tell who is in its batch. Let every step run."
-            )
-        self._batch = None  # its images would stay in memory while the next ones are loaded
 
     @property
     def accounted(self) -> Accounted:
         """What a proof supports for everything released so far."""
         z = self.noise_multiplier or 0.0
-        if reason := checks.no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
+        if reason := no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
             return Accounted(None, self.delta, reason)
-        return self.books.accounted(self.delta, self._not_covered)
+        return self.engine.books.accounted(self.delta, self._not_covered)
 
     def describe(self) -> PrivacyBlock:
         """The privacy block of a run record."""
-        return describe_privacy(self)
+        private = self.unit != "none"
+        accounted = self.accounted
+        settings: dict[str, Any] = {
+            "adjacency": "zero-out",
+            "mechanism": type(self.mechanism).__name__,
+            "clipping_norm": self.mechanism.norm if self.mechanism is not None else None,
+            "threshold": type(self.threshold).__name__,
+            "noise_multiplier": self.noise_multiplier,
+            "target_epsilon": self.target_epsilon,
+            "sampling": self.sampling,
+            "units_per_step": self.engine.plan.units_per_step if self.engine.plan is not None else None,
+            "secure": self.secure,
+            "nominal_epsilon": self.nominal_epsilon,
+        }
+        return PrivacyBlock(
+            unit=self.unit,
+            **{name: value if private else None for name, value in settings.items()},
+            accounted=AccountedBlock(
+                epsilon=accounted.epsilon,
+                delta=accounted.delta,
+                reason=accounted.reason,
+                accountant=accounted.accountant,
+                by_client=dict(accounted.by_client),
+                not_covered=accounted.not_covered,
+            ),
+            audited=self.audited,
+            ledger=self.engine.books.spent.state_dict(),
+        )
+
+    def promise(self) -> str:
+        """What a run promises, in one line for its start."""
+        if self.unit == "none":
+            return "none, and none claimed"
+        threshold, mechanism = type(self.threshold).__name__, type(self.mechanism).__name__
+        rule = f"unit {self.unit}, {threshold}, {mechanism} with z = {self.noise_multiplier:.4g}"
+        if self.accounted.epsilon is None:
+            return f"{rule}; accounted epsilon: none, since {self.accounted.reason}"
+        if self.target_epsilon is None:
+            return f"{rule}; epsilon is accounted at delta {self.delta:g} as the run goes on"
+        return f"{rule}, for epsilon {self.target_epsilon:g} at delta {self.delta:g} after the last round"
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Thresholds, noise scales, gradient-norm quantiles and accounted epsilon of the round, by client."""
-        return [*release_metrics(self._steps), *epsilon_metrics(self)]
+        return [*release_metrics(self.engine.released), *epsilon_metrics(self.accounted)]
 
     def state_dict(self) -> dict[str, Any]:
         """Thresholds and ledger, as plain values."""
@@ -301,4 +243,4 @@ class DifferentialPrivacy(Callback):
         """Restore thresholds and ledger."""
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
-        self.books.restore(state_dict["ledger"])
+        self.engine.books.restore(state_dict["ledger"])

@@ -16,9 +16,9 @@ from adpfl_bench.callbacks.case_pool import CasePool
 from adpfl_bench.callbacks.lookup import need_task
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
-from adpfl_bench.records.case_score import GLOBAL_MODEL
 from adpfl_bench.records.run_directory import RunDirectory
 
 Mask = NDArray[np.bool_]

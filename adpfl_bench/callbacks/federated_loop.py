@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
-from torch.optim import Optimizer
 
-from adpfl_bench.callbacks.federated_settings import FederatedSettings
-from adpfl_bench.callbacks.federation_checks import check_participants, describe_federation, model_scopes
-from adpfl_bench.callbacks.lookup import federated_data, need_task
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.federation_record import describe_federation
+from adpfl_bench.callbacks.lookup import federated_data, find_callback, need_task
+from adpfl_bench.callbacks.model_loading import ModelLoading
+from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.callbacks.trainer_checks import check_optimizers, check_trainer
-from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.federation.federation import DeltaHook, Federation
+from adpfl_bench.federation.aggregation import Aggregator, WeightedMean
+from adpfl_bench.federation.aggregation_weights import AggregationWeights, WeightRule
+from adpfl_bench.federation.buffers import BufferPolicy
+from adpfl_bench.federation.client_methods import ClientMethod
+from adpfl_bench.federation.client_optimizer import OptimizerStatePolicy
+from adpfl_bench.federation.federation import Federation
 from adpfl_bench.federation.round_report import RoundReport
-from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
+from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.federation.training_batch import TrainingBatch
+from adpfl_bench.privacy.engine import PrivacyEngine
+from adpfl_bench.privacy.local_step import LocalStep
 from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.seeding import derive_seed
 
 
-class FederatedLoop(FederatedSettings):
+class FederatedLoop(ModelLoading):
     """Trains a federation with one resident module and one optimizer.
 
     The datamodule's loader brings every participant's local steps of a round in sequence. When the client changes,
@@ -35,75 +44,166 @@ class FederatedLoop(FederatedSettings):
     Lightning validates, checkpoints and logs after that, so all of them see the aggregated model. Memory on the device
     does not grow with the number of clients.
 
-    At the start of each client's turn torch's global generators are seeded from (seed, round, client), so that
+    At start it hands the datamodule its plan and the task its :class:`~adpfl_bench.privacy.local_step.LocalStep`, in
+    which DifferentialPrivacy and a PrivacyAudit of the same Trainer have their places, in whatever order the callbacks
+    stand. At the start of each client's turn torch's global generators are seeded from (seed, round, client), so that
     whatever draws from them (dropout, say) is the same when the run is resumed or visits its clients in another order.
 
+    Args:
+        rounds: Number of federated rounds.
+        participation: Fraction of the clients that take part in a round, in (0, 1].
+        clients_per_round: Number of participants instead of a fraction.
+        local_epochs: Passes over its training examples that a participant makes in a turn.
+        local_steps: Optimizer steps of a participant in a turn, instead of whole passes.
+        client_optimizer: The clients' local optimizer, in place of the task's. Its schedule stays the task's.
+        server_optimizer: Steps the global weights on the pseudo-gradient; ``SGD(lr=1)`` is FedAvg. Others are in
+            :mod:`adpfl_bench.federation.server_optimizers`.
+        client_optimizer_state: ``reset`` clears the local optimizer's state for each turn of a client, ``keep`` gives
+            each client its own back.
+        buffers: What happens to running statistics, if the network has any; see
+            :class:`~adpfl_bench.federation.buffers.FederatedBuffers`.
+        seed: Seed of everything random in the federation; the command line links it to ``seed_everything``.
+        client_method: What clients do beside plain local steps: FedProx, Scaffold, Ditto or LocalTraining of
+            :mod:`adpfl_bench.federation.client_methods`.
+        aggregator: Makes one delta of the participants'; the weighted mean by default.
+        aggregation_weights: The participants' weights: ``cases`` (numbers of training examples), ``uniform``, or
+            ``capped`` (numbers of training examples up to ``weight_cap``). They are public.
+        weight_cap: As above.
+        local_parameters: Regular expression of parameters, by name, that stay with their client.
+        fine_tuning_epochs: Passes that every client makes, from the final weights and in one further round, to adapt
+            them to itself.
+        fine_tuning_rate: Learning rate of that round, as a share of the first round's.
+        pooled: Train on all clients' examples together, as one client: the centralised reference.
+        held_out_clients: Clients that never train; their test cases are scored as an unseen hospital's.
+        availability: ``uniform`` or ``cyclic`` participation; see
+            :class:`~adpfl_bench.federation.round_schedule.RoundSchedule`.
+        dropout: Probability that a drawn client fails in a round, of all or by client.
+        straggling: Probability that a participant is slow in a round, of all or by client.
+        straggler_work: Share of its local steps that a slow participant makes.
+        cross_scores: Score every client's own model on everyone's test cases, and not only on its own.
+
     Attributes:
-        delta_hooks: Called with each client's name and delta before the server receives it; they change it in place.
-        gradient_observers: Called before the client method changes a local step's gradients.
+        settings: The parts of the federation.
+        client: Whose turn it is; ``None`` between turns.
 
     Raises:
-        ConfigError: At start, for settings that would silently be wrong; while training, when a round is cut short.
+        ConfigError: A value is out of range, or two settings do not go together; at start, for settings that would
+            silently be wrong; while training, when a round is cut short.
     """
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
+    def __init__(
+        self,
+        rounds: int = 25,
+        participation: float = 1.0,
+        clients_per_round: int | None = None,
+        local_epochs: int = 1,
+        local_steps: int | None = None,
+        client_optimizer: OptimizerCallable | None = None,
+        server_optimizer: OptimizerCallable = lambda parameters: torch.optim.SGD(parameters, lr=1.0),
+        client_optimizer_state: OptimizerStatePolicy = "reset",
+        buffers: BufferPolicy = "average",
+        seed: int = 0,
+        client_method: ClientMethod | None = None,
+        aggregator: Aggregator | None = None,
+        aggregation_weights: WeightRule = "cases",
+        weight_cap: int | None = None,
+        local_parameters: str | None = None,
+        fine_tuning_epochs: int = 0,
+        fine_tuning_rate: float = 0.1,
+        pooled: bool = False,
+        held_out_clients: list[str] | None = None,
+        availability: Availability = "uniform",
+        dropout: float | dict[str, float] = 0.0,
+        straggling: float | dict[str, float] = 0.0,
+        straggler_work: float = 0.5,
+        cross_scores: bool = True,
+    ) -> None:
+        method = client_method or ClientMethod()
+        schedule = RoundSchedule(
+            rounds,
+            seed,
+            participation,
+            clients_per_round,
+            local_epochs,
+            local_steps,
+            availability,
+            dropout,
+            straggling,
+            straggler_work,
+            method.turns,
+            fine_tuning_epochs,
+        )
+        self.settings = FederatedSettings(
+            schedule,
+            method,
+            client_optimizer,
+            server_optimizer,
+            client_optimizer_state,
+            buffers,
+            aggregator or WeightedMean(),
+            AggregationWeights(aggregation_weights, weight_cap),
+            local_parameters,
+            fine_tuning_rate,
+            pooled,
+            tuple(held_out_clients or ()),
+            cross_scores,
+        )
         self.round = 0
-        self.client = ""
+        self.client: str | None = None
         self.local_epoch = 0
         self.rounds_completed = 0
-        self.delta_hooks: list[DeltaHook] = []
-        self.gradient_observers: list[Callable[[], None]] = []
-        self._task_optimizer: OptimizerCallable | None = None
         self._federation: Federation | None = None
+        self._step: LocalStep | None = None
+        self._privacy = PrivacyEngine()
         self._restored: dict[str, Any] = {}
         self._waiting: set[tuple[str, Turn]] = set()
         self._turn: Turn = "shared"
         self._round_open = False
         self._report = RoundReport()
-        self._use_own_models: Callable[[], None] = lambda: None
+
+    @property
+    def schedule(self) -> RoundSchedule:
+        """Who takes part in which round, and for how long."""
+        return self.settings.schedule
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Refuse what would silently be wrong, and hand the datamodule its schedule."""
-        datamodule = federated_data(trainer)
-        datamodule.use_federation(self.pooled, self.held_out_clients)
-        self._use_models(datamodule, pl_module, fine_tuned=stage != "fit")
-        if stage == "fit":
+        """Refuse what would silently be wrong, hand the datamodule its plan and the task its local step."""
+        datamodule, task, training = federated_data(trainer), need_task(pl_module), stage == "fit"
+        privacy = find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy()
+        audit = find_callback(trainer, PrivacyAudit) if training else None
+        if training:
             self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded after this
-            check_trainer(trainer, pl_module, self.schedule.total_rounds)
-            check_participants(self, list(datamodule.train_sizes))
-            need_task(pl_module).change_gradients = self._change_gradients
-            if self.client_optimizer is not None:
-                task = need_task(pl_module)
-                self._task_optimizer, task.optimizer = task.optimizer, self.client_optimizer
-            datamodule.use_schedule(self.schedule)
+            check_trainer(trainer, task, self.schedule.total_rounds)
+        plan = TrainingPlan(
+            self.schedule if training else None,
+            self.settings.pooled,
+            self.settings.held_out_clients,
+            self.settings.scored_models(task),
+            by_patient=privacy.unit == "patient",
+            poisson=privacy.engine.clips_units and privacy.sampling == "poisson",
+            units_per_step=privacy.units_per_step,
+            canaries=audit.plant(privacy, self.schedule.seed) if audit is not None else None,
+        )
+        datamodule.use_plan(plan)
+        if training:
+            self.settings.check_participants(list(datamodule.train_sizes))
+        privacy.prepare(trainer, task, self.settings, datamodule, training)
+        if audit is not None:
+            audit.prepare(task, privacy, self.schedule, datamodule)
+        if training:
+            optimizer = self.settings.client_optimizer
+            self._privacy = privacy.engine
+            self._step = task.local_step = LocalStep(task.example_losses, privacy.engine, optimizer, audit)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
-    def _use_models(self, datamodule: FederatedDataModule, module: LightningModule, fine_tuned: bool) -> None:
-        scopes = model_scopes(self, module, fine_tuned)
-        datamodule.use_models(scopes.validation, scopes.test)
-        # A run that continues with its fine-tuning round has its loaders made before the round starts.
-        self._use_own_models = lambda: self._use_models(datamodule, module, fine_tuned=True)
-
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give the task its own optimizer and gradients back."""
+        """Leave the task as it was."""
         if stage == "fit":
-            need_task(pl_module).change_gradients = None
-            if self._task_optimizer is not None:
-                need_task(pl_module).optimizer, self._task_optimizer = self._task_optimizer, None
+            need_task(pl_module).local_step = None
 
     def _assemble(self, pl_module: LightningModule) -> Federation:
         """Take the global weights over from the module, and restore the federation's state from a checkpoint."""
-        federation = Federation(
-            pl_module,
-            self.client_method,
-            self.server_optimizer,
-            self.aggregator,
-            self.aggregation_weights,
-            self.buffer_policy,
-            self.client_optimizer_state,
-            self.local_parameters,
-        )
+        federation = Federation(pl_module, self.settings)
         self.rounds_completed = 0
         if self._restored:
             self.rounds_completed = self._restored["rounds_completed"]
@@ -120,13 +220,10 @@ class FederatedLoop(FederatedSettings):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from the module's weights; nothing is left of an earlier fit, which may have been cut off."""
         check_optimizers(trainer)
-        self._assemble(pl_module)
-        self.client, self._round_open = "", False
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let the clients' own models be validated from the round on in which they are trained."""
-        if self.schedule.is_fine_tuning(trainer.current_epoch):
-            self._use_own_models()
+        assert self._step is not None
+        self._step.federation = self._assemble(pl_module)
+        self._privacy.start(self.schedule.seed)
+        self.client, self._round_open = None, False
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
@@ -134,20 +231,18 @@ class FederatedLoop(FederatedSettings):
         """Begin a round with its first batch, and a client's turn when the client changes."""
         if not self._round_open:
             self._begin_round(trainer, batch.round)
-        if not self.client:
+        if self.client is None:
             self._begin_turn(trainer, batch.client, batch.turn)
         self.local_epoch = batch.local_epoch
-
-    def _change_gradients(self, optimizer: Optimizer) -> None:
-        assert self._federation is not None
-        for observe in self.gradient_observers:
-            observe()
-        self._federation.change_gradients()
+        assert self._step is not None
+        self._step.begin(batch)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """End a client's turn with its last batch, and the round with the last batch of all."""
+        assert self._step is not None
+        self._step.end()
         self._report.step(outputs["loss"].detach())
         if batch.last:
             self._end_turn(trainer)
@@ -160,7 +255,8 @@ class FederatedLoop(FederatedSettings):
             raise ConfigError(self._cut_short())
 
     def _cut_short(self) -> str:
-        missing = ", ".join(sorted({client for client, _ in self._waiting} | ({self.client} if self.client else set())))
+        waiting = {client for client, _ in self._waiting} | ({self.client} if self.client is not None else set())
+        missing = ", ".join(sorted(waiting))
         return (
             f"Round {self.round + 1} was cut short before these clients had finished: {missing}. Let every epoch run"
             " through (no step-wise Timer, no limit on batches); the last checkpoint holds the round before."
@@ -179,7 +275,7 @@ class FederatedLoop(FederatedSettings):
         groups = trainer.optimizers[0].param_groups
         if fine_tuning:
             for group in groups:
-                group["lr"] = group.get("initial_lr", group["lr"]) * self.fine_tuning_rate
+                group["lr"] = group.get("initial_lr", group["lr"]) * self.settings.fine_tuning_rate
         self._federation.begin_round(sizes, steps, float(groups[0].get("momentum", 0.0)), fine_tuning)
         self._waiting = set(steps)
         # The schedule steps before the round is reported, so the rate that it was trained with is noted here.
@@ -197,14 +293,16 @@ class FederatedLoop(FederatedSettings):
 
     def _end_turn(self, trainer: Trainer) -> None:
         assert self._federation is not None
-        norm = self._federation.end_turn(trainer.optimizers[0], self.delta_hooks)
+        assert self._step is not None
+        assert self.client is not None
+        norm = self._federation.end_turn(trainer.optimizers[0], self._step.release_delta)
         if not torch.isfinite(torch.tensor(norm)):
             raise BenchError(
                 f"Client {self.client} diverged in round {self.round + 1}: its weights are no longer finite. Lower the"
                 " learning rate or the noise; the last checkpoint holds the round before."
             )
         self._report.end_turn(self.client, self._turn, norm)
-        self.client = ""
+        self.client = None
 
     def _end_round(self) -> None:
         assert self._federation is not None
@@ -227,7 +325,7 @@ class FederatedLoop(FederatedSettings):
 
     def describe(self, pl_module: LightningModule) -> FederatedBlock:
         """The federated block of a run record."""
-        return describe_federation(self, pl_module)
+        return describe_federation(self.settings, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything of the federation that is not in the weights, as plain values and CPU tensors."""
@@ -240,5 +338,3 @@ class FederatedLoop(FederatedSettings):
         self._restored = state_dict
         self._federation = None
         self.rounds_completed = state_dict.get("rounds_completed", 0)
-        if self.schedule.is_fine_tuning(self.rounds_completed):
-            self._use_own_models()

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
-from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.lookup import federated_data, need_callback
 from adpfl_bench.callbacks.privacy_checks import check_private_task
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.checks import Check, release_count
 from adpfl_bench.privacy.audit.observation import StepObservation
@@ -38,7 +37,7 @@ class PrivacyAudit(Callback):
     """Lets canaries join one client, attacks what the client releases, and bounds epsilon from below.
 
     The attack is white-box: it sees every release of the client (the noised sum after each local step), the weights
-    at every step, and all units but the canaries. :meth:`join` must be called before the fit.
+    at every step, and all units but the canaries. A FederatedLoop of the same Trainer lets it take part.
 
     Args:
         canaries: Number of canaries. The more there are, the higher the bound can become, and the less is the run like
@@ -79,14 +78,13 @@ class PrivacyAudit(Callback):
         self.records = records
         self.result: AuditedBlock | None = None
         self._canaries: Canaries | None = None
-        self._batch: TrainingBatch | None = None
+        self._rounds = 0
         self._divisor = 1.0
 
-    def join(self, datamodule: FederatedDataModule, privacy: DifferentialPrivacy, seed: int) -> Canaries:
-        """Make the canaries and let them join the data; before anything is loaded.
+    def plant(self, privacy: DifferentialPrivacy, seed: int) -> Canaries:
+        """Make the canaries, which join the data with the run's plan.
 
         Args:
-            datamodule: The data.
             privacy: What is audited.
             seed: Seed of the run.
 
@@ -104,38 +102,35 @@ class PrivacyAudit(Callback):
                 f"audit.records is {self.records}, but with privacy.unit {privacy.unit} a canary is one record."
             )
         records = self.records or (2 if by_patient else 1)
-        clipped = privacy.unit in ("record", "patient")
-        self._canaries = Canaries(self.count, seed, records, by_patient, self.client, clipped)
-        datamodule.use_canaries(self._canaries)
+        self._canaries = Canaries(self.count, seed, records, by_patient, self.client, privacy.engine.clips_units)
         return self._canaries
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Check that gradients can be told apart and computed again."""
-        if stage != "fit":
-            return
-        self._privacy = need_callback(trainer, DifferentialPrivacy)
-        if self._canaries is None:
-            raise ConfigError("A PrivacyAudit must join the datamodule before the fit: call its method join.")
-        self._task = check_private_task(pl_module)
-        for name, layer in pl_module.named_modules():
+    def prepare(
+        self,
+        task: FederatedTask,
+        privacy: DifferentialPrivacy,
+        schedule: RoundSchedule,
+        datamodule: FederatedDataModule,
+    ) -> None:
+        """Check that gradients can be told apart and computed again.
+
+        Args:
+            task: What is trained.
+            privacy: What is audited.
+            schedule: The federation's schedule.
+            datamodule: The data, with the canaries.
+
+        Raises:
+            ConfigError: They cannot.
+        """
+        check_private_task(task)
+        for name, layer in task.named_modules():
             if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0:
                 raise ConfigError(
                     f"{name} is {type(layer).__name__}, so that gradients cannot be computed again as an audit needs:"
                     " set its probability to 0 (model.network_arguments.dropout: 0)."
                 )
-        if self._privacy.unit != "none" and self._observe not in self._privacy.observers:
-            self._privacy.observers.append(self._observe)
-        observers = need_callback(trainer, FederatedLoop).gradient_observers
-        if self._see_gradient not in observers:
-            observers.append(self._see_gradient)
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Leave module and privacy as they were."""
-        if stage == "fit" and self._observe in self._privacy.observers:
-            self._privacy.observers.remove(self._observe)
-        observers = need_callback(trainer, FederatedLoop).gradient_observers
-        if stage == "fit" and self._see_gradient in observers:
-            observers.remove(self._see_gradient)
+        self._task, self._privacy, self._schedule, self._data = task, privacy, schedule, datamodule
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with nothing seen.
@@ -144,7 +139,7 @@ class PrivacyAudit(Callback):
             ConfigError: The run continues from a checkpoint, or the optimizer has other parameters than the module.
         """
         assert self._canaries is not None
-        if need_callback(trainer, FederatedLoop).rounds_completed > 0:
+        if trainer.current_epoch > 0:
             raise ConfigError("An audit must see every release of a run from its first round on: start it anew.")
         privacy = self._privacy
         coarse = str(trainer.precision) == "bf16-mixed" or self._task.device.type != "cpu"
@@ -152,48 +147,41 @@ class PrivacyAudit(Callback):
         self._attack = StepAttack(self._task, self._canaries, privacy.mechanism, privacy.memory_budget, rounding)
         self._rounding = rounding
         self._order = _order(self._task, trainer.optimizers[0])
-        self._witness = ReleaseWitness(privacy.private_sum) if privacy.private_sum is not None else None
+        sums = privacy.engine.sums
+        self._witness = ReleaseWitness(sums) if sums is not None else None
         self._autocast = trainer.precision_plugin.train_step_context
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
-    ) -> None:
-        """Keep the batch at hand, for what will be released of it."""
-        self._batch = batch
-
-    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Attack the gradient as it is where nothing is private; otherwise the release is observed."""
-        if self._privacy.unit == "none":
-            flat = self._gradient()
-            self._look(flat, flat, torch.inf, 0.0)
-
-    def _observe(self, seen: StepObservation) -> None:
+    def see_release(self, batch: TrainingBatch, seen: StepObservation) -> None:
         """Check a release, and attack it if it is the audited client's."""
         assert self._witness is not None
-        assert self._batch is not None
         exact, released = self._flat(seen.exact), self._flat(seen.released)
-        scale = self._witness.see(seen, exact, released, self._batch.planned_units)
-        self._look(exact, released, seen.threshold, scale)
-        by_unit = self._privacy.private_step is not None
-        self._divisor = float(self._batch.divisor) if by_unit else 1.0
+        scale = self._witness.see(seen, exact, released, batch.planned_units)
+        self._look(batch, exact, released, seen.threshold, scale)
+        self._divisor = float(batch.divisor) if self._privacy.engine.clips_units else 1.0
         if self._privacy.normalize and seen.threshold > 0:
             self._divisor *= seen.threshold
 
-    def _see_gradient(self) -> None:
-        """Look at what the optimizer steps on, before the client's method adds what it computes of releases."""
+    def see_gradient(self, batch: TrainingBatch) -> None:
+        """Look at what the optimizer steps on, before the client's method adds what it computes of releases.
+
+        Where nothing is private, the gradient as it is is attacked.
+        """
+        self._rounds = batch.round + 1
         if self._witness is not None:
             self._witness.used(self._gradient(), self._divisor)
+        elif self._privacy.unit == "none":
+            flat = self._gradient()
+            self._look(batch, flat, flat, torch.inf, 0.0)
 
     def _gradient(self) -> Tensor:
         parameters = [p for p in self._task.parameters() if p.requires_grad]
         return torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
 
-    def _look(self, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
+    def _look(self, batch: TrainingBatch, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
         assert self._canaries is not None
-        assert self._batch is not None
-        if self._batch.client == self._canaries.client:
+        if batch.client == self._canaries.client:
             with torch.no_grad(), self._autocast():
-                self._attack.see(self._batch, exact, released, threshold, scale)
+                self._attack.see(batch, exact, released, threshold, scale)
 
     def _flat(self, tensors: list[Tensor]) -> Tensor:
         return torch.cat([tensors[place].flatten() for place in self._order])
@@ -209,8 +197,8 @@ class PrivacyAudit(Callback):
         claims = privacy.accounted.epsilon is not None
         client = self._canaries.client
         assert client is not None
-        accounted = privacy.books.epsilons(delta).get(client) if claims else None
-        checks = self._checks(trainer)
+        accounted = privacy.engine.books.epsilons(delta).get(client) if claims else None
+        checks = self._checks()
         self.result = AuditedBlock(
             epsilon=bound.epsilon,
             confidence=self.confidence,
@@ -228,26 +216,26 @@ class PrivacyAudit(Callback):
         )
         privacy.audited = self.result
 
-    def _checks(self, trainer: Trainer) -> dict[str, Check]:
+    def _checks(self) -> dict[str, Check]:
         privacy = self._privacy
         if self._witness is None:
             return dict.fromkeys(CHECKS, Check(None, reason="the method is not private"))
         limit = BATCH_SENSITIVITY if privacy.unit == "batch" else 1.0
         found = self._witness.checks(self._attack.moves, limit, 10 * self._rounding)
-        found["release count"] = self._release_count(trainer, self._witness.released)
+        found["release count"] = self._release_count(self._witness.released)
         return found
 
-    def _release_count(self, trainer: Trainer, released: Mapping[str, int]) -> Check:
-        privacy, loop, data = self._privacy, need_callback(trainer, FederatedLoop), federated_data(trainer)
-        assert privacy.plan is not None
+    def _release_count(self, released: Mapping[str, int]) -> Check:
+        privacy, data = self._privacy, self._data
+        assert privacy.engine.plan is not None
         assert privacy.noise_multiplier is not None
-        sizes, schedule = data.unit_sizes, loop.schedule
+        sizes, schedule = data.unit_sizes, self._schedule
         planned: Counter[str] = Counter()
-        for round_index in range(loop.rounds_completed):
+        for round_index in range(self._rounds):
             for visit in schedule.visits(round_index, list(sizes)):
                 planned[visit.client] += visit.steps(sizes[visit.client], data.units_per_step)
-        events = privacy.plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
-        *_, ledger = islice(events, loop.rounds_completed)
+        events = privacy.engine.plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
+        *_, ledger = islice(events, self._rounds)
         made = {client: privacy.ledger.events(client) for client in sizes}
         return release_count(planned, released, ledger, made)
 

@@ -6,16 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import nn
 
-from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.federation_checks import model_scopes
-from adpfl_bench.callbacks.lookup import callbacks_of, need_callback, need_task
-from adpfl_bench.callbacks.trainer_checks import check_choice
-from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
+from adpfl_bench.callbacks.lookup import callbacks_of
+from adpfl_bench.errors import ConfigError, check_choice
+from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
@@ -118,13 +115,12 @@ def check_private_trainer(trainer: Trainer) -> None:
         )
 
 
-def check_private_task(module: LightningModule) -> FederatedTask:
-    """Refuse a module whose records cannot be told apart in its gradient.
+def check_private_task(task: FederatedTask) -> None:
+    """Refuse a task whose examples cannot be told apart in its gradient.
 
     Raises:
-        ConfigError: It is no FederatedTask, or a layer mixes the records of a batch.
+        ConfigError: A layer mixes the records of a batch.
     """
-    task = need_task(module)
     for name, layer in task.named_modules():
         # Instance normalisation is of the same base class, and mixes nothing unless it keeps running statistics.
         mixes = isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.SyncBatchNorm)
@@ -134,7 +130,6 @@ def check_private_task(module: LightningModule) -> FederatedTask:
                 " unit's gradient is not defined; use instance or group normalisation"
                 " (model.network_arguments.norm: INSTANCE)."
             )
-    return task
 
 
 def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
@@ -149,57 +144,19 @@ def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_private_federation(unit: str, loop: FederatedLoop) -> None:
+def check_private_federation(unit: str, federation: FederatedSettings) -> None:
     """Refuse a federation whose clients send, or keep, what the unit's noise does not reach.
 
     Raises:
         ConfigError: The unit is the client and clients do not send (only) a delta, or there are no clients.
     """
-    reason = loop.client_method.refused_units.get(unit)
+    reason = federation.client_method.refused_units.get(unit)
     if reason is not None:
         raise ConfigError(
-            f"{type(loop.client_method).__name__} cannot be combined with privacy.unit {unit}: {reason}. Use a unit"
-            " whose noise is added to the gradients, record or patient."
+            f"{type(federation.client_method).__name__} cannot be combined with privacy.unit {unit}: {reason}. Use a"
+            " unit whose noise is added to the gradients, record or patient."
         )
-    if unit == "client" and loop.pooled:
+    if unit == "client" and federation.pooled:
         raise ConfigError(
             "privacy.unit is client, but with federated.pooled there are no clients: use the unit record or patient."
         )
-
-
-def sends_buffers(loop: FederatedLoop, module: LightningModule) -> bool:
-    """Whether running statistics of the network leave the clients."""
-    return loop.buffer_policy == "average" and "shared" in loop.schedule.turns and any(True for _ in module.buffers())
-
-
-def not_covered(unit: str, trainer: Trainer, module: LightningModule) -> tuple[str, ...]:
-    """Name what a run uses private data for that no epsilon of it covers."""
-    origin = getattr(module, "started_from", None)
-    weights = (f"weights that started from {origin} data",) if origin not in (None, "phantom") else ()
-    loop = need_callback(trainer, FederatedLoop)
-    scopes = model_scopes(loop, module, fine_tuned=True)
-    own = ("the clients' own models, if they leave them",) if unit == "client" and scopes.headline != "global" else ()
-    return (*choices_by_validation(trainer), *weights, *own)
-
-
-def no_guarantee(
-    unit: str, threshold: Threshold | None, mechanism: Mechanism | None, noise_multiplier: float, sends_buffers: bool
-) -> str | None:
-    """Why nothing can be accounted for a method, or ``None``.
-
-    Args:
-        unit: The privacy unit.
-        threshold: Rule for the clipping threshold.
-        mechanism: Law of the noise.
-        noise_multiplier: Noise scale z.
-        sends_buffers: Whether running statistics of the network leave the client.
-    """
-    if unit == "none" or threshold is None or mechanism is None:
-        return "the method is not private: no noise is added"
-    if noise_multiplier == 0:
-        return "the noise multiplier is 0: clipping alone is not private"
-    if sends_buffers:
-        return "running statistics of the network leave the client without noise"
-    if type(mechanism).__name__ not in ACCOUNTED_MECHANISMS:
-        return f"no bound is known here for the noise of {type(mechanism).__name__}"
-    return threshold.unaccounted_reason

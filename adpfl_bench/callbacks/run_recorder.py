@@ -13,7 +13,6 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
-from adpfl_bench.callbacks.privacy_record import planned_privacy
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
 from adpfl_bench.records.environment import (
@@ -133,7 +132,7 @@ class RunRecorder(Callback):
             f"{self.task} / {self.method} / seed {record.seed}: {data.cases} {data.kind} cases,"
             f" {len(data.clients)} clients (training cases: {sizes});"
             f" {record.model.parameters:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}\n"
-            f"privacy: {planned_privacy(_privacy(trainer))}"
+            f"privacy: {_privacy(trainer).promise()}"
         )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

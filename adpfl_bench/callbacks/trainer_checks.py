@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.errors import ConfigError
-
-
-def check_choice(name: str, value: str, possible: Sequence[str]) -> None:
-    """Refuse a word that is none of the possible ones; from Python, nothing else would.
-
-    Raises:
-        ConfigError: As above.
-    """
-    if value not in possible:
-        raise ConfigError(f"{name} is {value}; possible are {', '.join(possible)}.")
 
 
 def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> None:

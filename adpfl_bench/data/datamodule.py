@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule
 
 from adpfl_bench.data.case import Client
 from adpfl_bench.data.case_source import CaseSource
-from adpfl_bench.data.evaluation.evaluation_loader import EvaluationLoader, ModelScope
+from adpfl_bench.data.evaluation.evaluation_loader import EvaluationLoader
 from adpfl_bench.data.evaluation.evaluation_set import EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.label_scheme import LabelScheme
@@ -20,12 +20,11 @@ from adpfl_bench.data.partitioning.case_properties import LESION_SIZE, with_lesi
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
 from adpfl_bench.data.partitioning.split import Split, make_clients
-from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
 from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
-from adpfl_bench.data.rounds.training_set import TrainingSet
+from adpfl_bench.data.rounds.training_plan import TrainingPlan
+from adpfl_bench.data.rounds.training_set import TrainingSet, training_set
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.records.data_block import ClientSizes, DataBlock
 
@@ -96,12 +95,9 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         self.clients: tuple[Client, ...] = ()
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._loaded = False
-        self._training = TrainingSet()
+        self._plan = TrainingPlan()
+        self._training = TrainingSet({}, None)
         self._fingerprint = ""
-        self._schedule: RoundSchedule | None = None
-        self._poisson = False
-        self.units_per_step = batch_size
-        self._canaries: Canaries | None = None
         self._workers: PersistentWorkers | None = None
         self._evaluation = EvaluationSet(self.evaluation_case, evaluation_batch_size, num_workers)
 
@@ -113,11 +109,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
             self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
         self.divide()
         self._examples = self.load_cases(self._cases)
-        if self._canaries is not None:
-            self._examples = self._canaries.add_to(self._examples, ExampleKey(0, 0))
         self._loaded = True
-        if self.num_workers > 0:
-            self._workers = PersistentWorkers(self._examples, self.num_workers, torch.cuda.is_available())
 
     def divide(self) -> None:
         """Scan the dataset and divide it among clients, once; images are not loaded.
@@ -140,7 +132,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Take over clients as they are given, in place of scanning a dataset."""
         self.clients = tuple(clients)
         self._cases = [case for client in self.clients for case in client.cases]
-        self._training.divide(self.training_examples(), self.example_patients())
+        self._training = training_set(self.training_examples(), self.example_patients(), self._plan)
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of training."""
@@ -164,83 +156,64 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Number of units (training examples, or patients with training examples) by client."""
         return self._training.unit_sizes
 
-    def use_schedule(self, schedule: RoundSchedule) -> None:
-        """Take over who takes part in which round; FederatedLoop calls this at start."""
-        schedule.participants(0, list(self.train_sizes))
-        self._schedule = schedule
+    @property
+    def units_per_step(self) -> int:
+        """Units of a local step."""
+        return self._plan.units_per_step or self.batch_size
 
-    def use_units(self, patients: bool = False, poisson: bool = False, units_per_step: int | None = None) -> None:
-        """Take over what local steps are made of; DifferentialPrivacy calls this at start.
-
-        Args:
-            patients: Whether all examples of a patient come together, and steps are counted in patients.
-            poisson: Whether units are drawn independently for every step.
-            units_per_step: Units per step (expected units, where they are drawn) in place of ``batch_size``.
-        """
-        self.units_per_step = units_per_step or self.batch_size
-        self._training.use_units(patients)
-        self._poisson = poisson
-
-    def use_canaries(self, canaries: Canaries) -> None:
-        """Let canaries join a client's training examples when they are loaded, for an audit.
+    def use_plan(self, plan: TrainingPlan) -> None:
+        """Take over how a run trains, before or after the dataset is divided.
 
         Raises:
-            ConfigError: They have been loaded already.
+            ConfigError: The plan names a client that there is not, or leaves none to train.
         """
-        if self._loaded:
-            raise ConfigError("Canaries must join before the data are loaded: use a new datamodule for an audit.")
-        self._canaries = canaries
-        self._training.use_canaries(canaries)
-
-    def use_federation(self, pooled: bool = False, held_out_clients: Sequence[str] = ()) -> None:
-        """Take over who trains, before or after the dataset is divided; FederatedLoop calls this at start.
-
-        Args:
-            pooled: Whether all training examples become those of one client,
-                :data:`~adpfl_bench.federation.round_schedule.POOLED_CLIENT`. Validation and test cases stay with
-                their clients.
-            held_out_clients: Clients that neither train nor validate; their test cases are scored like everybody's.
-
-        Raises:
-            ConfigError: There is no such client, it is to get canaries, or none is left to train.
-        """
-        self._training.use_federation(pooled, held_out_clients)
-
-    def use_models(self, validation: ModelScope, test: ModelScope) -> None:
-        """Take over which models score the cases; see ``pair_models``."""
-        self._evaluation.scopes = {"validation": validation, "test": test}
+        self._plan = plan
+        self._workers = None  # they load the examples, and canaries, of the plan before
+        if self.clients:
+            self._training = training_set(self.training_examples(), self.example_patients(), plan)
+            if plan.schedule is not None:
+                plan.schedule.participants(0, list(self.train_sizes))
 
     def train_dataloader(self) -> RoundLoader:
         """Bring the local steps of the round that the Trainer is about to run."""
-        if self._schedule is None:
+        plan = self._plan
+        if plan.schedule is None:
             raise ConfigError("A FederatedDataModule trains under a FederatedLoop; add one to the Trainer's callbacks.")
-        # On a resumed run the Trainer's current_epoch is still one too low at this point; the loop's count is right.
-        trainer: Any = self.trainer
-        round_index = int(trainer.fit_loop.epoch_progress.current.processed)
+        round_index, training = self._round(), self._training
         steps = plan_round(
-            self._schedule,
-            round_index,
-            self._training.examples,
-            self.units_per_step,
-            self._training.patients,
-            self._poisson,
+            plan.schedule, round_index, training.examples, self.units_per_step, training.patients, plan.poisson
         )
-        if self._canaries is not None:
-            steps = self._canaries.place(steps)
-        return RoundLoader(self._examples, steps, round_index, self._workers)
+        examples = self._examples
+        if plan.canaries is not None:
+            steps, examples = plan.canaries.place(steps), plan.canaries.add_to(examples, ExampleKey(0, 0))
+        if self.num_workers > 0 and self._workers is None:
+            self._workers = PersistentWorkers(examples, self.num_workers, torch.cuda.is_available())
+        return RoundLoader(examples, steps, round_index, self._workers)
+
+    def _round(self) -> int:
+        # On a resumed run the Trainer's current_epoch is still one too low when loaders are made; this is right.
+        trainer: Any = self.trainer
+        return int(trainer.fit_loop.epoch_progress.current.processed)
 
     def val_dataloader(self) -> EvaluationLoader:
         """Bring the validation cases: on the network's grid while training, on their own when validating at the end."""
         trainer: Any = self.trainer
-        return self._evaluation.loader(self.clients, self._training, "validation", trainer.state.fn != "fit")
+        fitting, plan = trainer.state.fn == "fit", self._plan
+        tuned = not fitting or (plan.schedule is not None and plan.schedule.is_fine_tuning(self._round()))
+        models = plan.models.fine_tuned if tuned else plan.models.validation
+        scored = [client for client in self.clients if client.name not in plan.held_out]
+        pairs = models.pairs([client.name for client in scored], list(self.train_sizes))
+        return self._evaluation.loader(scored, pairs, "validation", native=not fitting)
 
     def test_dataloader(self) -> EvaluationLoader:
         """Bring the test cases on their own grid."""
-        return self._evaluation.loader(self.clients, self._training, "test", native=True)
+        pairs = self._plan.models.test.pairs([client.name for client in self.clients], list(self.train_sizes))
+        return self._evaluation.loader(self.clients, pairs, "test", native=True)
 
     def predict_dataloader(self) -> EvaluationLoader:
         """Bring each test case once, on its own grid: for its client's own model where clients have such."""
-        return self._evaluation.loader(self.clients, self._training, "test", native=True, once=True)
+        pairs = self._plan.models.test.predictors([client.name for client in self.clients], list(self.train_sizes))
+        return self._evaluation.loader(self.clients, pairs, "test", native=True)
 
     def describe(self) -> DataBlock:
         """The data block of a run record."""
@@ -257,5 +230,5 @@ class FederatedDataModule(LightningDataModule, CaseSource):
             },
             partition=repr(self.partition),
             split_seed=self.split_seed,
-            canaries=self._canaries.describe() if self._canaries is not None else None,
+            canaries=self._plan.canaries.describe() if self._plan.canaries is not None else None,
         )

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from adpfl_bench.federation.aggregation_weights import AggregationWeights
-from adpfl_bench.federation.aggregator import Aggregator
-from adpfl_bench.federation.buffers import BufferPolicy, FederatedBuffers
-from adpfl_bench.federation.client_methods import ClientMethod, LocalWork
-from adpfl_bench.federation.client_optimizer import ClientOptimizerStates, OptimizerStatePolicy
+from adpfl_bench.federation.buffers import FederatedBuffers
+from adpfl_bench.federation.client_methods import LocalWork
+from adpfl_bench.federation.client_optimizer import ClientOptimizerStates
 from adpfl_bench.federation.own_models import LocalParameters, PersonalModels, split_parameters
 from adpfl_bench.federation.round_schedule import Turn
-from adpfl_bench.federation.server import Server, ServerOptimizer, delta_norm
+from adpfl_bench.federation.server import Server, delta_norm
+from adpfl_bench.federation.settings import FederatedSettings
 
 DeltaHook = Callable[[str, list[Tensor]], None]
 
@@ -29,45 +28,29 @@ class Federation:
 
     Args:
         module: The network, holding the initial (or restored global) weights.
-        method: What clients do beside plain local steps.
-        server_optimizer: Makes the server optimizer.
-        aggregator: Makes one delta of the participants'.
-        aggregation_weights: The participants' weights.
-        buffers: What happens to running statistics.
-        optimizer_state: What happens to the local optimizer's state between a client's turns.
-        local_parameters: Regular expression of parameters that stay with their client.
+        settings: What the federation is made of.
 
     Raises:
         ConfigError: ``local_parameters`` does not divide the parameters.
     """
 
-    def __init__(
-        self,
-        module: nn.Module,
-        method: ClientMethod,
-        server_optimizer: ServerOptimizer,
-        aggregator: Aggregator,
-        aggregation_weights: AggregationWeights,
-        buffers: BufferPolicy,
-        optimizer_state: OptimizerStatePolicy,
-        local_parameters: str | None,
-    ) -> None:
-        shared, local = split_parameters(module, local_parameters)
+    def __init__(self, module: nn.Module, settings: FederatedSettings) -> None:
+        shared, local = split_parameters(module, settings.local_parameters)
         self._module = module
-        self._method = method
+        self._method = settings.client_method
         self._shared: Sequence[Tensor] = list(shared.values())
-        self._aggregation_weights = aggregation_weights
-        self._server = Server(self._shared, server_optimizer, aggregator)
-        self._buffers = FederatedBuffers(module, buffers, aggregator)
-        self._buffer_policy = buffers
+        self._aggregation_weights = settings.aggregation_weights
+        self._server = Server(self._shared, settings.server_optimizer, settings.aggregator)
+        self._buffers = FederatedBuffers(module, settings.buffers, settings.aggregator)
+        self._buffer_policy = settings.buffers
         self._local = LocalParameters(local)
         self._personal = PersonalModels(module)
-        self._optimizers = ClientOptimizerStates(optimizer_state)
+        self._optimizers = ClientOptimizerStates(settings.client_optimizer_state)
         self._work: LocalWork | None = None
         self._fine_tuning = False
         self._clients = 1
         self._shares: Mapping[str, float] = {}
-        method.reset()
+        self._method.reset()
 
     def begin_round(
         self,
@@ -123,12 +106,12 @@ class Federation:
                 gradients.append(weight.grad)
             self._method.on_gradient(self._work, gradients)
 
-    def end_turn(self, optimizer: Optimizer, hooks: Sequence[DeltaHook]) -> float:
+    def end_turn(self, optimizer: Optimizer, release: DeltaHook) -> float:
         """Take over what a client has trained.
 
         Args:
             optimizer: The local optimizer.
-            hooks: Change what the client sends, in place.
+            release: Makes what the client sends private, in place.
 
         Returns:
             The L2 norm of how far the client has moved from the global weights; infinite or NaN when it diverged.
@@ -137,8 +120,7 @@ class Federation:
         client, turn = self._work.client, self._work.turn
         delta = self._server.delta()
         if turn == "shared":
-            for hook in hooks:
-                hook(client, delta)
+            release(client, delta)
             norm = self._server.receive(client, delta)
             self._buffers.collect_from(client, self._module)
             self._local.collect_from(client)

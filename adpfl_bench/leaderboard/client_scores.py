@@ -8,10 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.headline import headline_rows
 from adpfl_bench.leaderboard.scored_run import ScoredRun
-from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore, mean_over_models, mean_score
+from adpfl_bench.records.case_score import CaseScore, mean_over_models, mean_score
 
 
 class ClientScores:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore
-from adpfl_bench.records.federated_block import Headline
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline, counting_models
+from adpfl_bench.records.case_score import CaseScore
 
 SCORED_MODEL: Mapping[Headline, str] = {
     "global": "global model",
@@ -24,10 +24,9 @@ def headline_rows(rows: Iterable[CaseScore], headline: Headline, held_out: Colle
         headline: Whose scores count.
         held_out: Clients that took no part in training.
     """
-    if headline == "global":
-        return [row for row in rows if row.model == GLOBAL_MODEL]
-    own = [row for row in rows if row.model != GLOBAL_MODEL]
-    return own if headline == "everyone" else [row for row in own if row.client in held_out or row.model == row.client]
+    rows = list(rows)
+    own = {row.model for row in rows} - {GLOBAL_MODEL}
+    return [row for row in rows if row.model in counting_models(headline, row.client, held_out, own)]
 
 
 def check_models(rows: Sequence[CaseScore], headline: Headline, held_out: Collection[str] = ()) -> None:
@@ -52,10 +51,7 @@ def check_models(rows: Sequence[CaseScore], headline: Headline, held_out: Collec
     everyone = {row.model for row in rows} - {GLOBAL_MODEL}
     for (case, region), models in found.items():
         client = clients[case]
-        if headline == "global":
-            needed = {GLOBAL_MODEL}
-        else:
-            needed = everyone if headline == "everyone" or client in held_out else {client}
+        needed = set(counting_models(headline, client, held_out, everyone))
         if not needed or not needed <= models:
             raise RecordError(
                 f"its federated.headline is {headline}, but cases.csv has no score by {_named(needed - models)} for"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline
 from adpfl_bench.leaderboard.audits import Audit, audits_beside, contradictions, strongest
 from adpfl_bench.leaderboard.headline import SCORED_MODEL, headline_rows
 from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.averages import sample_sd
-from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore, mean_over_models
-from adpfl_bench.records.federated_block import Headline
+from adpfl_bench.records.case_score import CaseScore, mean_over_models
 from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
 

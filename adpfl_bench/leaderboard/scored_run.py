@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.leaderboard.headline import check_models, headline_rows
 from adpfl_bench.records.case_score import CaseScore, mean_over_models
-from adpfl_bench.records.federated_block import Headline
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import flatten_settings, settings_digest

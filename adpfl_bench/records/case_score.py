@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.averages import mean_if_all
-
-GLOBAL_MODEL = "global"
-"""Stands in the model column for the federation's one model; every other name is the client whose model it is."""
 
 _COLUMNS = (
     "case",

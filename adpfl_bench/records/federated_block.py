@@ -7,11 +7,8 @@ from typing import Literal
 
 from adpfl_bench.federation.aggregation_weights import WeightRule
 from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
+from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.records.block import Block, ObjectBlock
-
-Headline = Literal["global", "own", "everyone"]
-"""``global``: each case by the global model. ``own``: each case by its own client's model, and the cases of clients
-that were held out of training by every training client's. ``everyone``: each case by every training client's model."""
 
 
 class WeightsBlock(Block):

@@ -6,8 +6,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.comparability import Group
-from adpfl_bench.records.case_score import GLOBAL_MODEL
 from adpfl_bench.report.chosen_cases import ChosenCase, Plane, read_chosen
 from adpfl_bench.report.overlays import REGION_COLOURS, TRUTH_COLOUR, colour_key, outline, shown_runs
 from adpfl_bench.report.picture import to_png

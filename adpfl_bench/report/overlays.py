@@ -13,11 +13,11 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.metrics.registry import DICE
-from adpfl_bench.records.case_score import GLOBAL_MODEL
 from adpfl_bench.report.picture import Picture, to_png
 
 if TYPE_CHECKING:

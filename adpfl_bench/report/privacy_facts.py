@@ -37,9 +37,9 @@ def privacy_facts(
         "schedule": _schedule(schedule, list(units)),
         "clients": f"{listed} training {things}",
     }
-    if method.threshold is None or method.mechanism is None or method.private_sum is None:
+    if method.threshold is None or method.mechanism is None or method.engine.sums is None:
         return {"unit": "none", **facts}
-    described, noise = method.describe(), method.private_sum
+    described, noise = method.describe(), method.engine.sums
     norm = str(described.clipping_norm).upper()
     solved = f"solved for epsilon {method.target_epsilon:g}" if method.target_epsilon is not None else "as given"
     share = method.threshold.budget_share(method.mechanism, noise.noise_multiplier)

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from lightning.pytorch.cli import LightningArgumentParser
 
-from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
-from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.audit.verdict import SOUND
@@ -39,11 +37,8 @@ class AuditCLI(BenchCLI):
         super().before_instantiate_classes()
 
     def start(self) -> None:
-        """Let the canaries join, and train."""
+        """Train with canaries."""
         self.audit: PrivacyAudit = self.config_init["audit"]
-        privacy: DifferentialPrivacy = self.config_init["privacy"]
-        loop: FederatedLoop = self.config_init["federated"]
-        self.audit.join(self.datamodule, privacy, loop.schedule.seed)
         super().start()
 
 

@@ -63,7 +63,6 @@ class PlannedRun(BenchCLI):
         trainer.datamodule = data
         loop, method = need_callback(trainer, FederatedLoop), need_callback(trainer, DifferentialPrivacy)
         loop.setup(trainer, self.model, "fit")
-        method.setup(trainer, self.model, "fit")
         return loop, method
 
 

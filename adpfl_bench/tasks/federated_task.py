@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
+from adpfl_bench.privacy.local_step import LocalStep, mean_loss
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
 
@@ -31,10 +32,7 @@ class FederatedTask(ScoredTask):
     :meth:`predict_step` follow from a batch.
 
     Attributes:
-        private_step: Takes the place of the mean loss where gradients are made private unit by unit: returns a loss
-            whose backward pass brings the clipped sum. DifferentialPrivacy sets it.
-        change_gradients: Called with the optimizer after every callback has seen a step's gradients (and made them
-            private). FederatedLoop sets it.
+        local_step: Makes the steps of a federation's clients; FederatedLoop sets it for its fit.
         started_from: What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance.
 
     Args:
@@ -50,8 +48,7 @@ class FederatedTask(ScoredTask):
     function, such as the optimizer's, has no place in a file.
     """
 
-    private_step: Callable[[TrainingBatch], Tensor] | None = None
-    change_gradients: Callable[[Optimizer], None] | None = None
+    local_step: LocalStep | None = None
 
     def __init__(
         self,
@@ -93,10 +90,9 @@ class FederatedTask(ScoredTask):
             ConfigError: The network cannot take images of this size.
         """
         try:
-            if self.private_step is not None:
-                return self.private_step(batch)
-            losses = self.example_losses(batch.image, batch.label)
-            return (losses if batch.weights is None else losses * batch.weights).mean()
+            if self.local_step is not None:
+                return self.local_step.loss(batch)
+            return mean_loss(self.example_losses(batch.image, batch.label), batch.weights)
         except (RuntimeError, ValueError) as error:
             if not _SIZE_ERROR.search(str(error)):
                 raise
@@ -107,13 +103,14 @@ class FederatedTask(ScoredTask):
             ) from error
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Let a client's method change the gradients, which callbacks have made private by now."""
-        if self.change_gradients is not None:
-            self.change_gradients(optimizer)
+        """Make the gradients private and let the client's method change them, after every callback has seen them."""
+        if self.local_step is not None:
+            self.local_step.change_gradients(optimizer)
 
     def configure_optimizers(self) -> Any:
         """Make the clients' optimizer and its schedule by rounds."""
-        optimizer = self.optimizer(self.parameters())
+        own = self.local_step.client_optimizer if self.local_step is not None else None
+        optimizer = (own or self.optimizer)(self.parameters())
         if self.lr_scheduler is None:
             return optimizer
         scheduler = self.lr_scheduler(optimizer)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.case_score import GLOBAL_MODEL, CaseScore, mean_score
+from adpfl_bench.records.case_score import CaseScore, mean_score
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 Mask = NDArray[np.bool_]

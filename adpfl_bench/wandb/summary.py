@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.leaderboard.audits import Audit, strongest
 from adpfl_bench.leaderboard.headline import headline_rows
 from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.case_score import CaseScore, mean_over_models
-from adpfl_bench.records.federated_block import Headline
 from adpfl_bench.records.privacy_block import PrivacyBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow

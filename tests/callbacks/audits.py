@@ -35,7 +35,6 @@ def audited(toy_data, fit):
         data = data or toy_data({"alps": 12, "cape": 3})
         task = task or WideTask("wide", optimizer=sgd)
         audit = PrivacyAudit(canaries, **arguments)
-        audit.join(data, privacy, seed)
         loop = FederatedLoop(rounds=rounds, seed=seed, **federated)
         fit(task, data, loop, privacy, audit, *more, limit_val_batches=0, **trainer)
         return audit.result, audit

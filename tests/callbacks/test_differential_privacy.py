@@ -21,12 +21,15 @@ MECHANISMS = [(LaplaceMechanism, stats.laplace), (GaussianMechanism, stats.norm)
 
 
 class Gradients(Callback):
-    """The gradients of every step, [steps, parameters]; before or after the privacy callback, as it stands in line."""
+    """The gradients of every step as they are computed, [steps, parameters]."""
 
     def __init__(self):
         self.steps, self.turns, self.states = [], [], []
 
     def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.note(pl_module)
+
+    def note(self, pl_module):
         self.steps.append([torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in pl_module.parameters()])
         self.states.append(torch.get_rng_state())
 
@@ -38,12 +41,22 @@ class Gradients(Callback):
         return torch.stack([torch.cat([part.flatten() for part in step]) for step in self.steps])
 
 
+class UsedGradients(Gradients):
+    """The gradients that every step was made on."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        pass
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.note(pl_module)
+
+
 @pytest.fixture
 def released(toy_task, toy_data, fit):
     """Trains, and returns raw and released gradients with the thresholds that were used."""
 
     def run(privacy, network="plain", rounds=3, seed=0, data=None, **arguments):
-        raw, noisy = Gradients(), Gradients()
+        raw, noisy = Gradients(), UsedGradients()
         task = toy_task(network)
         loop = FederatedLoop(rounds=rounds, seed=seed)
         fit(task, data or toy_data(), raw, loop, privacy, noisy, limit_val_batches=0, **arguments)
@@ -127,7 +140,7 @@ def test_noise_leaves_the_global_generator_alone(released):
 
 
 def test_the_optimizer_steps_on_the_released_gradient(toy_task, toy_data, fit, difference):
-    task, noisy = toy_task(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1)), Gradients()
+    task, noisy = toy_task(optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1)), UsedGradients()
     start = copy.deepcopy(dict(task.named_parameters()))
     privacy = DifferentialPrivacy("batch", FixedThreshold(0.5), LaplaceMechanism(), 0.3)
     fit(task, toy_data({"only": 12}), FederatedLoop(rounds=2), privacy, noisy)

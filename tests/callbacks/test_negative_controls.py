@@ -1,11 +1,13 @@
 """Methods broken on purpose, each in a way that an audit must find; and honest ones that it must not accuse."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.clipping import clip_factors, group_norms
+from adpfl_bench.privacy.engine import PrivacyEngine
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.randomness import NoiseStreams, Seeded
@@ -42,7 +44,7 @@ def test_noise_at_half_the_scale(audited, monkeypatch, mechanism, half):
     monkeypatch.setattr(mechanism, "sample", lambda self, size, scale, source: sample(self, size, half * scale, source))
     result, _ = audited(per_record(2.0, mechanism()))
     assert failed(result) == ["noise scale"]
-    assert result.checks["noise scale"]["scale_ratio"] == pytest.approx(0.5, abs=0.03)
+    assert result.checks["noise scale"].figures["scale_ratio"] == pytest.approx(0.5, abs=0.03)
     assert result.verdict == "check failed"
 
 
@@ -55,8 +57,8 @@ def test_noise_of_another_law(audited, monkeypatch):
     monkeypatch.setattr(GaussianMechanism, "sample", sample)
     result, _ = audited(per_record(2.0))
     assert failed(result) == ["noise scale"]
-    assert result.checks["noise scale"]["scale_ratio"] == pytest.approx(1, abs=0.03)
-    assert result.checks["noise scale"]["ks_p_value"] < 1e-10
+    assert result.checks["noise scale"].figures["scale_ratio"] == pytest.approx(1, abs=0.03)
+    assert result.checks["noise scale"].figures["ks_p_value"] < 1e-10
 
 
 def test_a_parameter_without_noise(audited, monkeypatch):
@@ -66,7 +68,7 @@ def test_a_parameter_without_noise(audited, monkeypatch):
     )
     result, _ = audited(per_record(2.0))
     assert failed(result) == ["noise scale"]
-    assert result.checks["noise scale"]["coordinates_without_noise"] == 1  # the last bias
+    assert result.checks["noise scale"].figures["coordinates_without_noise"] == 1  # the last bias
 
 
 def test_a_statistic_without_noise(audited):
@@ -77,14 +79,14 @@ def test_a_statistic_without_noise(audited):
 
     result, _ = audited(per_record(2.0, Quiet(), QuantileThreshold()))
     assert failed(result) == ["noise scale"]
-    assert result.checks["noise scale"]["statistic_scale_ratio"] == 0
+    assert result.checks["noise scale"].figures["statistic_scale_ratio"] == 0
 
 
 def test_a_threshold_from_raw_data_says_that_nothing_is_accounted(audited):
     result, _ = audited(per_record(2.0, threshold=PercentileThreshold()))
     assert result.accounted is None
-    assert result.checks["threshold"]["passed"] is None
-    assert "raw percentile of private gradient norms" in result.checks["threshold"]["reason"]
+    assert result.checks["threshold"].passed is None
+    assert "raw percentile of private gradient norms" in result.checks["threshold"].reason
 
 
 class Claims(PercentileThreshold):
@@ -106,43 +108,45 @@ class Peeks(QuantileThreshold):
 def test_a_threshold_from_raw_data_that_claims_a_proof(audited, rule):
     result, _ = audited(per_record(2.0, threshold=rule()))
     assert failed(result) == ["threshold"]
-    assert result.checks["threshold"]["largest_difference"] > 0.05
+    assert result.checks["threshold"].figures["largest_difference"] > 0.05
     assert result.accounted is not None
 
 
-class SkipsEmpty(DifferentialPrivacy):
+class SkipsEmpty(PrivacyEngine):
     """Makes no release where nobody was drawn."""
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        if len(self._batch.image):
-            super().on_before_optimizer_step(trainer, pl_module, optimizer)
+    def release(self, batch, optimizer, see=None):
+        if len(batch.image):
+            super().release(batch, optimizer, see)
         else:
-            self.private_step.take()
+            self._clipping.take()
 
 
 class SkipsEmptySilently(SkipsEmpty):
     """And does not mind."""
 
-    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
-        self._released = True
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+    def end(self, batch):
+        pass
+
+
+def cheating(kind, **settings):
+    """A private method whose engine is of another kind."""
+    privacy = per_record(**settings)
+    privacy.engine.__class__ = kind
+    return privacy
 
 
 def test_a_skipped_empty_batch(audited, toy_data):
-    def settings():
-        arguments = per_record(1.0, sampling="poisson")
-        return arguments.unit, arguments.threshold, arguments.mechanism, 1.0, None, 1e-3
-
     def data():
         return toy_data({"alps": 12, "cape": 3}, batch_size=1)
 
     with pytest.raises(BenchError, match="released nothing"):
-        audited(SkipsEmpty(*settings(), sampling="poisson"), data=data())
-    result, _ = audited(SkipsEmptySilently(*settings(), sampling="poisson"), data=data())
+        audited(cheating(SkipsEmpty, sampling="poisson"), data=data())
+    result, _ = audited(cheating(SkipsEmptySilently, sampling="poisson"), data=data())
     assert failed(result) == ["release count"]
-    count = result.checks["release count"]
-    assert count["planned"] == 2 * (12 + 43)
-    assert 50 < count["released"] < 90
+    figures = result.checks["release count"].figures
+    assert figures["planned"] == 2 * (12 + 43)
+    assert 50 < figures["released"] < 90
 
 
 def broken_sum(factor):
@@ -178,7 +182,7 @@ def test_a_unit_left_unclipped(audited, monkeypatch):
     monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
     result, _ = audited(per_record(6.0), canaries=200, rounds=4)
     assert failed(result) == ["sensitivity"]
-    assert result.checks["sensitivity"]["largest_move"] > 10
+    assert result.checks["sensitivity"].figures["largest_move"] > 10
     assert result.accounted == pytest.approx(0.834, abs=1e-3)
     assert result.epsilon > result.accounted
     assert result.verdict == "audited exceeds accounted"
@@ -193,43 +197,41 @@ def test_weights_that_are_not_bounded(audited, monkeypatch):
     monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
     result, _ = audited(per_record(4.0))
     assert failed(result) == ["sensitivity"]
-    assert 2.9 < result.checks["sensitivity"]["largest_move"] < 6  # others of the batch move it, too
+    assert 2.9 < result.checks["sensitivity"].figures["largest_move"] < 6  # others of the batch move it, too
 
 
-class DividesByTheDraw(DifferentialPrivacy):
+class DividesByTheDraw(PrivacyEngine):
     """Divides by the number of units that were drawn, which is private."""
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        self._batch = {**self._batch, "divisor": max(1, len(set(self._batch.units.tolist())))}
-        super().on_before_optimizer_step(trainer, pl_module, optimizer)
+    def release(self, batch, optimizer, see=None):
+        drawn = replace(batch, divisor=max(1, len(set(batch.units.tolist()))))
+        super().release(drawn, optimizer, lambda _, seen: see(batch, seen))
 
 
-class AddsTheGradient(DifferentialPrivacy):
+class AddsTheGradient(PrivacyEngine):
     """Adds a little of the exact sum after the noise."""
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        exact = [p.grad.clone() for p in pl_module.parameters()]
-        super().on_before_optimizer_step(trainer, pl_module, optimizer)
-        for parameter, gradient in zip(pl_module.parameters(), exact, strict=True):
+    def release(self, batch, optimizer, see=None):
+        parameters = optimizer.param_groups[0]["params"]
+        exact = [parameter.grad.clone() for parameter in parameters]
+        super().release(batch, optimizer, see)
+        for parameter, gradient in zip(parameters, exact, strict=True):
             parameter.grad += 0.1 * gradient
 
 
 @pytest.mark.parametrize("kind", [DividesByTheDraw, AddsTheGradient])
 def test_something_else_than_the_release_is_used(audited, kind):
-    honest = per_record(1.0)
-    arguments = honest.threshold, honest.mechanism, 1.0, None, 1e-3
-    result, _ = audited(kind("record", *arguments, sampling="poisson"))
+    result, _ = audited(cheating(kind, sampling="poisson"))
     assert failed(result) == ["use of releases"]
-    assert result.checks["use of releases"]["largest_difference"] > 5e-3
+    assert result.checks["use of releases"].figures["largest_difference"] > 5e-3
 
 
 def test_a_threshold_that_is_told_how_many_were_drawn(audited):
-    class Tells(DifferentialPrivacy):
-        def _release(self, client, total, norms, threshold, units):
-            super()._release(client, total, norms, threshold, max(1, len(norms)))
+    class Tells(PrivacyEngine):
+        def _noised(self, client, total, norms, threshold, units):
+            return super()._noised(client, total, norms, threshold, max(1, len(norms)))
 
-    honest = per_record(1.0)
-    result, _ = audited(Tells("record", QuantileThreshold(), honest.mechanism, 1.0, None, 1e-3, sampling="poisson"))
+    result, _ = audited(cheating(Tells, threshold=QuantileThreshold(), sampling="poisson"))
     assert failed(result) == ["threshold"]
 
 
@@ -256,14 +258,13 @@ class ReseedsByClient(NoiseStreams):
 
 @pytest.mark.parametrize(("kind", "repeated"), [(Reseeds, 27), (ReseedsByClient, 14)])
 def test_noise_from_a_reseeded_generator(audited, kind, repeated):
-    class Broken(DifferentialPrivacy):
-        def on_train_start(self, trainer, pl_module):
-            super().on_train_start(trainer, pl_module)
+    class Broken(PrivacyEngine):
+        def start(self, seed):
+            super().start(seed)
             self._noise = kind()
 
-    honest = per_record(2.0)
-    result, _ = audited(Broken("record", honest.threshold, honest.mechanism, 2.0, None, 1e-3))
+    result, _ = audited(cheating(Broken, z=2.0))
     assert "noise independence" in failed(result)
-    independence = result.checks["noise independence"]
+    independence = result.checks["noise independence"].figures
     assert independence["repeated"] == repeated
     assert independence["largest_correlation"] > 0.99

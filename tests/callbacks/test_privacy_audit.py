@@ -14,6 +14,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.data.rounds.round_plan import CanaryExample, ExampleKey
+from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.federation.round_schedule import RoundSchedule
@@ -111,7 +112,7 @@ class Batches(Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         self.batches.append(batch)
 
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.gradients.append(torch.cat([p.grad.flatten() for p in pl_module.parameters()]).clone())
 
 
@@ -177,25 +178,36 @@ def test_auditing_changes_nothing_of_the_training(audited, toy_data, fit):
     start = copy.deepcopy(task)
     privacy = per_record(1.0, threshold=QuantileThreshold())
     audited(privacy, task=task)
+
+    class Plants(PrivacyAudit):
+        def see_release(self, batch, seen):
+            pass
+
+        def see_gradient(self, batch):
+            pass
+
+        def on_train_end(self, trainer, pl_module):
+            pass
+
+    alone = per_record(1.0, threshold=QuantileThreshold())
     data = toy_data({"alps": 12, "cape": 3})
-    data.use_canaries(Canaries(40, seed=0))
-    fit(start, data, FederatedLoop(rounds=2), per_record(1.0, threshold=QuantileThreshold()), limit_val_batches=0)
+    fit(start, data, FederatedLoop(rounds=2), alone, Plants(40), limit_val_batches=0)
     assert all(torch.equal(a, b) for a, b in zip(task.parameters(), start.parameters(), strict=True))
-    assert privacy.observers == []
-    assert task.private_step is None
+    assert task.local_step is None
 
 
-def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data, fit, toy_task):
+def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data):
     data, canaries = toy_data(), Canaries(10, seed=3, records=2, by_patient=True, client="bay")
-    data.use_canaries(canaries)
-    fit(toy_task(), data, FederatedLoop(rounds=1))
+    data.setup("fit")
+    data.use_plan(TrainingPlan(canaries=canaries))
+    examples = canaries.add_to(data._examples, ExampleKey(0, 0))
     assert data.train_sizes == {"alps": 12, "bay": 9 + 20, "cape": 3}
-    made, other = data._examples[CanaryExample(1, 1)], data._examples[CanaryExample(2, 0)]
-    own = data._examples[ExampleKey(0, 5)]
+    made, other = examples[CanaryExample(1, 1)], examples[CanaryExample(2, 0)]
+    own = examples[ExampleKey(0, 5)]
     for name in ("image", "label"):
         assert getattr(made, name).shape == getattr(own, name).shape
         assert getattr(made, name).dtype == getattr(own, name).dtype
-        assert torch.equal(getattr(made, name), getattr(data._examples[CanaryExample(1, 1)], name))
+        assert torch.equal(getattr(made, name), getattr(examples[CanaryExample(1, 1)], name))
         assert not torch.equal(getattr(made, name), getattr(other, name))
     assert sorted(made.label.unique().tolist()) == [-100, 101]
     assert (Canaries(100, 3).included == Canaries(100, 3).included).all()
@@ -216,7 +228,7 @@ def test_the_accounted_epsilon_is_that_of_the_client_that_they_join(audited):
     privacy = per_record(1.0, sampling="poisson", threshold=QuantileThreshold())
     result, _ = audited(privacy, client="alps")
     assert result.client == "alps"
-    assert result.accounted == privacy.books.epsilons(1e-3)["alps"] != privacy.accounted.epsilon
+    assert result.accounted == privacy.engine.books.epsilons(1e-3)["alps"] != privacy.accounted.epsilon
     looser, _ = audited(per_record(1.0, sampling="poisson"), client="alps", delta=1e-5)
     assert looser.accounted > result.accounted
     assert looser.delta == 1e-5
@@ -285,19 +297,12 @@ def test_runs_that_are_refused(audited, toy_task, toy_data, fit, tmp_path):
     for network, message in (("dropout", "Dropout, so that gradients cannot be computed"), ("batchnorm", "mix")):
         with pytest.raises(ConfigError, match=message):
             audited(DifferentialPrivacy(), task=toy_task(network))
-    with pytest.raises(ConfigError, match="must join the datamodule before the fit"):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), per_record(1.0), PrivacyAudit())
-    used = toy_data()
-    fit(toy_task(), used, FederatedLoop(rounds=1))
-    with pytest.raises(ConfigError, match="before the data are loaded"):
-        PrivacyAudit().join(used, per_record(1.0), 0)
 
 
 def test_an_audit_is_not_continued(audited, fit, toy_data):
     checkpoint = ModelCheckpoint(save_on_train_epoch_end=True, filename="last")
     audited(per_record(1.0), more=[checkpoint], rounds=1, trainer={"enable_checkpointing": True})
     data, privacy, audit = toy_data({"alps": 12, "cape": 3}), per_record(1.0), PrivacyAudit(40)
-    audit.join(data, privacy, 0)
     with pytest.raises(ConfigError, match="must see every release of a run from its first round on"):
         fit(
             WideTask("wide", optimizer=sgd),

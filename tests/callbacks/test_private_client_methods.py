@@ -31,7 +31,14 @@ class ReleasedGradients(Callback):
         self.loop, self.released, self.used, self.weights = loop, [], [], []
 
     def on_train_start(self, trainer, pl_module):
-        self.loop.gradient_observers.append(lambda: self.released.append(flat(pl_module, "grad")))
+        engine = pl_module.local_step._engine
+        release = engine.release
+
+        def watched(*arguments):
+            release(*arguments)
+            self.released.append(flat(pl_module, "grad"))
+
+        engine.release = watched
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if batch.client != getattr(self, "client", None):
@@ -81,7 +88,7 @@ def test_control_variates_are_made_of_released_gradients_alone(toy_task, toy_dat
 def test_every_turn_is_counted_as_planned(toy_task, toy_data, fit, unit, federated, times):
     loop, privacy, data = FederatedLoop(rounds=3, **federated), gaussian(unit), toy_data()
     fit(toy_task(), data, loop, privacy)
-    *_, planned = privacy.plan.events_by_round(1.0, loop.schedule, data.unit_sizes)
+    *_, planned = privacy.engine.plan.events_by_round(1.0, loop.schedule, data.unit_sizes)
     for client in data.train_sizes:
         made = privacy.ledger.events(client)
         assert dict(made) == dict(planned[client])

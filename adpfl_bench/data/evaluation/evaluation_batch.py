@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
-from adpfl_bench.records.case_score import GLOBAL_MODEL
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 
 Spacing = tuple[float, ...]
 

@@ -13,7 +13,6 @@ from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 
 SplitName = Literal["train", "validation", "test"]
-ModelScope = Literal["global", "own", "everyone", "global and own", "global and everyone"]
 
 
 class CaseToScore(NamedTuple):

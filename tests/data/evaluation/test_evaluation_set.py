@@ -4,49 +4,10 @@ from collections import Counter
 
 import pytest
 
-from adpfl_bench.data.case import Case, Client
-from adpfl_bench.data.evaluation.evaluation_set import pair_models, pair_predictors
-from adpfl_bench.errors import ConfigError
-from adpfl_bench.records.case_score import GLOBAL_MODEL
+from adpfl_bench.data.rounds.training_plan import TrainingPlan
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL, ModelScope, ScoredModels
 
-A, B, C = (Client(name, (), (), (Case(f"{name}-1", f"{name}-1", (), None),)) for name in "abc")
-
-
-@pytest.mark.parametrize(
-    ("scope", "expected"),
-    [
-        ("global", "Ga Gb Gc"),
-        ("own", "aa ac bb bc"),
-        ("everyone", "aa ab ac ba bb bc"),
-        ("global and own", "Ga Gb Gc aa ac bb bc"),
-        ("global and everyone", "Ga Gb Gc aa ab ac ba bb bc"),
-    ],
-)
-def test_pairs_of_models_and_clients_with_c_held_out(scope, expected):
-    pairs = pair_models(scope, [A, B, C], ["a", "b"])
-    short = [("G" if model == GLOBAL_MODEL else model) + client.name for model, client in pairs]
-    assert " ".join(short) == expected
-
-
-@pytest.mark.parametrize(
-    ("scope", "trained", "expected"),
-    [
-        ("global", "ab", "Ga Gb Gc"),
-        ("own", "abc", "aa bb cc"),
-        ("everyone", "abc", "aa bb cc"),
-        ("global and own", "abc", "aa bb cc"),
-        ("global and everyone", "ab", "Gc aa bb"),
-    ],
-)
-def test_each_case_is_segmented_once(scope, trained, expected):
-    pairs = pair_predictors(scope, [A, B, C], list(trained))
-    assert " ".join(("G" if model == GLOBAL_MODEL else model) + client.name for model, client in pairs) == expected
-
-
-@pytest.mark.parametrize("scope", ["own", "everyone"])
-def test_cases_that_no_one_model_is_for_are_refused(scope):
-    with pytest.raises(ConfigError, match="No single model segments the cases of b, c: held out"):
-        pair_predictors(scope, [A, B, C], ["a"])
+OWN = ModelScope(False, "own")
 
 
 def rows(loader):
@@ -67,8 +28,7 @@ def test_batches_mix_neither_models_nor_clients_and_models_follow_each_other(toy
     if early:
         data.setup("test")
         rows(data.test_dataloader())  # made for other models
-    data.use_federation(held_out_clients=["cape"])
-    data.use_models("own", "global and everyone")
+    data.use_plan(TrainingPlan(held_out=("cape",), models=ScoredModels(OWN, OWN, ModelScope(True, "everyone"))))
     data.setup("test")
     batches = list(data.test_dataloader())
     models = [batch.model for batch in batches]
@@ -84,8 +44,7 @@ def test_batches_mix_neither_models_nor_clients_and_models_follow_each_other(toy
 def test_who_is_held_out_is_scored_but_does_not_validate(toy_data, make_trainer):
     data = toy_data()
     data.trainer = make_trainer()
-    data.use_federation(held_out_clients=["bay"])
-    data.use_models("own", "own")
+    data.use_plan(TrainingPlan(held_out=("bay",), models=ScoredModels(OWN, OWN, OWN)))
     data.setup("validate")
     assert {(model, client) for model, client, *_ in rows(data.val_dataloader())} == {
         ("alps", "alps"),
@@ -97,13 +56,13 @@ def test_who_is_held_out_is_scored_but_does_not_validate(toy_data, make_trainer)
         ("cape", "bay"),
         ("cape", "cape"),
     }
-    data.use_models("global", "global")
+    data.use_plan(TrainingPlan(held_out=("bay",)))
     assert {client for _, client, *_ in rows(data.val_dataloader())} == {"alps", "cape"}
 
 
 def test_pooled_training_leaves_cases_with_their_clients(toy_data):
     data = toy_data()
-    data.use_federation(pooled=True)
+    data.use_plan(TrainingPlan(pooled=True))
     data.setup("test")
     found = rows(data.test_dataloader())
     assert found == [(GLOBAL_MODEL, c.name, "test", case.case_id) for c in data.clients for case in c.test]

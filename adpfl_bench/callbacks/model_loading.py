@@ -1,33 +1,16 @@
-"""Whose model scores which cases."""
+"""The model that scores a batch of cases is in the network while it does."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import NamedTuple
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
-from adpfl_bench.data.evaluation.evaluation_loader import ModelScope
-from adpfl_bench.records.case_score import GLOBAL_MODEL
-from adpfl_bench.records.federated_block import Headline
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 
 
-class Scopes(NamedTuple):
-    """Which models score the cases of a run.
-
-    Attributes:
-        validation: Those of the validation cases.
-        test: Those of the test cases.
-        headline: The rows that tables score the run by: ``global``, ``own`` or ``everyone``.
-    """
-
-    validation: ModelScope
-    test: ModelScope
-    headline: Headline
-
-
-class ScoredModels(Callback):
+class ModelLoading(Callback):
     """Puts the model that a batch asks for into the network while cases are scored, and the global one back after it.
 
     The global model's cases come first and find it in the network; it is touched only where another one was loaded.

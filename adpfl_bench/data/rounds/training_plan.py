@@ -1,0 +1,36 @@
+"""How a run trains: what a datamodule has to know of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.scored_models import ScoredModels
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Who trains when and on what, and which models score the cases; FederatedLoop hands it to the datamodule once.
+
+    Attributes:
+        schedule: Who takes part in which round; without one nothing can be trained.
+        pooled: Whether all training examples become those of one client,
+            :data:`~adpfl_bench.federation.round_schedule.POOLED_CLIENT`. Validation and test cases stay with their
+            clients.
+        held_out: Clients that neither train nor validate; their test cases are scored like everybody's.
+        models: Which models score the cases.
+        by_patient: Whether all examples of a patient come together, and steps are counted in patients.
+        poisson: Whether units are drawn independently for every step.
+        units_per_step: Units per step (expected units, where they are drawn) in place of the batch size.
+        canaries: Canaries that join a client's training examples, for an audit.
+    """
+
+    schedule: RoundSchedule | None = None
+    pooled: bool = False
+    held_out: tuple[str, ...] = ()
+    models: ScoredModels = field(default_factory=ScoredModels)
+    by_patient: bool = False
+    poisson: bool = False
+    units_per_step: int | None = None
+    canaries: Canaries | None = None

@@ -1,0 +1,117 @@
+"""One optimizer step of a client, in the one order in which things happen to its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from adpfl_bench.federation.federation import Federation
+from adpfl_bench.federation.settings import ClientOptimizer
+from adpfl_bench.federation.training_batch import TrainingBatch
+from adpfl_bench.privacy.audit.observation import StepObservation
+from adpfl_bench.privacy.engine import PrivacyEngine
+
+ExampleLosses = Callable[[Tensor, Tensor], Tensor]
+
+
+class StepObserver(Protocol):
+    """What looks at local steps from within, for audits; it changes nothing."""
+
+    def see_release(self, batch: TrainingBatch, seen: StepObservation) -> None:
+        """Look at both sides of a release."""
+
+    def see_gradient(self, batch: TrainingBatch) -> None:
+        """Look at the gradients as they are before the client's method changes them."""
+
+
+class LocalStep:
+    """Makes the local steps of all clients; FederatedLoop owns it, and the task asks it.
+
+    1. The ledger is told of the step's release before it is computed (:meth:`begin`).
+    2. The loss and its gradient. Where the units of privacy are examples or patients, each unit's gradient is clipped
+       by itself, and their sum is what the backward pass brings (:meth:`loss`).
+    3. Where the unit is the batch its gradient is clipped, then noise is added: from here on nothing is private any
+       more (:meth:`change_gradients`).
+    4. The client's method changes what was released (:meth:`change_gradients`).
+    5. The local optimizer steps on that.
+    6. A step that released nothing, although the ledger counts it, is an error (:meth:`end`).
+
+    Attributes:
+        federation: Holds the client's method, once training has started.
+
+    Args:
+        losses: The task's loss of each example, [B], from images and labels.
+        engine: Makes gradients private, or leaves them as they are.
+        client_optimizer: Makes the clients' local optimizer, in place of the task's.
+        observer: Looks on.
+    """
+
+    def __init__(
+        self,
+        losses: ExampleLosses,
+        engine: PrivacyEngine,
+        client_optimizer: ClientOptimizer | None = None,
+        observer: StepObserver | None = None,
+    ) -> None:
+        self.federation: Federation | None = None
+        self.client_optimizer = client_optimizer
+        self._losses = losses
+        self._engine = engine
+        self._observer = observer
+        self._batch: TrainingBatch | None = None
+
+    def begin(self, batch: TrainingBatch) -> None:
+        """Begin a step.
+
+        Raises:
+            RecordError: The ledger cannot be written, so nothing may be released.
+        """
+        self._batch = batch
+        self._engine.begin(batch)
+
+    def loss(self, batch: TrainingBatch) -> Tensor:
+        """Compute the mean loss of the batch's examples; its backward pass may bring a clipped sum.
+
+        Raises:
+            BenchError: A unit's gradient is not finite.
+        """
+        if self._engine.clips_units:
+            return self._engine.clipped_loss(batch)
+        return mean_loss(self._losses(batch.image, batch.label), batch.weights)
+
+    def change_gradients(self, optimizer: Optimizer) -> None:
+        """Make the gradients private and let the client's method change them, in place.
+
+        Raises:
+            BenchError: A gradient is not finite, or there is none of this step.
+            ConfigError: The optimizer asks for more than one gradient of the step.
+        """
+        assert self._batch is not None
+        assert self.federation is not None
+        observer = self._observer
+        self._engine.release(self._batch, optimizer, observer.see_release if observer is not None else None)
+        if observer is not None:
+            observer.see_gradient(self._batch)
+        self.federation.change_gradients()
+
+    def release_delta(self, client: str, delta: list[Tensor]) -> None:
+        """Make what a client sends private, in place, where the unit of privacy is the client."""
+        self._engine.release_delta(client, delta)
+
+    def end(self) -> None:
+        """Make sure that the step released what the ledger says, also where its batch was empty.
+
+        Raises:
+            BenchError: It did not.
+        """
+        assert self._batch is not None
+        self._engine.end(self._batch)
+        self._batch = None  # its images would stay in memory while the next ones are loaded
+
+
+def mean_loss(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean of losses, [B], of which each may have a weight, [B]."""
+    return losses.mean() if weights is None else (losses * weights).mean()
