@@ -179,13 +179,12 @@ def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     Returns:
         The command line with what was made of it.
     """
-    # Lightning's tips and device lines would hide what the run itself says; a warning of it about torch's own internals
-    # is nothing a user can act on.
+    # Lightning's tips and device lines would hide what the run itself says; its warnings of torch's own internals and
+    # of the absence of loggers, which are asked for, are nothing a user can act on.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-    atexit.register(
-        gc.freeze
-    )  # what PyTorch and Lightning have loaded would be searched for garbage at the end, for seconds
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated|.*but have no logger configured")
+    # What PyTorch and Lightning have loaded would be searched for garbage at the end, for seconds.
+    atexit.register(gc.freeze)
     try:
         cli = kind(arguments[0], arguments[1:])
         cli.start()
