@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,22 +16,21 @@ from adpfl_bench.callbacks.model_loading import ModelLoading
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.callbacks.trainer_checks import check_optimizers, check_trainer
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
-from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.aggregation import Aggregator, WeightedMean
 from adpfl_bench.federation.aggregation_weights import AggregationWeights, WeightRule
 from adpfl_bench.federation.buffers import BufferPolicy
 from adpfl_bench.federation.client_methods import ClientMethod
 from adpfl_bench.federation.client_optimizer import OptimizerStatePolicy
 from adpfl_bench.federation.federation import Federation
-from adpfl_bench.federation.round_report import RoundReport
-from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
+from adpfl_bench.federation.round_progress import RoundProgress
+from adpfl_bench.federation.round_schedule import Availability, RoundSchedule
 from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.engine import PrivacyEngine
 from adpfl_bench.privacy.local_step import LocalStep
 from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
-from adpfl_bench.seeding import derive_seed
 
 
 class FederatedLoop(ModelLoading):
@@ -84,7 +82,8 @@ class FederatedLoop(ModelLoading):
 
     Attributes:
         settings: The parts of the federation.
-        client: Whose turn it is; ``None`` between turns.
+        local_epoch: The client's pass over its examples in the round at hand, counted from 0.
+        rounds_completed: Number of whole rounds.
 
     Raises:
         ConfigError: A value is out of range, or two settings do not go together; at start, for settings that would
@@ -148,23 +147,33 @@ class FederatedLoop(ModelLoading):
             tuple(held_out_clients or ()),
             cross_scores,
         )
-        self.round = 0
-        self.client: str | None = None
         self.local_epoch = 0
         self.rounds_completed = 0
         self._federation: Federation | None = None
+        self._progress: RoundProgress | None = None
         self._step: LocalStep | None = None
         self._privacy = PrivacyEngine()
         self._restored: dict[str, Any] = {}
-        self._waiting: set[tuple[str, Turn]] = set()
-        self._turn: Turn = "shared"
-        self._round_open = False
-        self._report = RoundReport()
 
     @property
     def schedule(self) -> RoundSchedule:
         """Who takes part in which round, and for how long."""
         return self.settings.schedule
+
+    @property
+    def round(self) -> int:
+        """The round at hand, or the last one, counted from 0."""
+        return self._progress.round if self._progress is not None else 0
+
+    @property
+    def client(self) -> str | None:
+        """Whose turn it is; ``None`` between turns."""
+        return self._progress.client if self._progress is not None else None
+
+    @property
+    def loss(self) -> float | None:
+        """Loss of the last local step; ``None`` before a client's first."""
+        return self._progress.report.loss if self._progress is not None else None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse what would silently be wrong, hand the datamodule its plan and the task its local step."""
@@ -222,106 +231,53 @@ class FederatedLoop(ModelLoading):
         check_optimizers(trainer)
         assert self._step is not None
         self._step.federation = self._assemble(pl_module)
+        self._progress = RoundProgress(self._step.federation, self.settings)
         self._privacy.start(self.schedule.seed)
-        self.client, self._round_open = None, False
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """Begin a round with its first batch, and a client's turn when the client changes."""
-        if not self._round_open:
-            self._begin_round(trainer, batch.round)
-        if self.client is None:
-            self._begin_turn(trainer, batch.client, batch.turn)
-        self.local_epoch = batch.local_epoch
+        assert self._progress is not None
         assert self._step is not None
+        optimizer = trainer.optimizers[0]
+        if not self._progress.open:
+            if batch.round != trainer.current_epoch:
+                epoch = trainer.current_epoch + 1
+                raise BenchError(f"The loader brings round {batch.round + 1}, but the Trainer is in epoch {epoch}.")
+            untyped: Any = trainer
+            steps = Counter((step.client, step.turn) for step in untyped.train_dataloader.steps)
+            self._progress.begin(batch.round, federated_data(trainer).train_sizes, steps, optimizer)
+        if self._progress.client is None:
+            self._progress.begin_turn(batch.client, batch.turn, optimizer)
+        self.local_epoch = batch.local_epoch
         self._step.begin(batch)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
     ) -> None:
         """End a client's turn with its last batch, and the round with the last batch of all."""
+        assert self._progress is not None
         assert self._step is not None
         self._step.end()
-        self._report.step(outputs["loss"].detach())
+        self._progress.report.step(outputs["loss"].detach())
         if batch.last:
-            self._end_turn(trainer)
+            self._progress.end_turn(trainer.optimizers[0], self._step.release_delta)
         if trainer.is_last_batch:
-            self._end_round()
+            self._progress.end()
+            self.rounds_completed = self._progress.round + 1
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make sure that the epoch was a whole round."""
-        if self._round_open:
-            raise ConfigError(self._cut_short())
-
-    def _cut_short(self) -> str:
-        waiting = {client for client, _ in self._waiting} | ({self.client} if self.client is not None else set())
-        missing = ", ".join(sorted(waiting))
-        return (
-            f"Round {self.round + 1} was cut short before these clients had finished: {missing}. Let every epoch run"
-            " through (no step-wise Timer, no limit on batches); the last checkpoint holds the round before."
-        )
-
-    def _begin_round(self, trainer: Trainer, round_index: int) -> None:
-        assert self._federation is not None
-        if round_index != trainer.current_epoch:
-            raise BenchError(
-                f"The loader brings round {round_index + 1}, but the Trainer is in epoch {trainer.current_epoch + 1}."
-            )
-        sizes = federated_data(trainer).train_sizes
-        untyped: Any = trainer
-        steps: Mapping[tuple[str, Turn], int] = Counter((s.client, s.turn) for s in untyped.train_dataloader.steps)
-        fine_tuning = self.schedule.is_fine_tuning(round_index)
-        groups = trainer.optimizers[0].param_groups
-        if fine_tuning:
-            for group in groups:
-                group["lr"] = group.get("initial_lr", group["lr"]) * self.settings.fine_tuning_rate
-        self._federation.begin_round(sizes, steps, float(groups[0].get("momentum", 0.0)), fine_tuning)
-        self._waiting = set(steps)
-        # The schedule steps before the round is reported, so the rate that it was trained with is noted here.
-        self._report.begin(self.schedule, round_index, list(sizes), float(groups[0]["lr"]))
-        self.round, self._round_open = round_index, True
-
-    def _begin_turn(self, trainer: Trainer, client: str, turn: Turn) -> None:
-        assert self._federation is not None
-        self._waiting.discard((client, turn))
-        self.client, self._turn = client, turn
-        self._report.begin_turn()
-        self._federation.begin_turn(client, turn, trainer.optimizers[0])
-        personal = ("personal",) if turn == "personal" else ()
-        torch.manual_seed(derive_seed(self.schedule.seed, "client", self.round, client, *personal))
-
-    def _end_turn(self, trainer: Trainer) -> None:
-        assert self._federation is not None
-        assert self._step is not None
-        assert self.client is not None
-        norm = self._federation.end_turn(trainer.optimizers[0], self._step.release_delta)
-        if not torch.isfinite(torch.tensor(norm)):
-            raise BenchError(
-                f"Client {self.client} diverged in round {self.round + 1}: its weights are no longer finite. Lower the"
-                " learning rate or the noise; the last checkpoint holds the round before."
-            )
-        self._report.end_turn(self.client, self._turn, norm)
-        self.client = None
-
-    def _end_round(self) -> None:
-        assert self._federation is not None
-        if self._waiting or self.client:
-            raise ConfigError(self._cut_short())
-        self._federation.end_round()
-        self._round_open = False
-        self.rounds_completed = self.round + 1
+        if self._progress is not None and self._progress.open:
+            self._progress.refuse_rest()
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Losses and delta norms of the round that has just ended, by client and over all (weighted as deltas are)."""
         assert self._federation is not None
-        numbers = self._report.numbers(self._federation.shares)
+        assert self._progress is not None
+        numbers = self._progress.report.numbers(self._federation.shares)
         return [RoundMetric(client or ALL_CLIENTS, name, value) for client, name, value in numbers]
-
-    @property
-    def loss(self) -> float | None:
-        """Loss of the last local step; ``None`` before a client's first."""
-        return self._report.loss
 
     def describe(self, pl_module: LightningModule) -> FederatedBlock:
         """The federated block of a run record."""

@@ -1,0 +1,121 @@
+"""The round that is being trained: whose turn it is, who is still to come, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch.optim import Optimizer
+
+from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.federation.federation import DeltaHook, Federation
+from adpfl_bench.federation.round_report import RoundReport
+from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.federation.settings import FederatedSettings
+from adpfl_bench.seeding import derive_seed
+
+
+class RoundProgress:
+    """Takes a federation through its rounds, turn by turn, and makes sure that each is whole.
+
+    At the start of each client's turn torch's global generators are seeded from (seed, round, client).
+
+    Attributes:
+        report: Losses and norms of the round at hand, or of the last one.
+        round: The round at hand, or the last one, counted from 0.
+        client: Whose turn it is; ``None`` between turns.
+        open: Whether a round has begun and not ended.
+
+    Args:
+        federation: Which weights are in the network, and what becomes of them.
+        settings: What the federation is made of.
+    """
+
+    def __init__(self, federation: Federation, settings: FederatedSettings) -> None:
+        self.report = RoundReport()
+        self.round = 0
+        self.client: str | None = None
+        self.open = False
+        self._federation = federation
+        self._settings = settings
+        self._waiting: set[tuple[str, Turn]] = set()
+        self._turn: Turn = "shared"
+
+    def begin(
+        self,
+        round_index: int,
+        sizes: Mapping[str, int],
+        steps: Mapping[tuple[str, Turn], int],
+        optimizer: Optimizer,
+    ) -> None:
+        """Begin a round.
+
+        Args:
+            round_index: Round, counted from 0.
+            sizes: Training examples of every client that trains.
+            steps: Local steps of each participant's turns.
+            optimizer: The local optimizer.
+        """
+        schedule, groups = self._settings.schedule, optimizer.param_groups
+        fine_tuning = schedule.is_fine_tuning(round_index)
+        if fine_tuning:
+            for group in groups:
+                group["lr"] = group.get("initial_lr", group["lr"]) * self._settings.fine_tuning_rate
+        self._federation.begin_round(sizes, steps, float(groups[0].get("momentum", 0.0)), fine_tuning)
+        self._waiting = set(steps)
+        # The schedule steps before the round is reported, so the rate that it was trained with is noted here.
+        self.report.begin(schedule, round_index, list(sizes), float(groups[0]["lr"]))
+        self.round, self.open = round_index, True
+
+    def begin_turn(self, client: str, turn: Turn, optimizer: Optimizer) -> None:
+        """Begin a client's turn."""
+        self._waiting.discard((client, turn))
+        self.client, self._turn = client, turn
+        self.report.begin_turn()
+        self._federation.begin_turn(client, turn, optimizer)
+        personal = ("personal",) if turn == "personal" else ()
+        torch.manual_seed(derive_seed(self._settings.schedule.seed, "client", self.round, client, *personal))
+
+    def end_turn(self, optimizer: Optimizer, release: DeltaHook) -> None:
+        """End the client's turn.
+
+        Args:
+            optimizer: The local optimizer.
+            release: Makes what the client sends private, in place.
+
+        Raises:
+            BenchError: The client's weights are no longer finite.
+        """
+        assert self.client is not None
+        norm = self._federation.end_turn(optimizer, release)
+        if not torch.isfinite(torch.tensor(norm)):
+            raise BenchError(
+                f"Client {self.client} diverged in round {self.round + 1}: its weights are no longer finite. Lower the"
+                " learning rate or the noise; the last checkpoint holds the round before."
+            )
+        self.report.end_turn(self.client, self._turn, norm)
+        self.client = None
+
+    def end(self) -> None:
+        """End the round.
+
+        Raises:
+            ConfigError: A client has not finished.
+        """
+        if self._waiting or self.client is not None:
+            self.refuse_rest()
+        self._federation.end_round()
+        self.open = False
+
+    def refuse_rest(self) -> None:
+        """Refuse a round that ended too early.
+
+        Raises:
+            ConfigError: Always.
+        """
+        waiting = {client for client, _ in self._waiting} | ({self.client} if self.client is not None else set())
+        raise ConfigError(
+            f"Round {self.round + 1} was cut short before these clients had finished: {', '.join(sorted(waiting))}. Let"
+            " every epoch run through (no step-wise Timer, no limit on batches); the last checkpoint holds the round"
+            " before."
+        )
