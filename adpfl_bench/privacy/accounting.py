@@ -10,7 +10,7 @@ import numpy as np
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.gaussian_dp import composed_mu, gaussian_epsilon, pld_applies, pld_epsilon
-from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.rdp_curves import (
     ACCOUNTED_MECHANISMS,
     ORDERS,
@@ -26,10 +26,7 @@ __all__ = [
     "Accounted",
     "accountant",
     "client_epsilon",
-    "federation_epsilon",
     "rdp_epsilon",
-    "zcdp_epsilon",
-    "zcdp_rho",
 ]
 
 _Events = tuple[tuple[Release, int], ...]
@@ -56,25 +53,6 @@ class Accounted:
     by_client: Mapping[str, float] = field(default_factory=dict)
 
 
-def zcdp_rho(release: Release) -> float:
-    """The zero-concentrated DP parameter rho of one release, taken as unsampled: ``t^2 / 2``.
-
-    Holds for Gaussian noise (Bun and Steinke 2016, arXiv 1605.02065, Proposition 1.6) and for Laplace noise in any
-    dimension (see :mod:`adpfl_bench.privacy.rdp_curves`).
-    """
-    return shift(release) ** 2 / 2
-
-
-def zcdp_epsilon(rho: float, delta: float) -> float:
-    """Convert rho-zCDP to the epsilon of (epsilon, delta)-DP, as Renyi DP with ``RDP(alpha) = alpha rho``.
-
-    Example:
-        >>> round(zcdp_epsilon(0.5, 1e-5), 2)
-        4.73
-    """
-    return _convert(ORDERS, ORDERS * rho, delta)
-
-
 def rdp_epsilon(events: Mapping[Release, int], delta: float) -> float:
     """Add up a client's Renyi divergences and convert the sum; 0 where nothing was released.
 
@@ -93,11 +71,6 @@ def client_epsilon(events: Mapping[Release, int], delta: float) -> float:
         ConfigError: delta is not between 0 and 1, or no bound is proved for a mechanism.
     """
     return _client_epsilon(_effective(events), _checked(delta))
-
-
-def federation_epsilon(ledger: PrivacyLedger, delta: float) -> float:
-    """The federation's epsilon: the largest over its clients, since each client's data are its own."""
-    return max((client_epsilon(ledger.events(client), delta) for client in ledger.clients()), default=0.0)
 
 
 def accountant(events: Mapping[Release, int], delta: float = 1e-5) -> str:

@@ -12,12 +12,12 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_checks import check_private_trainer
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.accounting import zcdp_epsilon
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from tests.callbacks.test_federated_loop_refusals import NothingTrained
+from tests.privacy.zcdp import zcdp_epsilon
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
 
@@ -62,8 +62,8 @@ def test_releases_are_passes_times_rounds(toy_task, toy_data, fit, federated, pa
 
     # rho = (2C)^2 / (2 (z C)^2) a release
     own = {client: zcdp_epsilon(count[release] * 0.5, 1e-4) for client, count in counts.items()}
-    assert epsilons.rounds[-1] == pytest.approx({**own, "all": max(own.values())})
-    assert privacy.accounted.epsilon == pytest.approx(max(own.values()))
+    assert epsilons.rounds[-1] == pytest.approx({**own, "all": max(own.values())}, rel=1e-4)
+    assert privacy.accounted.epsilon == pytest.approx(max(own.values()), rel=1e-4)
     assert privacy.accounted.reason is None
     for before, after in zip(epsilons.rounds, epsilons.rounds[1:], strict=False):
         assert all(after[client] >= before[client] for client in before)

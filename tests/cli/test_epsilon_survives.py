@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
-from adpfl_bench.privacy.accounting import federation_epsilon
 from adpfl_bench.privacy.journal import JOURNAL_NAME
 from adpfl_bench.privacy.ledger import PrivacyLedger
+from tests.privacy.zcdp import largest_epsilon
 from tests.processes import Command, finish
 
 ROUNDS, DELTA = 4, 1e-4
@@ -61,7 +61,7 @@ def kill_in_the_middle_of_a_round(command, run):
     command.stop(signal.SIGKILL)
     released, kept = on_disk(run), in_checkpoint(run)
     assert releases(released) > releases(kept)
-    assert federation_epsilon(released, DELTA) > federation_epsilon(kept, DELTA)
+    assert largest_epsilon(released, DELTA) > largest_epsilon(kept, DELTA)
     return released
 
 
@@ -80,7 +80,7 @@ def test_epsilon_never_falls_below_what_was_released(tmp_path: Path, phantom_fol
     run, more = tmp_path / "run", [f"--privacy.secure={str(secure).lower()}"]
     released = kill_in_the_middle_of_a_round(command := fit(tmp_path, phantom_folder, run, *more), run)
     assert command.status == -signal.SIGKILL
-    spent = federation_epsilon(released, DELTA)
+    spent = largest_epsilon(released, DELTA)
     time.sleep(1.1)  # "started" is in whole seconds
     before = started(run)
     command = fit(tmp_path, phantom_folder, run, "--ckpt_path=last", *more)

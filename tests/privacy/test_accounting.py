@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 from dp_accounting import GaussianDpEvent, LaplaceDpEvent, PoissonSampledDpEvent, SelfComposedDpEvent
 from dp_accounting.pld import PLDAccountant
@@ -15,38 +14,30 @@ from adpfl_bench.privacy.accounting import (
     Accounted,
     accountant,
     client_epsilon,
-    federation_epsilon,
     rdp_epsilon,
-    zcdp_epsilon,
-    zcdp_rho,
 )
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.rdp_curves import shift
+from tests.privacy.zcdp import largest_epsilon, zcdp_epsilon
 
 GAUSSIAN, LAPLACE = "GaussianMechanism", "LaplaceMechanism"
 
 
 @given(z=st.floats(0.05, 50), sensitivity=st.floats(0.1, 2))
-def test_rho_is_the_closed_form(z, sensitivity):
+def test_a_release_shifts_by_its_sensitivity_in_units_of_its_noise(z, sensitivity):
     for mechanism in (GAUSSIAN, LAPLACE):
-        assert zcdp_rho(Release(mechanism, z, sensitivity)) == pytest.approx((sensitivity / z) ** 2 / 2)
-
-
-def best_order(rho, delta):
-    """Canonne, Kamath and Steinke 2020, Proposition 12, minimised over a fine grid of orders."""
-    alpha = 1 + np.geomspace(1e-4, 1e6, 500_000)
-    return np.min(alpha * rho + np.log1p(-1 / alpha) - np.log(delta * alpha) / (alpha - 1))
+        assert shift(Release(mechanism, z, sensitivity)) ** 2 / 2 == pytest.approx((sensitivity / z) ** 2 / 2)
 
 
 @pytest.mark.parametrize("delta", [1e-3, 1e-6])
 @pytest.mark.parametrize("rho", [1e-4, 1e-2, 0.5, 3.0, 40.0, 2e4, 5e5])
 def test_conversion_meets_the_best_order(rho, delta):
-    ours, best = zcdp_epsilon(rho, delta), best_order(rho, delta)
+    z = 1 / math.sqrt(2 * rho)
+    ours, best = client_epsilon({Release(LAPLACE, z): 1}, delta), zcdp_epsilon(rho, delta)
     bun_and_steinke = rho + 2 * math.sqrt(rho * math.log(1 / delta))
     assert ours <= bun_and_steinke * 1.005
     assert ours >= best * (1 - 1e-9)  # never promises more than the proof
     assert ours == pytest.approx(best, rel=1e-4 if rho < 1e5 else 1e-2)
-    z = 1 / math.sqrt(2 * rho)
-    assert client_epsilon({Release(LAPLACE, z): 1}, delta) == pytest.approx(ours, rel=1e-12)
 
 
 @pytest.mark.parametrize(("z", "count"), [(1.0, 1), (1.0, 30), (8.0, 100), (0.4, 5)])
@@ -165,18 +156,18 @@ def test_epsilon_never_decreases_and_is_the_largest_of_the_clients(entries):
     for client, z, count in entries:
         ledger.add(client, Release(LAPLACE, z, 2.0), count)
         rho[client] = rho.get(client, 0.0) + count * 2 / z**2
-        now = federation_epsilon(ledger, 1e-4)
+        now = largest_epsilon(ledger, 1e-4)
         assert now >= before
         worst = max(rho.values())
-        assert now == pytest.approx(zcdp_epsilon(worst, 1e-4) if worst else 0.0)
+        assert now == pytest.approx(zcdp_epsilon(worst, 1e-4), rel=1e-4)
         before = now
 
 
 def test_nothing_released_costs_nothing_and_no_noise_is_no_privacy():
-    assert federation_epsilon(PrivacyLedger(), 1e-5) == 0.0
+    assert largest_epsilon(PrivacyLedger(), 1e-5) == 0.0
     assert client_epsilon({}, 1e-5) == 0.0
     assert client_epsilon({Release(GAUSSIAN, 0.0): 0, Release(LAPLACE, 0.0, 1.0, 0.0): 5}, 1e-5) == 0.0
-    assert zcdp_rho(Release(GAUSSIAN, 0.0)) == zcdp_epsilon(math.inf, 1e-5) == math.inf
+    assert shift(Release(GAUSSIAN, 0.0)) == math.inf
     for release in (Release(GAUSSIAN, 0.0), Release(GAUSSIAN, 0.0, 1.0, 0.1), Release(LAPLACE, 0.0, norm="l1")):
         assert client_epsilon({release: 1, Release(LAPLACE, 1.0): 1}, 1e-5) == math.inf
         assert client_epsilon({release: 1}, 1e-5) == rdp_epsilon({release: 1}, 1e-5) == math.inf
