@@ -53,7 +53,7 @@ def _blob(case_id):
 
 
 class ToyDataModule(FederatedDataModule):
-    """Clients with the given numbers of training records (multiples of 3), kept in memory.
+    """Clients with the given numbers of training examples (multiples of 3), kept in memory.
 
     Each has a third as many validation and a third as many test cases.
     """
@@ -84,7 +84,7 @@ class ToyDataModule(FederatedDataModule):
 
     @property
     def own_records(self):
-        """Positions of each client's training records."""
+        """Positions of each client's training examples."""
         return {client.name: [self.position[case.case_id] for case in client.train] for client in self.clients}
 
 

@@ -163,7 +163,7 @@ def test_method(examples: Path) -> None:
     thresholds = [
         float(value) for _, client, name, value in rows if (client, name) == ("client-1", "clipping_threshold")
     ]
-    steps = 3  # nine training records in batches of four
+    steps = 3  # nine training examples in batches of four
     assert thresholds == pytest.approx([2 * 0.999 ** (steps - 1), 2 * 0.999 ** (2 * steps - 1)])
 
 

@@ -30,10 +30,10 @@ class DifferentialPrivacy(Callback):
     """Makes what each client sends private before anybody else sees it.
 
     * ``unit: batch`` (the published rule): the gradient of a batch's mean loss is clipped to the client's threshold C
-      and receives noise of scale ``z C`` in every coordinate. It protects one record, at sensitivity 2C, one release
-      per local epoch; a patient with several records is not protected.
-    * ``unit: record`` or ``patient``: every unit's gradient (the sum over its records) is clipped to C; their sum
-      receives noise of scale ``z C`` and is divided by a public number of units. The loss must not mix records.
+      and receives noise of scale ``z C`` in every coordinate. It protects one example, at sensitivity 2C, one release
+      per local epoch; a patient with several examples is not protected.
+    * ``unit: record`` or ``patient``: every unit's gradient (the sum over its examples) is clipped to C; their sum
+      receives noise of scale ``z C`` and is divided by a public number of units. The loss must not mix examples.
     * ``unit: client``: what a client sends at the end of its turn, the change of its weights, is clipped and noised.
       Each client noises its own, since the server is not trusted.
 
@@ -50,11 +50,11 @@ class DifferentialPrivacy(Callback):
         units_per_step: Units of a local step, in place of ``data.batch_size``: large steps suit noise, and one
             larger than every client makes each pass a single step. Memory for gradients does not grow with it.
         sampling: ``shuffle`` visits every unit once per local epoch, and claims no amplification; ``poisson`` draws
-            each unit independently for every step. For records and patients.
+            each unit independently for every step. For the units record and patient.
         normalize: Divide each release by C, so that the learning rate need not follow the threshold.
         secure: Draw noise from the operating system and harden the release against attacks on floating-point numbers.
             Such a run cannot be repeated, and a run that is resumed spends the broken-off round's budget twice.
-        memory_budget: MiB that the gradients and activations of a chunk of records may take.
+        memory_budget: MiB that the gradients and activations of a chunk of examples may take.
         nominal_epsilon: The epsilon that the method's authors state; recorded as such and used for nothing.
 
     Attributes:

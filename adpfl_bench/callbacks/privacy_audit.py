@@ -47,7 +47,7 @@ class PrivacyAudit(Callback):
             a third of the error probability each.
         confidence: Probability that the bound is not too high.
         delta: The delta that epsilon is bounded at; by default ``privacy.delta``.
-        records: Records of each canary where units are patients; by default 2.
+        records: Examples of each canary where units are patients; by default 2.
 
     Attributes:
         result: What was found; it goes into the run record as ``privacy.audited``.
@@ -99,7 +99,7 @@ class PrivacyAudit(Callback):
         by_patient = privacy.unit == "patient"
         if self.records not in (None, 1) and not by_patient:
             raise ConfigError(
-                f"audit.records is {self.records}, but with privacy.unit {privacy.unit} a canary is one record."
+                f"audit.records is {self.records}, but with privacy.unit {privacy.unit} a canary is one example."
             )
         records = self.records or (2 if by_patient else 1)
         self._canaries = Canaries(self.count, seed, records, by_patient, self.client, privacy.engine.clips_units)

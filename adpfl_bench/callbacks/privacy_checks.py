@@ -80,13 +80,13 @@ def check_delta(delta: float, unit: str, sizes: Mapping[str, int]) -> None:
     Args:
         delta: The delta.
         unit: The privacy unit.
-        sizes: Number of units (for clients and batches: of records) by client.
+        sizes: Number of units (for clients and batches: of examples) by client.
 
     Raises:
         ConfigError: delta is not below 1 / (units of the smallest client); for clients, below 1 / clients.
     """
     smallest, units = min(sizes.items(), key=lambda item: item[1])
-    who = f"client {smallest} has {units} training {'patients' if unit == 'patient' else 'records'}"
+    who = f"client {smallest} has {units} training {'patients' if unit == 'patient' else 'examples'}"
     if unit == "client":
         units, who = len(sizes), f"there are {len(sizes)} clients"
     if delta >= 1 / units:
@@ -119,14 +119,14 @@ def check_private_task(task: FederatedTask) -> None:
     """Refuse a task whose examples cannot be told apart in its gradient.
 
     Raises:
-        ConfigError: A layer mixes the records of a batch.
+        ConfigError: A layer mixes the examples of a batch.
     """
     for name, layer in task.named_modules():
         # Instance normalisation is of the same base class, and mixes nothing unless it keeps running statistics.
         mixes = isinstance(layer, nn.modules.batchnorm._BatchNorm | nn.SyncBatchNorm)
         if mixes or (isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats):
             raise ConfigError(
-                f"{name} is {type(layer).__name__}, whose statistics mix the records of a batch, so that a single"
+                f"{name} is {type(layer).__name__}, whose statistics mix the examples of a batch, so that a single"
                 " unit's gradient is not defined; use instance or group normalisation"
                 " (model.network_arguments.norm: INSTANCE)."
             )

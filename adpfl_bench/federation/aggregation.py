@@ -146,7 +146,7 @@ class _OrderStatistic(Aggregator):
 class CoordinateMedian(_OrderStatistic):
     """Coordinate-wise median of the deltas (Yin et al. 2018, arXiv 1803.01498, Algorithm 1, option I).
 
-    Weights are ignored: robustness rests on counting clients, not records. For an even number of participants it is
+    Weights are ignored: robustness rests on counting clients, not examples. For an even number of participants it is
     the mean of the middle two. Memory is O(participants): all deltas of a round are kept on the CPU until it ends.
 
     Raises:
@@ -165,7 +165,7 @@ class TrimmedMean(_OrderStatistic):
     """Coordinate-wise trimmed mean of the deltas (Yin et al. 2018, arXiv 1803.01498, Algorithm 1, option II).
 
     Of a round's ``n`` participants the ``floor(trim n)`` largest and as many smallest values are left out at each
-    coordinate, and the others averaged. Weights are ignored: robustness rests on counting clients, not records. Memory
+    coordinate, and the others averaged. Weights are ignored: robustness rests on counting clients, not examples. Memory
     is O(participants): all deltas of a round are kept on the CPU until it ends.
 
     Args:

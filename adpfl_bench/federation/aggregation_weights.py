@@ -16,9 +16,9 @@ class AggregationWeights:
     """How much each participant of a round counts, in the aggregators that weight at all.
 
     Attributes:
-        rule: ``cases`` weights a client by its number of training records ``n_k`` (McMahan et al. 2017,
+        rule: ``cases`` weights a client by its number of training examples ``n_k`` (McMahan et al. 2017,
             arXiv 1602.05629), ``uniform`` gives all the same weight, ``capped`` weights by ``min(n_k, cap)``.
-        cap: The number of training records beyond which a client counts no more; for ``capped`` alone.
+        cap: The number of training examples beyond which a client counts no more; for ``capped`` alone.
 
     Raises:
         ConfigError: The rule is unknown, or it and the cap do not go together.
@@ -38,7 +38,7 @@ class AggregationWeights:
             )
         if self.rule == "capped" and self.cap is None:
             raise ConfigError(
-                "Aggregation weights with the rule 'capped' need a cap (a number of training records), but have none."
+                "Aggregation weights with the rule 'capped' need a cap (a number of training examples), but have none."
             )
         if self.rule != "capped" and self.cap is not None:
             raise ConfigError(
@@ -46,22 +46,23 @@ class AggregationWeights:
                 " use the rule 'capped' or leave the cap out."
             )
         if self.cap is not None and self.cap < 1:
-            raise ConfigError(f"The cap of the aggregation weights must be at least 1 record, but it is {self.cap}.")
+            raise ConfigError(f"The cap of the aggregation weights must be at least 1 example, but it is {self.cap}.")
 
     def shares(self, sizes: Mapping[str, int]) -> dict[str, float]:
         """Each participant's share of a round's total weight; the shares sum to one.
 
         Args:
-            sizes: Number of training records, for each participant of the round.
+            sizes: Number of training examples, for each participant of the round.
 
         Raises:
-            ConfigError: There are participants, but none with a training record.
+            ConfigError: There are participants, but none with a training example.
         """
         counts = {client: self._count(size) for client, size in sizes.items()}
         total = sum(counts.values())
         if counts and total == 0:
             raise ConfigError(
-                f"Training records were expected with at least one participant, but none of {', '.join(sorted(counts))}"
+                f"Training examples were expected with at least one participant, but none of"
+                f" {', '.join(sorted(counts))}"
                 " has any; use the rule 'uniform' or leave these clients out."
             )
         return {client: count / total for client, count in counts.items()}

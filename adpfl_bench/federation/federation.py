@@ -62,7 +62,7 @@ class Federation:
         """Prepare for the participants of a round.
 
         Args:
-            sizes: Training records of every client that trains in the federation.
+            sizes: Training examples of every client that trains in the federation.
             steps: Local steps of each participant's turns.
             momentum: Momentum of the local optimizer, for methods whose weights depend on it.
             fine_tuning: Whether clients only adapt the final model to themselves.

@@ -55,7 +55,7 @@ class RoundSchedule:
         seed: Seed of the run.
         participation: Fraction of the clients that take part in a round, in (0, 1]; at least one does.
         clients_per_round: Number of participants instead of a fraction.
-        local_epochs: Passes over its training records that a participant makes in a turn.
+        local_epochs: Passes over its training examples that a participant makes in a turn.
         local_steps: Optimizer steps a participant makes in a turn, instead of whole passes.
         availability: ``uniform`` draws each round's clients at random. ``cyclic`` puts the clients into one order,
             drawn from the seed, of which consecutive blocks take part, round after round, and again from its start.

@@ -1,4 +1,4 @@
-"""A convolution of several records at a time, with gradients of the weights for each record."""
+"""A convolution of several examples at a time, with gradients of the weights for each example."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class PrivateStep:
 
     Args:
         module: What is trained.
-        losses: Computes the loss of each record, [B], from images and labels.
+        losses: Computes the loss of each example, [B], from images and labels.
         threshold: Rule for the clipping threshold.
         norm: The norm that is clipped.
         memory_budget: Bytes that a chunk's gradients and activations may take.
@@ -52,7 +52,7 @@ class PrivateStep:
         self._clipped: Clipped | None = None
 
     def __call__(self, batch: TrainingBatch) -> Tensor:
-        """Compute the mean loss of the batch's records; its backward pass brings the clipped sum.
+        """Compute the mean loss of the batch's examples; its backward pass brings the clipped sum.
 
         Raises:
             BenchError: A unit's gradient is not finite.

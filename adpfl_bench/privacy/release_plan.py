@@ -15,7 +15,7 @@ from adpfl_bench.privacy.mechanisms import Mechanism
 PRIVACY_UNITS = get_args(PrivacyUnit)
 SAMPLINGS = get_args(Sampling)
 
-# Replacing one record of a batch by nothing can move the clipped gradient of the batch's mean loss anywhere in a ball
+# Replacing one example of a batch by nothing can move the clipped gradient of the batch's mean loss anywhere in a ball
 # of radius C, so two neighbouring releases lie up to 2C apart.
 BATCH_SENSITIVITY = 2.0
 
@@ -24,7 +24,7 @@ BATCH_SENSITIVITY = 2.0
 class ReleasePlan:
     """Counts the releases that one unit can influence.
 
-    * ``batch``: a record is in one batch of each pass, and moves it by up to 2C.
+    * ``batch``: an example is in one batch of each pass, and moves it by up to 2C.
     * ``record`` and ``patient``: a unit is in one batch of each pass, and moves the sum by up to C. Under Poisson
       sampling every step is a release that it may be in.
     * ``client``: one release for each shared turn; what is trained in a personal one stays with the client.

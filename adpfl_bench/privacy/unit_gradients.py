@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
-from adpfl_bench.privacy.record_functions import RecordFunctions
+from adpfl_bench.privacy.example_functions import ExampleFunctions
 
 ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,7 +23,7 @@ class ClippedSum:
     Attributes:
         gradients: Sum over units of the clipped gradients, one tensor per trainable parameter, in float32 or wider.
         norms: Norm of each unit's gradient before clipping, [U].
-        losses: Loss of each record, [B].
+        losses: Loss of each example, [B].
     """
 
     gradients: list[Tensor]
@@ -32,17 +32,17 @@ class ClippedSum:
 
 
 class UnitGradients:
-    """Computes per-unit gradients by mapping one record's loss over records with ``vmap``, a chunk at a time.
+    """Computes per-unit gradients by mapping one example's loss over examples with ``vmap``, a chunk at a time.
 
-    A unit's gradient is the *sum* of its records' gradients; it is clipped as a whole, so that a unit moves the result
-    by at most the threshold, however many records it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
-    the record replaced by the unit).
+    A unit's gradient is the *sum* of its examples' gradients; it is clipped as a whole, so that a unit moves the result
+    by at most the threshold, however many examples it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
+    the example replaced by the unit).
 
     Args:
-        module: Holds the trainable parameters; the network must not mix the records of a batch.
+        module: Holds the trainable parameters; the network must not mix the examples of a batch.
         example_losses: Method of ``module`` from ``image`` [B, C, *spatial] and ``label`` [B, R, *spatial] to the loss
-            of each record, [B]. It must not pool over the batch.
-        memory_budget: Bytes that gradients and activations of a chunk may take. At least one record is processed at
+            of each example, [B]. It must not pool over the batch.
+        memory_budget: Bytes that gradients and activations of a chunk may take. At least one example is processed at
             a time, whatever it takes.
     """
 
@@ -58,7 +58,7 @@ class UnitGradients:
         Args:
             image: [B, C, *spatial]; B may be 0.
             label: [B, R, *spatial].
-            units: Unit of each record, [B]: 0, ..., U - 1 without gaps and in ascending order.
+            units: Unit of each example, [B]: 0, ..., U - 1 without gaps and in ascending order.
             threshold: Clipping threshold C; infinity only measures.
             norm: The norm that is clipped.
 
@@ -90,9 +90,9 @@ class UnitGradients:
         return torch.cat(rows) if rows else image.new_zeros(0, width)
 
     def _by_unit(self, image: Tensor, label: Tensor, units: Tensor) -> Iterator[tuple[list[Tensor], Tensor]]:
-        """Gradients of whole units, chunk by chunk: tensors [u, *parameter], with the losses of their records."""
+        """Gradients of whole units, chunk by chunk: tensors [u, *parameter], with the losses of their examples."""
         parameters = {name: p.detach() for name, p in self._parameters.items()}
-        held: list[Tensor] = []  # a unit whose records go on in the next chunk
+        held: list[Tensor] = []  # a unit whose examples go on in the next chunk
         held_losses: list[Tensor] = []
         size = self.chunk_size(image, label) if len(image) else 1
         for start in range(0, len(image), size):
@@ -116,21 +116,21 @@ class UnitGradients:
             yield gradients, losses
 
     def chunk_size(self, image: Tensor, label: Tensor) -> int:
-        """Number of records that the budget has room for at a time; the same for all batches of this shape."""
+        """Number of examples that the budget has room for at a time; the same for all batches of this shape."""
         shape = (*image.shape[1:], *label.shape[1:])
         if shape not in self._chunks:
             self._chunks[shape] = max(1, int(self._budget // self._bytes_per_record(image[:1], label[:1])))
         return self._chunks[shape]
 
     def _bytes_per_record(self, image: Tensor, label: Tensor) -> int:
-        """Gradients (twice, while they are summed) and what the backward pass of one record keeps."""
+        """Gradients (twice, while they are summed) and what the backward pass of one example keeps."""
         kept: dict[int, int] = {}
 
         def pack(tensor: Tensor) -> Tensor:
             kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
             return tensor
 
-        image, label = image.clone(), label.clone()  # what is kept of them is this record's, not the whole batch
+        image, label = image.clone(), label.clone()  # what is kept of them is this example's, not the whole batch
         with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             loss = self._losses(image, label)
         del loss
@@ -161,16 +161,16 @@ class _Losses(nn.Module):
         return self._example_losses(image, label)
 
     def by_record(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Gradients of each record, [b, *parameter], and the losses, [b]."""
+        """Gradients of each example, [b, *parameter], and the losses, [b]."""
         own = {name: p.expand(len(image), *p.shape).requires_grad_() for name, p in parameters.items()}
         with torch.enable_grad():
-            with RecordFunctions():
+            with ExampleFunctions():
                 losses = vmap(self._one, randomness="different")(own, image, label)
             gradients = torch.autograd.grad(losses.sum(), list(own.values()), materialize_grads=True)
         return [gradient.to(_wide(gradient)) for gradient in gradients], losses.detach()
 
     def _one(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
-        """Loss of one record without batch dimension, under the given parameters."""
+        """Loss of one example without batch dimension, under the given parameters."""
         own: dict[str, Any] = {
             f"module.{name}": parameters[first] for name, first in self._names.items() if first in parameters
         }
@@ -179,7 +179,7 @@ class _Losses(nn.Module):
 
 
 def _sum_by_unit(gradients: list[Tensor], units: Tensor) -> list[Tensor]:
-    """Add the records [b, ...] of the same unit: [u, ...]."""
+    """Add the examples [b, ...] of the same unit: [u, ...]."""
     count = int(units[-1]) + 1
     if count == len(units):
         return gradients

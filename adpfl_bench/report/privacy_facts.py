@@ -12,7 +12,7 @@ _LISTED_CLIENTS = 12
 _UNITS = {
     "batch": "batch: what one batch of a local epoch holds; not all records of a patient",
     "record": "record: one training record",
-    "patient": "patient: all training records of one patient",
+    "patient": "patient: all training examples of one patient",
     "client": "client: all records of one client",
 }
 

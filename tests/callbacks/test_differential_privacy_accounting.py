@@ -215,7 +215,7 @@ def test_precisions_that_a_cpu_does_not_have(precision):
 
 
 def test_delta_is_held_against_the_smallest_client(toy_task, toy_data, fit):
-    with pytest.raises(ConfigError, match="must be below 1/3: client cape has 3 training records"):
+    with pytest.raises(ConfigError, match="must be below 1/3: client cape has 3 training examples"):
         fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=1 / 3), NothingTrained())
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.33))
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(delta=0.5))

@@ -283,7 +283,7 @@ def test_canaries_are_where_the_training_is(audited, federated, client):
         ({"canaries": 0}, "audit.canaries must be at least 1"),
         ({"canaries": 10, "guesses": 11}, "audit.guesses must lie between 1 and audit.canaries = 10"),
         ({"client": "nobody"}, "audit.client is nobody; possible are alps, cape"),
-        ({"records": 2}, "audit.records is 2, but with privacy.unit record a canary is one record"),
+        ({"records": 2}, "audit.records is 2, but with privacy.unit record a canary is one example"),
     ],
 )
 def test_settings_that_are_refused(audited, arguments, message):

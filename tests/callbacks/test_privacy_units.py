@@ -240,7 +240,7 @@ def test_adaptive_threshold_of_clients(toy_task, toy_data, fit):
 
 @pytest.mark.parametrize("unit", ["record", "patient"])
 def test_layers_that_mix_records_are_refused(toy_task, toy_data, fit, unit):
-    with pytest.raises(ConfigError, match=r"network\.1 is BatchNorm2d, whose statistics mix the records of a batch"):
+    with pytest.raises(ConfigError, match=r"network\.1 is BatchNorm2d, whose statistics mix the examples of a batch"):
         fit(toy_task("batchnorm"), toy_data(), FederatedLoop(rounds=1, buffers="reset"), private(unit))
     fit(toy_task("batchnorm"), toy_data(), FederatedLoop(rounds=1, buffers="reset"), private("client"))
 

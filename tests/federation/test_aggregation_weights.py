@@ -49,8 +49,8 @@ def test_a_round_in_which_nobody_sends_has_no_shares():
         ("capped", None, "rule 'capped' need a cap"),
         ("cases", 5, "A cap of 5 was given for aggregation weights with the rule 'cases'"),
         ("uniform", 5, "rule 'uniform', which has none"),
-        ("capped", 0, "must be at least 1 record, but it is 0"),
-        ("capped", -3, "must be at least 1 record, but it is -3"),
+        ("capped", 0, "must be at least 1 example, but it is 0"),
+        ("capped", -3, "must be at least 1 example, but it is -3"),
     ],
 )
 def test_what_does_not_go_together_is_refused(rule, cap, sentence):

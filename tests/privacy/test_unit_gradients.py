@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from adpfl_bench.privacy import record_functions
+from adpfl_bench.privacy import example_functions
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
@@ -241,8 +241,8 @@ def test_every_layer_of_the_default_network_follows_a_rule(dims, monkeypatch):
         followed.append(rule)
         return result
 
-    mapped = record_functions._Mapped.vmap
-    monkeypatch.setattr(record_functions._Mapped, "vmap", staticmethod(follow))
+    mapped = example_functions._Mapped.vmap
+    monkeypatch.setattr(example_functions._Mapped, "vmap", staticmethod(follow))
     module = Task(build_network("UNet", dims, 2, 3))
     image, label = batch(2, dims)
     in_chunks(module, 0).gradients(image, label, torch.arange(2))

@@ -1,4 +1,4 @@
-"""Random transforms of training records."""
+"""Random transforms of training examples."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def volume_augmentation() -> Compose:
 def augment(transform: Compose, image: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """Apply a MONAI transform with random choices that depend on ``seed`` alone.
 
-    MONAI's random transforms keep a state of their own which no global seed reaches, so it is set for each record.
+    MONAI's random transforms keep a state of their own which no global seed reaches, so it is set for each example.
 
     Args:
         transform: Dictionary transform with the keys ``image`` and ``label``.

@@ -42,7 +42,7 @@ class StepAttack:
         task: The module that is trained, with ``example_losses``.
         canaries: The canaries.
         mechanism: States the law of the noise and the norm; ``None`` where there is none.
-        memory_budget: MiB that gradients and activations of a chunk of records may take.
+        memory_budget: MiB that gradients and activations of a chunk of examples may take.
         rounding: How well a gradient can be computed again, as a share of it.
 
     Attributes:

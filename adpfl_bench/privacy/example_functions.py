@@ -1,7 +1,7 @@
-"""Functions that ``vmap`` maps slowly, each with a rule of its own that runs once over all records.
+"""Functions that ``vmap`` maps slowly, each with a rule of its own that runs once over all examples.
 
-``vmap`` takes apart what it has no rule for, and where each record has weights of its own, it groups convolutions.
-The rules below compute the same, and keep records apart as strictly. Autograd has to run *below* ``vmap``, as in
+``vmap`` takes apart what it has no rule for, and where each example has weights of its own, it groups convolutions.
+The rules below compute the same, and keep examples apart as strictly. Autograd has to run *below* ``vmap``, as in
 ``torch.autograd.grad(vmap(f)(weights, images).sum(), weights)`` with weights [V, ...] that were expanded from one.
 """
 
@@ -28,7 +28,7 @@ class _Call(NamedTuple):
     tensors: tuple[Tensor | None, ...]
 
 
-class RecordFunctions(TorchFunctionMode):
+class ExampleFunctions(TorchFunctionMode):
     """While it is active, inside ``vmap``, functions with a rule that covers their arguments follow it."""
 
     def __torch_function__(
@@ -43,15 +43,15 @@ class RecordFunctions(TorchFunctionMode):
 
 
 class _Mapped(Function):
-    """Reaches what is below ``vmap``: tensors with all records, on which autograd is at work."""
+    """Reaches what is below ``vmap``: tensors with all examples, on which autograd is at work."""
 
     @staticmethod
     def forward(plain: Callable[..., Tensor], rule: Any, *tensors: Tensor | None) -> Tensor:
-        return plain(*tensors)  # nothing of it belongs to a record
+        return plain(*tensors)  # nothing of it belongs to an example
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep nothing: whatever has a gradient belongs to records."""
+        """Keep nothing: whatever has a gradient belongs to examples."""
 
     @staticmethod
     def vmap(
@@ -108,7 +108,7 @@ def _prelu(image: Tensor, weight: Tensor) -> _Call | None:
 def _group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> _Call | None:
-    """The groups of all records are groups of one image, whose channels have parameters of their own."""
+    """The groups of all examples are groups of one image, whose channels have parameters of their own."""
 
     def plain(image: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         return functional.group_norm(image, num_groups, weight, bias, eps)
