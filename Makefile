@@ -9,6 +9,8 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+# Older releases of pydantic word a schema otherwise.
+SCHEMA := tests/records/test_run_record.py::test_published_schema_is_current
 PIP_INSTALL := pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 CORE := tests/callbacks tests/data tests/federation tests/metrics tests/privacy tests/records tests/tasks \
 	tests/cli/test_method_composition.py tests/cli/test_yaml_files.py
@@ -37,7 +39,7 @@ test: install
 	$(BIN)/pytest --numprocesses=auto --cov
 
 test-minimum: $(VENV)-minimum/.installed
-	$(VENV)-minimum/bin/pytest --numprocesses=auto $(CORE)
+	$(VENV)-minimum/bin/pytest --numprocesses=auto $(CORE) --deselect $(SCHEMA)
 
 lint: install
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ import platform
 import subprocess
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
@@ -19,11 +20,11 @@ from adpfl_bench.records.environment import (
 
 
 def test_versions_are_those_that_run(monkeypatch):
-    monkeypatch.setattr(environment, "_PACKAGES", ("torch", "no-such-package"))
+    monkeypatch.setattr(environment, "_PACKAGES", ("numpy", "no-such-package"))
     assert package_versions() == {
         "python": platform.python_version(),
         "adpfl-bench": adpfl_bench.__version__,
-        "torch": torch.__version__,
+        "numpy": numpy.__version__,
         "no-such-package": "not installed",
     }
 
