@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from mask_examples import mask_pairs, thorough
+from torchmetrics.functional.classification import binary_f1_score, binary_jaccard_index
 
 from adpfl_bench.metrics.functional import dice, iou
 
@@ -12,6 +14,14 @@ def test_scores_count_the_voxels_of_sets(pair):
     prediction, target = (set(zip(*np.nonzero(mask), strict=True)) for mask in pair)
     assert dice(*pair) == pytest.approx(2 * len(prediction & target) / (len(prediction) + len(target)))
     assert iou(*pair) == pytest.approx(len(prediction & target) / len(prediction | target))
+
+
+@thorough
+@given(mask_pairs(occupied=True))
+def test_scores_are_those_of_torchmetrics(pair):
+    prediction, target = (torch.from_numpy(mask.copy()).flatten() for mask in pair)
+    assert dice(*pair) == pytest.approx(float(binary_f1_score(prediction, target)), abs=1e-6)
+    assert iou(*pair) == pytest.approx(float(binary_jaccard_index(prediction, target)), abs=1e-6)
 
 
 @thorough
