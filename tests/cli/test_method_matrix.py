@@ -47,6 +47,7 @@ def in_place(place: str, task: str) -> list[str]:
     """A place's file, and what makes it small enough for this machine."""
     patches = "patch_size" in find_config(f"tasks/{task}.yaml").read_text()
     shrunk = ["--data.patch_size=[16,16,16]"] if patches else ["--data.image_size=[32,32]"]
+    shrunk += ['--model.network_arguments={"channels":[4,8],"strides":[2],"num_res_units":0}'] if patches else []
     cases = 16 if patches or "slices" in task else 32
     small = ["--federated.rounds=1", "--federated.local_epochs=1", f"--data.phantom_cases={cases}", *shrunk]
     here = {
