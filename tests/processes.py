@@ -15,7 +15,7 @@ from typing import Any
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["adpfl_bench.running.training", "adpfl_bench.datasets.dermoscopy", "monai.networks.nets", "monai.inferers"]
+    ["adpfl_bench.running.training", "adpfl_bench.datasets.isic", "monai.networks.nets", "monai.inferers"]
 )
 _NUMBERS = itertools.count()
 

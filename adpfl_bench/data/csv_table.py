@@ -12,11 +12,11 @@ from adpfl_bench.errors import DataError
 
 @dataclass(frozen=True)
 class Row:
-    """One record of a CSV file.
+    """One row of a CSV file.
 
     Attributes:
-        line: Line of the file on which the record starts; the header is line 1.
-        values: The record's fields by column name.
+        line: Line of the file on which the row starts; the header is line 1.
+        values: Its cells by column name.
     """
 
     line: int
@@ -32,23 +32,23 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
         what: What the file is, to begin error sentences with, e.g. ``"HAM10000 metadata"``.
 
     Returns:
-        The records in file order; blank lines are skipped.
+        The rows in file order; blank lines are skipped.
 
     Raises:
         DataError: The file is missing, is not UTF-8 CSV, lacks a required column or value, or has a line with
             another number of fields than the header.
     """
-    records = _read_records(path, what)
-    if not records:
+    lines = _read_lines(path, what)
+    if not lines:
         raise DataError(f"{what} {path} is empty; expected a header with the columns {', '.join(required)}.")
-    _, header = records[0]
+    _, header = lines[0]
     missing = [column for column in required if column not in header]
     if missing:
         raise DataError(
             f"{what} {path} lacks the column(s) {', '.join(missing)}; its first line has {_shorten(header)}."
         )
     rows = []
-    for line, fields in records[1:]:
+    for line, fields in lines[1:]:
         if len(fields) != len(header):
             raise DataError(
                 f"{what} {path}, line {line}: {len(fields)} fields where the header has {len(header)}; "
@@ -62,9 +62,9 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
     return rows
 
 
-def _read_records(path: Path, what: str) -> list[tuple[int, list[str]]]:
-    """Read (line, fields) of every record that is not blank, the header included."""
-    records: list[tuple[int, list[str]]] = []
+def _read_lines(path: Path, what: str) -> list[tuple[int, list[str]]]:
+    """Read (line, fields) of every line that is not blank, the header included."""
+    lines: list[tuple[int, list[str]]] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             header = file.readline()
@@ -73,7 +73,7 @@ def _read_records(path: Path, what: str) -> list[tuple[int, list[str]]]:
             start = 1
             for fields in reader:
                 if fields:
-                    records.append((start, fields))
+                    lines.append((start, fields))
                 start = reader.line_num + 1
     except FileNotFoundError:
         raise DataError(f"{what} {path} does not exist; check the path.") from None
@@ -85,7 +85,7 @@ def _read_records(path: Path, what: str) -> list[tuple[int, list[str]]]:
         ) from error
     except csv.Error as error:
         raise DataError(f"{what} {path} is not CSV: {error} near line {start}; save it as CSV in UTF-8.") from error
-    return records
+    return lines
 
 
 def _shorten(header: Sequence[str]) -> str:

@@ -17,7 +17,8 @@ from adpfl_bench.federation.round_schedule import Turn
 from adpfl_bench.federation.server import Server, delta_norm
 from adpfl_bench.federation.settings import FederatedSettings
 
-DeltaHook = Callable[[str, list[Tensor]], None]
+ReleaseDelta = Callable[[str, list[Tensor]], None]
+"""Makes the delta that a client is about to send private, in place; without client-level privacy it changes nothing."""
 
 
 class Federation:
@@ -106,12 +107,12 @@ class Federation:
                 gradients.append(weight.grad)
             self._method.on_gradient(self._work, gradients)
 
-    def end_turn(self, optimizer: Optimizer, release: DeltaHook) -> float:
+    def end_turn(self, optimizer: Optimizer, release: ReleaseDelta) -> float:
         """Take over what a client has trained.
 
         Args:
             optimizer: The local optimizer.
-            release: Makes what the client sends private, in place.
+            release: Clips and noises what the client sends, or leaves it as it is.
 
         Returns:
             The L2 norm of how far the client has moved from the global weights; infinite or NaN when it diverged.

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.federation.federation import DeltaHook, Federation
+from adpfl_bench.federation.federation import Federation, ReleaseDelta
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
 from adpfl_bench.federation.settings import FederatedSettings
@@ -76,7 +76,7 @@ class RoundProgress:
         personal = ("personal",) if turn == "personal" else ()
         torch.manual_seed(derive_seed(self._settings.schedule.seed, "client", self.round, client, *personal))
 
-    def end_turn(self, optimizer: Optimizer, release: DeltaHook) -> None:
+    def end_turn(self, optimizer: Optimizer, release: ReleaseDelta) -> None:
         """End the client's turn.
 
         Args:

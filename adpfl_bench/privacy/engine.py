@@ -16,9 +16,9 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
+from adpfl_bench.privacy.clipped_loss import ClippedLoss, not_finite, trained_gradients
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
-from adpfl_bench.privacy.private_step import PrivateStep, not_finite, trained_gradients
 from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import ReleasePlan
@@ -74,7 +74,7 @@ class PrivacyEngine:
         self.plan: ReleasePlan | None = None
         self.sums: PrivateSum | None = None
         self.released: dict[str, list[StepRelease]] = {}
-        self._clipping: PrivateStep | None = None
+        self._clipping: ClippedLoss | None = None
         self._noise = NoiseStreams(secure)
         self._seed = 0
         self._round: int | None = None
@@ -96,7 +96,7 @@ class PrivacyEngine:
         """Clip the gradient of each unit of a module from now on; ``memory_budget`` is in MiB."""
         assert self.threshold is not None
         assert self.mechanism is not None
-        self._clipping = PrivateStep(module, losses, self.threshold, self.mechanism.norm, memory_budget * 2**20)
+        self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, memory_budget * 2**20)
 
     def start(self, seed: int) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew.

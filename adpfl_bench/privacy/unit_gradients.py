@@ -99,7 +99,7 @@ class UnitGradients:
             stop = min(start + size, len(image))
             # Outside of autograd: what leaves here is a release, not a node of a graph.
             with torch.no_grad():
-                gradients, losses = self._losses.by_record(parameters, image[start:stop], label[start:stop])
+                gradients, losses = self._losses.by_example(parameters, image[start:stop], label[start:stop])
                 own = units[start:stop]
                 gradients = _sum_by_unit(gradients, own - own[0])
             if held:
@@ -119,10 +119,10 @@ class UnitGradients:
         """Number of examples that the budget has room for at a time; the same for all batches of this shape."""
         shape = (*image.shape[1:], *label.shape[1:])
         if shape not in self._chunks:
-            self._chunks[shape] = max(1, int(self._budget // self._bytes_per_record(image[:1], label[:1])))
+            self._chunks[shape] = max(1, int(self._budget // self._bytes_per_example(image[:1], label[:1])))
         return self._chunks[shape]
 
-    def _bytes_per_record(self, image: Tensor, label: Tensor) -> int:
+    def _bytes_per_example(self, image: Tensor, label: Tensor) -> int:
         """Gradients (twice, while they are summed) and what the backward pass of one example keeps."""
         kept: dict[int, int] = {}
 
@@ -160,7 +160,7 @@ class _Losses(nn.Module):
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         return self._example_losses(image, label)
 
-    def by_record(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> tuple[list[Tensor], Tensor]:
+    def by_example(self, parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> tuple[list[Tensor], Tensor]:
         """Gradients of each example, [b, *parameter], and the losses, [b]."""
         own = {name: p.expand(len(image), *p.shape).requires_grad_() for name, p in parameters.items()}
         with torch.enable_grad():

@@ -52,7 +52,7 @@ def in_chunks(module, size, losses=None):
     """Unit gradients whose budget is that of ``size`` records; 0 means all."""
     gradients = UnitGradients(module, losses or module.example_losses, 1e12)
     if size:
-        gradients._budget = size * gradients._bytes_per_record(*(tensor[:1] for tensor in batch(1, dims_of(module))))
+        gradients._budget = size * gradients._bytes_per_example(*(tensor[:1] for tensor in batch(1, dims_of(module))))
     return gradients
 
 

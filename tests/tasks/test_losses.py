@@ -64,17 +64,17 @@ def test_a_perfect_prediction_costs_nothing_and_neither_does_a_region_found_empt
 
 
 @pytest.mark.parametrize("loss", [dice_loss, dice_cross_entropy])
-def test_gradients_by_record_under_vmap(loss):
+def test_gradients_by_example_under_vmap(loss):
     network = torch.nn.Sequential(
         torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.InstanceNorm2d(4, affine=True), torch.nn.Conv2d(4, 2, 1)
     ).double()
     parameters = dict(network.named_parameters())
     images, target = torch.rand(5, 1, 6, 6, dtype=torch.float64), batch((5, 2, 6, 6))[1]
 
-    def record_loss(weights, image, label):
+    def example_loss(weights, image, label):
         return loss(functional_call(network, weights, image[None]), label[None])[0]
 
-    gradients = vmap(grad(record_loss), in_dims=(None, 0, 0))(parameters, images, target)
+    gradients = vmap(grad(example_loss), in_dims=(None, 0, 0))(parameters, images, target)
     for index in range(5):
         network.zero_grad()
         loss(network(images[index : index + 1]), target[index : index + 1]).sum().backward()

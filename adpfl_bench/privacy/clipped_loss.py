@@ -1,4 +1,4 @@
-"""A training step whose backward pass brings a clipped sum of per-unit gradients."""
+"""A mean loss whose backward pass brings the clipped sum of per-unit gradients."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Clipped:
     threshold: float
 
 
-class PrivateStep:
-    """Computes a batch's clipped sum of per-unit gradients in place of the gradient of its mean loss.
+class ClippedLoss:
+    """The mean loss of a batch, with the clipped sum of per-unit gradients in place of its gradient.
 
     Args:
         module: What is trained.
