@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Annotated
 
-from adpfl_bench.phantoms.diagnosis import Range
-from adpfl_bench.phantoms.site_shift import Trait, amount, factor, shift_sites
+from adpfl_bench.phantoms.site_shift import MIXTURE, amount, factor, shift_sites
+from adpfl_bench.phantoms.table import Range, read_columns
 
 
 @dataclass(frozen=True)
@@ -46,151 +46,70 @@ class Site:
 
     name: str
     images: int
-    diagnoses: Mapping[str, float]
-    median_area: float
-    sun_damage: float
-    white_balance: tuple[float, float, float]
-    exposure: Range
-    gamma: Range
-    saturation: Range
-    vignetting: Range
-    black_field: float
-    field_radius: Range
-    blur: Range
-    grain: Range
-    grain_size: float
-    jpeg_quality: Range
-    hair: float
-    hair_count: float
-    scale: float = 0.0
-    ruler: float = 0.0
-    ink: float = 0.0
-    fluid: float = 0.0
+    diagnoses: Annotated[Mapping[str, float], MIXTURE]
+    median_area: Annotated[float, factor(0.03, 0.45)]
+    sun_damage: Annotated[float, amount(0, 1)]
+    white_balance: Annotated[tuple[float, float, float], factor(0.3, 2)]
+    exposure: Annotated[Range, factor(0.35, 2.5)]
+    gamma: Annotated[Range, factor(0.5, 2.5)]
+    saturation: Annotated[Range, factor(0.2, 2.5)]
+    vignetting: Annotated[Range, amount(0, 2)]
+    black_field: Annotated[float, amount(0, 1)]
+    field_radius: Annotated[Range, factor(0.4, 1)]
+    blur: Annotated[Range, factor(0.2, 20)]
+    grain: Annotated[Range, factor(0.001, 0.1)]
+    grain_size: Annotated[float, amount(0, 10)]
+    jpeg_quality: Annotated[Range, amount(20, 98)]
+    hair: Annotated[float, amount(0, 1)]
+    hair_count: Annotated[float, factor(1, 30)]
+    scale: Annotated[float, amount(0, 1)]
+    ruler: Annotated[float, amount(0, 1)]
+    ink: Annotated[float, amount(0, 1)]
+    fluid: Annotated[float, amount(0, 1)]
 
 
-SITES: Mapping[str, Site] = MappingProxyType(
-    {
-        site.name: site
-        for site in (
-            Site(
-                name="vidir_molemax",  # a video dermatoscope: soft, violet, evenly lit, many small naevi
-                images=3954,
-                diagnoses={"nv": 3720, "bkl": 124, "vasc": 54, "df": 30, "mel": 24, "bcc": 2},
-                median_area=0.09,
-                sun_damage=0.1,
-                white_balance=(0.94, 0.90, 1.10),
-                exposure=(0.80, 1.0),
-                gamma=(0.85, 1.0),
-                saturation=(0.70, 0.95),
-                vignetting=(0.0, 0.15),
-                black_field=0.05,
-                field_radius=(0.62, 0.72),
-                blur=(5.0, 8.0),
-                grain=(0.010, 0.020),
-                grain_size=0.0,
-                jpeg_quality=(70, 85),
-                hair=0.35,
-                hair_count=5.0,
-                ink=0.05,
-                fluid=0.15,
-            ),
-            Site(
-                name="vidir_modern",  # current digital dermatoscopes: sharp, bright, printed scale
-                images=3363,
-                diagnoses={"nv": 1832, "mel": 680, "bkl": 475, "bcc": 211, "vasc": 82, "df": 51, "akiec": 32},
-                median_area=0.17,
-                sun_damage=0.35,
-                white_balance=(1.0, 1.0, 0.97),
-                exposure=(1.0, 1.25),
-                gamma=(0.95, 1.15),
-                saturation=(0.95, 1.2),
-                vignetting=(0.1, 0.35),
-                black_field=0.25,
-                field_radius=(0.55, 0.75),
-                blur=(0.5, 2.0),
-                grain=(0.004, 0.010),
-                grain_size=0.0,
-                jpeg_quality=(88, 95),
-                hair=0.5,
-                hair_count=8.0,
-                scale=0.4,
-                ink=0.05,
-                fluid=0.3,
-            ),
-            Site(
-                name="rosendahl",  # a practice in Queensland: sun-damaged skin, close views, gel, warm light
-                images=2259,
-                diagnoses={"nv": 803, "bkl": 490, "mel": 342, "bcc": 296, "akiec": 295, "df": 30, "vasc": 3},
-                median_area=0.26,
-                sun_damage=0.9,
-                white_balance=(1.10, 0.92, 0.88),
-                exposure=(0.85, 1.15),
-                gamma=(1.0, 1.25),
-                saturation=(1.0, 1.3),
-                vignetting=(0.3, 0.7),
-                black_field=0.1,
-                field_radius=(0.6, 0.8),
-                blur=(1.0, 3.0),
-                grain=(0.006, 0.014),
-                grain_size=0.0,
-                jpeg_quality=(80, 92),
-                hair=0.65,
-                hair_count=10.0,
-                ruler=0.12,
-                ink=0.12,
-                fluid=0.75,
-            ),
-            Site(
-                name="vienna_dias",  # scanned slides: film grain, yellow-green cast, hard contrast, round black frame
-                images=439,
-                diagnoses={"nv": 350, "mel": 67, "bkl": 10, "bcc": 5, "df": 4, "vasc": 3},
-                median_area=0.18,
-                sun_damage=0.2,
-                white_balance=(0.96, 1.04, 0.74),
-                exposure=(0.60, 0.9),
-                gamma=(1.2, 1.5),
-                saturation=(0.9, 1.2),
-                vignetting=(0.3, 0.8),
-                black_field=0.7,
-                field_radius=(0.5, 0.62),
-                blur=(3.0, 5.5),
-                grain=(0.014, 0.028),
-                grain_size=4.0,
-                jpeg_quality=(75, 90),
-                hair=0.3,
-                hair_count=6.0,
-                fluid=0.5,
-            ),
-        )
-    }
+# In a column each: a video dermatoscope (soft, violet, evenly lit, many small naevi); current digital dermatoscopes
+# (sharp, bright, printed scale); a practice in Queensland (sun-damaged skin, close views, gel, warm light); scanned
+# slides (film grain, yellow-green cast, hard contrast, round black frame).
+_NAMES = ("vidir_molemax", "vidir_modern", "rosendahl", "vienna_dias")
+_DIAGNOSES = (
+    {"nv": 3720, "bkl": 124, "vasc": 54, "df": 30, "mel": 24, "bcc": 2},
+    {"nv": 1832, "mel": 680, "bkl": 475, "bcc": 211, "vasc": 82, "df": 51, "akiec": 32},
+    {"nv": 803, "bkl": 490, "mel": 342, "bcc": 296, "akiec": 295, "df": 30, "vasc": 3},
+    {"nv": 350, "mel": 67, "bkl": 10, "bcc": 5, "df": 4, "vasc": 3},
 )
+# fmt: off
+_TABLE = {
+    #                 vidir_molemax     vidir_modern      rosendahl          vienna_dias
+    "name": _NAMES,
+    "diagnoses": _DIAGNOSES,
+    "images":        (3954,             3363,             2259,              439),
+    "median_area":   (0.09,             0.17,             0.26,              0.18),
+    "sun_damage":    (0.1,              0.35,             0.9,               0.2),
+    "white_balance": ((0.94, 0.9, 1.1), (1.0, 1.0, 0.97), (1.1, 0.92, 0.88), (0.96, 1.04, 0.74)),
+    "exposure":      ((0.8, 1.0),       (1.0, 1.25),      (0.85, 1.15),      (0.6, 0.9)),
+    "gamma":         ((0.85, 1.0),      (0.95, 1.15),     (1.0, 1.25),       (1.2, 1.5)),
+    "saturation":    ((0.7, 0.95),      (0.95, 1.2),      (1.0, 1.3),        (0.9, 1.2)),
+    "vignetting":    ((0.0, 0.15),      (0.1, 0.35),      (0.3, 0.7),        (0.3, 0.8)),
+    "black_field":   (0.05,             0.25,             0.1,               0.7),
+    "field_radius":  ((0.62, 0.72),     (0.55, 0.75),     (0.6, 0.8),        (0.5, 0.62)),
+    "blur":          ((5.0, 8.0),       (0.5, 2.0),       (1.0, 3.0),        (3.0, 5.5)),
+    "grain":         ((0.01, 0.02),     (0.004, 0.01),    (0.006, 0.014),    (0.014, 0.028)),
+    "grain_size":    (0.0,              0.0,              0.0,               4.0),
+    "jpeg_quality":  ((70, 85),         (88, 95),         (80, 92),          (75, 90)),
+    "hair":          (0.35,             0.5,              0.65,              0.3),
+    "hair_count":    (5.0,              8.0,              10.0,              6.0),
+    "scale":         (0.0,              0.4,              0.0,               0.0),
+    "ruler":         (0.0,              0.0,              0.12,              0.0),
+    "ink":           (0.05,             0.05,             0.12,              0.0),
+    "fluid":         (0.15,             0.3,              0.75,              0.5),
+}
+# fmt: on
+
+SITES: Mapping[str, Site] = read_columns(Site, _NAMES, _TABLE)
 """The four sites by name, largest first."""
-
-_TRAITS: Mapping[str, Trait] = MappingProxyType(
-    {
-        "median_area": factor(0.03, 0.45),
-        "sun_damage": amount(0, 1),
-        "white_balance": factor(0.3, 2),
-        "exposure": factor(0.35, 2.5),
-        "gamma": factor(0.5, 2.5),
-        "saturation": factor(0.2, 2.5),
-        "vignetting": amount(0, 2),
-        "black_field": amount(0, 1),
-        "field_radius": factor(0.4, 1),
-        "blur": factor(0.2, 20),
-        "grain": factor(0.001, 0.1),
-        "grain_size": amount(0, 10),
-        "jpeg_quality": amount(20, 98),
-        "hair": amount(0, 1),
-        "hair_count": factor(1, 30),
-        "scale": amount(0, 1),
-        "ruler": amount(0, 1),
-        "ink": amount(0, 1),
-        "fluid": amount(0, 1),
-    }
-)
 
 
 def shifted_sites(shift: float) -> Mapping[str, Site]:
     """The four sites with the differences between them, of patients and of cameras, times ``shift``."""
-    return shift_sites(SITES, _TRAITS, shift, lambda site: site.images, mixtures=("diagnoses",))
+    return shift_sites(SITES, shift, lambda site: site.images)

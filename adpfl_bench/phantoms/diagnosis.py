@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
-Range = tuple[float, float]
-"""Lower and upper bound of a uniform draw."""
+from adpfl_bench.phantoms.table import Range, read_columns
 
 
 @dataclass(frozen=True)
@@ -33,89 +31,30 @@ class Diagnosis:
     softness: Range
     melanin: Range
     blood: Range
-    network: float = 0.0
-    globules: float = 0.0
-    veil: float = 0.0
-    regression: float = 0.0
-    keratin: float = 0.0
-    confirmation: str = "histo"
+    network: float
+    globules: float
+    veil: float
+    regression: float
+    keratin: float
+    confirmation: str
 
 
-DIAGNOSES: Mapping[str, Diagnosis] = MappingProxyType(
-    {
-        "nv": Diagnosis(
-            irregularity=(0.05, 0.16),
-            elongation=(1.0, 1.6),
-            softness=(0.08, 0.30),
-            melanin=(0.30, 1.9),
-            blood=(0.0, 0.20),
-            network=0.55,
-            globules=0.35,
-            veil=0.05,
-            regression=0.1,
-            confirmation="follow_up",
-        ),
-        "mel": Diagnosis(
-            irregularity=(0.14, 0.32),
-            elongation=(1.0, 1.9),
-            softness=(0.08, 0.35),
-            melanin=(0.35, 3.0),
-            blood=(0.0, 0.35),
-            network=0.5,
-            globules=0.5,
-            veil=0.5,
-            regression=0.4,
-        ),
-        "bkl": Diagnosis(
-            irregularity=(0.08, 0.24),
-            elongation=(1.0, 1.8),
-            softness=(0.05, 0.16),
-            melanin=(0.28, 1.3),
-            blood=(0.0, 0.20),
-            network=0.15,
-            globules=0.2,
-            veil=0.05,
-            keratin=0.65,
-        ),
-        "bcc": Diagnosis(
-            irregularity=(0.08, 0.22),
-            elongation=(1.0, 1.6),
-            softness=(0.10, 0.30),
-            melanin=(0.08, 0.6),
-            blood=(0.25, 0.65),
-            globules=0.4,
-            veil=0.4,
-            keratin=0.2,
-        ),
-        "akiec": Diagnosis(
-            irregularity=(0.10, 0.25),
-            elongation=(1.0, 1.7),
-            softness=(0.12, 0.35),
-            melanin=(0.10, 0.5),
-            blood=(0.30, 0.75),
-            globules=0.3,
-            keratin=0.7,
-        ),
-        "df": Diagnosis(
-            irregularity=(0.04, 0.12),
-            elongation=(1.0, 1.3),
-            softness=(0.20, 0.40),
-            melanin=(0.30, 0.8),
-            blood=(0.05, 0.25),
-            network=0.5,
-            regression=1.0,
-            confirmation="consensus",
-        ),
-        "vasc": Diagnosis(
-            irregularity=(0.05, 0.18),
-            elongation=(1.0, 1.5),
-            softness=(0.05, 0.15),
-            melanin=(0.02, 0.4),
-            blood=(0.9, 2.2),
-            globules=0.9,
-            veil=0.15,
-            confirmation="consensus",
-        ),
-    }
-)
+# fmt: off
+_TABLE = {
+    #                nv            mel           bkl           bcc           akiec         df            vasc
+    "irregularity": ((0.05, 0.16), (0.14, 0.32), (0.08, 0.24), (0.08, 0.22), (0.1, 0.25),  (0.04, 0.12), (0.05, 0.18)),
+    "elongation":   ((1.0, 1.6),   (1.0, 1.9),   (1.0, 1.8),   (1.0, 1.6),   (1.0, 1.7),   (1.0, 1.3),   (1.0, 1.5)),
+    "softness":     ((0.08, 0.3),  (0.08, 0.35), (0.05, 0.16), (0.1, 0.3),   (0.12, 0.35), (0.2, 0.4),   (0.05, 0.15)),
+    "melanin":      ((0.3, 1.9),   (0.35, 3.0),  (0.28, 1.3),  (0.08, 0.6),  (0.1, 0.5),   (0.3, 0.8),   (0.02, 0.4)),
+    "blood":        ((0.0, 0.2),   (0.0, 0.35),  (0.0, 0.2),   (0.25, 0.65), (0.3, 0.75),  (0.05, 0.25), (0.9, 2.2)),
+    "network":      (0.55,         0.5,          0.15,         0.0,          0.0,          0.5,          0.0),
+    "globules":     (0.35,         0.5,          0.2,          0.4,          0.3,          0.0,          0.9),
+    "veil":         (0.05,         0.5,          0.05,         0.4,          0.0,          0.0,          0.15),
+    "regression":   (0.1,          0.4,          0.0,          0.0,          0.0,          1.0,          0.0),
+    "keratin":      (0.0,          0.0,          0.65,         0.2,          0.7,          0.0,          0.0),
+    "confirmation": ("follow_up",  "histo",      "histo",      "histo",      "histo",      "consensus",  "consensus"),
+}
+# fmt: on
+
+DIAGNOSES: Mapping[str, Diagnosis] = read_columns(Diagnosis, ("nv", "mel", "bkl", "bcc", "akiec", "df", "vasc"), _TABLE)
 """The seven classes of the HAM10000 metadata."""

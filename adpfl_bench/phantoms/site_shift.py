@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adpfl_bench.errors import ConfigError
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
     _Site = TypeVar("_Site", bound=DataclassInstance)
 
+_Weights = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Trait:
-    """Something that sites differ in.
+    """Something that sites differ in; annotates the field that states it.
 
     Attributes:
         factor: Whether sites differ by factors (of a gain, a noise level), or by amounts (of a probability).
@@ -41,6 +44,10 @@ def amount(low: float, high: float) -> Trait:
     return Trait(False, low, high)
 
 
+MIXTURE = "mixture"
+"""Annotates a field that holds how often things occur, by their names."""
+
+
 def check_shift(shift: float) -> None:
     """Refuse a strength that means nothing.
 
@@ -53,60 +60,53 @@ def check_shift(shift: float) -> None:
         )
 
 
-def shift_sites(
-    sites: Mapping[str, _Site],
-    traits: Mapping[str, Trait],
-    shift: float,
-    share: Callable[[_Site], float],
-    mixtures: Sequence[str] = (),
-) -> Mapping[str, _Site]:
+def shift_sites(sites: Mapping[str, _Site], shift: float, share: Callable[[_Site], float]) -> Mapping[str, _Site]:
     """Move sites away from the cohort's average, or towards it.
 
-    Each trait x of a site with the average m over the cohort becomes m + shift (x - m), or m (x / m)^shift where sites
-    differ by factors (m is then the geometric average). Of a range both its middle and its width move.
+    The fields that move are those annotated with a :class:`Trait` (numbers, ranges of two, or gains of three channels)
+    or with :data:`MIXTURE`. Each trait x of a site with the average m over the cohort becomes m + shift (x - m), or
+    m (x / m)^shift where sites differ by factors (m is then the geometric average). Of a range both its middle and its
+    width move.
 
     Args:
         sites: The sites by name.
-        traits: Fields that move: numbers, ranges (two numbers) or gains of channels (three).
         shift: 1 leaves the sites as they are, 0 makes them alike, more than 1 moves them apart.
         share: A site's weight in the average.
-        mixtures: Fields that move and hold how often something occurs, by its name.
     """
     if shift == 1:
         return dict(sites)
     weights = np.array([share(site) for site in sites.values()], dtype=np.float64)
     weights /= weights.sum()
     moved: dict[str, dict[str, Any]] = {name: {} for name in sites}
-    for field, trait in traits.items():
-        rows = np.array([np.atleast_1d(getattr(site, field)) for site in sites.values()], dtype=np.float64)
-        for (name, site), row in zip(sites.items(), _move(rows, weights, shift, trait), strict=True):
-            values = tuple(float(value) for value in row)
-            moved[name][field] = values if isinstance(getattr(site, field), tuple) else values[0]
-    for field in mixtures:
-        moved = {
-            name: {**own, field: mixture}
-            for (name, own), mixture in zip(moved.items(), _mix(sites, field, weights, shift), strict=True)
-        }
+    for field, hint in get_type_hints(type(next(iter(sites.values()))), include_extras=True).items():
+        values = [getattr(site, field) for site in sites.values()]
+        for kind in getattr(hint, "__metadata__", ()):
+            shifted = _mix(values, weights, shift) if kind == MIXTURE else _move(values, weights, shift, kind)
+            for own, value in zip(moved.values(), shifted, strict=True):
+                own[field] = value
     return {name: replace(site, **moved[name]) for name, site in sites.items()}
 
 
-def _move(rows: np.ndarray[Any, Any], weights: np.ndarray[Any, Any], shift: float, trait: Trait) -> Any:
-    """Move one trait of all sites, [sites, values]."""
-    values = np.log(rows) if trait.factor else rows
-    if values.shape[1] == 2:  # a range: its middle, and half its width
-        values = np.stack([values.mean(axis=1), (values[:, 1] - values[:, 0]) / 2], axis=1)
-    average = weights @ values
-    values = average + shift * (values - average)
-    if rows.shape[1] == 2:
-        middle, half = values[:, 0], np.maximum(values[:, 1], 0)
-        values = np.stack([middle - half, middle + half], axis=1)
-    return np.clip(np.exp(values) if trait.factor else values, trait.low, trait.high)
+def _move(values: list[Any], weights: _Weights, shift: float, trait: Trait) -> list[Any]:
+    """Move one trait of all sites."""
+    rows = np.array([np.atleast_1d(value) for value in values], dtype=np.float64)
+    scaled = np.log(rows) if trait.factor else rows
+    is_range = rows.shape[1] == 2
+    if is_range:  # its middle, and half its width
+        scaled = np.stack([scaled.mean(axis=1), (scaled[:, 1] - scaled[:, 0]) / 2], axis=1)
+    average = weights @ scaled
+    scaled = average + shift * (scaled - average)
+    if is_range:
+        middle, half = scaled[:, 0], np.maximum(scaled[:, 1], 0)
+        scaled = np.stack([middle - half, middle + half], axis=1)
+    moved = np.clip(np.exp(scaled) if trait.factor else scaled, trait.low, trait.high).tolist()
+    return [tuple(row) if isinstance(value, tuple) else row[0] for value, row in zip(values, moved, strict=True)]
 
 
-def _mix(sites: Mapping[str, Any], field: str, weights: np.ndarray[Any, Any], shift: float) -> list[dict[str, float]]:
+def _mix(values: list[Mapping[str, float]], weights: _Weights, shift: float) -> list[dict[str, float]]:
     """Move how often things occur: shares of each site, none below 0."""
-    names = list(dict.fromkeys(name for site in sites.values() for name in getattr(site, field)))
-    rows = np.array([[getattr(site, field).get(name, 0) for name in names] for site in sites.values()], dtype=float)
+    names = list(dict.fromkeys(name for value in values for name in value))
+    rows = np.array([[value.get(name, 0) for name in names] for value in values], dtype=float)
     rows /= rows.sum(axis=1, keepdims=True)
     average = weights @ rows
     rows = np.maximum(average + shift * (rows - average), 0)

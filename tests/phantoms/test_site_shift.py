@@ -21,19 +21,18 @@ from adpfl_bench.phantoms.isic_writer import IsicWriter
 from adpfl_bench.phantoms.marker import read_marker
 from adpfl_bench.phantoms.site_shift import shift_sites
 from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer
-from adpfl_bench.phantoms.volumes.ct_scanner import CT_TRAITS
 from adpfl_bench.phantoms.volumes.ct_scanner import SITES as CT_SITES
-from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MRI_TRAITS
+from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES
 
 SMALL = (32, 48)
 
 
 def mri(shift):
-    return shift_sites(MRI_SITES, MRI_TRAITS, shift, lambda site: site.share)
+    return shift_sites(MRI_SITES, shift, lambda site: site.share)
 
 
 def ct(shift):
-    return shift_sites(CT_SITES, CT_TRAITS, shift, lambda site: site.share, mixtures=("phases",))
+    return shift_sites(CT_SITES, shift, lambda site: site.share)
 
 
 def test_a_shift_of_one_leaves_the_sites_as_they_are():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from adpfl_bench.phantoms.site_shift import assign_sites, shift_sites
 from adpfl_bench.phantoms.volumes.brain import EXTENT, draw_brain
 from adpfl_bench.phantoms.volumes.glioma import Growth, Kind, draw_glioma
-from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, MRI_TRAITS, SEQUENCES, MriSite, scan
+from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, SEQUENCES, MriSite, scan
 from adpfl_bench.phantoms.volumes.space import Space, Volume
 from adpfl_bench.phantoms.writer import PhantomWriter
 from adpfl_bench.seeding import numpy_generator
@@ -81,7 +81,7 @@ class BrainWriter(PhantomWriter, ABC):
 
     @cached_property
     def _scanners(self) -> Mapping[str, MriSite]:
-        return shift_sites(self.sites, MRI_TRAITS, self.shift, lambda site: site.share)
+        return shift_sites(self.sites, self.shift, lambda site: site.share)
 
     def space_of(self, index: int) -> Space:
         """Grid of a case."""

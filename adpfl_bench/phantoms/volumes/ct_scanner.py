@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Annotated
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.site_shift import Trait, amount, factor
+from adpfl_bench.phantoms.site_shift import MIXTURE, amount, factor
+from adpfl_bench.phantoms.table import Range, read_columns
 from adpfl_bench.phantoms.volumes.space import Space, Volume, blur, smooth_field
-
-Range = tuple[float, float]
 
 LOWEST, HIGHEST = -1024, 3071
 """Range of a 12-bit CT in HU."""
@@ -36,81 +35,42 @@ class CtSite:
     """
 
     share: float
-    noise: float
-    kernel: float
-    slice_blur: float
-    extent: Range
-    length: Range
-    shift: float
-    cupping: float
-    phases: Mapping[str, float]
+    noise: Annotated[float, factor(2, 120)]
+    kernel: Annotated[float, factor(0.3, 6)]
+    slice_blur: Annotated[float, factor(0.3, 8)]
+    extent: Annotated[Range, factor(280, 480)]
+    length: Annotated[Range, factor(170, 320)]
+    shift: Annotated[float, amount(-80, 80)]
+    cupping: Annotated[float, factor(0.5, 40)]
+    phases: Annotated[Mapping[str, float], MIXTURE]
 
 
-SITES: Mapping[str, CtSite] = MappingProxyType(
-    {
-        # A referral centre with a new scanner: late arterial studies, low noise.
-        "site-0": CtSite(
-            share=0.36,
-            noise=10.0,
-            kernel=1.0,
-            slice_blur=1.0,
-            extent=(350, 390),
-            length=(215, 245),
-            shift=0.0,
-            cupping=2.0,
-            phases={"corticomedullary": 0.75, "nephrographic": 0.25},
-        ),
-        # A sharp kernel, and noise that comes with it.
-        "site-1": CtSite(
-            share=0.28,
-            noise=22.0,
-            kernel=0.5,
-            slice_blur=0.8,
-            extent=(340, 370),
-            length=(200, 230),
-            shift=-6.0,
-            cupping=3.0,
-            phases={"corticomedullary": 0.55, "nephrographic": 0.40, "unenhanced": 0.05},
-        ),
-        # Mostly portal-venous routine: thick slices, soft kernel.
-        "site-2": CtSite(
-            share=0.22,
-            noise=8.0,
-            kernel=1.8,
-            slice_blur=2.5,
-            extent=(370, 400),
-            length=(230, 260),
-            shift=5.0,
-            cupping=3.0,
-            phases={"corticomedullary": 0.15, "nephrographic": 0.85},
-        ),
-        # An old scanner: noisy, drifting, badly calibrated.
-        "site-3": CtSite(
-            share=0.14,
-            noise=18.0,
-            kernel=1.4,
-            slice_blur=1.6,
-            extent=(360, 400),
-            length=(210, 250),
-            shift=12.0,
-            cupping=7.0,
-            phases={"corticomedullary": 0.35, "nephrographic": 0.55, "unenhanced": 0.10},
-        ),
-    }
+# In a column each: a referral centre with a new scanner (late arterial studies, low noise); a sharp kernel, and noise
+# that comes with it; portal-venous routine (thick slices, soft kernel); an old scanner (noisy, drifting, badly
+# calibrated).
+_PHASES = (
+    {"corticomedullary": 0.75, "nephrographic": 0.25},
+    {"corticomedullary": 0.55, "nephrographic": 0.40, "unenhanced": 0.05},
+    {"corticomedullary": 0.15, "nephrographic": 0.85},
+    {"corticomedullary": 0.35, "nephrographic": 0.55, "unenhanced": 0.10},
 )
+# fmt: off
+_TABLE = {
+    #              site-0      site-1      site-2      site-3
+    "share":      (0.36,       0.28,       0.22,       0.14),
+    "noise":      (10.0,       22.0,       8.0,        18.0),
+    "kernel":     (1.0,        0.5,        1.8,        1.4),
+    "slice_blur": (1.0,        0.8,        2.5,        1.6),
+    "extent":     ((350, 390), (340, 370), (370, 400), (360, 400)),
+    "length":     ((215, 245), (200, 230), (230, 260), (210, 250)),
+    "shift":      (0.0,        -6.0,       5.0,        12.0),
+    "cupping":    (2.0,        3.0,        3.0,        7.0),
+    "phases": _PHASES,
+}
+# fmt: on
 
-CT_TRAITS: Mapping[str, Trait] = MappingProxyType(
-    {
-        "noise": factor(2, 120),
-        "kernel": factor(0.3, 6),
-        "slice_blur": factor(0.3, 8),
-        "extent": factor(280, 480),
-        "length": factor(170, 320),
-        "shift": amount(-80, 80),
-        "cupping": factor(0.5, 40),
-    }
-)
-"""What scanners differ in; the contrast phases are a mixture."""
+SITES: Mapping[str, CtSite] = read_columns(CtSite, ("site-0", "site-1", "site-2", "site-3"), _TABLE)
+"""The four hospitals by name, largest first."""
 
 
 def scan(generator: np.random.Generator, tissue: Volume, space: Space, site: CtSite) -> NDArray[np.int16]:

@@ -19,7 +19,7 @@ from adpfl_bench.phantoms.site_shift import assign_sites, shift_sites
 from adpfl_bench.phantoms.volumes.abdomen import draw_body, paint_abdomen
 from adpfl_bench.phantoms.volumes.canvas import Canvas
 from adpfl_bench.phantoms.volumes.contrast import FAT, PHASES
-from adpfl_bench.phantoms.volumes.ct_scanner import CT_TRAITS, SITES, CtSite, scan
+from adpfl_bench.phantoms.volumes.ct_scanner import SITES, CtSite, scan
 from adpfl_bench.phantoms.volumes.kidneys import draw_kidneys, paint_kidneys
 from adpfl_bench.phantoms.volumes.label_maps import (
     digest_label_maps,
@@ -131,7 +131,7 @@ class KitsWriter(PhantomWriter):
 
     @cached_property
     def _scanners(self) -> Mapping[str, CtSite]:
-        return shift_sites(SITES, CT_TRAITS, self.shift, lambda site: site.share, mixtures=("phases",))
+        return shift_sites(SITES, self.shift, lambda site: site.share)
 
     @cached_property
     def _maps(self) -> list[Path]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.site_shift import Trait, factor
+from adpfl_bench.phantoms.site_shift import factor
 from adpfl_bench.phantoms.volumes.brain import CSF, GREY, OUTSIDE, WHITE, TissueMap
 from adpfl_bench.phantoms.volumes.glioma import ET, NETC, RC, SNFH
 from adpfl_bench.phantoms.volumes.space import Space, Volume, blur, smooth_field
@@ -53,12 +54,12 @@ class MriSite:
     """
 
     share: float
-    gain: float
-    noise: float
-    bias: float
-    blur: float
-    slice_blur: float
-    gamma: float
+    gain: Annotated[float, factor(40, 3000)]
+    noise: Annotated[float, factor(0.005, 0.4)]
+    bias: Annotated[float, factor(0.005, 0.45)]
+    blur: Annotated[float, factor(0.2, 4)]
+    slice_blur: Annotated[float, factor(0.2, 8)]
+    gamma: Annotated[float, factor(0.4, 2.5)]
 
 
 MRI_SITES: Mapping[str, MriSite] = MappingProxyType(
@@ -75,18 +76,6 @@ MRI_SITES: Mapping[str, MriSite] = MappingProxyType(
         "site-5": MriSite(share=0.07, gain=600, noise=0.08, bias=0.12, blur=1.2, slice_blur=2.4, gamma=0.85),
     }
 )
-
-MRI_TRAITS: Mapping[str, Trait] = MappingProxyType(
-    {
-        "gain": factor(40, 3000),
-        "noise": factor(0.005, 0.4),
-        "bias": factor(0.005, 0.45),
-        "blur": factor(0.2, 4),
-        "slice_blur": factor(0.2, 8),
-        "gamma": factor(0.4, 2.5),
-    }
-)
-"""What scanners differ in."""
 
 
 def scan(
