@@ -12,6 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
 from adpfl_bench.public_names import with_public_names
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
 
 LAST = "last"
@@ -77,14 +78,16 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
         CheckpointError: The file is missing or is no checkpoint of this suite, or a block differs.
     """
     try:
-        callbacks = torch.load(path, map_location="cpu", weights_only=True, mmap=True)["callbacks"]
-        saved = callbacks["RunRecorder"]["config"]
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        saved = CheckpointBlock.of(checkpoint).config
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}; give --ckpt_path the file, or 'last'.") from None
     except Exception as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of a run of this suite ({type(error).__name__}: {error})."
         ) from error
+    if saved is None:
+        raise CheckpointError(f"{path} is not a checkpoint of a run of this suite: it states no configuration.")
     for section in sections:
         key = _first_difference(section, saved.get(section), config.get(section))
         if key is not None:

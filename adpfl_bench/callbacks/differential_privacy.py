@@ -12,13 +12,13 @@ from adpfl_bench.callbacks import privacy_checks as checks
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.privacy.accounting import Accounted
-from adpfl_bench.privacy.engine import PrivacyEngine
 from adpfl_bench.privacy.guarantee import no_guarantee, not_covered
 from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.records.privacy_block import AccountedBlock, AuditedBlock, PrivacyBlock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,17 @@ Mask = NDArray[np.bool_]
 
 _AXES = {"picture": (0, 1), "axial": (1, 0), "coronal": (2, 0), "sagittal": (2, 1)}
 """By plane, the image's axes along its rows and columns: x to the patient's right, y to the front, z to the head."""
+
+
+class KeptExample(NamedTuple):
+    """A test case that is kept: its id, client and model, image [C, H, W], truth and prediction [R, H, W]."""
+
+    case: str
+    client: str
+    model: str
+    image: NDArray[Any]
+    truth: Mask
+    prediction: Mask
 
 
 class ExampleCases(Callback):
@@ -52,7 +63,7 @@ class ExampleCases(Callback):
 
     def __init__(self, per_client: int = 2) -> None:
         self.per_client = per_client
-        self._kept: dict[str, dict[str, dict[str, Any]]] = {}
+        self._kept: dict[str, dict[str, KeptExample]] = {}
         self._pools: dict[str, CasePool] = {}
         self._regions: list[str] = []
 
@@ -82,8 +93,7 @@ class ExampleCases(Callback):
             if wanted:
                 planes = _planes(*_on_network_grid(batch, index, outputs[index]))
                 pixels, truth, prediction = next(iter(planes.values()))
-                names = {"case": case, "client": batch.client, "model": model}
-                kept[case] = {**names, "image": pixels, "truth": truth, "prediction": prediction}
+                kept[case] = KeptExample(case, batch.client, model, pixels, truth, prediction)
 
     def _offer(self, batch: EvaluationBatch, index: int, masks: Mask) -> None:
         """Let a case be among the best, median and worst, if its client's own model or the global one scored it."""
@@ -118,13 +128,14 @@ class ExampleCases(Callback):
         if not examples:
             return
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = {key: np.stack(_padded([e[key] for e in examples])) for key in examples[0]}
+        columns = zip(KeptExample._fields, zip(*examples, strict=True), strict=True)
+        arrays: dict[str, Any] = {name: np.stack(_padded(list(values))) for name, values in columns}
         arrays["region"] = np.array(self._regions)
         arrays |= self._chosen()
         np.savez_compressed(buffer, **arrays)
         replace_file(RunDirectory(Path(trainer.default_root_dir)).examples_file, buffer.getvalue())
 
-    def examples(self) -> list[dict[str, Any]]:
+    def examples(self) -> list[KeptExample]:
         """The kept cases, client after client."""
         return [example for kept in self._kept.values() for example in kept.values()]
 

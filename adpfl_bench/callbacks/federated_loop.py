@@ -22,13 +22,13 @@ from adpfl_bench.federation.aggregation_weights import AggregationWeights, Weigh
 from adpfl_bench.federation.buffers import BufferPolicy
 from adpfl_bench.federation.client_methods import ClientMethod
 from adpfl_bench.federation.client_optimizer import OptimizerStatePolicy
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation
 from adpfl_bench.federation.round_progress import RoundProgress
 from adpfl_bench.federation.round_schedule import Availability, RoundSchedule
-from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.federation.training_batch import TrainingBatch
-from adpfl_bench.privacy.engine import PrivacyEngine
 from adpfl_bench.privacy.local_step import LocalStep
+from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 

@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 from torch import nn
 
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.server import describe_optimizer
-from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.records.block import ObjectBlock
 from adpfl_bench.records.federated_block import FederatedBlock, WeightsBlock
 

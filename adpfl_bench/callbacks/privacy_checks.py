@@ -12,7 +12,7 @@ from torch import nn
 
 from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.errors import ConfigError, check_choice
-from adpfl_bench.federation.settings import FederatedSettings
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold

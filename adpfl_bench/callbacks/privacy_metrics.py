@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from adpfl_bench.privacy.accounting import Accounted
-from adpfl_bench.privacy.engine import StepRelease
+from adpfl_bench.privacy.privacy_engine import StepRelease
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 

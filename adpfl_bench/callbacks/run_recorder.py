@@ -15,6 +15,7 @@ from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_call
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.environment import (
     config_sha256,
     git_revision,
@@ -206,18 +207,18 @@ class RunRecorder(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Time spent so far, and what the checkpoint belongs to."""
-        return {
-            "wall_seconds": self._wall_seconds(),
-            "task": self.task,
-            "method": self.method,
-            "config": self.config,
-            "data_kind": self._record.data.kind if self._record else "unknown",
-        }
+        return CheckpointBlock(
+            wall_seconds=self._wall_seconds(),
+            task=self.task,
+            method=self.method,
+            config=self.config,
+            data_kind=self._record.data.kind if self._record else "unknown",
+        ).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting from the time spent before."""
         self._resuming = True
-        self._seconds_before = state_dict["wall_seconds"]
+        self._seconds_before = CheckpointBlock.model_validate(state_dict).wall_seconds
 
 
 def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMetric]:

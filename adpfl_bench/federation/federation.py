@@ -12,10 +12,10 @@ from torch.optim import Optimizer
 from adpfl_bench.federation.buffers import FederatedBuffers
 from adpfl_bench.federation.client_methods import LocalWork
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.own_models import LocalParameters, PersonalModels, split_parameters
 from adpfl_bench.federation.round_schedule import Turn
 from adpfl_bench.federation.server import Server, delta_norm
-from adpfl_bench.federation.settings import FederatedSettings
 
 ReleaseDelta = Callable[[str, list[Tensor]], None]
 """Makes the delta that a client is about to send private, in place; without client-level privacy it changes nothing."""

@@ -8,10 +8,10 @@ import torch
 from torch.optim import Optimizer
 
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation, ReleaseDelta
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
-from adpfl_bench.federation.settings import FederatedSettings
 from adpfl_bench.seeding import derive_seed
 
 

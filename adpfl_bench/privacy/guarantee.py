@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from adpfl_bench.federation.settings import FederatedSettings
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism

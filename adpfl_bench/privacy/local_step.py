@@ -8,11 +8,11 @@ from typing import Protocol
 from torch import Tensor
 from torch.optim import Optimizer
 
+from adpfl_bench.federation.federated_settings import ClientOptimizer
 from adpfl_bench.federation.federation import Federation
-from adpfl_bench.federation.settings import ClientOptimizer
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.observation import StepObservation
-from adpfl_bench.privacy.engine import PrivacyEngine
+from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 
 ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.local_step import LocalStep, mean_loss
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
 
@@ -72,7 +73,7 @@ class FederatedTask(ScoredTask):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what data weights have seen that are loaded outside of a run; in a run it is known from its start."""
         if self._trainer is None:
-            self.started_from = _trained_on(checkpoint)
+            self.started_from = CheckpointBlock.of(checkpoint).data_kind
 
     def forward(self, image: Tensor) -> Tensor:
         """The network's output for images [B, C, *spatial]."""
@@ -126,7 +127,7 @@ class FederatedTask(ScoredTask):
             raise CheckpointError(
                 f"model.init_from is {path}, but the weights of this network could not be read from it: {error}"
             ) from error
-        return _trained_on(checkpoint)
+        return CheckpointBlock.of(checkpoint).data_kind
 
     def _freeze(self, pattern: str) -> None:
         names = [name for name, _ in self.named_parameters()]
@@ -138,12 +139,6 @@ class FederatedTask(ScoredTask):
             )
         for name in chosen:
             self.get_parameter(name).requires_grad_(False)
-
-
-def _trained_on(checkpoint: Mapping[str, Any]) -> str:
-    """Kind of data that a checkpoint's weights were trained on, as far as it says."""
-    recorder: Mapping[str, Any] = checkpoint.get("callbacks", {}).get("RunRecorder", {})
-    return str(recorder.get("data_kind", "unknown"))
 
 
 def _is_plain(value: Any) -> bool:

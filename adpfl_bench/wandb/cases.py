@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import WandbLogger
 
-from adpfl_bench.callbacks.examples import ExampleCases
+from adpfl_bench.callbacks.examples import ExampleCases, KeptExample
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, find_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
@@ -104,7 +104,7 @@ def _table(scores: Sequence[CaseScore], named: bool) -> tuple[list[str], list[li
     return columns, [[line.get(name) for name in columns] for line in map(to_line, scores)]
 
 
-def _image(wandb: Any, example: Mapping[str, Any], task: FederatedTask, named: bool = True) -> Any:
+def _image(wandb: Any, example: KeptExample, task: FederatedTask, named: bool = True) -> Any:
     labels = {index: name for index, name in enumerate(task.regions, start=1)}
 
     def class_map(masks: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -113,14 +113,14 @@ def _image(wandb: Any, example: Mapping[str, Any], task: FederatedTask, named: b
             classes[mask] = index
         return classes
 
-    channels = example["image"]  # of brain MRI the last is shown, FLAIR, in grey
+    channels = example.image  # of brain MRI the last is shown, FLAIR, in grey
     pixels = channels.transpose(1, 2, 0) if len(channels) == 3 else channels[-1]
     pixels = (pixels - pixels.min()) / max(float(np.ptp(pixels)), 1e-6)
     return wandb.Image(
         (255 * pixels).astype(np.uint8),
-        caption=f"{example['client']} {example['case']}" if named else str(example["client"]),
+        caption=f"{example.client} {example.case}" if named else example.client,
         masks={
-            "prediction": {"mask_data": class_map(example["prediction"]), "class_labels": labels},
-            "truth": {"mask_data": class_map(example["truth"]), "class_labels": labels},
+            "prediction": {"mask_data": class_map(example.prediction), "class_labels": labels},
+            "truth": {"mask_data": class_map(example.truth), "class_labels": labels},
         },
     )

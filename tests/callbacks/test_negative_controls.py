@@ -7,8 +7,8 @@ import torch
 
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.clipping import clip_factors, group_norms
-from adpfl_bench.privacy.engine import PrivacyEngine
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
+from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.randomness import NoiseStreams, Seeded
 from adpfl_bench.privacy.thresholds import PercentileThreshold

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from adpfl_bench.callbacks.examples import KeptExample
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 from adpfl_bench.wandb.cases import WandbCases, _image
@@ -20,7 +21,7 @@ def example(channels: int):
     image[-1] *= -1
     truth = np.zeros((2, 4, 5), dtype=bool)
     truth[0, 1:4], truth[1, 2] = True, True
-    return {"client": "a", "case": "c", "image": image, "truth": truth, "prediction": np.zeros_like(truth)}
+    return KeptExample("c", "a", "global", image, truth, np.zeros_like(truth))
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])
@@ -66,7 +67,7 @@ class Run:
 def handed_over(monkeypatch, tmp_path):
     """What a run on real or phantom cases gives to W&B at the end of its test, under a logger's options."""
     module = "adpfl_bench.wandb.cases"
-    examples = SimpleNamespace(examples=lambda: [{**example(3), "client": "clinic", "case": "CASE-7"}])
+    examples = SimpleNamespace(examples=lambda: [example(3)._replace(client="clinic", case="CASE-7")])
     monkeypatch.setattr(f"{module}.load_wandb", lambda: WANDB)
     monkeypatch.setattr("adpfl_bench.wandb.logger.default_mode", lambda: "offline")
     monkeypatch.setattr(
