@@ -20,13 +20,7 @@ from adpfl_bench.text import count, say_loading
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
 
 
-def verify(
-    dataset: DatasetName,
-    *,
-    root: Path,
-    release: str | None = None,
-    workers: int | None = None,
-) -> int:
+def verify(dataset: DatasetName, *, root: Path, release: str | None = None, workers: int | None = None) -> int:
     """Read every file of a dataset and list all that is wrong with it.
 
     Found are missing and damaged files, shapes and positions that disagree, voxels that are no numbers, constant

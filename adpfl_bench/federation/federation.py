@@ -54,11 +54,7 @@ class Federation:
         self._method.reset()
 
     def begin_round(
-        self,
-        sizes: Mapping[str, int],
-        steps: Mapping[tuple[str, Turn], int],
-        momentum: float,
-        fine_tuning: bool,
+        self, sizes: Mapping[str, int], steps: Mapping[tuple[str, Turn], int], momentum: float, fine_tuning: bool
     ) -> None:
         """Prepare for the participants of a round.
 

@@ -42,11 +42,7 @@ class RoundProgress:
         self._turn: Turn = "shared"
 
     def begin(
-        self,
-        round_index: int,
-        sizes: Mapping[str, int],
-        steps: Mapping[tuple[str, Turn], int],
-        optimizer: Optimizer,
+        self, round_index: int, sizes: Mapping[str, int], steps: Mapping[tuple[str, Turn], int], optimizer: Optimizer
     ) -> None:
         """Begin a round.
 

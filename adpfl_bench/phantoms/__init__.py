@@ -3,9 +3,4 @@
 from adpfl_bench.phantoms.cohort import write_phantom
 from adpfl_bench.phantoms.marker import MARKER_FILE, Marker, read_marker
 
-__all__ = [
-    "MARKER_FILE",
-    "Marker",
-    "read_marker",
-    "write_phantom",
-]
+__all__ = ["MARKER_FILE", "Marker", "read_marker", "write_phantom"]

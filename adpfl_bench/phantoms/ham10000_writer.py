@@ -12,13 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from adpfl_bench.phantoms.dermoscopy import take_photograph
-from adpfl_bench.phantoms.dermoscopy_writer import (
-    DermoscopyWriter,
-    draw_diagnosis,
-    image_id,
-    save,
-    share_among_sites,
-)
+from adpfl_bench.phantoms.dermoscopy_writer import DermoscopyWriter, draw_diagnosis, image_id, save, share_among_sites
 from adpfl_bench.phantoms.diagnosis import DIAGNOSES
 from adpfl_bench.phantoms.lesion import draw_lesion
 from adpfl_bench.seeding import numpy_generator
@@ -68,9 +62,7 @@ class Ham10000Writer(DermoscopyWriter):
         photograph = take_photograph(numpy_generator(self.seed, "phantom", self.name, index), lesion, site, self.shape)
         folder = _image_folders()[0 if index < (self.cases + 1) // 2 else 1]
         save(
-            photograph,
-            root / folder / f"{image_id(index)}.jpg",
-            root / _MASKS / f"{image_id(index)}_segmentation.png",
+            photograph, root / folder / f"{image_id(index)}.jpg", root / _MASKS / f"{image_id(index)}_segmentation.png"
         )
 
     def _lesion_generator(self, row: _Row) -> np.random.Generator:

@@ -21,13 +21,7 @@ from adpfl_bench.privacy.rdp_curves import (
     shift,
 )
 
-__all__ = [
-    "ACCOUNTED_MECHANISMS",
-    "Accounted",
-    "accountant",
-    "client_epsilon",
-    "rdp_epsilon",
-]
+__all__ = ["ACCOUNTED_MECHANISMS", "Accounted", "accountant", "client_epsilon", "rdp_epsilon"]
 
 _Events = tuple[tuple[Release, int], ...]
 

@@ -105,12 +105,7 @@ class VolumeCache:
         return self.how.background(self.release.modality)
 
     def _prepare(
-        self,
-        cases: list[Case],
-        total: int,
-        folders: dict[str, Path],
-        workers: int,
-        say: Callable[[str], None],
+        self, cases: list[Case], total: int, folders: dict[str, Path], workers: int, say: Callable[[str], None]
     ) -> list[Problem]:
         size = decimal(sum(self._largest_size(case) for case in cases))
         say(

@@ -27,10 +27,7 @@ would depend on where in the image a structure lies.
 
 
 def hausdorff_distance(
-    prediction: npt.NDArray[np.generic],
-    target: npt.NDArray[np.generic],
-    spacing: Spacing,
-    percentile: float = 95.0,
+    prediction: npt.NDArray[np.generic], target: npt.NDArray[np.generic], spacing: Spacing, percentile: float = 95.0
 ) -> float:
     """Percentile Hausdorff distance between the edge voxels of two masks; HD95 by default.
 
