@@ -116,14 +116,7 @@ class DifferentialPrivacy(Callback):
     ) -> None:
         """Check Trainer, network and delta, and settle the noise, before anything is trained.
 
-        FederatedLoop calls it when the datamodule knows who trains on what.
-
-        Args:
-            trainer: The Trainer.
-            task: What is trained.
-            federation: The federation's settings.
-            datamodule: The data.
-            training: Whether a fit follows; otherwise cases are only scored.
+        FederatedLoop calls it when the datamodule knows who trains on what. Without training, cases are only scored.
 
         Raises:
             ConfigError: As the class says.
@@ -143,12 +136,7 @@ class DifferentialPrivacy(Callback):
             self.engine.clip_units_of(task, task.example_losses, self.memory_budget)
 
     def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
-        """Solve for the noise if a target is given, and return what the run will release.
-
-        Args:
-            schedule: The federation's schedule.
-            units: Number of units by client.
-            units_per_step: Units per step.
+        """Solve for the noise if a target is given, and return what the run will release; units are by client.
 
         Raises:
             ConfigError: No noise reaches the target, there is no guarantee to calibrate, or the threshold leaves

@@ -84,10 +84,6 @@ class PrivacyAudit(Callback):
     def plant(self, privacy: DifferentialPrivacy, seed: int) -> Canaries:
         """Make the canaries, which join the data with the run's plan.
 
-        Args:
-            privacy: What is audited.
-            seed: Seed of the run.
-
         Raises:
             ConfigError: This method cannot be audited.
         """
@@ -113,12 +109,6 @@ class PrivacyAudit(Callback):
         datamodule: FederatedDataModule,
     ) -> None:
         """Check that gradients can be told apart and computed again.
-
-        Args:
-            task: What is trained.
-            privacy: What is audited.
-            schedule: The federation's schedule.
-            datamodule: The data, with the canaries.
 
         Raises:
             ConfigError: They cannot.

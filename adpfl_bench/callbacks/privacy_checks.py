@@ -20,11 +20,7 @@ from adpfl_bench.tasks.federated_task import FederatedTask
 
 
 def check_settings(unit: str, sampling: str, delta: float, units_per_step: int | None, memory_budget: float) -> None:
-    """Refuse values that are out of range, whatever the method.
-
-    Raises:
-        ConfigError: The first one found.
-    """
+    """Refuse, by a ConfigError, values that are out of range, whatever the method."""
     check_choice("privacy.unit", unit, PRIVACY_UNITS)
     check_choice("privacy.sampling", sampling, SAMPLINGS)
     if not 0 < delta < 1:
@@ -43,11 +39,7 @@ def check_method(
     target_epsilon: float | None,
     sampling: str,
 ) -> None:
-    """Refuse settings of a private method that do not go together.
-
-    Raises:
-        ConfigError: The first pair found.
-    """
+    """Refuse, by a ConfigError, settings of a private method that do not go together."""
     if threshold is None or mechanism is None:
         raise ConfigError(f"privacy.unit is {unit}, so privacy.threshold and privacy.mechanism must be given too.")
     if (noise_multiplier is None) == (target_epsilon is None):
@@ -75,12 +67,7 @@ def check_method(
 
 
 def check_delta(delta: float, unit: str, sizes: Mapping[str, int]) -> None:
-    """Refuse a delta at which a unit might be published outright.
-
-    Args:
-        delta: The delta.
-        unit: The privacy unit.
-        sizes: Number of units (for clients and batches: of examples) by client.
+    """Refuse a delta at which a unit might be published outright, by the number of units of each client.
 
     Raises:
         ConfigError: delta is not below 1 / (units of the smallest client); for clients, below 1 / clients.

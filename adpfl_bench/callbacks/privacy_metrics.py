@@ -12,11 +12,7 @@ from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 
 def release_metrics(steps: Mapping[str, Sequence[StepRelease]]) -> list[RoundMetric]:
-    """Threshold, noise scale, share of clipped units and quantiles of their norms, by client.
-
-    Args:
-        steps: The round's releases of each client.
-    """
+    """Threshold, noise scale, share of clipped units and quantiles of their norms, by client, of a round's releases."""
     metrics: list[RoundMetric] = []
     for client, releases in steps.items():
         norms = np.concatenate([release.norms for release in releases])

@@ -10,11 +10,7 @@ from adpfl_bench.errors import ConfigError
 
 
 def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> None:
-    """Refuse Trainer settings under which an epoch would not be one whole federated round.
-
-    Raises:
-        ConfigError: The first setting found that would silently be wrong.
-    """
+    """Refuse, by a ConfigError, Trainer settings under which an epoch would not be one whole federated round."""
     settings: Any = trainer
     _check_whole_rounds(settings)
     if settings.max_epochs != rounds:

@@ -92,13 +92,9 @@ class CaseGrid:
         return np.stack([resize(self.to_canonical(mask)[within], self.network_shape, order=0) for mask in masks])
 
     def restore(self, logits: Tensor) -> NDArray[np.bool_]:
-        """Bring a prediction back to the file's grid.
+        """Bring logits [P, *network] back to the file's grid, as boolean masks [P, *file].
 
-        Args:
-            logits: [P, *network].
-
-        Returns:
-            Boolean masks [P, *file]: logits interpolated linearly to the box and cut at 0, False outside of it.
+        They are interpolated linearly to the box and cut at 0; outside of it the masks are False.
         """
         from torch.nn import functional  # deferred: preparing data does without torch
 
@@ -130,13 +126,7 @@ class CaseGrid:
 
 
 def resize(array: NDArray[Any], shape: Shape3, order: Literal[0, 1]) -> NDArray[Any]:
-    """Resize a volume so that its outer faces stay where they are.
-
-    Args:
-        array: [X, Y, Z].
-        shape: The new shape.
-        order: 0 for nearest neighbour, 1 for linear.
-    """
+    """Resize a volume so that its outer faces stay where they are, by nearest neighbour (order 0) or linearly (1)."""
     if array.shape == shape:
         return array
     factors = [new / old for new, old in zip(shape, array.shape, strict=True)]

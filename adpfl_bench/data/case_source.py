@@ -126,11 +126,7 @@ class CaseSource(ABC):
     def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
         """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.
 
-        Args:
-            folder: Where to.
-            case_id: The case.
-            masks: The predicted regions, [P, *grid] on the grid of the case's own file.
-            regions: Their names.
+        The masks [P, *grid] are on the grid of the case's own file.
         """
         for name, mask in zip(regions, masks, strict=True):
             Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case_id}_{name}.png")

@@ -42,11 +42,8 @@ class Inventory:
     def complete(self, advice: str) -> list[Case]:
         """Return the cases if nothing is wrong.
 
-        Args:
-            advice: What to do if something is, as a sentence.
-
         Raises:
-            DataError: Something is; the first few problems are told, with the number of the others.
+            DataError: Something is; the first few problems are told, with the number of the others, and the advice.
         """
         refuse(self.problems, self.name, advice)
         return list(self.cases)

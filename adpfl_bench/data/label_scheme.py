@@ -73,15 +73,7 @@ class LabelScheme:
         return tuple(region for region, _ in self.painting)
 
     def masks(self, label_map: LabelMap, regions: Sequence[str] | None = None) -> Masks:
-        """Make region masks of a label map.
-
-        Args:
-            label_map: Integer label map, [*grid].
-            regions: Names of the regions; by default all that are scored.
-
-        Returns:
-            Boolean masks [R, *grid].
-        """
+        """Make boolean masks [R, *grid] of a label map; by default of all regions that are scored."""
         names = tuple(self.regions) if regions is None else tuple(regions)
         masks = np.zeros((len(names), *label_map.shape), dtype=np.bool_)
         for mask, name in zip(masks, names, strict=True):
@@ -90,14 +82,7 @@ class LabelScheme:
         return masks
 
     def paint(self, masks: Masks) -> LabelMap:
-        """Make a label map of the masks that a network predicted.
-
-        Args:
-            masks: Boolean masks [P, *grid] in the order of ``predicted``.
-
-        Returns:
-            Label map [*grid].
-        """
+        """Make a label map [*grid] of the masks [P, *grid] that a network predicted, in the order of ``predicted``."""
         label_map = np.zeros(masks.shape[1:], dtype=np.uint8)
         for mask, (_, cls) in zip(masks, self.painting, strict=True):
             label_map[mask] = self.classes.index(cls) + 1

@@ -31,12 +31,7 @@ class Problem:
 
 
 def refuse(problems: Sequence[Problem], dataset: str, advice: str) -> None:
-    """Raise all problems as one error; return if there are none.
-
-    Args:
-        problems: What was found.
-        dataset: Name of the dataset.
-        advice: What to do, as a sentence.
+    """Raise all problems as one error, with the advice as its last sentence; return if there are none.
 
     Raises:
         DataError: There is a problem; the first few are told, with the number of the others.

@@ -33,13 +33,8 @@ class Layout:
 def recognise_datasets(root: Path, layouts: Iterable[Layout]) -> dict[str, str]:
     """Recognise datasets by their tell-tale names.
 
-    Args:
-        root: The folder.
-        layouts: The datasets that it may be.
-
-    Returns:
-        For each dataset that ``root`` looks like, the first name found that gives it away; empty when ``root``
-        is not a readable folder or holds nothing known.
+    For each dataset that ``root`` looks like, this is the first name found that gives it away; nothing when ``root`` is
+    not a readable folder or holds nothing known.
     """
     try:
         names = sorted(os.listdir(root))
@@ -55,12 +50,7 @@ def recognise_datasets(root: Path, layouts: Iterable[Layout]) -> dict[str, str]:
 
 
 def check_root(root: Path, layout: Layout, others: Iterable[Layout] = ()) -> None:
-    """Check that ``root`` is a folder that looks like the dataset.
-
-    Args:
-        root: The folder.
-        layout: The dataset that it should be.
-        others: Datasets that it may be instead, which the error then says.
+    """Check that ``root`` is a folder that looks like the dataset; ``others`` are those that it may be instead.
 
     Raises:
         DataError: ``root`` is missing, a file, unreadable or empty, holds another dataset, or holds this one in

@@ -129,10 +129,7 @@ def survey_lgg(root: Path, release: str | None = None) -> Survey:
 
 
 def scan_lgg_slices(root: Path) -> list[Case]:
-    """List the slices as pictures of their own, each with its mask.
-
-    Args:
-        root: As :func:`survey_lgg`.
+    """List the slices as pictures of their own, each with its mask; ``root`` as for :func:`survey_lgg`.
 
     Raises:
         DataError: The folder holds something else, or a slice or a mask is missing.

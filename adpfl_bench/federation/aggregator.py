@@ -79,11 +79,7 @@ class Aggregator(ABC):
         return self._combine()
 
     def check_participants(self, count: int) -> None:
-        """Say whether a round of ``count`` participants can be aggregated.
-
-        Raises:
-            ConfigError: It cannot.
-        """
+        """Refuse, by a ConfigError, a round of a number of participants that cannot be aggregated."""
         if count < 1:
             raise ConfigError("A round needs at least one participant to aggregate, but it has none.")
 

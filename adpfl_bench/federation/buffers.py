@@ -71,10 +71,7 @@ class FederatedBuffers:
                 buffers[name].copy_(value)
 
     def begin_round(self, weights: Mapping[str, float]) -> None:
-        """Prepare for the buffers of a round's participants.
-
-        Args:
-            weights: Share of each client that will send; they sum to one.
+        """Prepare for the buffers of a round's participants, whose weights sum to one.
 
         Raises:
             ConfigError: The aggregator cannot work with these participants.
@@ -96,11 +93,7 @@ class FederatedBuffers:
         self._write(module, self._server)
 
     def collect_from(self, client: str, module: nn.Module) -> None:
-        """Take over ``client``'s buffers after its local steps.
-
-        Args:
-            client: Name of a participant of the round.
-            module: The network as the client leaves it.
+        """Take over a participant's buffers, as the network has them after its local steps.
 
         Raises:
             BenchError: The client takes no part in the round, or has sent already.

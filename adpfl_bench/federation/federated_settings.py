@@ -104,21 +104,13 @@ class FederatedSettings:
                 )
 
     def check_participants(self, clients: Sequence[str]) -> None:
-        """Refuse rounds with fewer participants than the aggregator needs.
-
-        Raises:
-            ConfigError: As above.
-        """
+        """Refuse, by a ConfigError, rounds with fewer participants than the aggregator needs."""
         if "shared" in self.schedule.turns:
             for round_index in range(self.schedule.rounds):
                 self.aggregator.check_participants(len(self.schedule.participants(round_index, clients)))
 
     def scored_models(self, module: nn.Module) -> ScoredModels:
-        """Which models score a run's cases.
-
-        Args:
-            module: The network.
-        """
+        """Which models score a run's cases."""
         return scored_models(
             personal="personal" in self.schedule.turns,
             shared="shared" in self.schedule.turns,

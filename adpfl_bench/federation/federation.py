@@ -104,11 +104,7 @@ class Federation:
             self._method.on_gradient(self._work, gradients)
 
     def end_turn(self, optimizer: Optimizer, release: ReleaseDelta) -> float:
-        """Take over what a client has trained.
-
-        Args:
-            optimizer: The local optimizer.
-            release: Clips and noises what the client sends, or leaves it as it is.
+        """Take over what a client has trained; ``release`` makes what it sends private, in place.
 
         Returns:
             The L2 norm of how far the client has moved from the global weights; infinite or NaN when it diverged.

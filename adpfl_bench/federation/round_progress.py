@@ -44,14 +44,7 @@ class RoundProgress:
     def begin(
         self, round_index: int, sizes: Mapping[str, int], steps: Mapping[tuple[str, Turn], int], optimizer: Optimizer
     ) -> None:
-        """Begin a round.
-
-        Args:
-            round_index: Round, counted from 0.
-            sizes: Training examples of every client that trains.
-            steps: Local steps of each participant's turns.
-            optimizer: The local optimizer.
-        """
+        """Begin a round, with the steps of each participant's turns, and the sizes of every client that trains."""
         schedule, groups = self._settings.schedule, optimizer.param_groups
         fine_tuning = schedule.is_fine_tuning(round_index)
         if fine_tuning:
@@ -73,11 +66,7 @@ class RoundProgress:
         torch.manual_seed(derive_seed(self._settings.schedule.seed, "client", self.round, client, *personal))
 
     def end_turn(self, optimizer: Optimizer, release: ReleaseDelta) -> None:
-        """End the client's turn.
-
-        Args:
-            optimizer: The local optimizer.
-            release: Makes what the client sends private, in place.
+        """End the client's turn; ``release`` makes what it sends private, in place.
 
         Raises:
             BenchError: The client's weights are no longer finite.
@@ -104,11 +93,7 @@ class RoundProgress:
         self.open = False
 
     def refuse_rest(self) -> None:
-        """Refuse a round that ended too early.
-
-        Raises:
-            ConfigError: Always.
-        """
+        """Refuse, by a ConfigError, a round that ended too early."""
         waiting = {client for client, _ in self._waiting} | ({self.client} if self.client is not None else set())
         raise ConfigError(
             f"Round {self.round + 1} was cut short before these clients had finished: {', '.join(sorted(waiting))}. Let"

@@ -47,6 +47,8 @@ class Visit(NamedTuple):
 class RoundSchedule:
     """The plan of every round, a function of the seed, the round and the clients' names alone.
 
+    Rounds are counted from 0; the order of the names of all clients does not matter.
+
     Of the clients that are drawn for a round some may drop out, and some may straggle, which Li et al. (FedProx, MLSys
     2020, section 5.2) simulate as less local work. Cyclic participation is that of Cho et al. (ICML 2023).
 
@@ -139,10 +141,6 @@ class RoundSchedule:
     def drawn(self, round_index: int, clients: Sequence[str]) -> tuple[str, ...]:
         """Draw the clients that are asked to take part in a round, in sorted order.
 
-        Args:
-            round_index: Round, counted from 0.
-            clients: Names of all clients; their order does not matter.
-
         Raises:
             ConfigError: More participants are asked for than there are clients, or a client that there is not has a
                 probability to drop out or straggle.
@@ -169,14 +167,7 @@ class RoundSchedule:
     def participants(self, round_index: int, clients: Sequence[str]) -> tuple[str, ...]:
         """Those who really take part in a round, in sorted order: who is drawn and does not drop out.
 
-        If all would drop out, one of them, drawn at random, stays.
-
-        Args:
-            round_index: Round, counted from 0.
-            clients: Names of all clients; their order does not matter.
-
-        Raises:
-            ConfigError: As of :meth:`drawn`.
+        If all would drop out, one of them, drawn at random, stays; errors as of :meth:`drawn`.
         """
         drawn = self.drawn(round_index, clients)
         if self.is_fine_tuning(round_index):
@@ -185,25 +176,17 @@ class RoundSchedule:
         return staying or (str(numpy_generator(self.seed, "last to stay", round_index).choice(drawn)),)
 
     def absent(self, round_index: int, clients: Sequence[str]) -> tuple[str, ...]:
-        """Those who are drawn for a round but drop out; arguments as of :meth:`participants`."""
+        """Those who are drawn for a round but drop out."""
         present = self.participants(round_index, clients)
         return tuple(name for name in self.drawn(round_index, clients) if name not in present)
 
     def stragglers(self, round_index: int, clients: Sequence[str]) -> tuple[str, ...]:
-        """Participants of a round that make only part of their local steps; arguments as of :meth:`participants`."""
+        """Participants of a round that make only part of their local steps."""
         present = self.participants(round_index, clients)
         return tuple(name for name in present if self._straggles(round_index, name))
 
     def visits(self, round_index: int, clients: Sequence[str]) -> tuple[Visit, ...]:
-        """All turns of a round: client after client, and of each client in their order.
-
-        Args:
-            round_index: Round, counted from 0.
-            clients: Names of all clients; their order does not matter.
-
-        Raises:
-            ConfigError: As of :meth:`drawn`.
-        """
+        """All turns of a round: client after client, and of each client in their order; errors as of :meth:`drawn`."""
         present = self.participants(round_index, clients)
         if self.is_fine_tuning(round_index):
             return tuple(Visit(name, "personal", self.fine_tuning_epochs, None) for name in present)

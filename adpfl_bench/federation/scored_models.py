@@ -32,12 +32,7 @@ class ModelScope:
     own: OwnModels = "none"
 
     def pairs(self, clients: Sequence[str], trained: Sequence[str]) -> list[tuple[str, str]]:
-        """Pair models with the clients whose cases they score, model after model, the global one first.
-
-        Args:
-            clients: Whose cases are scored.
-            trained: The clients that train, and so have models.
-        """
+        """Pair models with the clients whose cases they score, model after model, the global one first."""
         pairs = [(GLOBAL_MODEL, client) for client in clients if self.of_all]
         for model in trained:
             for client in clients:
@@ -48,10 +43,6 @@ class ModelScope:
 
     def predictors(self, clients: Sequence[str], trained: Sequence[str]) -> list[tuple[str, str]]:
         """Pair each client with the one model that segments its cases: its own where it has one, else the global one.
-
-        Args:
-            clients: Whose cases are segmented.
-            trained: The clients that train.
 
         Raises:
             ConfigError: There is neither a model of a client's own nor a global one.
@@ -110,14 +101,7 @@ def scored_models(personal: bool, shared: bool, local_parts: bool, fine_tuning: 
 def counting_models(
     headline: Headline, client: str, held_out: Collection[str], trained: Collection[str]
 ) -> Collection[str]:
-    """Which models' scores of a client's cases count for a run.
-
-    Args:
-        headline: Which scores the run is judged by.
-        client: Whose cases they are.
-        held_out: Clients that took no part in training.
-        trained: All clients that have a model of their own.
-    """
+    """Which models' scores of a client's cases count for a run."""
     if headline == "global":
         return {GLOBAL_MODEL}
     return trained if headline == "everyone" or client in held_out else {client}

@@ -83,12 +83,7 @@ class Server:
         return self._global
 
     def begin_round(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float = 0.0) -> None:
-        """Prepare for what the participants of a round will send.
-
-        Args:
-            weights: Share of each client that will send; they sum to one.
-            local_steps: Number of local steps that each of them makes in the round.
-            momentum: Momentum of their local SGD; 0 for plain SGD and for adaptive local optimizers.
+        """Prepare for what the participants of a round will send; see :meth:`Aggregator.begin_round`.
 
         Raises:
             ConfigError: The aggregator cannot work with these participants.
@@ -107,14 +102,7 @@ class Server:
 
     @torch.no_grad()
     def receive(self, client: str, delta: list[Tensor]) -> float:
-        """Take in a client's delta.
-
-        Args:
-            client: Name of a participant of the round.
-            delta: What it sends.
-
-        Returns:
-            The L2 norm of the delta; infinite or NaN when the client diverged.
+        """Take in a participant's delta, and return its L2 norm; infinite or NaN when the client diverged.
 
         Raises:
             BenchError: The client takes no part in the round, or has sent already.

@@ -41,12 +41,6 @@ def take_photograph(generator: np.random.Generator, lesion: Lesion, site: Site, 
 
     Two calls with the same lesion and different generators are two photographs of it: same outline and structures,
     another angle, distance, light and hair.
-
-    Args:
-        generator: Where everything comes from that differs between photographs of the same lesion.
-        lesion: What is photographed.
-        site: Where, and so with which camera.
-        size: Height and width in pixels.
     """
     field_of_view, radius = draw_field_of_view(generator, size, site)
     u, v = _lesion_coordinates(generator, lesion, size, radius)

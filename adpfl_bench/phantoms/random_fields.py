@@ -76,12 +76,7 @@ class CellTile:
     CELLS = 32
 
     def __init__(self, generator: np.random.Generator, cell: float) -> None:
-        """Scatter one seed point per cell.
-
-        Args:
-            generator: Where the positions come from.
-            cell: Size of a cell in lesion radii.
-        """
+        """Scatter one seed point per cell, whose size is in lesion radii."""
         self._cell = cell
         self._jitter = generator.uniform(0.1, 0.9, size=(2, self.CELLS, self.CELLS)).astype(np.float32)
 

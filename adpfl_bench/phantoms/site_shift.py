@@ -49,11 +49,7 @@ MIXTURE = "mixture"
 
 
 def check_shift(shift: float) -> None:
-    """Refuse a strength that means nothing.
-
-    Raises:
-        ConfigError: It is negative or not finite.
-    """
+    """Refuse, by a ConfigError, a strength that is negative or not finite."""
     if not 0 <= shift < float("inf"):
         raise ConfigError(
             f"The shift between a phantom's sites must be 0 (none) or more, 1 being the usual one, but it is {shift}."

@@ -80,9 +80,7 @@ class PrivacyBooks:
     def accounted(self, delta: float, not_covered: tuple[str, ...] = ()) -> Accounted:
         """The largest epsilon of the clients, and the accountant that it comes from.
 
-        Args:
-            delta: The delta it holds at.
-            not_covered: What else private data was used for.
+        ``not_covered`` is what else private data was used for.
         """
         epsilons = self.epsilons(delta)
         if not epsilons:

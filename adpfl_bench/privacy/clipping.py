@@ -15,14 +15,11 @@ _BLOCK = 64
 
 
 def group_norms(tensors: list[Tensor], norm: Norm = "l2") -> Tensor:
-    """Compute the norm of each of several gradients, to about one part in a million.
+    """Compute the norm of each of several gradients, [U], to about one part in a million.
 
     Args:
         tensors: The gradients' parts, each [U, ...]; the parts of one gradient count as one vector.
         norm: ``l2`` or ``l1``.
-
-    Returns:
-        Their norms, [U].
     """
     order = 1 if norm == "l1" else 2
     parts = [_row_norms(tensor.reshape(len(tensor), -1), order) for tensor in tensors]
@@ -43,14 +40,8 @@ def _row_norms(rows: Tensor, order: int) -> Tensor:
 def clip_factors(norms: Tensor, threshold: float) -> Tensor:
     """Compute the factors ``min(1, C / norm)`` (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1).
 
-    A factor below 1 is smaller by five parts in a million, so that rounding never lets a contribution exceed C.
-
-    Args:
-        norms: Norms, any shape.
-        threshold: The clipping threshold C, at least 0.
-
-    Returns:
-        Factors of the same shape; 1 for a gradient of zeros.
+    They are 1 for a gradient of zeros. A factor below 1 is smaller by five parts in a million, so that rounding never
+    lets a contribution exceed C.
     """
     inside = norms <= threshold * (1 - _MARGIN)
     return torch.where(inside, torch.ones_like(norms), threshold * (1 - _MARGIN) / norms)
@@ -62,16 +53,7 @@ def global_norm(tensors: list[Tensor], norm: Norm = "l2") -> float:
 
 
 def clip_(tensors: list[Tensor], norm: float, threshold: float) -> float:
-    """Scale a gradient in place so that its norm is at most ``threshold``.
-
-    Args:
-        tensors: The gradient.
-        norm: Its norm.
-        threshold: The clipping threshold C, at least 0.
-
-    Returns:
-        The factor that was applied; see :func:`clip_factors`.
-    """
+    """Scale a gradient of known norm in place so that it is at most C; returns the factor of :func:`clip_factors`."""
     factor = float(clip_factors(torch.tensor(norm, dtype=torch.float64), threshold))
     if factor < 1:
         torch._foreach_mul_(tensors, factor)

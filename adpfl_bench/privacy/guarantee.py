@@ -20,12 +20,7 @@ def no_guarantee(
 ) -> str | None:
     """Why nothing can be accounted for a method, or ``None``.
 
-    Args:
-        unit: The privacy unit.
-        threshold: Rule for the clipping threshold.
-        mechanism: Law of the noise.
-        noise_multiplier: Noise scale z.
-        sends_buffers: Whether running statistics of the network leave the client.
+    ``sends_buffers`` says whether running statistics of the network leave the client.
     """
     if unit == "none" or threshold is None or mechanism is None:
         return "the method is not private: no noise is added"
@@ -43,11 +38,7 @@ def not_covered(
 ) -> tuple[str, ...]:
     """Name what a federation uses private data for that no epsilon of it covers.
 
-    Args:
-        unit: The privacy unit.
-        settings: The federation.
-        module: The network.
-        started_from: Which data its weights started from, if any.
+    ``started_from`` says which data its weights started from, if any.
     """
     weights = (f"weights that started from {started_from} data",) if started_from not in (None, "phantom") else ()
     own_models = unit == "client" and settings.scored_models(module).headline != "global"

@@ -99,11 +99,7 @@ class PrivacyEngine:
         self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, memory_budget * 2**20)
 
     def start(self, seed: int) -> None:
-        """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew.
-
-        Args:
-            seed: Seed of the run's noise.
-        """
+        """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
         self._seed, self._round, self._pass = seed, None, None
         self._noise = NoiseStreams(self.secure)
 

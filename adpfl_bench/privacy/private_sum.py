@@ -55,10 +55,6 @@ class PrivateSum:
     def clip_(self, client: str, gradient: list[Tensor]) -> tuple[float, float]:
         """Clip one gradient as a whole, in place; a rule that looks at norms is told this one first.
 
-        Args:
-            client: Whose gradient it is.
-            gradient: The gradient.
-
         Returns:
             Its norm before clipping, and the threshold C. Where the norm is not finite nothing was done, and C is 0.
         """

@@ -77,14 +77,10 @@ def shift(release: Release) -> float:
 
 
 def rdp(release: Release, orders: Array) -> Array:
-    """Bound the Renyi divergence of one release, the larger of both directions.
+    """Bound the Renyi divergence of one release at orders above 1, the larger of both directions.
 
     Sampled releases get the smaller of the binomial sum (a chord between integer orders) and the bound that convexity
     gives at every order, which is never above the one without sampling.
-
-    Args:
-        release: The release.
-        orders: Orders alpha, all above 1.
 
     Raises:
         ConfigError: No curve is proved for this mechanism.

@@ -44,13 +44,7 @@ class ReleasePlan:
     mechanism: Mechanism
 
     def pass_event(self, noise_multiplier: float, sampling_rate: float, steps: int) -> tuple[Release, int]:
-        """The ledger's entry for one pass (or, for clients, one turn): which release, and how many.
-
-        Args:
-            noise_multiplier: z, of the sum and the threshold's statistic together.
-            sampling_rate: Probability of each unit to be in a step's batch.
-            steps: Number of steps of the pass.
-        """
+        """The ledger's entry for one pass of so many steps (or, for clients, one turn): which release, and how many."""
         if self.unit == "batch":
             return self.mechanism.event(noise_multiplier, BATCH_SENSITIVITY), 1
         if self.unit != "client" and self.sampling == "poisson":
@@ -58,13 +52,7 @@ class ReleasePlan:
         return self.mechanism.event(noise_multiplier), 1
 
     def visit_events(self, noise_multiplier: float, units: int, visit: Visit) -> Mapping[Release, int]:
-        """The ledger's entries for one turn of a client in a round.
-
-        Args:
-            noise_multiplier: z.
-            units: Number of units of the client.
-            visit: The turn.
-        """
+        """The ledger's entries for one turn of a client with so many units in a round."""
         if self.unit == "client":
             return {self.pass_event(noise_multiplier, 1.0, 1)[0]: 1} if visit.turn == "shared" else {}
         steps = visit.steps(units, self.units_per_step)
@@ -79,13 +67,7 @@ class ReleasePlan:
     def events(
         self, noise_multiplier: float, units: Mapping[str, int], visits: Mapping[Visit, int]
     ) -> Mapping[str, Mapping[Release, int]]:
-        """All that each client releases in the given turns.
-
-        Args:
-            noise_multiplier: z.
-            units: Number of units by client.
-            visits: How often each turn is made.
-        """
+        """All that each client releases in the given turns, each made so many times."""
         ledger: dict[str, Counter[Release]] = {client: Counter() for client in units}
         for visit, times in visits.items():
             events = self.visit_events(noise_multiplier, units[visit.client], visit)
@@ -95,26 +77,14 @@ class ReleasePlan:
     def events_by_round(
         self, noise_multiplier: float, schedule: RoundSchedule, units: Mapping[str, int]
     ) -> Iterator[Mapping[str, Mapping[Release, int]]]:
-        """All that each client has released after each round, that of fine-tuning included, round by round.
-
-        Args:
-            noise_multiplier: z.
-            schedule: Who takes part in which round, and for how long.
-            units: Number of units by client.
-        """
+        """All that each client has released after each round, that of fine-tuning included, round by round."""
         visits: Counter[Visit] = Counter()
         for round_index in range(schedule.total_rounds):
             visits.update(schedule.visits(round_index, list(units)))
             yield self.events(noise_multiplier, units, visits)
 
     def calibrate(self, epsilon: float, delta: float, schedule: RoundSchedule, units: Mapping[str, int]) -> float:
-        """Solve for the noise multiplier with which the planned run spends at most ``epsilon`` in any client.
-
-        Args:
-            epsilon: The target.
-            delta: The delta that it holds at.
-            schedule: Who takes part in which round, and for how long.
-            units: Number of units by client.
+        """Solve for the noise multiplier z with which the planned run spends at most ``epsilon`` in any client.
 
         Raises:
             ConfigError: No noise reaches the target.

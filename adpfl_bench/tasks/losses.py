@@ -30,14 +30,6 @@ def dice_loss(logits: Tensor, target: Tensor, smooth: float = 1.0) -> Tensor:
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """Sum of soft Dice loss and binary cross-entropy (mean over regions and voxels) of each example.
-
-    Args:
-        logits: [B, R, *spatial].
-        target: [B, R, *spatial], 0 or 1.
-
-    Returns:
-        Loss of each example, [B].
-    """
+    """Sum of :func:`dice_loss` and binary cross-entropy (mean over regions and voxels) of each example, [B]."""
     cross_entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return dice_loss(logits, target) + cross_entropy.flatten(1).mean(1)

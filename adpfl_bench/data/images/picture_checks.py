@@ -17,13 +17,7 @@ from adpfl_bench.data.problems import Problem
 
 
 def list_pictures(name: str, images: Mapping[str, Path], masks: Mapping[str, Path]) -> Inventory:
-    """List pictures and masks, paired or not, so that all of them are read; each is a patient of its own.
-
-    Args:
-        name: What the dataset was recognised as.
-        images: Picture files by case id.
-        masks: Mask files by case id.
-    """
+    """List pictures and masks by case id, paired or not, so that all of them are read; each is a patient of its own."""
     cases, problems = [], []
     for case_id in sorted(images.keys() | masks.keys()):
         image, mask = images.get(case_id), masks.get(case_id)
@@ -39,10 +33,7 @@ def check_picture(case: Case) -> CheckedCase:
     """Read a case's picture and mask and find all that is wrong with them; faults of the data are never raised.
 
     Found are files that cannot be read, have other channels or other values than they should, and masks of another
-    size than their picture; pictures of one colour; and masks without a lesion.
-
-    Args:
-        case: A case with at most one picture and at most one mask; what it lacks is not read.
+    size than their picture; pictures of one colour; and masks without a lesion. What a case lacks is not read.
     """
     found = Findings(case.case_id)
     image, digest = None, ""

@@ -19,11 +19,7 @@ _NOTHING = ("", "na", "n/a", "nan", "none", "null")
 
 
 def with_lesion_sizes(cases: Sequence[Case], measure: Callable[[Case], float]) -> list[Case]:
-    """Add the size of its lesion to the metadata of each case.
-
-    Args:
-        cases: The cases.
-        measure: Reads it from a case's label file.
+    """Add the size of its lesion, measured in the label file, to the metadata of each case.
 
     Raises:
         DataError: A label file cannot be read.

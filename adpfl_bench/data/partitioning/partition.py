@@ -216,11 +216,7 @@ def client_names(clients: int) -> list[str]:
 
 
 def check_room(patients: int, clients: int, at_least: int) -> None:
-    """Refuse more clients than there are patients for.
-
-    Raises:
-        ConfigError: As above.
-    """
+    """Refuse, by a ConfigError, more clients than there are patients for."""
     if patients < at_least * clients:
         raise ConfigError(
             f"{clients} clients of at least {at_least} patient(s) need {at_least * clients} patients, but the "
@@ -239,10 +235,6 @@ def collect_cases(
 
 
 def check_positive(name: str, value: float) -> None:
-    """Refuse a setting of a partition that is not a positive number.
-
-    Raises:
-        ConfigError: As above.
-    """
+    """Refuse, by a ConfigError, a setting of a partition that is not a positive number."""
     if not (value > 0 and math.isfinite(value)):
         raise ConfigError(f"{name} of a partition must be a positive number; found {value}.")

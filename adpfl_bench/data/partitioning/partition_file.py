@@ -71,10 +71,6 @@ def read_partition(path: Path, cases: Sequence[Case]) -> tuple[Client, ...]:
 
     Cases of the dataset that the file does not name are left out; their number is logged.
 
-    Args:
-        path: The CSV file.
-        cases: All cases of the dataset, in any order.
-
     Returns:
         The clients sorted by name, with each split sorted by case id.
 

@@ -25,8 +25,7 @@ _FORMATS: Mapping[str, tuple[str, str]] = {
 def read_sites(path: Path) -> dict[str, str]:
     """Read a site file: a partition file of FeTS (``Partition_ID,Subject_ID``) or a site file of FLamby's Fed-KiTS19.
 
-    Args:
-        path: CSV file, recognised by its header.
+    The format is recognised by the file's header.
 
     Returns:
         Site by case; numbered sites are called ``site-01`` and so on, as wide as the largest number.

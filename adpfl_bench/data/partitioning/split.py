@@ -36,19 +36,11 @@ class Split:
             )
 
     def divide(self, name: str, cases: Sequence[Case], seed: int) -> Client:
-        """Split one client's cases by patient.
+        """Split one client's cases by patient; each split is sorted by case id.
 
         The choice depends on the client's name, its cases and the seed, not on other clients or on any order. A
         client with at least as many patients as there are splits has a patient in each; with fewer, training comes
         first, then test, then validation.
-
-        Args:
-            name: The client.
-            cases: Its cases, in any order.
-            seed: Seed of the run.
-
-        Returns:
-            The client, with each split sorted by case id.
         """
         patients = group_by_patient(cases)
         ids = list(patients)

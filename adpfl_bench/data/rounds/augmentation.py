@@ -133,12 +133,6 @@ def augment(transform: Compose, image: Tensor, label: Tensor, seed: int) -> tupl
     """Apply a MONAI transform with random choices that depend on ``seed`` alone.
 
     MONAI's random transforms keep a state of their own which no global seed reaches, so it is set for each example.
-
-    Args:
-        transform: Dictionary transform with the keys ``image`` and ``label``.
-        image: Image [C, *spatial].
-        label: Label [R, *spatial].
-        seed: Any non-negative integer.
     """
     transform.set_random_state(seed=seed % 2**32)
     with _plain_tensors():

@@ -73,14 +73,7 @@ class Canaries:
     def join(
         self, training: Mapping[str, Sequence[ExampleId]], patients: Mapping[ExampleId, str]
     ) -> Mapping[str, Sequence[ExampleId]]:
-        """Add the canaries to a client's training examples.
-
-        Args:
-            training: Each client's training examples.
-            patients: Patient of each example.
-
-        Returns:
-            The training examples with the canaries' behind the client's own.
+        """Add the canaries to a client's training examples, behind its own.
 
         Raises:
             ConfigError: There is no such client.

@@ -17,13 +17,7 @@ _SMALLEST_VOXEL = 1e-9  # mm³
 
 
 def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Path]:
-    """Check shapes and affines; return the files whose voxels are not worth reading.
-
-    Args:
-        case: The case.
-        release: What its files should be.
-        found: Takes the problems.
-    """
+    """Check shapes and affines, and return the files whose voxels are not worth reading."""
     reader = release.reader
     channels = len(release.channels)
     headers: list[tuple[Path, VolumeHeader]] = []

@@ -90,12 +90,7 @@ def case_grid(case: Case, reader: VolumeReader) -> CaseGrid:
 
 
 def class_map(values: NDArray[Any], release: VolumeRelease) -> UInt8Array:
-    """Replace a publisher's label values by class numbers.
-
-    Args:
-        values: Whole numbers in any type, checked before.
-        release: Says which value is which class; ``i + 1`` comes to stand for its ``classes[i]``.
-    """
+    """Replace a publisher's label values by class numbers: ``i + 1`` stands for its ``classes[i]``."""
     table = np.zeros(256, dtype=np.uint8)
     for value, name in release.labels.items():
         table[value] = release.classes.index(name) + 1
@@ -104,11 +99,6 @@ def class_map(values: NDArray[Any], release: VolumeRelease) -> UInt8Array:
 
 def prepare_case(case: Case, release: VolumeRelease, how: Preparation) -> PreparedCase:
     """Prepare a case whose files were checked.
-
-    Args:
-        case: The case.
-        release: Its release.
-        how: Spacing and window.
 
     Raises:
         DataError: A file cannot be read.

@@ -25,10 +25,6 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
     Found are files that cannot be read; images that are not 3-D (or 4-D with another number of channels); shapes and
     affines that disagree; voxels that are not finite; constant images; label values that are not the release's; and
     empty label maps.
-
-    Args:
-        case: The case, with a label map.
-        release: What its files should be.
     """
     found = Findings(case.case_id)
     reader = release.reader

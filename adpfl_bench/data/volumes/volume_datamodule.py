@@ -159,11 +159,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         return scheme
 
     def prepare(self, cases: Sequence[Case]) -> VolumeCache:
-        """Prepare what is not in the cache yet.
-
-        Args:
-            cases: Of those that :meth:`scan` lists.
-        """
+        """Prepare what is not in the cache yet of cases that :meth:`scan` lists."""
 
         def say(text: str) -> None:
             print(text, file=sys.stderr, flush=True)

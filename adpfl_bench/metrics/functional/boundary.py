@@ -13,12 +13,9 @@ from adpfl_bench.metrics.functional.masks import BoolArray
 def crop_to_union(prediction: BoolArray, target: BoolArray) -> tuple[BoolArray, BoolArray]:
     """Crop two masks to the bounding box of their union.
 
-    The box has no margin: both boundary functions below take whatever lies outside the array for background, which
-    is what lies outside the box, and also how MONAI and surface-distance treat the border of the image.
-
-    Args:
-        prediction: Mask, 2-D or 3-D.
-        target: Mask of the same shape; at least one of the two is not empty.
+    At least one of them is not empty. The box has no margin: both boundary functions below take whatever lies outside
+    the array for background, which is what lies outside the box, and also how MONAI and surface-distance treat the
+    border of the image.
     """
     union = prediction | target
     box: tuple[slice, ...] = ()

@@ -64,11 +64,7 @@ def check_spacing(spacing: Spacing, dimensions: int) -> tuple[float, ...]:
 
 
 def check_percentile(percentile: float) -> None:
-    """Refuse a percentile that no distance corresponds to.
-
-    Raises:
-        ValueError: If the percentile is not in (0, 100].
-    """
+    """Refuse, by a ValueError, a percentile that is not in (0, 100]."""
     if not 0 < percentile <= 100:
         raise ValueError(
             f"The percentile must lie in (0, 100], but found {percentile}: use 95 for HD95, or 100 for the maximum."
@@ -76,11 +72,7 @@ def check_percentile(percentile: float) -> None:
 
 
 def check_tolerance(tolerance: float) -> None:
-    """Refuse a tolerance that is not a distance.
-
-    Raises:
-        ValueError: If the tolerance is negative, infinite or NaN.
-    """
+    """Refuse, by a ValueError, a tolerance that is negative, infinite or NaN."""
     if not (np.isfinite(tolerance) and tolerance >= 0):
         raise ValueError(
             f"The tolerance must be a finite distance of at least 0 mm, but found {tolerance}: use the disagreement "

@@ -41,11 +41,7 @@ class Body:
         return self.half_width - self.side_fat - _WALL, (front - back) / 2, (front + back) / 2
 
     def wrapped_around(self, points: NDArray[np.floating]) -> Body:
-        """Enlarge the body until all points lie well inside the cavity.
-
-        Args:
-            points: x and y in mm, [N, 2].
-        """
+        """Enlarge the body until all points, x and y in mm [N, 2], lie well inside the cavity."""
         body = self
         while body.half_width < 400:
             width, depth, middle = body.cavity
@@ -70,12 +66,6 @@ def draw_body(generator: np.random.Generator) -> Body:
 
 def paint_abdomen(generator: np.random.Generator, canvas: Canvas, body: Body, phase: Phase) -> Volume:
     """Paint everything but the kidneys on a canvas of fat.
-
-    Args:
-        generator: Where positions and sizes come from.
-        canvas: What is painted on.
-        body: Size of the patient.
-        phase: Contrast of the organs.
 
     Returns:
         Distance in mm to the nearest of abdominal wall, spine and great vessels, positive where kidneys may lie.

@@ -19,16 +19,9 @@ _CEREBRUM = (66.0, 82.0, 60.0)  # half axes in mm
 
 
 def draw_brain(generator: np.random.Generator, space: Space) -> TissueMap:
-    """Draw a brain in the middle of a grid.
+    """Draw a brain in the middle of a grid, [X, Y, Z]; equal states of the generator give equal brains on equal grids.
 
     A ribbon of grey matter follows the surface with its furrows; ventricles and the nuclei beside them lie inside.
-
-    Args:
-        generator: Where chance comes from; equal states give equal brains on equal grids.
-        space: The grid.
-
-    Returns:
-        Tissue map [X, Y, Z].
     """
     size = generator.uniform(0.93, 1.04)
     furrows, folds, wide = (smooth_field(generator, space, wavelength) for wavelength in (13, 20, 70))

@@ -38,11 +38,7 @@ class Canvas:
         return x, y, z
 
     def opacity(self, distance: Volume) -> Volume:
-        """Share of each voxel that lies inside a surface.
-
-        Args:
-            distance: Distance to the surface in mm, positive inside.
-        """
+        """Share of each voxel that lies inside a surface, by the distance to it in mm, positive inside."""
         return np.asarray(np.clip(distance / self.edge + 0.5, 0, 1), dtype=np.float32)
 
     def paint(self, distance: Volume, value: float | Volume, box: Box | None = None) -> None:
@@ -61,12 +57,8 @@ class Canvas:
     ) -> Volume:
         """How far the voxels of a box lie inside an ellipsoid, in mm and only about right.
 
-        Args:
-            box: Part of the volume.
-            centre: Centre in mm from the origin.
-            radii: Half axes in mm.
-            rotation: Rotation matrix of the axes.
-            bumps: Standard deviation in mm of the irregularities of the surface.
+        Its centre (from the origin) and half axes are in mm, and so is the standard deviation of the surface's
+        ``bumps``.
         """
         shape = [part.stop - part.start for part in box]
         middle = [
@@ -83,12 +75,7 @@ class Canvas:
         return np.asarray(depth * (shortest + second) / 2 + rough, dtype=np.float32)
 
     def box_around(self, centre: Point, reach: Point) -> Box:
-        """Choose the voxels within a distance of a point along every axis.
-
-        Args:
-            centre: The point, in mm from the origin.
-            reach: Distance in mm along x, y and z.
-        """
+        """Choose the voxels within a reach in mm, along every axis, of a point in mm from the origin."""
         sides = []
         for n, edge, zero, c, r in zip(self.space.shape, self.space.spacing, self.origin, centre, reach, strict=True):
             place = (c + zero) / edge + (n - 1) / 2
@@ -105,16 +92,7 @@ class Canvas:
         bumps: float = 0.0,
         texture: float = 0.0,
     ) -> None:
-        """Paint an ellipsoid; see :meth:`distance`.
-
-        Args:
-            centre: Centre in mm from the origin.
-            radii: Half axes in mm.
-            value: Its intensity.
-            rotation: Rotation matrix of the axes.
-            bumps: Standard deviation in mm of the irregularities of the surface.
-            texture: Standard deviation of the intensity inside.
-        """
+        """Paint an ellipsoid, see :meth:`distance`; ``texture`` is the standard deviation of the intensity inside."""
         margin = 3 * bumps + 2 * max(self.space.spacing)
         reach = radii if rotation is None else (max(radii),) * 3
         box = self.box_around(centre, (reach[0] + margin, reach[1] + margin, reach[2] + margin))

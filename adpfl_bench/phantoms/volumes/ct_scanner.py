@@ -74,17 +74,7 @@ SITES: Mapping[str, CtSite] = read_columns(CtSite, ("site-0", "site-1", "site-2"
 
 
 def scan(generator: np.random.Generator, tissue: Volume, space: Space, site: CtSite) -> NDArray[np.int16]:
-    """Take an image of a body.
-
-    Args:
-        generator: Where noise and drifts come from.
-        tissue: True HU, [X, Y, Z].
-        space: Its grid.
-        site: Who takes the image.
-
-    Returns:
-        HU as they are stored, [X, Y, Z].
-    """
+    """Take an image of a body: from true HU to those that are stored, both [X, Y, Z]."""
     seen = blur(tissue, space, (site.kernel, site.kernel, site.slice_blur))
     seen += site.shift + site.cupping * smooth_field(generator, space, wavelength=260)
     grain = generator.standard_normal(space.shape, dtype=np.float32)

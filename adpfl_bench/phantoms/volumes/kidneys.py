@@ -46,12 +46,8 @@ class _Kidney:
 def draw_kidneys(generator: np.random.Generator, canvas: Canvas, room: Volume) -> KidneyMap:
     """Draw two kidneys, one tumour, and in half of the patients one to three cysts.
 
-    Every label map has kidney and tumour, if need be in a single voxel, however coarse the grid is.
-
-    Args:
-        generator: Where positions and sizes come from.
-        canvas: The grid and its irregularities.
-        room: Distance in mm, positive where kidneys may lie.
+    ``room`` is a distance in mm, positive where kidneys may lie. Every label map has kidney and tumour, if need be in a
+    single voxel, however coarse the grid is.
     """
     kidneys = [_draw_kidney(generator, side) for side in (-1, 1)]
     kidney = np.full(canvas.space.shape, -1e3, dtype=np.float32)
@@ -134,12 +130,7 @@ def paint_kidneys(
 ) -> None:
     """Paint kidneys and masses over everything else, in a capsule of fat that also fills the sinus.
 
-    Args:
-        generator: Where intensities come from.
-        canvas: What is painted on.
-        kidneys: Where they are.
-        phase: Contrast of kidney and tumour.
-        room: Distance in mm, positive where the capsule may lie.
+    ``room`` is a distance in mm, positive where the capsule may lie.
     """
     found = scipy.ndimage.find_objects((kidneys.label > 0).astype(np.int8))
     if not found:

@@ -86,15 +86,7 @@ def scan(
     site: MriSite,
     sequences: tuple[str, ...] = SEQUENCES,
 ) -> dict[str, Volume]:
-    """Scan a head and take away everything but the brain.
-
-    Args:
-        generator: Where noise and brightness come from.
-        tissue: The brain, [X, Y, Z].
-        labels: The tumour in it, values of BraTS 2024.
-        space: Their grid.
-        site: The scanner.
-        sequences: What is acquired.
+    """Scan a head with a tumour (values of BraTS 2024) and take away everything but the brain.
 
     Returns:
         By sequence, intensities from 1 on within the brain and exactly 0 outside of it.

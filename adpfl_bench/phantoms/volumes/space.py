@@ -47,12 +47,8 @@ class Space:
 def smooth_field(generator: np.random.Generator, space: Space, wavelength: float) -> Volume:
     """Draw a smooth random field with mean 0 and standard deviation 1.
 
-    White noise on a coarse grid of half the wavelength is interpolated by cubic splines.
-
-    Args:
-        generator: Where the noise comes from.
-        space: The grid.
-        wavelength: Size in mm of the typical structure.
+    White noise on a coarse grid of half the wavelength, which is the size in mm of the typical structure, is
+    interpolated by cubic splines.
     """
     extent = [n * edge for n, edge in zip(space.shape, space.spacing, strict=True)]
     nodes = [max(4, round(2 * length / wavelength) + 3) for length in extent]
@@ -72,13 +68,8 @@ def depth_in_ellipsoid(
 ) -> Volume:
     """How deep each voxel lies in an ellipsoid: 1 at its centre, 0 on its surface, negative outside.
 
-    Add a multiple of a :func:`smooth_field` before cutting at 0, and the surface is bumpy.
-
-    Args:
-        space: The grid.
-        centre: Centre in mm.
-        radii: Half axes in mm, along x, y and z before the rotation.
-        rotation: 3x3 rotation matrix of the axes.
+    Centre and half axes are in mm, the latter along x, y and z before the rotation. Add a multiple of a
+    :func:`smooth_field` before cutting at 0, and the surface is bumpy.
     """
     offsets = [axis - np.float32(middle) for axis, middle in zip(space.axes, centre, strict=True)]
     turn = np.eye(3) if rotation is None else rotation
@@ -90,25 +81,13 @@ def depth_in_ellipsoid(
 
 
 def blur(volume: Volume, space: Space, width: tuple[float, float, float]) -> Volume:
-    """Blur by a Gaussian, as a scanner's point spread does.
-
-    Args:
-        volume: What is blurred.
-        space: Its grid.
-        width: Standard deviation in mm along each axis.
-    """
+    """Blur by a Gaussian of standard deviations in mm along each axis, as a scanner's point spread does."""
     sigma = [w / edge for w, edge in zip(width, space.spacing, strict=True)]
     return np.asarray(scipy.ndimage.gaussian_filter(volume, sigma), dtype=np.float32)
 
 
 def save_nifti(array: NDArray[np.generic], affine: NDArray[np.float64], path: Path) -> None:
-    """Write a NIfTI file; equal arrays give equal bytes on every run.
-
-    Args:
-        array: Voxels as they are to be stored, in their own type.
-        affine: Voxel indices to mm.
-        path: ``.nii.gz`` file; its folder must exist.
-    """
+    """Write a ``.nii.gz`` file with the voxels in their own type; equal arrays give equal bytes on every run."""
     image = nib.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm")
     nib.save(image, path)

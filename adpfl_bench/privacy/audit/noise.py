@@ -36,12 +36,7 @@ class NoiseRecord:
         self._releases = 0
 
     def add(self, noise: Tensor, scale: float) -> None:
-        """Take in a release's noise, [P].
-
-        Args:
-            noise: The noise.
-            scale: The scale that is stated for it, greater than 0.
-        """
+        """Take in a release's noise, [P], with the scale that is stated for it, greater than 0."""
         values = noise.double() / scale
         self._total += float(values.abs().sum() if self.law == "laplace" else values.square().sum())
         self._values += len(values)

@@ -15,13 +15,7 @@ SOUND = (CONSISTENT, NOTHING_ACCOUNTED)
 
 
 def verdict(epsilon: float, accounted: float | None, checks: Mapping[str, Check]) -> str:
-    """Compare an audit's lower bound with what is accounted, and look at its checks.
-
-    Args:
-        epsilon: The lower bound.
-        accounted: What a proof supports; ``None`` without one.
-        checks: What was found of noise, sensitivity, thresholds and releases.
-    """
+    """Compare an audit's lower bound with what is accounted, if anything is, and look at its checks."""
     if accounted is not None and epsilon > accounted:
         return "audited exceeds accounted"
     if any(check.passed is False for check in checks.values()):

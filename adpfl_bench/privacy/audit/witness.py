@@ -62,12 +62,7 @@ class ReleaseWitness:
         return scale
 
     def used(self, gradient: Tensor, divisor: float) -> None:
-        """Take in what the optimizer has stepped on.
-
-        Args:
-            gradient: It, [P].
-            divisor: The public number that the release was to be divided by.
-        """
+        """Take in what the optimizer has stepped on, [P], and the public number that the release was divided by."""
         if self._last is not None:
             expected = self._last / divisor
             size = float(torch.linalg.vector_norm(expected))
@@ -75,13 +70,7 @@ class ReleaseWitness:
         self._last = None
 
     def checks(self, moves: Sequence[float], limit: float, tolerance: float) -> dict[str, Check]:
-        """All named checks but that of the release count.
-
-        Args:
-            moves: See :func:`~adpfl_bench.privacy.audit.checks.sensitivity`, as for the rest.
-            limit: What they are accounted with.
-            tolerance: Share that rounding may add.
-        """
+        """All named checks but that of the release count; see :func:`~adpfl_bench.privacy.audit.checks.sensitivity`."""
         reason = "no noise is stated" if self._noise is not None else "the mechanism states no law that is known here"
         found = dict.fromkeys(CHECKS, Check(None, reason=reason))
         if self._noise is not None and not self._noise.empty:
