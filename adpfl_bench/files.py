@@ -1,4 +1,4 @@
-"""Writing files and folders so that a reader, or the next run, never finds half of one."""
+"""Files and folders written so that a reader, or the next run, never finds half of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work on many items at once, in threads or in processes, with a bar for those who wait."""
+"""Parallel work on many items, in threads or in processes, with a bar for those who wait."""
 
 from __future__ import annotations
 

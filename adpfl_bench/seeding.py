@@ -1,4 +1,4 @@
-"""Random streams that depend only on what they are for.
+"""Random streams that depend only on their purpose.
 
 Every random choice of a run draws from a generator of its own, derived from (seed, round, client, purpose, ...).
 Nothing reads the global random state, so a run that is resumed, that visits its clients in another order, or that

@@ -1,1 +1,1 @@
-"""Everything that hooks the Trainer: the federated loop, differential privacy, records and progress."""
+"""Trainer callbacks: the federated loop, differential privacy, audits, run records, checkpoints and progress."""

@@ -1,4 +1,4 @@
-"""The best, a middling and the worst of many cases, without keeping them all."""
+"""A pool of scored cases: the best, the worst and a random sample of the others, without keeping them all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SAMPLE = 32
 
 
 class CasePool:
-    """Cases by their score: the best, the worst, and a random sample for what lies between.
+    """The best and the worst case by score, and a random sample for what lies between.
 
     The sample consists of the cases whose ids have the smallest digests, so it does not depend on the order in which
     they come, and is the same for every method.
@@ -45,7 +45,7 @@ class CasePool:
         self._ends.update({name: (case, drawn) for name in ends})
 
     def chosen(self) -> dict[str, Any]:
-        """What was kept of the ``best``, the ``median`` and the ``worst`` case, which are three cases or fewer."""
+        """Choose the ``best``, the ``median`` and the ``worst`` case that were kept; they are three cases or fewer."""
         if not self.scores:
             return {}
         best, worst = self._ends["best"], self._ends["worst"]

@@ -1,4 +1,4 @@
-"""Checkpoints that a crash cannot spoil, and the refusal of those that belong to another run."""
+"""Checkpoints that are written whole or not at all, and the refusal of those that belong to another run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAST = "last"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that a kill leaves the earlier one whole."""
+    """Checkpoint files that are written beside their place and renamed, so that a kill leaves the earlier one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Save a checkpoint.
@@ -43,7 +43,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 class RoundCheckpoint(ModelCheckpoint):
-    """Keeps the last round's checkpoint as ``checkpoints/last.ckpt`` in the run's folder.
+    """The last round's checkpoint, ``checkpoints/last.ckpt`` in the run's folder.
 
     Args:
         run_directory: The run's folder.
@@ -62,7 +62,7 @@ class RoundCheckpoint(ModelCheckpoint):
 
 
 def last_checkpoint(run_directory: Path) -> Path:
-    """Where a run's last checkpoint is kept."""
+    """Path of a run's last checkpoint."""
     return RunDirectory(run_directory).checkpoints / f"{LAST}.ckpt"
 
 

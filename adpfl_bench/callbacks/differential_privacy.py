@@ -1,4 +1,4 @@
-"""Makes what each client sends private, as the Trainer goes along."""
+"""Differential privacy of what each client sends, as a Trainer callback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from adpfl_bench.tasks.federated_task import FederatedTask
 
 
 class DifferentialPrivacy(Callback):
-    """Makes what each client sends private before anybody else sees it.
+    """Differential privacy: what each client sends is made private before anybody else sees it.
 
     * ``unit: batch`` (the published rule): the gradient of a batch's mean loss is clipped to the client's threshold C
       and receives noise of scale ``z C`` in every coordinate. It protects one example, at sensitivity 2C, one release
@@ -103,7 +103,7 @@ class DifferentialPrivacy(Callback):
 
     @property
     def ledger(self) -> PrivacyLedger:
-        """What has been released since the run's start, as far as the checkpoint that it continues from knows."""
+        """The releases since the run's start, as far as the checkpoint that it continues from knows."""
         return self.engine.books.ledger
 
     def prepare(
@@ -169,7 +169,7 @@ class DifferentialPrivacy(Callback):
 
     @property
     def accounted(self) -> Accounted:
-        """What a proof supports for everything released so far."""
+        """The guarantee that is proved for everything released so far."""
         z = self.noise_multiplier or 0.0
         if reason := no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
             return Accounted(None, self.delta, reason)
@@ -207,7 +207,7 @@ class DifferentialPrivacy(Callback):
         )
 
     def promise(self) -> str:
-        """What a run promises, in one line for its start."""
+        """The run's promise, in one line for its start."""
         if self.unit == "none":
             return "none, and none claimed"
         threshold, mechanism = type(self.threshold).__name__, type(self.mechanism).__name__

@@ -1,4 +1,4 @@
-"""A few test cases with their predictions, kept to be looked at."""
+"""Kept test cases: a few images with truth and prediction, for pictures."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class KeptExample(NamedTuple):
 
 
 class ExampleCases(Callback):
-    """Keeps the first test cases of every client in ``examples.npz`` of the run's folder.
+    """The first test cases of every client, kept in ``examples.npz`` of the run's folder.
 
     The file holds the arrays ``case``, ``client`` and ``model`` [N], ``region`` [R], ``image`` [N, C, H, W] (as the
     network sees it) and ``truth`` and ``prediction`` [N, R, H, W]. A case that several models score is kept with the

@@ -1,4 +1,4 @@
-"""One Trainer epoch is one federated round."""
+"""Federated training as a Trainer callback: one epoch is one round."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 
 class FederatedLoop(ModelLoading):
-    """Trains a federation with one resident module and one optimizer.
+    """Federated training of one resident module with one optimizer.
 
     The datamodule's loader brings every participant's local steps of a round in sequence. When the client changes,
     the global weights are copied into the module in place; when a client's last batch is done, its delta joins the
@@ -167,7 +167,7 @@ class FederatedLoop(ModelLoading):
 
     @property
     def client(self) -> str | None:
-        """Whose turn it is; ``None`` between turns."""
+        """The client whose turn it is; ``None`` between turns."""
         return self._progress.client if self._progress is not None else None
 
     @property

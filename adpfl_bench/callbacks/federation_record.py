@@ -1,4 +1,4 @@
-"""What the record of a run says of its federation."""
+"""The federation's description in a run record."""
 
 from __future__ import annotations
 

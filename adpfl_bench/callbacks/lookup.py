@@ -1,4 +1,4 @@
-"""What hangs on a Trainer, found by its type."""
+"""Search among a Trainer's callbacks, datamodule and module by type."""
 
 from __future__ import annotations
 

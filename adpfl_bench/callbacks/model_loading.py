@@ -1,4 +1,4 @@
-"""The model that scores a batch of cases is in the network while it does."""
+"""Loading of the model that scores a batch of cases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 
 
 class ModelLoading(Callback):
-    """Puts the model that a batch asks for into the network while cases are scored, and the global one back after it.
+    """Base of callbacks that load the model which scores a batch of cases, and the global one after them.
 
     The global model's cases come first and find it in the network; it is touched only where another one was loaded.
     """

@@ -1,4 +1,4 @@
-"""Predictions as files."""
+"""Prediction files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 
 
 class PredictionWriter(Callback):
-    """Writes what ``predict`` segments to ``predictions/`` in the run's folder, as the dataset's files are.
+    """Writer of what ``predict`` finds: ``predictions/`` in the run's folder, in files as the dataset has them.
 
     Masks are on the grid of the case's own file.
     """

@@ -1,4 +1,4 @@
-"""Audits a run from within: canaries, the strongest attack on them, and named checks of every release."""
+"""Privacy audit from within a run: canaries, the strongest attack on them, and named checks of every release."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _COARSE = 2e-2
 
 
 class PrivacyAudit(Callback):
-    """Lets canaries join one client, attacks what the client releases, and bounds epsilon from below.
+    """Privacy audit: canaries join one client, its releases are attacked, and epsilon is bounded from below.
 
     The attack is white-box: it sees every release of the client (the noised sum after each local step), the weights
     at every step, and all units but the canaries. A FederatedLoop of the same Trainer lets it take part.

@@ -1,4 +1,4 @@
-"""What a private run refuses at start, a sentence each, and what it has to admit."""
+"""Checks of a private run at its start, a sentence each, and the choices that no epsilon covers."""
 
 from __future__ import annotations
 

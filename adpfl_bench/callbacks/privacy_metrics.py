@@ -1,4 +1,4 @@
-"""What is written down of a round's releases."""
+"""Round metrics of releases: thresholds, noise scales, clipping and epsilon."""
 
 from __future__ import annotations
 

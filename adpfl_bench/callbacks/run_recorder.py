@@ -1,4 +1,4 @@
-"""Writes down what a run was and did."""
+"""Recorder of what a run was and did."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord
 
 
 class RunRecorder(Callback):
-    """Keeps run.json, rounds.csv and cases.csv in the Trainer's ``default_root_dir``.
+    """Recorder of run.json, rounds.csv and cases.csv in the Trainer's ``default_root_dir``.
 
     run.json and rounds.csv are brought up to date at the end of every round, before the round's checkpoint is written,
     so a run that is resumed from a checkpoint finds at least the rounds of that checkpoint; those after it are dropped
@@ -151,7 +151,7 @@ class RunRecorder(Callback):
         self._save("running", trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The weights are final; scores may follow."""
+        """Record that the weights are final; scores may follow."""
         self._save("trained", trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,4 +1,4 @@
-"""What a federated run refuses at start, a sentence each."""
+"""Checks of a federated run's Trainer at its start, a sentence each."""
 
 from __future__ import annotations
 

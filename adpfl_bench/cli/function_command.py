@@ -1,4 +1,4 @@
-"""A function as a command: what it needs is positional (or, keyword-only, an option), the rest are options."""
+"""Commands made of functions: required parameters are positional (or, keyword-only, options), others options."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""YAML files: found, merged, and named."""
+"""Configuration: YAML files, found, merged, and named."""

@@ -1,4 +1,4 @@
-"""The YAML files of a command line: the working directory's first, then the package's; what they say for its task."""
+"""Configuration files of a command line: the working directory's first, then the package's; settings by task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What method the configuration files of a command line amount to, and what it is called.
+"""Method files of a command line: what they amount to together, and the method's name.
 
 * A file with ``method`` and no block ``privacy`` is a *federation* file: how clients train, and what the server makes
   of it.
@@ -50,13 +50,13 @@ class ConfigFile:
 
     @property
     def argument(self) -> str:
-        """What stands for it on the command line: its path, or a text where it states something else than it holds."""
+        """Its word on the command line: its path, or a text where it states something else than it holds."""
         same = yaml.safe_load(self.path.read_text(encoding="utf-8")) == self.content
         return str(self.path) if same else yaml.safe_dump(dict(self.content))
 
     @property
     def kind(self) -> Kind:
-        """What the file is for a method."""
+        """Its part in a method."""
         if self.content.keys() >= _RUN:
             return "run"
         private = self.block("privacy").keys()
@@ -120,7 +120,7 @@ def overridden_settings(file: ConfigFile, later: Sequence[ConfigFile]) -> dict[s
 
 
 def without_replaced_methods(files: Sequence[ConfigFile]) -> list[ConfigFile]:
-    """Take out of each privacy file what a later one takes the place of."""
+    """Remove from each privacy file what a later one replaces."""
     last = max((index for index, file in enumerate(files) if file.kind == "privacy"), default=0)
     return [_without_method(file) if file.kind == "privacy" else file for file in files[:last]] + list(files[last:])
 

@@ -1,4 +1,4 @@
-"""What every dataset is reduced to: cases, and the clients that hold them."""
+"""Case and client: what every dataset is reduced to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a datamodule must say of its dataset."""
+"""Interface between a datamodule and its dataset."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from adpfl_bench.phantoms.writer import PhantomWriter
 
 
 class CaseSource(ABC):
-    """How a dataset is scanned, how phantoms of it are made, and how its cases become tensors.
+    """Base of datasets: their scan, phantoms in their layout, and tensors of their cases.
 
     Attributes:
         clients: Who holds which cases, once the dataset is divided.

@@ -1,4 +1,4 @@
-"""The clients of a federation and the loaders that feed it, whatever the dataset."""
+"""Federated datamodule: a federation's clients and the loaders that feed it, whatever the dataset."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PHANTOM_ROOT = "phantom"
 
 
 class FederatedDataModule(LightningDataModule, CaseSource):
-    """Scans a dataset, divides it among clients, and brings rounds of training batches and cases to score.
+    """Datamodule of a federation: divides a dataset among clients, and brings rounds of batches and cases to score.
 
     A subclass says how its dataset is scanned, how phantoms of it are made, and how cases become tensors; see
     :class:`~adpfl_bench.data.case_source.CaseSource`.

@@ -1,4 +1,4 @@
-"""Collecting what is wrong with a case, one file after the other."""
+"""Findings: problems of a case, collected one file after the other."""
 
 from __future__ import annotations
 

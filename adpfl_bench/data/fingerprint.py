@@ -1,4 +1,4 @@
-"""Which data a run was made from, in one string for its record."""
+"""Fingerprint of the data that a run was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All files in a dataset's folder, and what reading them has shown: what ``adpfl-bench verify`` goes by."""
+"""Inventory of a dataset's folder: its files, and what reading them has shown, for ``adpfl-bench verify``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adpfl_bench.data.problems import Problem, refuse
 
 @dataclass(frozen=True)
 class CheckedCase:
-    """What reading all of a case's files has shown.
+    """A case all of whose files were read.
 
     Attributes:
         problems: What is wrong; empty for a good case.

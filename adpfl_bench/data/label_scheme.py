@@ -1,4 +1,4 @@
-"""Which structures a label map holds, which regions are scored, and which of them a network predicts."""
+"""Label scheme: classes of a label map, regions that are scored, and those that a network predicts."""
 
 from __future__ import annotations
 

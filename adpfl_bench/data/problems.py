@@ -1,4 +1,4 @@
-"""What is wrong with a dataset, as a list: one entry for each case and problem."""
+"""Problems of a dataset: one entry for each case and problem."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with one case.
+    """A problem of one case.
 
     Attributes:
         case: Case id; empty for what concerns the dataset as a whole.

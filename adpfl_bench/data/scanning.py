@@ -1,4 +1,4 @@
-"""What readers of dataset folders share: listing files, pairing them, and saying what is wrong with a folder."""
+"""Scanning of dataset folders: listing files, pairing them, and saying what is wrong with a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adpfl_bench.text import a_few
 
 @dataclass(frozen=True)
 class Layout:
-    """How a reader names its dataset in errors.
+    """Layout of a dataset's folder, as errors describe it.
 
     Attributes:
         dataset: Name for people, e.g. ``"HAM10000"``.
@@ -110,7 +110,7 @@ def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = 
 
 
 def list_folders(folder: Path, pattern: str) -> list[Path]:
-    """The folders in a folder whose names match a shell pattern, sorted; none if there is no such folder.
+    """List the folders in a folder whose names match a shell pattern, sorted; none if there is no such folder.
 
     Raises:
         DataError: It cannot be listed.
@@ -130,7 +130,7 @@ def _names_below(folder: Path) -> list[str]:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Names of the files in a folder that do not begin with a dot, sorted.
+    """List the names of a folder's files that do not begin with a dot, sorted.
 
     Raises:
         DataError: It cannot be listed.

@@ -1,1 +1,1 @@
-"""One file for each dataset, and the catalogue that every command asks."""
+"""Datasets of the suite, a file for each, and the catalogue that every command asks."""

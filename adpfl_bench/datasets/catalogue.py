@@ -1,4 +1,4 @@
-"""The datasets of the suite: what every command knows of one before it opens the file that reads it.
+"""Catalogue of the suite's datasets: what commands know of one before they open the file that reads it.
 
 Commands take a dataset's name, or the class path of a datamodule of one's own; neither torch nor Lightning is imported
 before a dataset is opened.
@@ -143,7 +143,7 @@ def find_datamodule(name: str) -> type[FederatedDataModule]:
 
 
 def find_writer(name: str) -> type[PhantomWriter]:
-    """Find what writes a phantom.
+    """Find the writer of a phantom.
 
     Args:
         name: One of :data:`PHANTOMS`, or the class path of a writer of one's own, or of a datamodule that has one.

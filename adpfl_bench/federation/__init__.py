@@ -1,1 +1,1 @@
-"""What a server and a client do, as pure tensor code: no Lightning, no datasets."""
+"""Federated learning: what a server and a client do, as pure tensor code without Lightning or datasets."""

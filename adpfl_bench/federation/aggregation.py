@@ -39,7 +39,7 @@ __all__ = [
 
 
 def effective_steps(steps: int, momentum: float = 0.0) -> float:
-    """How far ``steps`` local steps of SGD with momentum go, in steps of plain SGD: FedNova's ``||a_i||_1``.
+    """Convert ``steps`` local steps of SGD with momentum to steps of plain SGD: FedNova's ``||a_i||_1``.
 
     With momentum ``rho`` it is ``[tau - rho (1 - rho^tau) / (1 - rho)] / (1 - rho)`` (Wang et al. 2020,
     arXiv 2007.07481, section 4), for a momentum that starts at zero in each round, without dampening or Nesterov.
@@ -62,7 +62,7 @@ class WeightedMean(Aggregator):
         self._sum: list[Tensor] = []
 
     def for_buffers(self) -> Aggregator:
-        """Buffers are averaged by the clients' weights, whatever the number of local steps."""
+        """Average buffers by the clients' weights, whatever the number of local steps."""
         return WeightedMean()
 
     def _begin(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float) -> None:
@@ -108,7 +108,7 @@ class FedNova(WeightedMean):
 
 
 class _OrderStatistic(Aggregator):
-    """Looks at each coordinate's values over the clients in ascending order; all clients count the same."""
+    """Base of rules over each coordinate's values in ascending order; all clients count the same."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class _OrderStatistic(Aggregator):
         self._devices: list[torch.device] = []
 
     def check_participants(self, count: int) -> None:
-        """With fewer than three values none can be told to be an outlier."""
+        """Refuse fewer than three participants, of which none can be told to be an outlier."""
         if count < 3:
             raise ConfigError(
                 f"{type(self).__name__} needs at least 3 participants in a round, but there are {count}; let more take"
@@ -154,7 +154,7 @@ class CoordinateMedian(_OrderStatistic):
     """
 
     def for_buffers(self) -> Aggregator:
-        """Buffers have their median taken too, coordinate by coordinate."""
+        """Take the median of buffers too, coordinate by coordinate."""
         return CoordinateMedian()
 
     def _cut(self, count: int) -> int:
@@ -186,7 +186,7 @@ class TrimmedMean(_OrderStatistic):
         self.trim = trim
 
     def check_participants(self, count: int) -> None:
-        """Also somebody has to be left out."""
+        """Refuse a trim that leaves nobody out, too."""
         super().check_participants(count)
         if self._cut(count) < 1:
             raise ConfigError(
@@ -195,7 +195,7 @@ class TrimmedMean(_OrderStatistic):
             )
 
     def for_buffers(self) -> Aggregator:
-        """Buffers are trimmed in the same way."""
+        """Trim buffers in the same way."""
         return TrimmedMean(self.trim)
 
     def describe(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How much each participant of a round counts."""
+"""Aggregation weights: how much each participant of a round counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WeightRule = Literal["cases", "uniform", "capped"]
 
 @dataclass(frozen=True)
 class AggregationWeights:
-    """How much each participant of a round counts, in the aggregators that weight at all.
+    """Weights of a round's participants, in the aggregators that weight at all.
 
     Attributes:
         rule: ``cases`` weights a client by its number of training examples ``n_k`` (McMahan et al. 2017,

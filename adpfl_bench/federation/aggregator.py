@@ -1,4 +1,4 @@
-"""What turns the deltas of a round's participants into one aggregate.
+"""Aggregator: the interface of rules that make one aggregate of a round's deltas.
 
 The calls of a round, by :class:`~adpfl_bench.federation.server.Server` or
 :class:`~adpfl_bench.federation.buffers.FederatedBuffers`::
@@ -24,7 +24,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 
 
 class Aggregator(ABC):
-    """Makes one aggregate out of the deltas of a round's participants.
+    """Base of rules that make one aggregate out of the deltas of a round's participants.
 
     A subclass says what happens in :meth:`_begin`, :meth:`_add` and :meth:`_combine`; that every participant sends
     exactly once is checked here.
@@ -67,7 +67,7 @@ class Aggregator(ABC):
         self._add(client, delta)
 
     def finish_round(self) -> list[Tensor]:
-        """The aggregate of the round, on the device and in the type of the deltas; it is the caller's to change.
+        """Return the round's aggregate, on the device and in the type of the deltas; it is the caller's to change.
 
         Raises:
             BenchError: A participant has not sent anything.
@@ -79,13 +79,13 @@ class Aggregator(ABC):
         return self._combine()
 
     def check_participants(self, count: int) -> None:
-        """Refuse, by a ConfigError, a round of a number of participants that cannot be aggregated."""
+        """Refuse a number of participants that cannot be aggregated."""
         if count < 1:
             raise ConfigError("A round needs at least one participant to aggregate, but it has none.")
 
     @abstractmethod
     def for_buffers(self) -> Aggregator:
-        """A new aggregator for the buffers (running statistics) that go with these weights."""
+        """Make a new aggregator for the buffers (running statistics) that go with these weights."""
 
     def describe(self) -> dict[str, Any]:
         """Class and settings as plain values, for a record."""

@@ -1,4 +1,4 @@
-"""What happens to a network's buffers (running statistics) in a federation.
+"""Buffers (running statistics) of a network in a federation.
 
 The calls of a round::
 
@@ -31,7 +31,7 @@ def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
 
 
 class FederatedBuffers:
-    """Applies one declared policy to the persistent buffers of a network.
+    """The persistent buffers of a network under one declared policy.
 
     * ``average``: a client starts from the server's buffers and sends its own; the server aggregates them as the
       aggregator's :meth:`~adpfl_bench.federation.aggregator.Aggregator.for_buffers` says: by weight for the weighted

@@ -1,4 +1,4 @@
-"""What a client does beside plain local steps: terms added to its gradients, and state that it keeps.
+"""Client methods: terms added to a client's gradients, and state that it keeps.
 
 A method never touches data. It sees weights and gradients that have been made private already, so whatever it computes
 of them is post-processing, which costs no privacy, and is what a client may send.
@@ -38,7 +38,7 @@ class LocalWork:
 
 
 class ClientMethod:
-    """Local steps as they are; the base of methods that add to them.
+    """Base of client methods: local steps as they are.
 
     A method that needs more overrides what it needs. It is told of each turn's start and end, and of every gradient
     before the local optimizer steps on it.
@@ -57,19 +57,19 @@ class ClientMethod:
         return type(self).on_gradient is not ClientMethod.on_gradient
 
     def on_client_start(self, work: LocalWork) -> None:
-        """The client has the weights that it starts from."""
+        """Begin a turn; the client has the weights that it starts from."""
 
     def on_gradient(self, work: LocalWork, gradients: list[Tensor]) -> None:
         """Change a local step's gradients in place; they are in the order of ``work.weights``."""
 
     def on_client_end(self, work: LocalWork) -> None:
-        """The client's last local step is done."""
+        """End a turn; the client's last local step is done."""
 
     def on_round_end(self) -> None:
-        """All participants have been heard."""
+        """End a round; all participants have been heard."""
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint has to hold, as plain values and CPU tensors."""
+        """State for a checkpoint, as plain values and CPU tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -205,7 +205,7 @@ class Ditto(ClientMethod):
 
 
 class LocalTraining(ClientMethod):
-    """Each client trains alone, from the same first weights; nothing is sent. A federation must do better."""
+    """Local training: each client alone, from the same first weights; nothing is sent. A federation must do better."""
 
     turns: tuple[Turn, ...] = ("personal",)
     refused_units = {  # noqa: RUF012 - as in the base class

@@ -1,4 +1,4 @@
-"""What happens to the local optimizer's state when another client takes its turn."""
+"""State of the local optimizer when another client takes its turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OptimizerStatePolicy = Literal["reset", "keep"]
 
 
 class ClientOptimizerStates:
-    """Resets one shared optimizer for each client, or swaps each client's own state in and out.
+    """Clients' states of one shared optimizer: reset for each client, or swapped in and out.
 
     Only moments and the like are touched; learning rates belong to the schedule, which counts rounds.
 

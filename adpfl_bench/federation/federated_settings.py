@@ -1,4 +1,4 @@
-"""What a federation is made of, checked."""
+"""Settings of a federation, checked."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class FederatedSettings:
                 self.aggregator.check_participants(len(self.schedule.participants(round_index, clients)))
 
     def scored_models(self, module: nn.Module) -> ScoredModels:
-        """Which models score a run's cases."""
+        """The models that score a run's cases."""
         return scored_models(
             personal="personal" in self.schedule.turns,
             shared="shared" in self.schedule.turns,

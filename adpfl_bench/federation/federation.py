@@ -1,4 +1,4 @@
-"""A federation between its rounds and turns: which weights are in the network, and what becomes of them."""
+"""Federation between its rounds and turns: which weights are in the network, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ReleaseDelta = Callable[[str, list[Tensor]], None]
 
 
 class Federation:
-    """Moves one network through the turns of a federation's clients.
+    """A federation: one network that moves through its clients' turns.
 
     The network holds the weights of whoever has its turn, and the global ones after a round. On the weights' device are
     the global weights and the sum of deltas; what clients keep is on the CPU, and only of clients that have been seen.

@@ -1,4 +1,4 @@
-"""What of a model stays with a client: parameters that are not shared, and whole models of its own."""
+"""Own models of clients: parameters that are not shared, and whole models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The round that is being trained: whose turn it is, who is still to come, and what became of it."""
+"""Progress of a round: whose turn it is, who is still to come, and what became of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adpfl_bench.seeding import derive_seed
 
 
 class RoundProgress:
-    """Takes a federation through its rounds, turn by turn, and makes sure that each is whole.
+    """Progress of a federation through its rounds, turn by turn; each is made sure to be whole.
 
     At the start of each client's turn torch's global generators are seeded from (seed, round, client).
 

@@ -1,4 +1,4 @@
-"""What a round's turns looked like, in numbers."""
+"""Round report: losses and delta norms of a round's turns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
 
 
 class RoundReport:
-    """Collects losses and how far clients have moved, turn by turn.
+    """Losses of a round's turns, and how far its clients have moved.
 
     A number is (client, name, value); ``None`` stands for the whole federation. Names of personal turns start with
     ``personal_``.

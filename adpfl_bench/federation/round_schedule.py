@@ -1,4 +1,4 @@
-"""Who takes part in a round, in which turns, and for how many local steps."""
+"""Round schedule: who takes part in a round, in which turns, and for how many local steps."""
 
 from __future__ import annotations
 

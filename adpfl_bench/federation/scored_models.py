@@ -1,4 +1,4 @@
-"""Whose model scores whose cases: while rounds are validated, at the end, and in tables."""
+"""Scored models: whose model scores whose cases while rounds are validated, at the end, and in tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OwnModels = Literal["none", "own", "everyone"]
 
 @dataclass(frozen=True)
 class ModelScope:
-    """Which models score a case.
+    """The models that score a case.
 
     Attributes:
         of_all: Whether the global model does.
@@ -62,7 +62,7 @@ class ModelScope:
 
 @dataclass(frozen=True)
 class ScoredModels:
-    """Which models score the cases of a run.
+    """The models that score the cases of a run.
 
     Attributes:
         validation: Those of the validation cases.
@@ -101,7 +101,7 @@ def scored_models(personal: bool, shared: bool, local_parts: bool, fine_tuning: 
 def counting_models(
     headline: Headline, client: str, held_out: Collection[str], trained: Collection[str]
 ) -> Collection[str]:
-    """Which models' scores of a client's cases count for a run."""
+    """Say which models' scores of a client's cases count for a run."""
     if headline == "global":
         return {GLOBAL_MODEL}
     return trained if headline == "everyone" or client in held_out else {client}

@@ -97,7 +97,7 @@ class Server:
 
     @torch.no_grad()
     def delta(self) -> list[Tensor]:
-        """How far the network has moved from the global weights: what a client sends."""
+        """The network's change from the global weights: what a client sends."""
         return list(torch._foreach_sub(self._local, self._global))
 
     @torch.no_grad()

@@ -39,7 +39,7 @@ from adpfl_bench.errors import ConfigError
 
 
 class _AdaptiveServerOptimizer(Optimizer):
-    """One step of Algorithm 2; a subclass says how ``v`` changes."""
+    """Base of adaptive server optimizers: one step of Algorithm 2; a subclass says how ``v`` changes."""
 
     def __init__(self, parameters: Iterable[Tensor], settings: dict[str, Any]) -> None:
         name = type(self).__name__
@@ -117,7 +117,7 @@ class FedAdagrad(_AdaptiveServerOptimizer):
 
 
 class _TwoDecays(_AdaptiveServerOptimizer):
-    """What FedAdam and FedYogi have in common.
+    """Base of FedAdam and FedYogi.
 
     Args:
         parameters: The global weights.

@@ -1,4 +1,4 @@
-"""What a client trains on in one local step."""
+"""Training batch: what a client trains on in one local step."""
 
 from __future__ import annotations
 

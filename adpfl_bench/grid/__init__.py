@@ -1,1 +1,1 @@
-"""A grid of runs that gets to its end: planned, started, watched, continued and tabulated."""
+"""Grids of runs: planned, started, watched, continued and tabulated."""

@@ -1,4 +1,4 @@
-"""What a command line of fit amounts to, found out without training."""
+"""Configuration of a planned run: what a command line of fit amounts to, without training."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_configuration(words: Sequence[str]) -> Configuration:
 
 
 def method_name(words: Sequence[str]) -> str:
-    """What a command line of fit calls its method, without parsing the rest of it."""
+    """Name the method of a command line of fit, without parsing the rest of it."""
     return settle(words).method
 
 

@@ -1,4 +1,4 @@
-"""How far the runs are: a table in a terminal, a line for each change elsewhere, and a summary at the end."""
+"""Display of how far runs are: a table in a terminal, lines elsewhere, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _counted(counts: Counter[Status]) -> str:
 
 @contextmanager
 def make_display(console: Console, slots: int) -> Iterator[LineDisplay | TableDisplay]:
-    """What fits the console: a table in a terminal, lines elsewhere."""
+    """Make the display that fits the console: a table in a terminal, lines elsewhere."""
     if not console.is_terminal:
         yield LineDisplay(console)
         return

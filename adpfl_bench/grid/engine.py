@@ -1,4 +1,4 @@
-"""What starts runs: as processes of this machine here, as jobs of a cluster in submitit_engine.
+"""Engines, which start runs: as processes of this machine here, as jobs of a cluster in submitit_engine.
 
 submitit's own executor of this machine is no substitute: its jobs survive the benchmark that started them, are killed a
 second after they were interrupted, and all get the same GPUs.
@@ -23,7 +23,7 @@ _THREADS = "OMP_NUM_THREADS"
 
 
 class Ended(NamedTuple):
-    """How a process ended, which says little of how its run did.
+    """End of a process, which says little of how its run did.
 
     Attributes:
         status: Its exit status; ``None`` if it was killed.
@@ -51,7 +51,7 @@ class Job(ABC):
 
 
 class Engine(ABC):
-    """Starts runs.
+    """Base of engines, which start runs.
 
     Attributes:
         slots: How many at a time.

@@ -1,4 +1,4 @@
-"""How long runs will take, from those that are finished."""
+"""Estimate of how long runs will take, from those that are finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a benchmark consists of, as its file states it: which tasks, methods and seeds, and with what settings."""
+"""Grid file: the tasks, methods and seeds of a benchmark, and their settings."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class TaskEntry(_Stated):
 
     @cached_property
     def name(self) -> str:
-        """What the task's file calls it."""
+        """Name in the task's file."""
         content = _read_yaml(find_config(self.file))
         if not isinstance(content, dict) or not isinstance(content.get("task"), str):
             raise ValueError(f"lists {self.file}, which does not name a task")
@@ -127,7 +127,7 @@ class MethodEntry(_Stated):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Name in messages."""
         return self.name or " + ".join(self.files)
 
 

@@ -1,4 +1,4 @@
-"""The runs of a grid, each with the command line that makes it; nothing is started before all of them are checked."""
+"""Plan of a grid's runs, each with its command line; nothing is started before all of them are checked."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class GridRun:
 
     @property
     def name(self) -> str:
-        """What messages call it, and where it is below the benchmark's folders."""
+        """Name in messages, and place below the benchmark's folders."""
         return run_name(self.task, self.method, self.seed)
 
     @property
     def files(self) -> RunFiles:
-        """Where its files are."""
+        """Its files."""
         return RunFiles(self.output, self.name)
 
     def to_json(self) -> str:

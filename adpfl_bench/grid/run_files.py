@@ -1,4 +1,4 @@
-"""Where the files of a benchmark's run are, and what is kept of each attempt at it."""
+"""Files of a benchmark's run, and what is kept of each attempt at it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a run of the grid is, from what is on the disk."""
+"""State of a run of the grid, from what is on the disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHOWN_DIFFERENCES = 3
 
 @dataclass(frozen=True)
 class RunState:
-    """How far a run is.
+    """State of a run.
 
     Attributes:
         stage: ``new``; ``resumable``, when it was broken off; ``finished`` or ``failed``; ``taken``, while a process is
@@ -64,7 +64,7 @@ def inspect_run(run: GridRun) -> RunState:
 
 
 def other_settings(record: RunRecord | None, settings: Mapping[str, str]) -> str:
-    """In which settings a record's run is another than the planned one; empty if in none.
+    """Find the settings in which a record's run is another than the planned one; empty if in none.
 
     A finished run may have been made with other worker processes, say; one that is to be continued may not, because its
     checkpoint would be refused.
@@ -83,7 +83,7 @@ def other_settings(record: RunRecord | None, settings: Mapping[str, str]) -> str
 
 
 def failure(record: RunRecord | None, attempts: list[Attempt]) -> str | None:
-    """Why the last attempt failed, or ``None`` if it did not.
+    """Say why the last attempt failed, or return ``None`` if it did not.
 
     A run that no benchmark made is judged by its record.
     """

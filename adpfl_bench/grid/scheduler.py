@@ -1,4 +1,4 @@
-"""Starts the runs of a grid, as many at a time as there is room for, and judges how each ends."""
+"""Scheduler of a grid's runs: starts as many at a time as there is room for, and judges how each ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REMIND_S = 10.0
 
 
 class Display(Protocol):
-    """Shows how far the runs are."""
+    """Display of how far the runs are."""
 
     def changed(self, tracked: TrackedRun, text: str) -> None:
         """A run has come to another state."""
@@ -31,7 +31,7 @@ class Display(Protocol):
 
 
 class Scheduler:
-    """Brings runs to their end.
+    """Scheduler that brings runs to their end.
 
     A run that raises has failed, and the others go on. One that is killed by a signal goes on from its checkpoint,
     once, since that is nothing its configuration caused. One that another process is at work on is waited for, and

@@ -21,7 +21,7 @@ _TIMEOUTS = 100  # how often a job may be out of time and go on; each time it ha
 
 
 class RunJob:
-    """What a job does: the same as a process of the local engine.
+    """Work of a job: the same as that of a process of the local engine.
 
     Args:
         run: The run.
@@ -40,7 +40,7 @@ class RunJob:
         return perform(self.run, stops=_stops())
 
     def checkpoint(self) -> Any:
-        """What a job that is preempted, or out of time, does when it is started again: it continues the run."""
+        """Continue the run, when a job that was preempted or out of time is started again."""
         from submitit.helpers import DelayedSubmission  # deferred: an optional dependency
 
         return DelayedSubmission(self)

@@ -1,4 +1,4 @@
-"""A run while the benchmark is at work."""
+"""Tracked run: a run while the benchmark is at work."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TrackedRun:
 
     @classmethod
     def of(cls, run: GridRun, state: RunState) -> TrackedRun:
-        """A run as it is found."""
+        """Track a run as it is found."""
         status: dict[str, Status] = {"finished": "finished", "taken": "taken", "failed": "failed", "refused": "failed"}
         found = status.get(state.stage, "waiting")
         if state.stage == "failed" and run.retry_failed:

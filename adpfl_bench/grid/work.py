@@ -1,4 +1,4 @@
-"""One attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT RUN``), or of a job of a cluster."""
+"""Attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT RUN``), or of a job of a cluster."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Run records in; tables and pictures out."""
+"""Leaderboard: which runs may be compared, their tables, and the statistics of these."""

@@ -1,4 +1,4 @@
-"""What each client's test cases score by the model that the client would use."""
+"""Client scores: each client's test scores by the model that it would use."""
 
 from __future__ import annotations
 

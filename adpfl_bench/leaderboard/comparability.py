@@ -1,4 +1,4 @@
-"""Which runs may stand in one table, and which are left out."""
+"""Comparability: which runs may stand in one table, and which are left out."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ class Group:
 
 
 class Comparison(NamedTuple):
-    """What was made of the given runs.
+    """The given runs in groups that may be compared.
 
     Attributes:
         groups: Groups by task (real before phantom).

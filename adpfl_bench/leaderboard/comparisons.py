@@ -1,4 +1,4 @@
-"""Every pair of methods of a table, on the same patients."""
+"""Comparisons of every pair of methods of a table, on the same patients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numbers and cells are set, whichever table they are in."""
+"""Formatting of numbers and cells, whichever table they are in."""
 
 from __future__ import annotations
 

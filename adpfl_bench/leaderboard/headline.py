@@ -1,4 +1,4 @@
-"""Which models' scores a run is judged by: the global model's, or those of the clients' own models."""
+"""Headline of a run: the models whose scores it is judged by, the global one or the clients' own."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from adpfl_bench.records.case_score import CaseScore
 
 
 class MetricScores(NamedTuple):
-    """What can be compared on a region, and what cannot.
+    """Scores of a region that can be compared, and those that cannot.
 
     Attributes:
         usable: Scores by the name of a metric; the methods in them are named by :func:`identity`.
@@ -26,7 +26,7 @@ class MetricScores(NamedTuple):
 
 
 def identity(variant: Variant) -> str:
-    """What resampling calls a method: the same whichever other methods are in the table."""
+    """Name a method for resampling: the same whichever other methods are in the table."""
     return f"{variant.method} {variant.digest}"
 
 

@@ -1,4 +1,4 @@
-"""What a reader of a table has to know to read it rightly."""
+"""Notes of a table: what a reader has to know to read it rightly."""
 
 from __future__ import annotations
 

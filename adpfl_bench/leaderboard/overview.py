@@ -1,4 +1,4 @@
-"""All tasks side by side: a line for each method, a column for each table."""
+"""Overview of all tasks side by side: a line for each method, a column for each table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which method is best on most patients, and how firm that order is."""
+"""Rankings of methods by patients, and how firm they are."""
 
 from __future__ import annotations
 

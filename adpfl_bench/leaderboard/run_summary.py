@@ -1,4 +1,4 @@
-"""One run's scores in a few lines."""
+"""Summary of one run's scores, in a few lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scores of several cases in single numbers: what tables, a run's summary and Weights & Biases show."""
+"""Means of several cases' scores: what tables, a run's summary and Weights & Biases show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One finished run, as tables need it."""
+"""Scored run: one that is finished, as tables need it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ScoredRun:
 
     @property
     def headline(self) -> Headline:
-        """Whose scores the run is judged by: the global model's, or the clients' own models'."""
+        """The models that the run is judged by: the global one, or the clients' own."""
         return self.record.federated.headline
 
     @property
@@ -81,7 +81,7 @@ class ScoredRun:
 
     @cached_property
     def digest(self) -> str:
-        """What tables call the settings. Records of an earlier version keep the name that they had in its tables."""
+        """Name of the settings in tables. Records of an earlier version keep the name that they had in its tables."""
         return settings_digest(self._settings(as_written=True))
 
     def _settings(self, as_written: bool) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What each method's privacy is, in sentences."""
+"""Privacy statements: what each method's privacy is, in sentences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparisons and rankings as tables and sentences."""
+"""Texts of comparisons and rankings: tables and sentences."""
 
 from __future__ import annotations
 

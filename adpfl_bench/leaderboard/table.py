@@ -38,12 +38,12 @@ class Table:
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """What its methods are scored by, the main metric first."""
+        """The metrics of its methods, the main one first."""
         return self.group.metrics
 
     @property
     def main(self) -> Metric:
-        """What they are ordered and compared by."""
+        """The metric that they are ordered and compared by."""
         return self.group.metrics[0]
 
     @cached_property

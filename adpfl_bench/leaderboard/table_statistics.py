@@ -1,4 +1,4 @@
-"""How sure the numbers of a table are: intervals, tests of every pair, and a ranking."""
+"""Statistics of a table: intervals, tests of every pair, and a ranking."""
 
 from __future__ import annotations
 

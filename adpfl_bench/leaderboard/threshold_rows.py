@@ -1,4 +1,4 @@
-"""What adaptive clipping wins back from each fixed threshold."""
+"""Comparison of adaptive clipping with each fixed threshold: what it wins back."""
 
 from __future__ import annotations
 

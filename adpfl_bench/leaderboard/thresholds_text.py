@@ -1,4 +1,4 @@
-"""What adaptive clipping wins back, as a table and sentences."""
+"""Texts of what adaptive clipping wins back: a table and sentences."""
 
 from __future__ import annotations
 

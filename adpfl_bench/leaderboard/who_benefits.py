@@ -1,4 +1,4 @@
-"""Which clients a method serves well, and which of them gain over training alone."""
+"""Benefits by client: whom a method serves well, and who gains over training alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAINING, HELD_OUT = "training", "held out"
 
 @dataclass(frozen=True)
 class ClientRow(GroupLine):
-    """What one method does for one client on one region; a line of clients.csv, with scores in [0, 1].
+    """One method for one client on one region; a line of clients.csv, with scores in [0, 1].
 
     Attributes:
         region: Name of the region.
@@ -55,7 +55,7 @@ class ClientRow(GroupLine):
 
 @dataclass(frozen=True)
 class MethodRow:
-    """How evenly one method serves its clients on one region.
+    """Evenness of one method over its clients on one region.
 
     Clients that were held out of training do not count. All numbers but ``clients`` and ``gaining`` are ``None`` where
     no other client has test cases.
@@ -94,7 +94,7 @@ class MethodRow:
 
 @dataclass(frozen=True)
 class WhoBenefits:
-    """What the methods of a comparable group do for each client, on one region.
+    """Benefits of a comparable group's methods for each client, on one region.
 
     Attributes:
         region: Name of the region.

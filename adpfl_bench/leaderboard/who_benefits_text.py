@@ -1,4 +1,4 @@
-"""Who benefits, as tables and sentences."""
+"""Texts of who benefits: tables and sentences."""
 
 from __future__ import annotations
 

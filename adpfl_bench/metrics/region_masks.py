@@ -1,4 +1,4 @@
-"""Prediction and truth of one region, as metrics take them."""
+"""Masks of one region, prediction and truth, as metrics take them."""
 
 from __future__ import annotations
 

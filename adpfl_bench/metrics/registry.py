@@ -1,4 +1,4 @@
-"""The metrics: what records, tables, the report and the task know of each.
+"""Registry of metrics: what records, tables, the report and the task know of each.
 
 A new metric is a file beside this one and its entry in :data:`METRICS`; columns, means and rankings follow.
 """
@@ -42,7 +42,7 @@ class Metric:
     ranked: bool = True
 
     def described(self) -> Metric:
-        """What a run record says of it."""
+        """Its description in a run record."""
         return Metric(**{column.name: getattr(self, column.name) for column in fields(Metric)})
 
 

@@ -1,4 +1,4 @@
-"""The acquisition sites: what each one's camera, patients and habits do to a photograph.
+"""Acquisition sites: what each one's camera, patients and habits do to a photograph.
 
 Names, shares of the images and shares of the diagnoses follow the ``dataset`` column of the HAM10000 metadata
 (Tschandl et al., 2018, doi:10.1038/sdata.2018.161). The looks are exaggerated sketches of the four sources, far
@@ -17,7 +17,7 @@ from adpfl_bench.phantoms.table import Range, read_columns
 
 @dataclass(frozen=True)
 class Site:
-    """How photographs of one site come about.
+    """A site, which photographs lesions in its way.
 
     Attributes:
         name: As in the metadata.

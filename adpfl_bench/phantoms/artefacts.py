@@ -1,4 +1,4 @@
-"""What lies between the lesion and the camera: hair, rulers, ink, air bubbles and glare.
+"""Artefacts between the lesion and the camera: hair, rulers, ink, air bubbles and glare.
 
 Each function draws one kind of artefact as an opacity per pixel in [0, 1]. Lengths are in image heights, so that
 artefacts keep their proportion at every image size.

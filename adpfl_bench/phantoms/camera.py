@@ -1,4 +1,4 @@
-"""From light to a stored photograph: lens, field of view, colour processing and grain of a site's camera."""
+"""Camera of a site, from light to a stored photograph: lens, field of view, colour processing and grain."""
 
 from __future__ import annotations
 

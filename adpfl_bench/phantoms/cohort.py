@@ -1,4 +1,4 @@
-"""Writing a whole phantom: all cases or nothing."""
+"""Cohort of phantoms, written whole or not at all."""
 
 from __future__ import annotations
 

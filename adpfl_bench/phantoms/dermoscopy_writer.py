@@ -1,4 +1,4 @@
-"""What the writers of dermoscopy layouts share: drawing an image and storing it with its mask."""
+"""Base of the writers of dermoscopy layouts: drawing an image and storing it with its mask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How lesions of each diagnosis tend to look."""
+"""Diagnoses, and how lesions of each tend to look."""
 
 from __future__ import annotations
 

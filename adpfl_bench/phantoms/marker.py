@@ -1,4 +1,4 @@
-"""The file that says that a folder holds a phantom and not patients."""
+"""Marker of a phantom: the file that says that a folder holds no patients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATOR_VERSION = 1
 
 @dataclass(frozen=True)
 class Marker:
-    """What a phantom was made from; equal markers mean equal files.
+    """Settings that a phantom was made from; equal markers mean equal files.
 
     Attributes:
         phantom: Dataset whose layout the phantom has.

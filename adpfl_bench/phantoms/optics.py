@@ -26,7 +26,7 @@ _KERATIN = (0.78, 0.66, 0.44)
 
 @dataclass
 class Tissue:
-    """What lies under each pixel.
+    """Tissue under each pixel.
 
     Attributes:
         melanin: Optical density of melanin in green light.

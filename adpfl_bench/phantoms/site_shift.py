@@ -1,4 +1,4 @@
-"""The sites of a phantom: how far apart they are, and which cases come from each."""
+"""Sites of a phantom: how far apart they are, and which cases come from each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Weights = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trait:
-    """Something that sites differ in; annotates the field that states it.
+    """A trait in which sites differ.
 
     Attributes:
         factor: Whether sites differ by factors (of a gain, a noise level), or by amounts (of a probability).
@@ -49,7 +49,7 @@ MIXTURE = "mixture"
 
 
 def check_shift(shift: float) -> None:
-    """Refuse, by a ConfigError, a strength that is negative or not finite."""
+    """Refuse a shift that is negative or not finite."""
     if not 0 <= shift < float("inf"):
         raise ConfigError(
             f"The shift between a phantom's sites must be 0 (none) or more, 1 being the usual one, but it is {shift}."

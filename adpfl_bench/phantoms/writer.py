@@ -1,4 +1,4 @@
-"""What every phantom writer provides, so that a new dataset is one more file."""
+"""Interface of phantom writers: a new layout is one more file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class PhantomWriter(ABC):
-    """Writes a synthetic cohort in the file layout of one dataset.
+    """Writer of a synthetic cohort in the file layout of one dataset.
 
     A case depends on the seed and on its own index only, so cases can be written in any order and by any number of
     processes. Writers are pickled to those processes.

@@ -1,4 +1,4 @@
-"""From counted releases to (epsilon, delta), by the tightest accountant that is proved for them."""
+"""Accounting: from counted releases to (epsilon, delta), by the tightest accountant that is proved for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Events = tuple[tuple[Release, int], ...]
 
 @dataclass(frozen=True)
 class Accounted:
-    """What a proof supports for the releases that really happened.
+    """The guarantee that is proved for the releases that really happened.
 
     Attributes:
         epsilon: The guarantee, or ``None`` where there is none.

@@ -1,4 +1,4 @@
-"""What a run has released so far, on disk and in memory, and what it amounts to."""
+"""Privacy books: what a run has released so far, on disk and in memory, and what it amounts to."""
 
 from __future__ import annotations
 

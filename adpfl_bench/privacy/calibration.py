@@ -1,4 +1,4 @@
-"""From a privacy budget to the noise, or the number of rounds, that it affords."""
+"""Calibration: from a privacy budget to the noise, or the number of rounds, that it affords."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from adpfl_bench.privacy.unit_gradients import ExampleLosses, UnitGradients
 
 @dataclass(frozen=True)
 class Clipped:
-    """What is known of a step's clipped sum, which is in the parameters' ``grad`` by then.
+    """The clipping of a step, whose clipped sum is in the parameters' ``grad`` by then.
 
     Attributes:
         norms: Norm of each unit's gradient before clipping.
@@ -69,7 +69,7 @@ class ClippedLoss:
         return carried
 
     def take(self) -> Clipped:
-        """What the step has clipped, once.
+        """Return the clipping of the last step, once.
 
         Raises:
             BenchError: There was no step since it was taken last.
@@ -90,7 +90,7 @@ class ClippedLoss:
 
 
 def not_finite(client: str, round_index: int) -> str:
-    """The sentence for a gradient that cannot be clipped."""
+    """Word the error of a gradient that cannot be clipped."""
     return (
         f"The gradient of client {client} in round {round_index + 1} is not finite. Lower the learning rate or the"
         " noise; the last checkpoint holds the round before."
@@ -98,7 +98,7 @@ def not_finite(client: str, round_index: int) -> str:
 
 
 def trained_gradients(optimizer: Optimizer) -> list[Tensor]:
-    """Gradients of all parameters that are trained; one without a gradient gets zeros, so that it is noised too."""
+    """Collect the gradients of all trained parameters; one without gets zeros, so that it is noised too."""
     gradients = []
     for group in optimizer.param_groups:
         for parameter in group["params"]:

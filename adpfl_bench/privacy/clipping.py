@@ -1,4 +1,4 @@
-"""Norms of gradients, and scaling them to a threshold."""
+"""Clipping: norms of gradients, and scaling them to a threshold."""
 
 from __future__ import annotations
 

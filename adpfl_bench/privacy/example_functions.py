@@ -29,7 +29,7 @@ class _Call(NamedTuple):
 
 
 class ExampleFunctions(TorchFunctionMode):
-    """While it is active, inside ``vmap``, functions with a rule that covers their arguments follow it."""
+    """Mode in which, inside ``vmap``, functions with a rule that covers their arguments follow it."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -43,7 +43,7 @@ class ExampleFunctions(TorchFunctionMode):
 
 
 class _Mapped(Function):
-    """Reaches what is below ``vmap``: tensors with all examples, on which autograd is at work."""
+    """Function below ``vmap``: on tensors with all examples, on which autograd is at work."""
 
     @staticmethod
     def forward(plain: Callable[..., Tensor], rule: Any, *tensors: Tensor | None) -> Tensor:

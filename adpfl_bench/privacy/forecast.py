@@ -1,4 +1,4 @@
-"""Epsilon of a planned run, round by round and client by client, before anything is trained."""
+"""Privacy forecast: epsilon of a planned run by round and client, before anything is trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_EPSILONS = 3000
 
 
 class ClientRound(NamedTuple):
-    """What one client has spent after one round.
+    """Privacy that one client has spent after one round.
 
     Attributes:
         round: Round, counted from 1.
@@ -43,7 +43,7 @@ class ClientRound(NamedTuple):
 
 @dataclass(frozen=True)
 class Forecast:
-    """Counts what a run is going to release and what that amounts to.
+    """Forecast of what a run is going to release and what that amounts to.
 
     Attributes:
         plan: What each turn of a client releases.

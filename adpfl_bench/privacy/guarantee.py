@@ -1,4 +1,4 @@
-"""What is proved of a method, and why not: the one place that decides whether an epsilon is printed."""
+"""Guarantee of a method and why there is none: the one place that decides whether an epsilon is printed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def no_guarantee(
     noise_multiplier: float,
     sends_buffers: bool,
 ) -> str | None:
-    """Why nothing can be accounted for a method, or ``None``.
+    """Say why nothing can be accounted for a method, or return ``None``.
 
     ``sends_buffers`` says whether running statistics of the network leave the client.
     """

@@ -1,4 +1,4 @@
-"""The ledger on disk, ahead of what is released."""
+"""Journal of the ledger: its counts on disk, ahead of what is released."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JOURNAL_NAME = "privacy_ledger.json"
 
 
 class LedgerJournal:
-    """Keeps a ledger's counts in a file that is written, and synced, before the releases are made.
+    """File of a ledger's counts, which is written, and synced, before the releases are made.
 
     A checkpoint knows what had been released when it was taken. After a crash the journal also knows what was released
     since, so that nothing that is shown later falls below it.

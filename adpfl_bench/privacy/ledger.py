@@ -1,4 +1,4 @@
-"""What each client has released, compressed to event counts."""
+"""Privacy ledger: what each client has released, compressed to event counts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Release:
 
 
 class PrivacyLedger:
-    """Counts the releases of every client that one privacy unit can have influenced.
+    """Counts of the releases of every client that one privacy unit can have influenced.
 
     It is written ahead of a release, and is saved in every checkpoint. A run that resumes makes the releases after its
     checkpoint again, with the same noise, and counts them then. Counts never decrease, so neither does an epsilon

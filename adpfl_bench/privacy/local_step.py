@@ -1,4 +1,4 @@
-"""One optimizer step of a client, in the one order in which things happen to its gradient."""
+"""Local step: one optimizer step of a client, in the one order in which things happen to its gradient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
 
 class StepObserver(Protocol):
-    """What looks at local steps from within, for audits; it changes nothing."""
+    """Observer of local steps from within, for audits; it changes nothing."""
 
     def see_release(self, batch: TrainingBatch, seen: StepObservation) -> None:
         """Look at both sides of a release."""
@@ -28,7 +28,7 @@ class StepObserver(Protocol):
 
 
 class LocalStep:
-    """Makes the local steps of all clients; FederatedLoop owns it, and the task asks it.
+    """The local step of all clients; FederatedLoop owns it, and the task asks it.
 
     1. The ledger is told of the step's release before it is computed (:meth:`begin`).
     2. The loss and its gradient. Where the units of privacy are examples or patients, each unit's gradient is clipped
@@ -113,5 +113,5 @@ class LocalStep:
 
 
 def mean_loss(losses: Tensor, weights: Tensor | None) -> Tensor:
-    """The mean of losses, [B], of which each may have a weight, [B]."""
+    """Average losses, [B], of which each may have a weight, [B]."""
     return losses.mean() if weights is None else (losses * weights).mean()

@@ -1,4 +1,4 @@
-"""Noise added to a clipped gradient."""
+"""Noise mechanisms for clipped gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from adpfl_bench.privacy.randomness import Randomness
 
 
 class Mechanism(ABC):
-    """Adds independent noise of one law to every coordinate.
+    """Base of mechanisms: independent noise of one law on every coordinate.
 
     The scale is ``noise_multiplier * threshold``; what the scale means is the law's own matter, and so is what it
     proves.

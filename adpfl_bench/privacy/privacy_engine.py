@@ -1,4 +1,4 @@
-"""Clips and noises what leaves each client, and counts every release before it is made."""
+"""Privacy engine: what leaves a client is clipped and noised, and every release is counted before it is made."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class StepRelease(NamedTuple):
 
 
 class PrivacyEngine:
-    """What stands between a client's gradients and everybody else.
+    """The privacy boundary between a client's gradients and everybody else.
 
     Attributes:
         books: What has been released.

@@ -1,4 +1,4 @@
-"""One release of a client: a noised sum of clipped gradients, and what the threshold learns from beside it."""
+"""Private sum: one release of a client, and what the threshold learns from beside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from adpfl_bench.privacy.thresholds import Threshold
 
 @dataclass(frozen=True)
 class Released:
-    """What left the privacy boundary beside the sum itself.
+    """Figures of a release beside the sum itself.
 
     Attributes:
         scale: Scale of the noise on the sum.
@@ -31,7 +31,7 @@ class Released:
 
 
 class PrivateSum:
-    """Noises clipped sums, and lets the threshold learn from its own noised statistic.
+    """Release of clipped sums with noise; the threshold learns from its own noised statistic.
 
     Sum and statistic are one release with noise multiplier z: each takes its share of the budget
     (:meth:`~adpfl_bench.privacy.mechanisms.Mechanism.split`), so the ledger has one entry for both.

@@ -1,4 +1,4 @@
-"""Clipping thresholds that follow gradient norms and still have a proof: they learn from noised sums alone."""
+"""Private thresholds: they follow gradient norms and still have a proof, as they learn from noised sums alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adpfl_bench.privacy.thresholds import Threshold
 
 
 class QuantileThreshold(Threshold):
-    """Tracks a quantile of the units' gradient norms with one noised indicator a step.
+    """A tracked quantile of the units' gradient norms, by one noised indicator a step.
 
     Each unit says whether its norm is at most C. With ``b`` the noised share of those and ``gamma`` the quantile,
 
@@ -111,7 +111,7 @@ class QuantileThreshold(Threshold):
 
 
 class HistogramThreshold(Threshold):
-    """Reads a percentile of the units' gradient norms off a noised histogram: ADP-FL's rule with a proof.
+    """A percentile of the units' gradient norms in a noised histogram: ADP-FL's rule with a proof.
 
     At every step each unit counts in one of ``bins`` bins, equally wide on a logarithmic scale between two public norms
     (norms outside count in the first and last). Noised histograms are added up with weights that decay, which costs

@@ -1,4 +1,4 @@
-"""Where the noise comes from: a seed, so that runs repeat, or the operating system, so that nobody can repeat them."""
+"""Sources of noise: a seed, so that runs repeat, or the operating system, so that nobody can repeat them."""
 
 from __future__ import annotations
 

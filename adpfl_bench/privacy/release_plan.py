@@ -1,4 +1,4 @@
-"""What a run will release, known before it starts."""
+"""Release plan: what a run will release, known before it starts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH_SENSITIVITY = 2.0
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """Counts the releases that one unit can influence.
+    """Plan of the releases that one unit can influence.
 
     * ``batch``: an example is in one batch of each pass, and moves it by up to 2C.
     * ``record`` and ``patient``: a unit is in one batch of each pass, and moves the sum by up to C. Under Poisson

@@ -1,4 +1,4 @@
-"""Rules for the clipping threshold C of a client."""
+"""Threshold rules: the clipping threshold C of each client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adpfl_bench.privacy.mechanisms import Mechanism
 
 
 class Threshold(ABC):
-    """Gives each client its clipping threshold, step by step.
+    """Base of threshold rules: each client's clipping threshold, step by step.
 
     One object serves all clients and keeps what it knows of each apart. Its state goes into the checkpoint. A rule
     either looks at norms as they are (:meth:`observe`), and then nothing can be proved; or learns from sums over
@@ -63,7 +63,7 @@ class Threshold(ABC):
 
     @property
     def unaccounted_reason(self) -> str | None:
-        """Why no privacy guarantee can be stated when this rule is used, or ``None`` where one can."""
+        """Say why no guarantee can be stated when this rule is used, or return ``None`` where one can."""
         return None
 
     def state_dict(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class PercentileThreshold(Threshold):
 
     @property
     def needs_norms(self) -> bool:
-        """It looks at nothing else."""
+        """True: the rule looks at nothing else."""
         return True
 
     def observe(self, client: str, norms: Sequence[float]) -> None:

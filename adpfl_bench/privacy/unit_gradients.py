@@ -1,4 +1,4 @@
-"""The gradient of each privacy unit, clipped and summed."""
+"""Gradients of privacy units, clipped and summed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ClippedSum:
-    """What a batch contributes before noise.
+    """Clipped sum of a batch, before noise.
 
     Attributes:
         gradients: Sum over units of the clipped gradients, one tensor per trainable parameter, in float32 or wider.
@@ -32,7 +32,7 @@ class ClippedSum:
 
 
 class UnitGradients:
-    """Computes per-unit gradients by mapping one example's loss over examples with ``vmap``, a chunk at a time.
+    """Per-unit gradients by mapping one example's loss over examples with ``vmap``, a chunk at a time.
 
     A unit's gradient is the *sum* of its examples' gradients; it is clipped as a whole, so that a unit moves the result
     by at most the threshold, however many examples it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
@@ -142,7 +142,7 @@ class UnitGradients:
 
 
 class _Losses(nn.Module):
-    """Lets ``functional_call`` reach a method that is not ``forward``."""
+    """Module whose ``forward`` is the loss of examples, for ``functional_call``."""
 
     def __init__(self, module: nn.Module, example_losses: ExampleLosses) -> None:
         super().__init__()

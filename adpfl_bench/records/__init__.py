@@ -1,1 +1,1 @@
-"""What a run leaves behind: its record, its case scores, and the numbers of its rounds."""
+"""Records of a run: its run record, its case scores, and the numbers of its rounds."""

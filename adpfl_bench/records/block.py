@@ -1,4 +1,4 @@
-"""What all blocks of a run record have in common."""
+"""Base of the blocks of a run record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a case scored: a line of cases.csv, and the one place where means over cases are taken."""
+"""Case score: a line of cases.csv, and the one place where means over cases are taken."""
 
 from __future__ import annotations
 

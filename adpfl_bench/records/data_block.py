@@ -30,7 +30,7 @@ class CanariesBlock(Block):
 
 
 class DataBlock(Block):
-    """What a run was trained and scored on."""
+    """The data that a run was trained and scored on."""
 
     datamodule: str | None = None
     """Name of the datamodule's class."""

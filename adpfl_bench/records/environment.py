@@ -1,4 +1,4 @@
-"""Where a run was made: package versions, source revision, memory."""
+"""Environment of a run: package versions, source revision, memory."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from adpfl_bench.records.block import Block, ObjectBlock
 
 
 class WeightsBlock(Block):
-    """How much each client's update counts."""
+    """Aggregation weights: how much each client update counts."""
 
     rule: WeightRule
     cap: int | None = None
 
 
 class FederatedBlock(Block):
-    """Who took part in which round, and how updates became the global model."""
+    """The federation: who took part in which round, and how client updates became the global model."""
 
     rounds: int
     seed: int | None = None

@@ -13,7 +13,7 @@ one lacks sampling rate and norm."""
 
 
 class AccountedBlock(Block):
-    """What a proof supports for everything that was released."""
+    """The guarantee that is proved for everything that was released."""
 
     epsilon: float | None
     """The largest of the clients'; null where nothing is proved."""
@@ -63,7 +63,7 @@ class AuditedBlock(Block):
 
 
 class PrivacyBlock(Block):
-    """What leaves a client, what its authors state of it, what is proved and what was measured."""
+    """Privacy of a run: what leaves a client, and its nominal, accounted and audited epsilon."""
 
     unit: PrivacyUnit
     """What one neighbour differs in."""

@@ -1,4 +1,4 @@
-"""Numbers that a round leaves behind, and who can be asked for them."""
+"""Round metrics: numbers that a round leaves behind, and who can be asked for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RoundMetric(NamedTuple):
 
 @runtime_checkable
 class ReportsRounds(Protocol):
-    """A callback or module that can say what the round that has just ended was like."""
+    """Callback or module that has numbers of the round that has just ended."""
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """The round's numbers."""

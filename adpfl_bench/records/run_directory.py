@@ -1,4 +1,4 @@
-"""The files of one run: run.json, rounds.csv, cases.csv."""
+"""Folder of one run: run.json, rounds.csv, cases.csv."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RoundRow(NamedTuple):
 
 
 class RunDirectory:
-    """Reads and writes one run's records. Every file is replaced or appended to as a whole.
+    """Files of one run. Every file is replaced or appended to as a whole.
 
     Args:
         path: The run's folder; it is made when something is written.

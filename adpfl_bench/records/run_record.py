@@ -1,4 +1,4 @@
-"""A run's record, run.json."""
+"""Run record, run.json."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ModelBlock(Block):
 
 
 class RunRecord(Block):
-    """What a run was, and how far it is."""
+    """The record of a run: what it was, and how far it is."""
 
     format_version: int = Field(0, ge=0, le=FORMAT_VERSION)
     """Version of this format; 0 for records from before it was stated."""

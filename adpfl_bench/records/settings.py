@@ -1,4 +1,4 @@
-"""Which settings two runs share, and in which they differ."""
+"""Settings of runs: which are shared, and which differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has spent of its privacy budget, from its record and the journal of its releases."""
+"""Spent budget: a run's account, from its record and the journal of its releases."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _by_end(release: Release, visits: Mapping[Visit, int], privacy: PrivacyBlock
 
 
 def nominal_text(nominal: float | None) -> str:
-    """What the method's authors state, named as that."""
+    """Word the nominal epsilon, named as what the method's authors state."""
     return (
         "none" if nominal is None else f"epsilon {nominal:g}: stated by the method's authors, not proved for this run"
     )

@@ -1,1 +1,1 @@
-"""Plots, pictures and the page that people read."""
+"""Report: plots, pictures and the page that people read."""

@@ -1,4 +1,4 @@
-"""Everything that leaderboard and report show, computed once from the runs."""
+"""Board: everything that leaderboard and report show, computed once from the runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from adpfl_bench.report.illustrations import Illustrations, illustrate
 
 @dataclass(frozen=True)
 class Board:
-    """What was made of the given runs.
+    """Tables and pictures of the given runs.
 
     Attributes:
         groups: The comparable groups.

@@ -1,4 +1,4 @@
-"""Each client's own score under each method, as dots."""
+"""Plot of each client's own score under each method, as dots."""
 
 from __future__ import annotations
 

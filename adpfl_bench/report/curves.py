@@ -1,4 +1,4 @@
-"""How runs went, round by round."""
+"""Curves of runs, round by round."""
 
 from __future__ import annotations
 

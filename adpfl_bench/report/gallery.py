@@ -1,4 +1,4 @@
-"""For each method the best, the median and the worst test case: image, truth and prediction."""
+"""Gallery of each method's best, median and worst test case: image, truth and prediction."""
 
 from __future__ import annotations
 

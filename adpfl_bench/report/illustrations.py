@@ -1,4 +1,4 @@
-"""All that is drawn of a comparable group."""
+"""Illustrations of a comparable group."""
 
 from __future__ import annotations
 

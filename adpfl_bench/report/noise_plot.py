@@ -1,4 +1,4 @@
-"""What private methods clipped at and how much noise they added, round by round and client by client."""
+"""Plot of private methods' clipping thresholds and noise, round by round and client by client."""
 
 from __future__ import annotations
 

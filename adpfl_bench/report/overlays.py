@@ -1,4 +1,4 @@
-"""Test cases with the outlines of truth and predictions."""
+"""Overlays: test cases with the outlines of truth and predictions."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _own_models(rows: Sequence[OverlayRow]) -> str:
 
 
 def colour_key(regions: int, names: Sequence[str]) -> str:
-    """Say which outline is what.
+    """Describe which outline is what.
 
     Args:
         regions: Number of regions.

@@ -1,4 +1,4 @@
-"""The leaderboard as one page that needs nothing beside it."""
+"""Page of the leaderboard, which needs nothing beside it."""
 
 from __future__ import annotations
 

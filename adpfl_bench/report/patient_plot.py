@@ -1,4 +1,4 @@
-"""Dice, or another main metric, of every patient under each method, as a raincloud."""
+"""Raincloud plot of every patient's Dice, or another main metric, under each method."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _RC: Any = {
 
 @contextmanager
 def plot_style() -> Iterator[None]:
-    """How every plot looks; names are never read as mathematics."""
+    """Style of every plot; names are never read as mathematics."""
     import matplotlib as mpl  # deferred: only a picture needs it
 
     with mpl.rc_context(_RC):

@@ -1,4 +1,4 @@
-"""What a private method is going to do, as sentences for a terminal."""
+"""Facts of what a private method is going to do, as sentences for a terminal."""
 
 from __future__ import annotations
 

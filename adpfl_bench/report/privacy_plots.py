@@ -1,4 +1,4 @@
-"""Epsilon over the rounds of a planned run."""
+"""Plot of epsilon over the rounds of a planned run."""
 
 from __future__ import annotations
 

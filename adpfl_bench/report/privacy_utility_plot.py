@@ -1,4 +1,4 @@
-"""What privacy costs: Dice against accounted epsilon."""
+"""Plot of what privacy costs: Dice against accounted epsilon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has spent, as text for a terminal."""
+"""Spent budget of a run, as text for a terminal."""
 
 from __future__ import annotations
 

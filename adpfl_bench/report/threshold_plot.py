@@ -1,4 +1,4 @@
-"""How Dice depends on a fixed threshold, and where an adaptive one stands."""
+"""Plot of Dice by fixed threshold, and where an adaptive one stands."""
 
 from __future__ import annotations
 

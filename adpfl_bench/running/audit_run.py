@@ -1,4 +1,4 @@
-"""audit: a fit with canaries, and what their guesses prove."""
+"""The command ``adpfl-bench audit``: a fit with canaries, and what guesses about them prove."""
 
 from __future__ import annotations
 

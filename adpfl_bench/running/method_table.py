@@ -1,4 +1,4 @@
-"""Two tables of the methods that come with the package and of what each promises: docs/methods.md.
+"""Tables of the methods that come with the package and of what each promises: docs/methods.md.
 
 ``python -m adpfl_bench.running.method_table > docs/methods.md`` writes it anew.
 """

@@ -1,4 +1,4 @@
-"""fit, validate, test and predict, on LightningCLI."""
+"""The commands fit, validate, test and predict, on LightningCLI."""
 
 from __future__ import annotations
 

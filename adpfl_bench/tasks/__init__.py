@@ -1,1 +1,1 @@
-"""LightningModules: a segmentation base and one small file per modality."""
+"""Tasks: LightningModules with a loss for each example and scores of cases; segmentation, and its modalities."""

@@ -11,7 +11,7 @@ from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
 class BrainTumorTask(SegmentationTask):
-    """Segments brain tumours in multi-sequence MRI, as volumes or as slices.
+    """Segmentation of brain tumours in multi-sequence MRI, as volumes or as slices.
 
     Args:
         label_scheme: ``brats`` for WT, TC and ET; ``brats2024`` adds NETC, SNFH and the resection cavity RC; ``lgg`` is

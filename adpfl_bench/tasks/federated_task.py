@@ -1,4 +1,4 @@
-"""What callbacks and commands know of a task: its network, the loss of each example, its optimizer and its scores."""
+"""Federated task: the base of all tasks, and all that callbacks and commands know of one."""
 
 from __future__ import annotations
 

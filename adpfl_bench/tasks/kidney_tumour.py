@@ -10,7 +10,7 @@ from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
 class KidneyTumorTask(SegmentationTask):
-    """Segments kidneys with their masses, masses, and tumours, in abdominal CT.
+    """Segmentation of kidneys with their masses, masses, and tumours, in abdominal CT.
 
     Args:
         label_scheme: ``kits`` for KiTS21 and KiTS23; ``kits19`` for KiTS19, which has no cyst label; or a

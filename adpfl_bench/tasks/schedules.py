@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class CosineOverRounds(LambdaLR):
-    """Lowers the learning rate along half a cosine, from its start value in the first round to (nearly) zero.
+    """Learning rate along half a cosine, from its start value in the first round to (nearly) zero.
 
     In round r of R, counted from 0, the factor is ``f + (1 - f) (1 + cos(pi r / R)) / 2`` (Loshchilov and Hutter 2017,
     arXiv 1608.03983, equation 5, without restarts). R is the run's own number of rounds, which the task fills in.

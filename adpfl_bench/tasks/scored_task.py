@@ -1,4 +1,4 @@
-"""How a task's cases are scored, and where their means are published."""
+"""Scored task: how cases are scored, and where their means are published."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _DEFAULT_TOLERANCE = 2.0
 
 
 class SegmentationTask(FederatedTask):
-    """Segments regions, each a sigmoid of its own.
+    """Segmentation of regions, each a sigmoid of its own.
 
     A subclass overrides only what differs: ``configure_network``, ``example_losses`` or the class attributes. A task
     with a ``scheme`` takes its regions from there: the network predicts some of them, a label map is painted from

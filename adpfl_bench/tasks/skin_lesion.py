@@ -6,7 +6,7 @@ from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
 class SkinLesionTask(SegmentationTask):
-    """Segments the lesion in an RGB dermoscopy image; see SegmentationTask for the arguments."""
+    """Segmentation of the lesion in an RGB dermoscopy image; see SegmentationTask for the arguments."""
 
     regions = ("lesion",)
     spatial_dims = 2

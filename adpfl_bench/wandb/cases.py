@@ -1,4 +1,4 @@
-"""Numbers of the whole run, tables of cases and pictures of examples for Weights & Biases."""
+"""Weights & Biases log of a whole run: its numbers, tables of cases and pictures of examples."""
 
 from __future__ import annotations
 

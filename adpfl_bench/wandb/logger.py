@@ -1,4 +1,4 @@
-"""Loggers beside the run's own CSV files."""
+"""Weights & Biases logger of a run's rounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process talks to Weights & Biases: the package, and whether anything leaves the machine."""
+"""Weights & Biases session: the package, and whether anything leaves the machine."""
 
 from __future__ import annotations
 

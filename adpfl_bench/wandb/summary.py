@@ -1,4 +1,4 @@
-"""A run in single numbers, as Weights & Biases shows them in its tables."""
+"""Summary of a run in single numbers, as Weights & Biases shows them in its tables."""
 
 from __future__ import annotations
 

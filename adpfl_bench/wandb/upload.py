@@ -1,4 +1,4 @@
-"""adpfl-bench wandb: a leaderboard's tables and page in Weights & Biases."""
+"""The command ``adpfl-bench wandb``: a leaderboard's tables and page in Weights & Biases."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from adpfl_bench.privacy.audit.checks import (
     sensitivity,
     use_of_releases,
 )
-from adpfl_bench.privacy.audit.noise import NoiseRecord, law_of
+from adpfl_bench.privacy.audit.noise import ObservedNoise, law_of
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
@@ -34,10 +34,10 @@ def law(request):
 
 def test_honest_noise_passes(law):
     for run in range(20):
-        record = NoiseRecord(law)
+        observed = ObservedNoise(law)
         for step in range(10):
-            record.add(noise(law, 100 * run + step), 0.7)
-        scale, independence = record.scale_check(), record.independence_check()
+            observed.add(noise(law, 100 * run + step), 0.7)
+        scale, independence = observed.scale_check(), observed.independence_check()
         assert scale.passed, scale
         assert independence.passed, independence
         assert scale.figures["values"] == 30_000
@@ -46,10 +46,10 @@ def test_honest_noise_passes(law):
 
 @pytest.mark.parametrize("factor", [0.5, 0.95, 1.05])
 def test_a_wrong_scale_is_found(law, factor):
-    record = NoiseRecord(law)
+    observed = ObservedNoise(law)
     for step in range(10):
-        record.add(factor * noise(law, step), 0.7)
-    check = record.scale_check()
+        observed.add(factor * noise(law, step), 0.7)
+    check = observed.scale_check()
     assert check.passed is False
     assert check.figures["scale_ratio"] == pytest.approx(factor, rel=0.02)
     assert f"{check.figures['scale_ratio']:.3g} times the stated scale" in check.reason
@@ -65,46 +65,46 @@ def test_the_other_law_is_found(law):
 
 
 def test_coordinates_that_are_never_noised_are_counted(law):
-    record = NoiseRecord(law)
+    observed = ObservedNoise(law)
     for step in range(4):
         values = noise(law, step)
         values[[5, 77]] = 0
         values[step] = 0  # once is no proof
-        record.add(values, 0.7)
-    check = record.scale_check()
+        observed.add(values, 0.7)
+    check = observed.scale_check()
     assert check.passed is False
     assert check.figures["coordinates_without_noise"] == 2
 
 
 def test_the_noise_of_the_statistic_counts_too(law):
-    record, statistic = NoiseRecord(law), NoiseRecord(law)
+    observed, statistic = ObservedNoise(law), ObservedNoise(law)
     for step in range(100):
-        record.add(noise(law, step, 300), 0.7)
+        observed.add(noise(law, step, 300), 0.7)
         statistic.add(0.5 * noise(law, 1000 + step, 20), 0.7)
-    assert record.scale_check().passed
-    check = record.scale_check(statistic)
+    assert observed.scale_check().passed
+    check = observed.scale_check(statistic)
     assert check.passed is False
     assert check.reason.startswith("of the threshold's statistic, the noise has 0.")
     assert check.figures["statistic_scale_ratio"] == pytest.approx(0.5, abs=0.03)
 
 
 def test_repeated_noise_is_found_wherever_it_stands(law):
-    record = NoiseRecord(law)
+    observed = ObservedNoise(law)
     for step in range(400):
-        record.add(noise(law, step if step < 399 else 7, 100), 0.7)
-    check = record.independence_check()
+        observed.add(noise(law, step if step < 399 else 7, 100), 0.7)
+    check = observed.independence_check()
     assert check.passed is False
     assert check.figures["repeated"] == 1
     assert check.reason == "noise is used again"
 
 
 def test_correlated_noise_is_found(law):
-    record = NoiseRecord(law)
+    observed = ObservedNoise(law)
     shared = noise(law, "shared")
     for step in range(6):
         mixed = noise(law, step)
-        record.add(mixed if step < 4 else (mixed + shared) / 2**0.5, 0.7)
-    check = record.independence_check()
+        observed.add(mixed if step < 4 else (mixed + shared) / 2**0.5, 0.7)
+    check = observed.independence_check()
     assert check.passed is False
     assert check.figures["repeated"] == 0
     assert check.figures["largest_correlation"] == pytest.approx(0.5, abs=0.08)

@@ -1,1 +1,1 @@
-"""Cases to be scored."""
+"""Evaluation: cases to be scored, in batches."""

@@ -1,4 +1,4 @@
-"""Cases to be scored, one by one and in batches."""
+"""Evaluation cases, one by one and in batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation and test cases in batches that mix neither clients nor the models that score them."""
+"""Evaluation loader: cases in batches that mix neither clients nor the models that score them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class EvaluationCases(Dataset[tuple[CaseToScore, EvaluationCase]]):
 
 
 class EvaluationLoader:
-    """Brings a split in batches that mix neither models nor clients.
+    """Loader of a split in batches that mix neither models nor clients.
 
     It wraps a torch DataLoader, so that the Trainer, which would rebuild its sampler, leaves it as it is.
 

@@ -1,4 +1,4 @@
-"""How a volume that is larger than a network's input is segmented."""
+"""Sliding window: segmentation of a volume that is larger than a network's input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures: colour images with one mask each, decoded and resized once."""
+"""Datamodule of pictures: colour images with one mask each, decoded and resized once."""
 
 from __future__ import annotations
 

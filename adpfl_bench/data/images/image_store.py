@@ -1,4 +1,4 @@
-"""Arrays kept on disk for the next run: built once, whole or not at all."""
+"""Store of arrays on disk for the next run: built once, whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a picture and its mask."""
+"""Checks of a picture and its mask."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who holds which patients, and which of them train, validate and test."""
+"""Partitioning of patients among clients, and into training, validation and test."""

@@ -1,4 +1,4 @@
-"""Who holds which patients: partitions of a dataset into clients.
+"""Partitions of a dataset into clients, by patient.
 
 Every partition is by patient: the cases of one patient are never in two clients. The result depends on the cases and
 the seed only, not on the order of the cases. :func:`~adpfl_bench.data.partitioning.split.make_clients` goes on

@@ -17,7 +17,7 @@ from adpfl_bench.seeding import numpy_generator
 
 
 class _ByProperty(Partition):
-    """What both partitions by a property share."""
+    """Base of partitions by a property."""
 
     clients: int
     by: str

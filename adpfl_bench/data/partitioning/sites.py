@@ -1,4 +1,4 @@
-"""Who acquired which case, from the files in which federations publish it."""
+"""Site files: who acquired which case, as federations publish it."""
 
 from __future__ import annotations
 

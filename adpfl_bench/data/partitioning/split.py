@@ -1,4 +1,4 @@
-"""Each client's own training, validation and test patients."""
+"""Split of each client's patients into training, validation and test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from adpfl_bench.seeding import numpy_generator
 
 @dataclass(frozen=True)
 class Split:
-    """Which fractions of each client's patients are kept for validation and test; the rest trains.
+    """Fractions of each client's patients that are kept for validation and test; the rest trains.
 
     Attributes:
         validation: Fraction of the patients, in [0, 1).

@@ -1,1 +1,1 @@
-"""What a round trains on."""
+"""Rounds: what clients train on, step by step."""

@@ -48,7 +48,7 @@ def image_augmentation(size: tuple[int, int]) -> Compose:
 
 
 def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
-    """Changes that are far larger than any real variation, so that a network learns what stays: the lesion's shape.
+    """Changes far larger than any real variation, so that a network learns what stays: the lesion's shape.
 
     For pre-training on phantoms, whose colours, light and texture are simpler than those of real images (Tobin et al.
     2017, arXiv 1703.06907). Image and mask are turned by any angle, zoomed and shifted; colours are scaled and shifted
@@ -85,7 +85,7 @@ def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
 
 
 class RandSmoothNoised(MapTransform, RandomizableTransform):
-    """Adds normal noise on a coarse grid, interpolated to the image, with an amplitude drawn anew each time.
+    """Normal noise on a coarse grid, interpolated to the image, with an amplitude drawn anew each time.
 
     Args:
         keys: Images [C, H, W].

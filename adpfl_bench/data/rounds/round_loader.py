@@ -1,4 +1,4 @@
-"""The batches of a round, in sequence."""
+"""Round loader: the batches of a round, in sequence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adpfl_bench.federation.training_batch import Example, TrainingBatch
 
 
 class RoundLoader:
-    """Brings the batches of one round.
+    """Loader of the batches of one round.
 
     Args:
         dataset: Maps an :class:`~adpfl_bench.data.rounds.round_plan.ExampleKey` to an example.

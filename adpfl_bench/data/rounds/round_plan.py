@@ -1,4 +1,4 @@
-"""The plan of a round: every participant's local steps, in sequence."""
+"""Round plan: every participant's local steps, in sequence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CanaryExample(NamedTuple):
 
 
 class ExampleKey(NamedTuple):
-    """Asks a dataset for one example: its place among the dataset's, and the seed that it is augmented with."""
+    """Key of one example: its place among the dataset's, and the seed that it is augmented with."""
 
     example: int
     seed: int

@@ -1,4 +1,4 @@
-"""How a run trains: what a datamodule has to know of it."""
+"""Training plan: what a datamodule has to know of a run's training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from adpfl_bench.federation.scored_models import ScoredModels
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Who trains when and on what, and which models score the cases; FederatedLoop hands it to the datamodule once.
+    """Plan of who trains when and on what, and whose models score; FederatedLoop hands it to the datamodule once.
 
     Attributes:
         schedule: Who takes part in which round; without one nothing can be trained.

@@ -1,4 +1,4 @@
-"""Who trains on which examples."""
+"""Training set: which client trains on which examples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TrainingSet:
 def training_set(
     division: Mapping[str, Sequence[ExampleId]], patients: Mapping[ExampleId, str], plan: TrainingPlan
 ) -> TrainingSet:
-    """Work out who trains on what.
+    """Give each client that trains its examples.
 
     Args:
         division: Training examples of every client.

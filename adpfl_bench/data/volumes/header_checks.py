@@ -1,4 +1,4 @@
-"""What can be wrong with the headers of a case's files: dimensions, shapes and affines."""
+"""Checks of the headers of a case's files: dimensions, shapes and affines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a case's files to what a network reads: orientation, foreground, spacing and intensities."""
+"""Preparation of a case's files for a network: orientation, foreground, spacing and intensities."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOREGROUND_VOXELS = 512  # kept of each class to centre patches on
 
 @dataclass(frozen=True)
 class Preparation:
-    """How volumes are prepared; none of it looks at more than the case's own image, so it reveals nothing of others.
+    """Settings of preparation; nothing looks at more than the case's own image, so it reveals nothing of others.
 
     CT is clipped to a window of Hounsfield units, which is mapped to [-1, 1]. MRI is made to have mean 0 and standard
     deviation 1 over each sequence's non-zero voxels, and zero stays zero.
@@ -67,7 +67,7 @@ class Preparation:
 
 
 class PreparedCase(NamedTuple):
-    """A case as it is kept.
+    """A prepared case, as it is kept.
 
     Attributes:
         image: float16 [C, X, Y, Z] in RAS+ order.

@@ -1,4 +1,4 @@
-"""Reading volumes from files: arrays with the affine that places their voxels in the patient."""
+"""Readers of volumes: arrays with the affine that places their voxels in the patient."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DAMAGE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderData
 
 @dataclass(frozen=True)
 class VolumeHeader:
-    """What a file says of its array before it is read.
+    """Header of a volume's file.
 
     Attributes:
         shape: Shape of the array as stored.
@@ -45,7 +45,7 @@ class VolumeHeader:
 
 
 class VolumeReader(ABC):
-    """Reads the files of a case. Every method raises DataError, with path and reason, for a file it cannot read.
+    """Reader of a case's files. Every method raises DataError, with path and reason, for a file it cannot read.
 
     Attributes:
         has_spacing: Whether the files state a voxel size; where they do not, distances are in voxels.
@@ -86,7 +86,7 @@ class VolumeReader(ABC):
 
 @dataclass(frozen=True)
 class NiftiReader(VolumeReader):
-    """Reads NIfTI: one file per channel, or one 4-D file for all.
+    """Reader of NIfTI: one file per channel, or one 4-D file for all.
 
     Attributes:
         order: Where in the one 4-D file each of the suite's channels is; empty if each channel has its own file.

@@ -1,4 +1,4 @@
-"""What a folder of volumes was recognised as, and the cases found in it."""
+"""Release of a dataset of volumes: what its files hold, and the cases found in a folder."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class VolumeRelease:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was found in a dataset's folder, without reading any voxel.
+    """Survey of a dataset's folder, without reading any voxel.
 
     Attributes:
         release: What it was recognised as.

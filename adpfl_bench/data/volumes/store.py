@@ -1,4 +1,4 @@
-"""Prepared cases on disk, as chunked and compressed arrays that are read patch by patch."""
+"""Store of prepared cases on disk, as chunked and compressed arrays that are read patch by patch."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ AFFINE: Affine = np.array([[0.0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 
 
 @dataclass(frozen=True)
 class TiffStackReader(VolumeReader):
-    """Stacks slices ``<name>.tif`` [rows, columns, 3] and ``<name>_mask.tif`` [rows, columns] of 0 and 255.
+    """Reader of slices ``<name>.tif`` [rows, columns, 3] and ``<name>_mask.tif`` [rows, columns] of 0 and 255.
 
     The files state no voxel size, so lengths are in voxels.
     """

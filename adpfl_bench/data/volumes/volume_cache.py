@@ -1,4 +1,4 @@
-"""The prepared cases of a dataset: checked, prepared once in parallel, found again by the next run."""
+"""Cache of a dataset's prepared cases: checked, prepared once in parallel, found again by the next run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with the files of a case."""
+"""Checks of the files of a case."""
 
 from __future__ import annotations
 

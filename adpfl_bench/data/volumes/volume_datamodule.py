@@ -1,4 +1,4 @@
-"""A federation on volumes: CT or MRI from the publisher's files, through patches, back to the files' grids."""
+"""Datamodule of volumes: CT or MRI from the publisher's files, through patches, back to the files' grids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How sure a comparison of methods is: tests, intervals and rankings as pure functions of case scores.
+"""Statistics of how sure a comparison is: tests, intervals and rankings as pure functions of case scores.
 
 Patients, not cases and not cases times seeds, are what is independent; seeds are a second source of chance. So
 

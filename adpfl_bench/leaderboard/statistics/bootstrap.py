@@ -36,7 +36,7 @@ from adpfl_bench.seeding import numpy_generator
 
 
 class Interval(NamedTuple):
-    """Where a number lies with the stated confidence.
+    """Interval in which a number lies with the stated confidence.
 
     Attributes:
         low: Lower end.

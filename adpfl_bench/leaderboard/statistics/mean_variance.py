@@ -11,7 +11,7 @@ from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedS
 
 
 class MeanVariance(NamedTuple):
-    """How much a mean would vary with other patients and other training runs.
+    """Variance of a mean under other patients and other training runs.
 
     Attributes:
         variance: Estimated variance of the mean.

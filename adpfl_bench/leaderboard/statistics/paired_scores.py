@@ -1,4 +1,4 @@
-"""What methods reached on the same cases, run by run."""
+"""Paired scores: what methods reached on the same cases, run by run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED = 3
 
 
 class PairedScore(NamedTuple):
-    """What one run reached on one case.
+    """Score of one run on one case.
 
     Attributes:
         score: The score, finite.

@@ -1,4 +1,4 @@
-"""How often each patient is drawn in each resample."""
+"""Resamples of patients: how often each is drawn."""
 
 from __future__ import annotations
 

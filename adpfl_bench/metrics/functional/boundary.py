@@ -1,4 +1,4 @@
-"""Where the boundary of a mask lies: its edge voxels, and the surface elements between voxels."""
+"""Boundary of a mask: its edge voxels, and the surface elements between voxels."""
 
 from __future__ import annotations
 

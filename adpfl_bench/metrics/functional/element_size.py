@@ -1,4 +1,4 @@
-"""How much contour or surface each neighbourhood code stands for."""
+"""Element sizes: how much contour or surface each neighbourhood code stands for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every metric demands of its two masks and its settings, and the sentences for when it does not get it."""
+"""Checks of masks and settings that every metric makes, and their sentences."""
 
 from __future__ import annotations
 

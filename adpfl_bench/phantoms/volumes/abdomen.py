@@ -1,4 +1,4 @@
-"""The abdomen around the kidneys: body wall, skeleton, vessels, and the organs in front of them."""
+"""Abdomen around the kidneys: body wall, skeleton, vessels, and the organs in front of them."""
 
 from __future__ import annotations
 

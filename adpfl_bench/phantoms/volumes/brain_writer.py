@@ -1,4 +1,4 @@
-"""What the writers of brain layouts share: patients, time points, sites, and scans of them."""
+"""Base of the writers of brain layouts: patients, time points, sites, and scans of them."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Canvas:
     def distance(
         self, box: Box, centre: Point, radii: Point, rotation: NDArray[np.float64] | None = None, bumps: float = 0.0
     ) -> Volume:
-        """How far the voxels of a box lie inside an ellipsoid, in mm and only about right.
+        """Measure how far the voxels of a box lie inside an ellipsoid, in mm and only about right.
 
         Its centre (from the origin) and half axes are in mm, and so is the standard deviation of the surface's
         ``bumps``.

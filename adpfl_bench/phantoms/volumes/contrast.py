@@ -1,4 +1,4 @@
-"""How bright tissues are in CT, by the time since the contrast agent was injected."""
+"""Contrast phases of CT: how bright tissues are after the contrast agent was injected."""
 
 from __future__ import annotations
 

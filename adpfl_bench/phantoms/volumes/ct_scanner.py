@@ -1,4 +1,4 @@
-"""What the CT scanners of four hospitals make of the same anatomy."""
+"""CT scanners of four hospitals, and their images of the same anatomy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOWEST, HIGHEST = -1024, 3071
 
 @dataclass(frozen=True)
 class CtSite:
-    """How one site acquires its images.
+    """A hospital's CT scanner and protocol.
 
     Attributes:
         share: Share of the cohort.

@@ -20,7 +20,7 @@ Kind = Literal["high grade", "low grade", "operated"]
 
 @dataclass(frozen=True)
 class Growth:
-    """How a tumour has changed since the patient's first scan.
+    """Change of a tumour since the patient's first scan.
 
     Attributes:
         size: Factor of its radii.

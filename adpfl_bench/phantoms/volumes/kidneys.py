@@ -18,7 +18,7 @@ KIDNEY, TUMOUR, CYST = 1, 2, 3
 
 @dataclass(frozen=True)
 class KidneyMap:
-    """Where kidneys, tumours and cysts are.
+    """Map of kidneys, tumours and cysts.
 
     Attributes:
         label: Label map, uint8 [X, Y, Z].

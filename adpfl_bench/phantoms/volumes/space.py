@@ -66,7 +66,7 @@ def depth_in_ellipsoid(
     radii: tuple[float, float, float],
     rotation: NDArray[np.float64] | None = None,
 ) -> Volume:
-    """How deep each voxel lies in an ellipsoid: 1 at its centre, 0 on its surface, negative outside.
+    """Measure how deep each voxel lies in an ellipsoid: 1 at its centre, 0 on its surface, negative outside.
 
     Centre and half axes are in mm, the latter along x, y and z before the rotation. Add a multiple of a
     :func:`smooth_field` before cutting at 0, and the surface is bumpy.

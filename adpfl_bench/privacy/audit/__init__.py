@@ -1,1 +1,1 @@
-"""Auditing in one run: canaries that are in or out by a coin, and how well they can be told apart by the releases."""
+"""Privacy audit in one run: canaries, each in or out by a coin, and how well releases tell them apart."""

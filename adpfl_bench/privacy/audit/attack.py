@@ -1,4 +1,4 @@
-"""What releases say about each canary, to somebody who knows everything else."""
+"""Attack on canaries: what releases say about each, to somebody who knows everything else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = 2**16  # as many are held in float64 at a time
 
 
 class CanaryAttack:
-    """Collects evidence for each canary's coin, release by release.
+    """Evidence for each canary's coin, collected release by release.
 
     A release less what is known of it is the sum of the gradients of those canaries that took part, under noise.
     Where all that are in take part, one system of normal equations holds all releases, with the coins as unknowns
@@ -101,7 +101,7 @@ def _products(rows: Tensor, other: Tensor) -> tuple[NDArray[np.float64], NDArray
 
 
 def linearised(residual: Tensor, expected: Tensor, scale: float, laplace: bool) -> tuple[Tensor, float]:
-    """Make of a residual the observation that noise of its law is best met with.
+    """Turn a residual into the observation that tells most of its signal under noise of this law.
 
     Signs tell twice as much about a faint signal under Laplace noise as values do: the Fisher information of its place
     is ``1 / b^2``, and its variance ``2 b^2``.

@@ -1,4 +1,4 @@
-"""The noise of a run's releases, standardised and boiled down to what the checks need."""
+"""Noise of a run's releases, standardised and reduced to what the checks need."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _RELEASES = 256
 _SIGNS = 62  # whose signs tell noise apart; fewer than 40 coordinates cannot
 
 
-class NoiseRecord:
-    """Takes in the noise of one release after the other.
+class ObservedNoise:
+    """The noise of a run's releases, taken in one after the other.
 
     Args:
         law: ``laplace`` or ``norm``.
@@ -57,7 +57,7 @@ class NoiseRecord:
         """Whether nothing was taken in."""
         return self._values == 0
 
-    def scale_check(self, statistic: NoiseRecord | None = None) -> Check:
+    def scale_check(self, statistic: ObservedNoise | None = None) -> Check:
         """Compare with the stated law and scale; ``statistic`` holds the noise on the threshold's statistic."""
         mean = self._total / self._values
         estimate = mean if self.law == "laplace" else mean**0.5

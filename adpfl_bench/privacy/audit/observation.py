@@ -1,4 +1,4 @@
-"""What an audit may look at: both sides of a release."""
+"""Observation of a release from within the privacy boundary: both sides of it."""
 
 from __future__ import annotations
 

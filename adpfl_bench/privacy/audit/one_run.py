@@ -1,4 +1,4 @@
-"""What guesses about canaries prove: a lower bound on epsilon from a single run."""
+"""Lower bound on epsilon from a single run, by what guesses about its canaries prove."""
 
 from __future__ import annotations
 

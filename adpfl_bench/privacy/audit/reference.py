@@ -1,4 +1,4 @@
-"""What a step's units bring to its sum, computed apart from the run's own path."""
+"""Reference gradients: what a step's units bring to its sum, computed apart from the run's own path."""
 
 from __future__ import annotations
 

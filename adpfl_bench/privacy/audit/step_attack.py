@@ -1,4 +1,4 @@
-"""The attack on one local step: what is known of it, what is left, and what the canaries would have brought."""
+"""Attack on one local step: what is known of it, what is left, and what the canaries would have brought."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from adpfl_bench.privacy.unit_gradients import UnitGradients
 
 
 class Planted(Protocol):
-    """What the attack knows of the canaries, and the coins, for the check of the sensitivity alone."""
+    """The canaries as the attack knows them, and their coins, for the check of the sensitivity alone."""
 
     count: int
     clipped: bool
@@ -32,7 +32,7 @@ class Planted(Protocol):
 
 
 class StepAttack:
-    """Attacks releases of the client that the canaries have joined.
+    """Attack on releases of the client that the canaries have joined.
 
     Subtracted from a release is what the other units of its batch bring to it. Whoever knows all other units' data,
     and when each of them is sampled, is an adversary that the guarantee covers: it holds for each unit on its own,

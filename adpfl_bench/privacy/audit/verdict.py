@@ -1,4 +1,4 @@
-"""What an audit comes to, in a few words."""
+"""Verdict of an audit, in a few words."""
 
 from __future__ import annotations
 

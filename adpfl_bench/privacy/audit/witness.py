@@ -1,4 +1,4 @@
-"""Watches every release of a run, and says in the end which named checks it passes."""
+"""Witness of every release of a run, which says in the end which named checks it passes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.privacy.audit.checks import Check, ThresholdTwin, sensitivity, use_of_releases
-from adpfl_bench.privacy.audit.noise import NoiseRecord, law_of
+from adpfl_bench.privacy.audit.noise import ObservedNoise, law_of
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.private_sum import PrivateSum
 
@@ -18,7 +18,7 @@ CHECKS = ("noise scale", "noise independence", "sensitivity", "threshold", "rele
 
 
 class ReleaseWitness:
-    """Collects what the checks are decided by.
+    """Collector of what the checks are decided by.
 
     Args:
         sums: Makes the releases; its threshold must not have learned anything yet.
@@ -32,8 +32,8 @@ class ReleaseWitness:
         self._sums = sums
         self._twin = ThresholdTwin(sums.threshold)
         law = law_of(sums.mechanism)
-        self._noise = NoiseRecord(law) if law is not None else None
-        self._statistic = NoiseRecord(law) if law is not None else None
+        self._noise = ObservedNoise(law) if law is not None else None
+        self._statistic = ObservedNoise(law) if law is not None else None
         self._last: Tensor | None = None
         self._errors: list[float] = []
 
