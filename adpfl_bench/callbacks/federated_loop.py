@@ -157,7 +157,7 @@ class FederatedLoop(ModelLoading):
 
     @property
     def schedule(self) -> RoundSchedule:
-        """Who takes part in which round, and for how long."""
+        """The schedule of rounds: who takes part in which, and for how long."""
         return self.settings.schedule
 
     @property

@@ -1,4 +1,4 @@
-"""Where a prepared volume came from: the way from a file's voxels to the network's, and back."""
+"""Case grid: the way from a file's voxels to the network's, and back."""
 
 from __future__ import annotations
 

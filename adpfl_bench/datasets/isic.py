@@ -38,7 +38,7 @@ class ISICDataModule(ImageDataModule):
 
 @dataclass(frozen=True)
 class ISICRelease:
-    """How one year's release is laid out below its root.
+    """Layout of one year's release below its root.
 
     Attributes:
         name: Name for people, e.g. ``"ISIC 2017"``.

@@ -193,7 +193,7 @@ class Grid(_Stated):
 
     @property
     def results_folder(self) -> Path:
-        """Where the tables go."""
+        """Folder of the tables."""
         return self.results or self.output / "results"
 
 

@@ -159,7 +159,7 @@ class RunFiles:
             return True
 
     def holder(self) -> str:
-        """Who is at work on the run, in words."""
+        """Name who is at work on the run."""
         attempts = self.read_attempts()
         if not attempts or attempts[-1].ended is not None:
             return "another process, which is just starting"

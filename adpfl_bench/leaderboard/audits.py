@@ -75,7 +75,7 @@ def bound_text(epsilon: float, confidence: float, canaries: int) -> str:
 
 
 def privacy_settings(record: RunRecord) -> dict[str, str]:
-    """What defines a method's privacy, as JSON by name; what an older record does not state is not in it.
+    """Take what defines a method's privacy, as JSON by name, leaving out what an older record does not state.
 
     Noise that is solved for a target is stated by the target, since it depends on the numbers of units.
     """
@@ -106,7 +106,7 @@ def privacy_settings(record: RunRecord) -> dict[str, str]:
 
 
 def privacy_differences(record: RunRecord, audit: Audit) -> list[str]:
-    """How the privacy of a run differs from that of an audit; empty where the audit tells of the run.
+    """Say how a run's privacy differs from an audit's; empty where the audit tells of the run.
 
     Args:
         record: The run's.
@@ -118,7 +118,7 @@ def privacy_differences(record: RunRecord, audit: Audit) -> list[str]:
 
 
 def other_differences(record: RunRecord, audit: Audit) -> list[str]:
-    """What else an audit has otherwise than a run: data, network, federation."""
+    """Say what else an audit has otherwise than a run: data, network, federation."""
     run, audited = (
         {key: value for key, value in flatten_settings(found.config).items() if not _is_privacy(key)}
         for found in (record, audit.record)
@@ -159,7 +159,7 @@ def strongest(audits: Sequence[Audit]) -> Audit | None:
 
 
 def contradictions(audits: Sequence[Audit], accounted: float | None, delta: float | None) -> list[str]:
-    """What audits hold against the runs that they tell of: failed checks, and bounds above what is accounted.
+    """List what audits hold against the runs that they tell of: failed checks, bounds above what is accounted.
 
     Args:
         audits: The audits.

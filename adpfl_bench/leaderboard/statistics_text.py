@@ -114,14 +114,14 @@ def ranking_text(rows: Sequence[RankingRow], distribution: bool = False) -> Text
 
 
 def ranking_heading(rows: Sequence[RankingRow]) -> str:
-    """What is ranked by what."""
+    """Head a ranking: what is ranked by what."""
     regions, metrics = rows[0].regions.split(SEPARATOR), rows[0].metrics.split(SEPARATOR)
     over = f"region {regions[0]}" if len(regions) == 1 else f"regions {', '.join(regions)}"
     return f"Ranking by {', '.join(metrics)}, {over}"
 
 
 def ranking_notes(rows: Sequence[RankingRow]) -> list[str]:
-    """How firm a ranking is."""
+    """Say how firm a ranking is."""
     return [
         f"Kendall's tau between this order and that of other patients is {rows[0].stability:.2f} on average over"
         " resamples; 1 is the same order, 0 any order."

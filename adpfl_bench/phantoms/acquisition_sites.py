@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
+from adpfl_bench.phantoms.constants import Range, read_columns
 from adpfl_bench.phantoms.site_shift import MIXTURE, amount, factor, shift_sites
-from adpfl_bench.phantoms.table import Range, read_columns
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adpfl_bench.phantoms.table import Range, read_columns
+from adpfl_bench.phantoms.constants import Range, read_columns
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class PrivacyBooks:
 
     @property
     def spent(self) -> PrivacyLedger:
-        """What has been released, including what a broken-off round released after the last checkpoint."""
+        """The releases so far, including those of a broken-off round after the last checkpoint."""
         spent = PrivacyLedger()
         spent.load_state_dict(self.ledger.state_dict())
         spent.raise_to(self._journaled)

@@ -60,7 +60,7 @@ def composed_mu(events: Sequence[tuple[Release, int]]) -> float:
 
 
 def pld_applies(events: Sequence[tuple[Release, int]], delta: float) -> bool:
-    """Whether :func:`pld_epsilon` is worth its time and precise.
+    """Say whether :func:`pld_epsilon` is worth its time and precise.
 
     It is not where the Renyi divergences of order 2 add up to more than 10^4 (epsilon is then far from any use, and the
     distribution is long), nor at a delta below 1e-10, near the rounding of its convolutions.

@@ -1,4 +1,4 @@
-"""What a checkpoint says of the run that it belongs to."""
+"""The block of a checkpoint that names its run."""
 
 from __future__ import annotations
 

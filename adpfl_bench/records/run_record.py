@@ -73,7 +73,7 @@ class RunRecord(Block):
 
     @property
     def progress(self) -> str:
-        """How far an unfinished run came."""
+        """Say how far an unfinished run came."""
         error = f" ({self.error})" if self.error else ""
         return f"{self.status} after {self.rounds_completed} of {self.federated.planned_rounds} rounds{error}"
 

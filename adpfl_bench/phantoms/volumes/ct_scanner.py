@@ -10,8 +10,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from adpfl_bench.phantoms.constants import Range, read_columns
 from adpfl_bench.phantoms.site_shift import MIXTURE, amount, factor
-from adpfl_bench.phantoms.table import Range, read_columns
 from adpfl_bench.phantoms.volumes.space import Space, Volume, blur, smooth_field
 
 LOWEST, HIGHEST = -1024, 3071

@@ -148,7 +148,7 @@ class ThresholdTwin:
         return statistic
 
     def check(self) -> Check:
-        """Whether the run's thresholds could be told from what it released."""
+        """Check that the run's thresholds can be told from what it released."""
         if (reason := self._rule.unaccounted_reason) is not None:
             return Check(None, {"steps": self._steps}, reason)
         passed = self._worst <= 1e-9

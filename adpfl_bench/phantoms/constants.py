@@ -1,4 +1,4 @@
-"""Tables of constants: a row for each field, a column for each record."""
+"""Tables of constants: a row for each field, a column for each object."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 Range = tuple[float, float]
 """Lower and upper bound of a uniform draw."""
 
-_Record = TypeVar("_Record")
+_Kind = TypeVar("_Kind")
 
 
-def read_columns(kind: type[_Record], names: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> Mapping[str, _Record]:
-    """Make a record of each column of a table, by the columns' names; rows are called as the record's fields."""
+def read_columns(kind: type[_Kind], names: Sequence[str], rows: Mapping[str, Sequence[Any]]) -> Mapping[str, _Kind]:
+    """Make an object of each column of a table, by the columns' names; rows are called as its fields."""
     columns = (dict(zip(rows, column, strict=True)) for column in zip(*rows.values(), strict=True))
     return MappingProxyType({name: kind(**column) for name, column in zip(names, columns, strict=True)})
