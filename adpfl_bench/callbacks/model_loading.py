@@ -22,16 +22,6 @@ class ModelLoading(Callback):
     def load_model(self, pl_module: LightningModule, client: str | None) -> None:
         """Put a client's model into the network, or the global one."""
 
-    def _load(self, pl_module: LightningModule, batch: EvaluationBatch) -> None:
-        if batch.model != self._in_network:
-            self._in_network = batch.model
-            self.load_model(pl_module, None if self._in_network == GLOBAL_MODEL else self._in_network)
-
-    def _restore(self, pl_module: LightningModule) -> None:
-        if self._in_network != GLOBAL_MODEL:
-            self._in_network = GLOBAL_MODEL
-            self.load_model(pl_module, None)
-
     def on_validation_batch_start(
         self,
         trainer: Trainer,
@@ -40,39 +30,16 @@ class ModelLoading(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Load the model that scores these cases."""
-        self._load(pl_module, batch)
-
-    def on_test_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: EvaluationBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Load the model that scores these cases."""
-        self._load(pl_module, batch)
-
-    def on_predict_batch_start(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        batch: EvaluationBatch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Load the model that segments these cases."""
-        self._load(pl_module, batch)
+        """Load the model that scores, or segments, these cases."""
+        if batch.model != self._in_network:
+            self._in_network = batch.model
+            self.load_model(pl_module, None if self._in_network == GLOBAL_MODEL else self._in_network)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the global model back."""
-        self._restore(pl_module)
+        if self._in_network != GLOBAL_MODEL:
+            self._in_network = GLOBAL_MODEL
+            self.load_model(pl_module, None)
 
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the global model back."""
-        self._restore(pl_module)
-
-    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the global model back."""
-        self._restore(pl_module)
+    on_test_batch_start = on_predict_batch_start = on_validation_batch_start
+    on_test_end = on_predict_end = on_validation_end

@@ -12,8 +12,7 @@ from lightning.pytorch import LightningDataModule
 
 from adpfl_bench.data.case import Client
 from adpfl_bench.data.case_source import CaseSource
-from adpfl_bench.data.evaluation.evaluation_loader import EvaluationLoader
-from adpfl_bench.data.evaluation.evaluation_set import EvaluationSet
+from adpfl_bench.data.evaluation.evaluation_set import EvaluationLoader, EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.case_properties import LESION_SIZE, with_lesion_sizes

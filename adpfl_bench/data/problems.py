@@ -1,15 +1,18 @@
-"""Problems of a dataset: one entry for each case and problem."""
+"""Problems of a dataset: one entry for each case and problem, collected one file after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.text import count
 
 _SHOWN = 5
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,45 @@ def refuse(problems: Sequence[Problem], dataset: str, advice: str) -> None:
     lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
     more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
     raise DataError(f"{dataset} has {count(problems, 'problem')}:{lines}{more}\n{advice}")
+
+
+class Findings:
+    """The problems of a case, in the order in which they were found.
+
+    Args:
+        case_id: The case.
+    """
+
+    def __init__(self, case_id: str) -> None:
+        self.case_id = case_id
+        self.problems: list[Problem] = []
+
+    def add(self, path: Path, problem: str) -> None:
+        """Note a problem of a file; a path that its sentence begins with is dropped, as the problem has it anyway."""
+        self.problems.append(Problem(self.case_id, problem.removeprefix(f"{path} "), path))
+
+    def attempt(self, path: Path, read: Callable[[], _Read]) -> _Read | None:
+        """Read, or note why it cannot be read, once."""
+        try:
+            return read()
+        except DataError as error:
+            problem = Problem(self.case_id, str(error).removeprefix(f"{path} ").removesuffix("."), path)
+            if problem not in self.problems:
+                self.problems.append(problem)
+            return None
+
+
+def unreadable(path: Path, reason: str) -> DataError:
+    """The error for a file that is missing, empty or, for a reason, damaged."""
+    if not path.exists():
+        return DataError(f"{path} does not exist; restore it or scan the folder again.")
+    if path.is_file() and path.stat().st_size == 0:
+        return DataError(f"{path} is empty; take it again from the publisher's archive.")
+    return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive.")
+
+
+def check_binary(path: Path, values: Sequence[int]) -> None:
+    """Refuse, by a DataError, a mask with other values than 0 and 255, or 0 and 1."""
+    if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
+        found = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+        raise DataError(f"{path} is a mask with the values {found}; expected 0 and 255, or 0 and 1, only.")

@@ -140,17 +140,7 @@ class _TwoDecays(_AdaptiveServerOptimizer):
 
 
 class FedAdam(_TwoDecays):
-    """Adam at the server, without bias correction: ``v = beta2 v + (1 - beta2) Delta^2``.
-
-    Args:
-        parameters: The global weights.
-        lr: Learning rate of the server; the paper tries 1e-3 ... 10.
-        betas: Decays of ``m`` and ``v``, in [0, 1); the paper's experiments use 0.9 and 0.99.
-        tau: Degree of adaptivity, and root of the first ``v``; the paper recommends 1e-3 and tries 1e-5 ... 1e-1.
-
-    Raises:
-        ConfigError: A setting is out of range.
-    """
+    """Adam at the server, without bias correction: ``v = beta2 v + (1 - beta2) Delta^2``."""
 
     def _change_second(self, second: list[Tensor], squares: list[Tensor], group: dict[str, Any]) -> None:
         beta2 = group["betas"][1]
@@ -162,15 +152,6 @@ class FedYogi(_TwoDecays):
     """Yogi at the server: ``v`` moves towards ``Delta^2`` by an amount that does not depend on how far off it is.
 
     ``v = v - (1 - beta2) Delta^2 sign(v - Delta^2)``: after large deltas it forgets them more slowly than Adam.
-
-    Args:
-        parameters: The global weights.
-        lr: Learning rate of the server; the paper tries 1e-3 ... 10.
-        betas: Decays of ``m`` and ``v``, in [0, 1); the paper's experiments use 0.9 and 0.99.
-        tau: Degree of adaptivity, and root of the first ``v``; the paper recommends 1e-3 and tries 1e-5 ... 1e-1.
-
-    Raises:
-        ConfigError: A setting is out of range.
     """
 
     def _change_second(self, second: list[Tensor], squares: list[Tensor], group: dict[str, Any]) -> None:

@@ -87,17 +87,11 @@ class ScoredTask(LightningModule):
         """
         raise ConfigError(f"{type(self).__name__} predicts nothing to be written; give it the method predict_step.")
 
-    def on_train_epoch_start(self) -> None:
-        """Forget the scores of the round before, in case this one is not validated."""
-        self.scores = []
-
     def on_validation_epoch_start(self) -> None:
-        """Forget the scores of the evaluation before."""
+        """Forget the scores of the evaluation, or the round, before; a round may not be validated."""
         self.scores = []
 
-    def on_test_epoch_start(self) -> None:
-        """Forget the scores of the evaluation before."""
-        self.scores = []
+    on_train_epoch_start = on_test_epoch_start = on_validation_epoch_start
 
     def validation_step(self, batch: EvaluationBatch, batch_idx: int) -> None:
         """Score cases: by what is fast while training, by all metrics at the end."""

@@ -1,14 +1,28 @@
-"""The loaders of validation and test cases."""
+"""Evaluation set: cases in batches that mix neither clients nor the models that score them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Dataset
 
 from adpfl_bench.data.case import Case, Client
-from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
-from adpfl_bench.data.evaluation.evaluation_loader import EvaluationCases, EvaluationLoader, SplitName
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.errors import ConfigError
+
+SplitName = Literal["train", "validation", "test"]
+
+
+class CaseToScore(NamedTuple):
+    """A case with the model that scores it and the client that holds it."""
+
+    model: str
+    client: str
+    case: Case
 
 
 class EvaluationSet:
@@ -29,7 +43,7 @@ class EvaluationSet:
     def loader(
         self, clients: Sequence[Client], pairs: Sequence[tuple[str, str]], split: SplitName, native: bool
     ) -> EvaluationLoader:
-        """Bring the cases of a split.
+        """Bring the cases of a split, model after model and client after client.
 
         Args:
             clients: Who holds the cases.
@@ -42,10 +56,64 @@ class EvaluationSet:
         """
         key = (split, native, *pairs)
         if key not in self._loaders:
-            named = {client.name: client for client in clients}
-            members = [(model, named[client]) for model, client in pairs]
-            dataset = EvaluationCases(self._bring, members, split, native)
-            if len(dataset) == 0:
+            cases = {client.name: getattr(client, split) for client in clients}
+            members = [CaseToScore(model, client, case) for model, client in pairs for case in cases[client]]
+            if not members:
                 raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
-            self._loaders[key] = EvaluationLoader(dataset, self._batch_size, self._num_workers)
+            self._loaders[key] = EvaluationLoader(
+                DataLoader(
+                    _BroughtCases(members, self._bring, native),
+                    batch_sampler=list(_batches(members, self._batch_size)),
+                    collate_fn=partial(_collate, split),
+                    num_workers=self._num_workers,
+                    generator=torch.Generator(),
+                )
+            )
         return self._loaders[key]
+
+
+class EvaluationLoader:
+    """Loader of a split in batches that mix neither models nor clients.
+
+    It wraps a torch DataLoader, so that the Trainer, which would rebuild its sampler, leaves it as it is.
+    """
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        self._loader = loader
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[EvaluationBatch]:
+        """Iterate over the batches."""
+        return iter(self._loader)
+
+
+class _BroughtCases(Dataset[tuple[CaseToScore, EvaluationCase]]):
+    def __init__(
+        self, members: Sequence[CaseToScore], bring: Callable[[Case, bool], EvaluationCase], native: bool
+    ) -> None:
+        self._members = members
+        self._bring = bring
+        self._native = native
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __getitem__(self, index: int) -> tuple[CaseToScore, EvaluationCase]:
+        member = self._members[index]
+        return member, self._bring(member.case, self._native)
+
+
+def _batches(members: Sequence[CaseToScore], size: int) -> Iterator[list[int]]:
+    """Places of the cases, so many at a time, that one model scores for one client."""
+    for _, group in groupby(enumerate(members), key=lambda pair: (pair[1].model, pair[1].client)):
+        places = [place for place, _ in group]
+        yield from (places[start : start + size] for start in range(0, len(places), size))
+
+
+def _collate(split: str, members: list[tuple[CaseToScore, EvaluationCase]]) -> EvaluationBatch:
+    owners, cases = zip(*members, strict=True)
+    ids, patients = [owner.case.case_id for owner in owners], [owner.case.patient_id for owner in owners]
+    return collate_cases(cases, ids, patients, owners[0].client, split, owners[0].model)

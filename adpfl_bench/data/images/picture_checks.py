@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.findings import Findings
 from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_mask
 from adpfl_bench.data.inventory import CheckedCase, Inventory
-from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.problems import Findings, Problem
 
 
 def list_pictures(name: str, images: Mapping[str, Path], masks: Mapping[str, Path]) -> Inventory:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.problems import check_binary, unreadable
 from adpfl_bench.errors import DataError
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -71,9 +72,7 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
                 raise DataError(f"{path} is a mask of mode {image.mode}; expected one 8-bit channel of 0 and 255.")
             grey = image.convert("L")
         values = [value for value, pixels in enumerate(grey.histogram()) if pixels]
-        if not (set(values) <= {0, 255} or set(values) <= {0, 1}):
-            found = ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
-            raise DataError(f"{path} is a mask with the values {found}; expected 0 and 255, or 0 and 1, only.")
+        check_binary(path, values)
         if size is not None:
             grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST)
         foreground: UInt8Array = (np.asarray(grey)[np.newaxis] != 0).astype(np.uint8)
@@ -137,10 +136,6 @@ def _read_size(path: Path) -> tuple[int, int]:
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
-    if isinstance(error, FileNotFoundError):
-        return DataError(f"{path} does not exist; restore it or scan the folder again.")
-    if path.is_file() and path.stat().st_size == 0:
-        return DataError(f"{path} is empty; take it again from the publisher's archive.")
     # Pillow's own sentence about an unknown format repeats the path.
-    reason = "it is no image that can be identified" if isinstance(error, UnidentifiedImageError) else str(error)
-    return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive.")
+    unknown = isinstance(error, UnidentifiedImageError)
+    return unreadable(path, "it is no image that can be identified" if unknown else str(error))

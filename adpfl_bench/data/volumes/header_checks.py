@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.findings import Findings
+from adpfl_bench.data.problems import Findings
 from adpfl_bench.data.volumes.reader import VolumeHeader
 from adpfl_bench.data.volumes.release import VolumeRelease
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import Affine
+from adpfl_bench.data.problems import unreadable
 from adpfl_bench.errors import DataError
 
 Float32Array = NDArray[np.float32]
@@ -163,10 +164,5 @@ def _label(case: Case) -> Path:
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:
-    if not path.exists():
-        return DataError(f"{path} does not exist; restore it or scan the folder again")
-    if path.stat().st_size == 0:
-        return DataError(f"{path} is empty; take it again from the publisher's archive")
     broken = isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile))
-    reason = "truncated or damaged gzip" if broken else str(error)
-    return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive")
+    return unreadable(path, "truncated or damaged gzip" if broken else str(error))

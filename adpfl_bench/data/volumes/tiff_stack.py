@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import Affine
+from adpfl_bench.data.problems import check_binary, unreadable
 from adpfl_bench.data.volumes.reader import Float32Array, VolumeHeader, VolumeReader
 from adpfl_bench.errors import DataError
 
@@ -44,7 +45,7 @@ class TiffStackReader(VolumeReader):
                 try:
                     size = read(file).shape[:2]
                 except DataError as error:
-                    found.append((file, str(error)))
+                    found.append((file, str(error).removesuffix(".")))
                     continue
                 first = first or (file, size)
                 if size != first[1]:
@@ -94,10 +95,7 @@ def _read_mask(path: Path) -> NDArray[np.uint8]:
     mask = _read(path)
     if mask.ndim != 2:
         raise DataError(f"{path} has the shape {_times(mask.shape)}; expected rows and columns")
-    values = {value.item() for value in np.unique(mask)}
-    if not (values <= {0, 255} or values <= {0, 1}):
-        listed = ", ".join(map(str, sorted(values)[:8])) + (", ..." if len(values) > 8 else "")
-        raise DataError(f"{path} is a mask with the values {listed}; expected 0 and 255, or 0 and 1, only")
+    check_binary(path, np.unique(mask).tolist())
     binary: NDArray[np.uint8] = (mask != 0).astype(np.uint8)
     return binary
 
@@ -109,9 +107,7 @@ def _read(path: Path) -> NDArray[Any]:
                 return np.asarray(file.pages[0].asarray())
             pages = len(file.pages)
     except _DAMAGE as error:
-        if not path.exists():
-            raise DataError(f"{path} does not exist; restore it or scan the folder again") from None
-        raise DataError(f"{path} cannot be read ({error}); take it again from the publisher's archive") from error
+        raise unreadable(path, str(error)) from error
     # A file that was cut off has no pages for tifffile, which is no error to it.
     raise DataError(f"{path} has {pages} pages where one is expected; take it again from the publisher's archive")
 

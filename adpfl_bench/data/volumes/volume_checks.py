@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.findings import Findings
 from adpfl_bench.data.inventory import CheckedCase
+from adpfl_bench.data.problems import Findings
 from adpfl_bench.data.volumes.header_checks import check_headers
 from adpfl_bench.data.volumes.release import VolumeRelease
 

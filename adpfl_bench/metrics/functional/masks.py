@@ -63,23 +63,6 @@ def check_spacing(spacing: Spacing, dimensions: int) -> tuple[float, ...]:
     return tuple(values.tolist())
 
 
-def check_percentile(percentile: float) -> None:
-    """Refuse, by a ValueError, a percentile that is not in (0, 100]."""
-    if not 0 < percentile <= 100:
-        raise ValueError(
-            f"The percentile must lie in (0, 100], but found {percentile}: use 95 for HD95, or 100 for the maximum."
-        )
-
-
-def check_tolerance(tolerance: float) -> None:
-    """Refuse, by a ValueError, a tolerance that is negative, infinite or NaN."""
-    if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise ValueError(
-            f"The tolerance must be a finite distance of at least 0 mm, but found {tolerance}: use the disagreement "
-            "between human raters that the dataset's authors report."
-        )
-
-
 def _check_mask(name: str, mask: npt.NDArray[np.generic]) -> BoolArray:
     if not isinstance(mask, np.ndarray):
         raise ValueError(

@@ -7,15 +7,7 @@ import numpy.typing as npt
 
 from adpfl_bench.metrics.functional.boundary import crop_to_union, edge_voxels, neighbour_codes
 from adpfl_bench.metrics.functional.element_size import element_sizes
-from adpfl_bench.metrics.functional.masks import (
-    BoolArray,
-    FloatArray,
-    Spacing,
-    check_masks,
-    check_percentile,
-    check_spacing,
-    check_tolerance,
-)
+from adpfl_bench.metrics.functional.masks import BoolArray, FloatArray, Spacing, check_masks, check_spacing
 from adpfl_bench.metrics.functional.nearest import nearest_distances
 
 ROUNDING = 1e-9
@@ -60,7 +52,10 @@ def hausdorff_distance(
     """
     prediction, target = check_masks(prediction, target)
     scale = check_spacing(spacing, target.ndim)
-    check_percentile(percentile)
+    if not 0 < percentile <= 100:
+        raise ValueError(
+            f"The percentile must lie in (0, 100], but found {percentile}: use 95 for HD95, or 100 for the maximum."
+        )
     if not (prediction.any() and target.any()):
         return _diagonal(target.shape, scale) if prediction.any() or target.any() else 0.0
     return _hausdorff_compute(*_hausdorff_update(prediction, target, scale), percentile)
@@ -100,7 +95,11 @@ def normalized_surface_distance(
     """
     prediction, target = check_masks(prediction, target)
     scale = check_spacing(spacing, target.ndim)
-    check_tolerance(tolerance)
+    if not (np.isfinite(tolerance) and tolerance >= 0):
+        raise ValueError(
+            f"The tolerance must be a finite distance of at least 0 mm, but found {tolerance}: use the disagreement "
+            "between human raters that the dataset's authors report."
+        )
     if not (prediction.any() and target.any()):
         return 0.0 if prediction.any() or target.any() else 1.0
     return _surface_compute(*_surface_update(prediction, target, scale), tolerance)
