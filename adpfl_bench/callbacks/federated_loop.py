@@ -17,8 +17,9 @@ from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.callbacks.trainer_checks import check_optimizers, check_trainer
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.errors import BenchError
-from adpfl_bench.federation.aggregation import Aggregator, WeightedMean
+from adpfl_bench.federation.aggregation import WeightedMean
 from adpfl_bench.federation.aggregation_weights import AggregationWeights, WeightRule
+from adpfl_bench.federation.aggregator import Aggregator
 from adpfl_bench.federation.buffers import BufferPolicy
 from adpfl_bench.federation.client_methods import ClientMethod
 from adpfl_bench.federation.client_optimizer import OptimizerStatePolicy

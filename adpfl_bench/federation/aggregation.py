@@ -24,18 +24,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.federation.aggregation_weights import AggregationWeights
 from adpfl_bench.federation.aggregator import Aggregator
-
-__all__ = [
-    "AggregationWeights",
-    "Aggregator",
-    "CoordinateMedian",
-    "FedNova",
-    "TrimmedMean",
-    "WeightedMean",
-    "effective_steps",
-]
 
 
 def effective_steps(steps: int, momentum: float = 0.0) -> float:

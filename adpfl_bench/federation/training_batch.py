@@ -47,32 +47,24 @@ class PlannedCanaries:
         return sorted({owner for owner in self.owners if owner is not None})
 
 
-@dataclass(frozen=True)
-class TrainingBatch:
-    """The examples of one local step of a client, and its place in the round.
+@dataclass(frozen=True, kw_only=True)
+class StepPlace:
+    """A local step of a client: its place in the round, and its public numbers.
 
     Attributes:
-        image: [B, C, *spatial]; B is 0 where Poisson sampling drew nobody.
-        label: [B, ...].
-        units: Unit of each example, [B]: 0, ..., U - 1 without gaps and in ascending order.
         client: Whose step it is.
-        round: Round, counted from 0.
         turn: What the client trains: the global model or its own.
-        local_epoch: The client's pass over its examples in this round, counted from 0 and on through its turns.
+        local_epoch: The client's pass over its examples in this round, counted from 0 and on through its turns. Batches
+            do not straddle passes, so an example is in at most one batch of a pass.
         last: Whether this is the last step of the client's turn.
-        planned_units: Number of units of the step, expected where they are sampled: a public number.
+        planned_units: Number of units of the step, expected where they are sampled.
         divisor: What a private sum over the units is divided by, the same at every step of the client.
         pass_steps: Number of steps of this pass.
         sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
-        weights: Weight of each example in the mean loss, [B]; ``None`` where all count alike.
-        canaries: The canaries of an audit, if there is one.
+        canaries: The canaries that an audit has planned for the step, if there is one.
     """
 
-    image: Tensor
-    label: Tensor
-    units: Tensor
     client: str
-    round: int
     turn: Turn
     local_epoch: int
     last: bool
@@ -80,8 +72,26 @@ class TrainingBatch:
     divisor: int
     pass_steps: int
     sampling_rate: float = 1.0
-    weights: Tensor | None = None
     canaries: PlannedCanaries | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingBatch(StepPlace):
+    """The examples of one local step of a client, and its place in the round.
+
+    Attributes:
+        image: [B, C, *spatial]; B is 0 where Poisson sampling drew nobody.
+        label: [B, ...].
+        units: Unit of each example, [B]: 0, ..., U - 1 without gaps and in ascending order.
+        round: Round, counted from 0.
+        weights: Weight of each example in the mean loss, [B]; ``None`` where all count alike.
+    """
+
+    image: Tensor
+    label: Tensor
+    units: Tensor
+    round: int
+    weights: Tensor | None = None
 
     def to(self, device: torch.device, **arguments: Any) -> TrainingBatch:
         """The batch on a device; how Lightning moves it."""

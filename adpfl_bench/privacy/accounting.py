@@ -12,7 +12,6 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.gaussian_dp import composed_mu, gaussian_epsilon, pld_applies, pld_epsilon
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.rdp_curves import (
-    ACCOUNTED_MECHANISMS,
     ORDERS,
     SAMPLED_ORDERS,
     Array,
@@ -20,8 +19,6 @@ from adpfl_bench.privacy.rdp_curves import (
     pure_epsilon,
     shift,
 )
-
-__all__ = ["ACCOUNTED_MECHANISMS", "Accounted", "accountant", "client_epsilon", "rdp_epsilon"]
 
 _Events = tuple[tuple[Release, int], ...]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import nn
 
 from adpfl_bench.federation.federated_settings import FederatedSettings
-from adpfl_bench.privacy.accounting import ACCOUNTED_MECHANISMS
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.rdp_curves import ACCOUNTED_MECHANISMS
 from adpfl_bench.privacy.thresholds import Threshold
 
 

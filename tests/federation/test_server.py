@@ -10,7 +10,8 @@ from least_squares import Federation, assert_equal, by_hand, local_gradients, me
 from torch import nn
 
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.federation.aggregation import AggregationWeights, CoordinateMedian, FedNova, TrimmedMean
+from adpfl_bench.federation.aggregation import CoordinateMedian, FedNova, TrimmedMean
+from adpfl_bench.federation.aggregation_weights import AggregationWeights
 from adpfl_bench.federation.server import Server, describe_optimizer, sgd
 from adpfl_bench.federation.server_optimizers import FedAdam
 

@@ -27,7 +27,9 @@ def test_step_is_the_mean_of_the_records_losses(toy_task):
     assert losses.shape == (5,)
     torch.testing.assert_close(losses, dice_cross_entropy(task.network(image), label))
     count = len(image)
-    batch = TrainingBatch(image, label, torch.arange(count), "a", 0, "shared", 0, True, count, count, 1)
+    place = {"client": "a", "round": 0, "turn": "shared", "local_epoch": 0, "last": True, "pass_steps": 1}
+    units = {"units": torch.arange(count), "planned_units": count, "divisor": count}
+    batch = TrainingBatch(image=image, label=label, **place, **units)
     torch.testing.assert_close(task.training_step(batch, 0), losses.mean())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -110,10 +111,11 @@ class Canaries:
         counts = [owner is None or bool(self.included[owner]) for owner in owners]
         if not self.clipped:
             weights = [float(each) for each in counts]
-            return step._replace(weights=weights, canaries=PlannedCanaries(slots, owners))
+            return replace(step, weights=weights, canaries=PlannedCanaries(slots, owners))
         kept = [i for i, each in enumerate(counts) if each]
         numbers = {unit: number for number, unit in enumerate(dict.fromkeys(step.units[i] for i in kept))}
-        return step._replace(
+        return replace(
+            step,
             keys=[step.keys[i] for i in kept],
             units=[numbers[step.units[i]] for i in kept],
             canaries=PlannedCanaries(slots, [owners[i] for i in kept]),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from adpfl_bench.data.rounds.round_plan import Key, PlannedStep
-from adpfl_bench.federation.training_batch import Example, TrainingBatch
+from adpfl_bench.federation.training_batch import Example, StepPlace, TrainingBatch
 
 
 class RoundLoader:
@@ -43,20 +44,12 @@ class RoundLoader:
         for step in self.steps:
             image, label = next(loaded) if step.keys else self._none_of(step.shaped_like)
             yield TrainingBatch(
-                image,
-                label,
-                torch.tensor(step.units, dtype=torch.long),
-                step.client,
-                self.round_index,
-                step.turn,
-                step.local_epoch,
-                step.last,
-                step.planned_units,
-                step.divisor,
-                step.pass_steps,
-                step.sampling_rate,
-                torch.tensor(step.weights) if step.weights is not None else None,
-                step.canaries,
+                image=image,
+                label=label,
+                units=torch.tensor(step.units, dtype=torch.long),
+                round=self.round_index,
+                weights=torch.tensor(step.weights) if step.weights is not None else None,
+                **{field.name: getattr(step, field.name) for field in fields(StepPlace)},
             )
 
     def _load(self, batches: list[list[Key]]) -> Iterator[Example]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
-from adpfl_bench.federation.training_batch import PlannedCanaries
+from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.training_batch import StepPlace
 from adpfl_bench.seeding import derive_seed, numpy_generator
 
 
@@ -30,39 +31,21 @@ Key = ExampleKey | CanaryExample
 """Asks a dataset with canaries for one example."""
 
 
-class PlannedStep(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class PlannedStep(StepPlace):
     """One local step of a client, before its examples are loaded.
 
     Attributes:
-        client: Name of the client.
-        local_epoch: The client's pass over its examples in this round, counted from 0 and on through its turns. Batches
-            do not straddle passes, so an example is in at most one batch of a pass.
-        turn: What the client trains: the global model or its own.
-        last: Whether this is the last step of the client's turn.
         keys: The batch's examples, those of one unit side by side; none where Poisson sampling drew none.
         units: Unit of each example, counted from 0 within the batch.
-        planned_units: Number of units of the step, expected where they are sampled: a public number.
-        divisor: What a private sum over the units is divided by, the same at every step of the client.
-        pass_steps: Number of steps of this pass.
-        sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
         shaped_like: An example of the client, whose shape a batch without any has.
         weights: Weight of each example in the mean loss; ``None`` where all count alike.
-        canaries: The canaries of an audit that are planned for the step.
     """
 
-    client: str
-    local_epoch: int
-    turn: Turn
-    last: bool
     keys: list[Key]
     units: list[int]
-    planned_units: int
-    divisor: int
-    pass_steps: int
-    sampling_rate: float
     shaped_like: Key
     weights: list[float] | None = None
-    canaries: PlannedCanaries | None = None
 
 
 def plan_round(
@@ -118,11 +101,11 @@ def plan_round(
             keys = [_key(own[i], derive_seed(schedule.seed, "augment", *purpose, *again, i)) for _, i in places]
             steps.append(
                 PlannedStep(
-                    client,
-                    first_pass + index,
-                    visit.turn,
-                    step == count - 1,
-                    keys,
+                    client=client,
+                    local_epoch=first_pass + index,
+                    turn=visit.turn,
+                    last=step == count - 1,
+                    keys=keys,
                     units=[unit for unit, _ in places],
                     planned_units=divisor if poisson else len(batch),
                     divisor=divisor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.volumes.space import Mask, Space, Volume, depth_in_ellipsoid, smooth_field
+from adpfl_bench.phantoms.volumes.space import Space, Volume, depth_in_ellipsoid, smooth_field
 
 TissueMap = NDArray[np.uint8]
 
@@ -51,8 +51,3 @@ def draw_brain(generator: np.random.Generator, space: Space) -> TissueMap:
         tissue[ventricle > 0] = CSF
     tissue[ellipsoid(0, -2, 2, 2.5, 14, 9) > 0] = CSF
     return tissue
-
-
-def within(tissue: TissueMap, *values: int) -> Mask:
-    """Mark the voxels of some tissues."""
-    return np.isin(tissue, values)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from adpfl_bench.phantoms.site_shift import assign_sites, shift_sites
 from adpfl_bench.phantoms.volumes.brain import EXTENT, draw_brain
-from adpfl_bench.phantoms.volumes.glioma import Growth, Kind, draw_glioma
+from adpfl_bench.phantoms.volumes.glioma import Kind, draw_glioma
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, SEQUENCES, MriSite, scan
 from adpfl_bench.phantoms.volumes.space import Space, Volume
 from adpfl_bench.phantoms.writer import PhantomWriter
@@ -94,7 +94,7 @@ class BrainWriter(PhantomWriter, ABC):
         taken, space = self.scans[index], self.space_of(index)
         head, tumour = (self._generator(purpose, taken.patient) for purpose in ("head", "tumour"))
         tissue = draw_brain(head, space)
-        growth = Growth(1.0 if taken.time_point == 0 else float(self._generator("growth", index).uniform(1.1, 1.3)))
+        growth = 1.0 if taken.time_point == 0 else float(self._generator("growth", index).uniform(1.1, 1.3))
         labels = draw_glioma(tumour, space, tissue, self.kind, growth)
         site = self._scanners[self.site_of(index)]
         return scan(self._generator("scanner", index), tissue, labels, space, site, self.sequences), labels, space

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from adpfl_bench.phantoms.volumes.brain import CSF, OUTSIDE, WHITE, TissueMap, within
+from adpfl_bench.phantoms.volumes.brain import CSF, OUTSIDE, WHITE, TissueMap
 from adpfl_bench.phantoms.volumes.space import Space, depth_in_ellipsoid, smooth_field
 
 NETC, SNFH, ET, RC = 1, 2, 3, 4
@@ -18,19 +17,8 @@ NETC, SNFH, ET, RC = 1, 2, 3, 4
 Kind = Literal["high grade", "low grade", "operated"]
 
 
-@dataclass(frozen=True)
-class Growth:
-    """Change of a tumour since the patient's first scan.
-
-    Attributes:
-        size: Factor of its radii.
-    """
-
-    size: float = 1.0
-
-
 def draw_glioma(
-    generator: np.random.Generator, space: Space, tissue: TissueMap, kind: Kind, growth: Growth | None = None
+    generator: np.random.Generator, space: Space, tissue: TissueMap, kind: Kind, growth: float = 1.0
 ) -> NDArray[np.uint8]:
     """Draw a tumour with its oedema, which spreads along white matter.
 
@@ -40,12 +28,11 @@ def draw_glioma(
         tissue: The brain.
         kind: ``high grade`` has a dead core in an enhancing rim; ``low grade`` does not enhance; ``operated`` has, in
             two of three patients, a cavity with an enhancing remnant at its edge, and only in half a rest of core.
-        growth: What time has changed.
+        growth: Factor of the tumour's radii since the patient's first scan.
 
     Returns:
         Label map [X, Y, Z]; never empty.
     """
-    scale = (growth or Growth()).size
     side = generator.choice([-1, 1])
     centre = (side * generator.uniform(24, 38), generator.uniform(-42, 38), generator.uniform(0, 36))
     radius = generator.uniform(21, 33)
@@ -56,17 +43,17 @@ def draw_glioma(
     lobes, bumps, gaps = (smooth_field(generator, space, wavelength) for wavelength in (32, 22, 26))
 
     def depth(size: float, stretches: NDArray[np.float64]) -> NDArray[np.float32]:
-        x, y, z = scale * size * stretches
+        x, y, z = growth * size * stretches
         return depth_in_ellipsoid(space, centre, (float(x), float(y), float(z)))
 
     spread = depth(radius, stretch[0]) + 0.2 * lobes
     core = depth(core_radius, stretch[1]) + 0.14 * bumps
     brain = tissue != OUTSIDE
     labels = np.zeros(space.shape, dtype=np.uint8)
-    labels[(spread > 0) & within(tissue, WHITE)] = SNFH
-    labels[(spread > 0.3) & brain & ~within(tissue, CSF)] = SNFH
-    inside = (core > 0) & brain & ~within(tissue, CSF)
-    rim_depth = rim / (scale * core_radius)
+    labels[(spread > 0) & (tissue == WHITE)] = SNFH
+    labels[(spread > 0.3) & brain & (tissue != CSF)] = SNFH
+    inside = (core > 0) & brain & (tissue != CSF)
+    rim_depth = rim / (growth * core_radius)
     if kind == "low grade":
         labels[inside & (core > 0.35)] = NETC
         labels[inside & (core <= 0.35)] = SNFH
