@@ -32,14 +32,10 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises:
         OSError: It could not be written (a full disk, say); the old file is whole, and nothing is left beside it.
     """
-
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    replace_file_by(path, write)
+    replace_file_by(path, lambda file: file.write(content))
 
 
-def replace_file_by(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def replace_file_by(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """As :func:`replace_file`, with content that ``write`` brings piece by piece.
 
     Raises:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 _WIDTH_WITHOUT_TERMINAL = 160
 
@@ -47,9 +48,21 @@ def print_table(title: str, table: Any) -> None:
     make_console().print(table)
 
 
+def make_table(headings: Iterable[str], left: Collection[str] = ()) -> Table:
+    """A table of rich without rows; its columns are set flush right, apart from those of ``left``."""
+    from rich import box  # deferred: the ground floor is imported by commands that print no table
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(Text(heading), justify="left" if heading in left else "right")
+    return table
+
+
 def make_console() -> Console:
     """Standard output for tables of rich, at a fixed width where there is no terminal."""
-    from rich.console import Console  # deferred: the ground floor is imported by commands that print no table
+    from rich.console import Console  # deferred likewise
 
     console = Console(highlight=False)
     if not console.is_terminal:

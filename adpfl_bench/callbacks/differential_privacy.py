@@ -21,7 +21,7 @@ from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.records.privacy_block import AccountedBlock, AuditedBlock, PrivacyBlock
+from adpfl_bench.records.blocks import AccountedBlock, AuditedBlock, PrivacyBlock
 from adpfl_bench.records.round_metrics import RoundMetric
 from adpfl_bench.tasks.federated_task import FederatedTask
 

@@ -30,7 +30,7 @@ from adpfl_bench.federation.round_schedule import Availability, RoundSchedule
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.local_step import LocalStep
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
-from adpfl_bench.records.federated_block import FederatedBlock
+from adpfl_bench.records.blocks import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
 

@@ -8,8 +8,7 @@ from torch import nn
 
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.server import describe_optimizer
-from adpfl_bench.records.block import ObjectBlock
-from adpfl_bench.records.federated_block import FederatedBlock, WeightsBlock
+from adpfl_bench.records.blocks import FederatedBlock, ObjectBlock, WeightsBlock
 
 
 def describe_federation(settings: FederatedSettings, module: nn.Module) -> FederatedBlock:

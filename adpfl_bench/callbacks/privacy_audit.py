@@ -25,7 +25,7 @@ from adpfl_bench.privacy.audit.step_attack import StepAttack
 from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
-from adpfl_bench.records.privacy_block import AuditedBlock, CheckBlock
+from adpfl_bench.records.blocks import AuditedBlock, CheckBlock
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 # Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.

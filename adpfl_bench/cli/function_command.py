@@ -1,7 +1,5 @@
 """Commands made of functions: required parameters are positional (or, keyword-only, options), others options."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, get_args, get_origin, get_type_hints

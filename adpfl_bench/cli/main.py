@@ -1,7 +1,5 @@
 """Entry point: a table of commands, each imported when it is asked for, so that most answer without loading torch."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from importlib import import_module

@@ -1,7 +1,5 @@
 """The command ``adpfl-bench privacy``: what a run is going to spend, or has spent."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Configuration files of a command line: the working directory's first, then the package's; settings by task."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -108,9 +106,6 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     * ``--config NAME`` and ``-c NAME`` stand for the file found for it, or for its text where another file changes it.
     * The block of the command line's task under ``by_task`` is as a file of its own, after the one that it stands in.
     * Options override files. The method's name is that of ``--method``, or the one that the files make up.
-
-    Args:
-        arguments: The options of fit.
 
     Raises:
         ConfigError: A file is not found or is no YAML, its ``by_task`` is not a block for each task, or settings of

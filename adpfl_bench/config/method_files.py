@@ -11,8 +11,6 @@ Files of the first two kinds can be combined in either order. Where nothing says
 method is below all others.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """An argument parser whose errors are sentences."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from inspect import isabstract

@@ -25,7 +25,7 @@ from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet, training_set
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms.site_shift import check_shift
-from adpfl_bench.records.data_block import ClientSizes, DataBlock
+from adpfl_bench.records.blocks import ClientSizes, DataBlock
 
 _log = logging.getLogger(__name__)
 

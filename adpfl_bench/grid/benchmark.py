@@ -1,7 +1,5 @@
 """The command ``adpfl-bench benchmark``."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +12,9 @@ from adpfl_bench.grid.display import make_display, plan_table, plan_text, summar
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
 from adpfl_bench.grid.grid import Grid, read_grid
 from adpfl_bench.grid.plan import make_plan, read_patterns
-from adpfl_bench.grid.run_state import RunState, inspect_run
+from adpfl_bench.grid.run_state import RunState, TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.submitit_engine import make_submitit_engine
-from adpfl_bench.grid.tracked_run import TrackedRun
 from adpfl_bench.report.commands import leaderboard
 from adpfl_bench.text import make_console
 

@@ -1,23 +1,74 @@
-"""Display of how far runs are: a table in a terminal, lines elsewhere, and a summary at the end."""
-
-from __future__ import annotations
+"""Display of how far runs are, and estimate of how long they will take: a table in a terminal, lines elsewhere."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from statistics import mean
 
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from adpfl_bench.grid.estimate import TimeEstimate, duration
-from adpfl_bench.grid.run_state import last_lines
-from adpfl_bench.grid.tracked_run import Status, TrackedRun
+from adpfl_bench.grid.run_state import Status, TrackedRun, last_lines
 from adpfl_bench.leaderboard.formatting import EMPTY, percent
-from adpfl_bench.text import count
+from adpfl_bench.text import count, make_table
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+class TimeEstimate:
+    """Seconds of a run: those of the same task and method, else of the same task, in proportion to rounds.
+
+    Args:
+        runs: All runs; the finished ones among them teach.
+
+    Attributes:
+        unfinished: The others, apart from those that failed.
+    """
+
+    def __init__(self, runs: Sequence[TrackedRun]) -> None:
+        self.unfinished = [tracked for tracked in runs if tracked.status not in ("finished", "failed")]
+        self._by_round: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for tracked in runs:
+            if tracked.status == "finished" and tracked.seconds > 0:
+                for kind in ((tracked.run.task, tracked.run.method), (tracked.run.task,)):
+                    self._by_round[kind].append(tracked.seconds / tracked.run.rounds)
+
+    def left(self, tracked: TrackedRun) -> float | None:
+        """Seconds that a run still takes, or ``None`` where nothing is known."""
+        run = tracked.run
+        known = self._by_round.get((run.task, run.method)) or self._by_round.get((run.task,))
+        if not known and not tracked.rounds:
+            return None
+        by_round = mean(known) if known else tracked.seconds / tracked.rounds
+        return by_round * max(run.rounds - tracked.rounds, 0)
+
+    def total(self, slots: int) -> str:
+        """The time until all is done, in words."""
+        known = [left for left in map(self.left, self.unfinished) if left is not None]
+        unknown = self.unfinished[len(known) :]
+        if not known:
+            return "unknown" if unknown else "0 s"
+        more = f" and {count(unknown, 'run')} of unknown length" if unknown else ""
+        return f"about {duration(max(sum(known) / slots, *known))}{more}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as people say them, or ``unknown``."""
+    if seconds is None:
+        return "unknown"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02d} s"
+    minutes = round(seconds / _MINUTE)
+    if whole < _DAY:
+        return f"{minutes // _MINUTE} h {minutes % _MINUTE:02d} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR:02d} h"
+
 
 _ORDER: tuple[Status, ...] = ("running", "taken", "failed", "broken off", "waiting", "finished")
 _STYLES = {"running": "bold", "failed": "red", "broken off": "yellow", "finished": "green", "taken": "cyan"}
@@ -27,11 +78,7 @@ _LOG_LINES = 8
 
 
 class LineDisplay:
-    """A line for each change of a run.
-
-    Args:
-        console: Where they are printed.
-    """
+    """A line for each change of a run."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -54,12 +101,7 @@ class LineDisplay:
 
 
 class TableDisplay:
-    """A table that is drawn anew every second, with what needs attention on top.
-
-    Args:
-        live: Draws it.
-        slots: How many runs go on at a time.
-    """
+    """A table that is drawn anew every second, with what needs attention on top."""
 
     def __init__(self, live: Live, slots: int) -> None:
         self.live = live
@@ -102,12 +144,7 @@ def progress_table(runs: Sequence[TrackedRun], slots: int, rows: int) -> Group:
 
 
 def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
-    """The plan: each run, how far it is, and how long it will take.
-
-    Args:
-        runs: The runs.
-        states: What to say of each.
-    """
+    """The plan: each run, how far it is, and how long it will take."""
     estimate, table = TimeEstimate(runs), _table("time")
     for tracked, state in zip(runs, states, strict=True):
         table.add_row(*_cells(tracked, state, estimate))
@@ -115,10 +152,7 @@ def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
 
 
 def _table(*last: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("task", "method", "seed", "state", "round", *last):
-        table.add_column(heading, justify="left" if heading in ("task", "method", "state") else "right")
-    return table
+    return make_table(("task", "method", "seed", "state", "round", *last), left=("task", "method", "state"))
 
 
 def _cells(tracked: TrackedRun, state: Text | str, estimate: TimeEstimate) -> list[Text | str]:

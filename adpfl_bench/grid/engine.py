@@ -4,8 +4,6 @@ submitit's own executor of this machine is no substitute: its jobs survive the b
 second after they were interrupted, and all get the same GPUs.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Grid file: the tasks, methods and seeds of a benchmark, and their settings."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase

@@ -128,9 +128,6 @@ class RunFiles:
     def locked(self, wait: float = 0.0) -> Iterator[None]:
         """Hold the run's lock.
 
-        Args:
-            wait: Seconds to wait for it.
-
         Raises:
             RunIsTaken: Another process has it.
         """

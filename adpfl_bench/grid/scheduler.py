@@ -1,7 +1,5 @@
 """Scheduler of a grid's runs: starts as many at a time as there is room for, and judges how each ends."""
 
-from __future__ import annotations
-
 import signal
 import time
 from collections import deque
@@ -10,9 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from adpfl_bench.errors import BenchError
-from adpfl_bench.grid.engine import Engine
-from adpfl_bench.grid.run_state import inspect_run
-from adpfl_bench.grid.tracked_run import Status, TrackedRun
+from adpfl_bench.grid.engine import Engine, Job
+from adpfl_bench.grid.run_state import Status, TrackedRun, inspect_run
 from adpfl_bench.grid.work import TAKEN
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -80,9 +77,11 @@ class Scheduler:
                     self._collect()
                 self.display.refresh(self.runs)
             finally:
-                for tracked in self._with("running"):
-                    assert tracked.job is not None
-                    tracked.job.kill()
+                for _, job in self._running():
+                    job.kill()
+
+    def _running(self) -> list[tuple[TrackedRun, Job]]:
+        return [(tracked, tracked.job) for tracked in self._with("running") if tracked.job is not None]
 
     def _with(self, status: Status) -> list[TrackedRun]:
         return [tracked for tracked in self.runs if tracked.status == status]
@@ -92,12 +91,11 @@ class Scheduler:
         return bool(waits or self._with("running"))
 
     def _stop(self) -> None:
-        for tracked in self._with("running"):
-            assert tracked.job is not None
+        for _, job in self._running():
             if self._signals > 1:
-                tracked.job.kill()
+                job.kill()
             else:
-                tracked.job.interrupt()
+                job.interrupt()
 
     def _fill(self) -> None:
         while self._free and self._waiting and not self.interrupted:
@@ -126,10 +124,9 @@ class Scheduler:
         self._become(tracked, "running")
 
     def _collect(self) -> None:
-        for tracked in self._with("running"):
-            assert tracked.job is not None
+        for tracked, job in self._running():
             tracked.look()
-            ended = tracked.job.poll()
+            ended = job.poll()
             if ended is not None:
                 tracked.job, tracked.ended = None, ended
                 self._free.append(tracked.slot)

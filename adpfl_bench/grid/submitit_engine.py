@@ -1,7 +1,5 @@
 """Runs as jobs of a Slurm cluster, through submitit."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess
@@ -21,11 +19,7 @@ _TIMEOUTS = 100  # how often a job may be out of time and go on; each time it ha
 
 
 class RunJob:
-    """Work of a job: the same as that of a process of the local engine.
-
-    Args:
-        run: The run.
-    """
+    """Work of a job: the same as that of a process of the local engine."""
 
     def __init__(self, run: GridRun) -> None:
         self.run = run
@@ -47,12 +41,7 @@ class RunJob:
 
 
 class SubmititEngine(Engine):
-    """Runs as jobs of submitit's executors.
-
-    Args:
-        executor: An executor of submitit.
-        slots: How many jobs are submitted at a time.
-    """
+    """Runs as jobs of submitit's executors."""
 
     def __init__(self, executor: Any, slots: int) -> None:
         self.executor = executor

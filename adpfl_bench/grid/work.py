@@ -1,7 +1,5 @@
 """Attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT RUN``), or of a job of a cluster."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import shlex
@@ -14,8 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from adpfl_bench.errors import INTERRUPTED, BenchError
-from adpfl_bench.grid.configuration import source_digests
-from adpfl_bench.grid.plan import GridRun
+from adpfl_bench.grid.plan import GridRun, source_digests
 from adpfl_bench.grid.run_files import Attempt, RunIsTaken
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory

@@ -1,7 +1,5 @@
 """Audits among the runs: what they found, and whose privacy they tell of."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.privacy.audit.verdict import SOUND
-from adpfl_bench.records.privacy_block import AuditedBlock
+from adpfl_bench.records.blocks import AuditedBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import describe_difference, differences, flatten_settings
@@ -106,12 +104,7 @@ def privacy_settings(record: RunRecord) -> dict[str, str]:
 
 
 def privacy_differences(record: RunRecord, audit: Audit) -> list[str]:
-    """Say how a run's privacy differs from an audit's; empty where the audit tells of the run.
-
-    Args:
-        record: The run's.
-        audit: The audit.
-    """
+    """Say how a run's privacy differs from an audit's; empty where the audit tells of the run."""
     run, audited = privacy_settings(record), privacy_settings(audit.record)
     shared = run.keys() & audited.keys()
     return _described({key: run[key] for key in shared}, {key: audited[key] for key in shared})
@@ -133,12 +126,7 @@ def other_differences(record: RunRecord, audit: Audit) -> list[str]:
 
 
 def audits_beside(folder: Path, record: RunRecord) -> list[Audit]:
-    """Audits that tell of a run and lie where ``adpfl-bench audit`` puts them: next to it.
-
-    Args:
-        folder: The run's folder.
-        record: The run's record.
-    """
+    """Audits that tell of a run and lie where ``adpfl-bench audit`` puts them: next to it."""
     audits = []
     for path in sorted(folder.resolve().parent.glob("*/run.json")):
         try:

@@ -1,7 +1,5 @@
 """Client scores: each client's test scores by the model that it would use."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -10,8 +8,7 @@ import numpy as np
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.comparability import Variant
-from adpfl_bench.leaderboard.headline import headline_rows
-from adpfl_bench.leaderboard.scored_run import ScoredRun
+from adpfl_bench.leaderboard.scored_run import ScoredRun, headline_rows
 from adpfl_bench.records.case_score import CaseScore, mean_over_models, mean_score
 
 
@@ -24,10 +21,6 @@ class ClientScores:
     Attributes:
         variant: The method.
         held_out: Clients that took no part in its training.
-
-    Args:
-        variant: A method with its settings.
-        region: Name of a region.
     """
 
     def __init__(self, variant: Variant, region: str) -> None:

@@ -1,7 +1,5 @@
 """Comparability: which runs may stand in one table, and which are left out."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -58,22 +56,10 @@ class Variant:
         """Seeds of the runs."""
         return tuple(run.seed for run in self.runs)
 
-
-@dataclass(frozen=True)
-class GroupLine:
-    """A line of a CSV file that is about one comparable group; it begins with what names the group.
-
-    Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: The group's digest.
-    """
-
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: str
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What a line of a CSV file calls it: method, label and settings."""
+        return self.method, self.label, self.digest
 
 
 @dataclass(frozen=True)
@@ -122,7 +108,7 @@ class Group:
 
     @property
     def names(self) -> tuple[str, str, str, str]:
-        """What a :class:`GroupLine` begins with."""
+        """What a line of a CSV file about the group begins with."""
         return self.task, self.kind, self.fingerprint, self.digest
 
     @property
@@ -186,9 +172,6 @@ def compare_runs(folders: Iterable[Path]) -> Comparison:
     Phantom and real data, other files, other test cases and other regions make other groups. Within a group, the runs
     of a method are averaged over seeds only where all their settings agree; else the method has several rows. An audit
     is no such run: it joins the methods of its task and name that have its privacy settings.
-
-    Args:
-        folders: Run folders.
 
     Returns:
         Groups, the runs that are in none of them with the reason, and the audits.

@@ -1,12 +1,11 @@
 """Comparisons of every pair of methods of a table, on the same patients."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adpfl_bench.leaderboard.comparability import Group, GroupLine, Variant
+from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.statistics import Interval, MeanBootstrap, PairwiseTest, pairwise_tests
+from adpfl_bench.leaderboard.table_row import GroupLine
 
 SIGNIFICANCE = 0.05
 """Largest corrected p-value that is called significant."""

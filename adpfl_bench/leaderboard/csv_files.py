@@ -1,16 +1,13 @@
 """The leaderboard as CSV files: every number of all tables, with every digit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, fields
 from typing import Any
 
-from adpfl_bench.leaderboard.comparability import GroupLine
 from adpfl_bench.leaderboard.comparisons import ComparisonRow
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.table import Table, by_group
-from adpfl_bench.leaderboard.table_row import TableRow
+from adpfl_bench.leaderboard.table_row import GroupLine, TableRow
 from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
 from adpfl_bench.leaderboard.who_benefits import ClientRow

@@ -1,7 +1,5 @@
 """Formatting of numbers and cells, whichever table they are in."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The leaderboard as LaTeX, for a paper."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 

@@ -1,28 +1,24 @@
 """The leaderboard in Markdown."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import escape_markdown, markdown_table
-from adpfl_bench.leaderboard.notes import LEGEND, table_notes
+from adpfl_bench.leaderboard.legend import LEGEND
+from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
-from adpfl_bench.leaderboard.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.leaderboard.statistics_text import (
     matrix_text,
     ranking_heading,
     ranking_notes,
     ranking_text,
     statistics_notes,
+    threshold_lines,
 )
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
-from adpfl_bench.leaderboard.thresholds_text import LEGEND as THRESHOLDS_LEGEND
-from adpfl_bench.leaderboard.thresholds_text import threshold_lines
-from adpfl_bench.leaderboard.who_benefits_text import LEGEND as BENEFITS_LEGEND
 from adpfl_bench.leaderboard.who_benefits_text import benefit_lines
 
 DATA_NOTE = {
@@ -48,11 +44,10 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
     if left_out:
         lines += ["## Left out", ""]
         lines += [f"- `{entry.folder}`: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
-    legend = (*LEGEND, *STATISTICS_LEGEND, *THRESHOLDS_LEGEND, *BENEFITS_LEGEND)
     lines += [
         "## How to read the tables",
         "",
-        *(f"- {escape_markdown(sentence)}" for sentence in legend),
+        *(f"- {escape_markdown(sentence)}" for sentence in LEGEND),
         "",
     ]
     return "\n".join(lines)

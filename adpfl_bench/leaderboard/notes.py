@@ -1,38 +1,9 @@
 """Notes of a table: what a reader has to know to read it rightly."""
 
-from __future__ import annotations
-
 from adpfl_bench.leaderboard.audits import other_differences
 from adpfl_bench.leaderboard.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
 from adpfl_bench.records.settings import describe_difference, object_differences
 
-LEGEND = (
-    "Dice, IoU and NSD are percentages, averaged over test cases and seeds. They are scores of the last round's model;"
-    " no round is picked.",
-    "Scored: whose scores they are. The global model: each test case is scored once. Each client's own model: once, by"
-    " the model that its own client would use. The clients' own models on everyone's cases: by each of them, and a case"
-    " counts with the mean over the models.",
-    "SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the standard"
-    " deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
-    "HD95 (edge voxels): the larger of the two directed 95th percentiles of distances between edge voxels, each"
-    " counted once; MONAI's definition. NSD (area): the share of both surfaces, weighted by area, that lies within a"
-    " tolerance of the other; the definition of the surface-distance package and of KiTS. The two take surfaces"
-    " differently: compare neither with tables that use the other's.",
-    "HD95 and NSD count a missed structure, with the image diagonal and with 0. Missed: scores of cases of which"
-    " exactly one of prediction and truth is empty, out of cases times seeds (times models).",
-    "Worst client: the client with the lowest mean Dice. Spread: best client minus worst client, in points of Dice."
-    " Clients that took no part in training count in neither.",
-    "Gap closed: (method - dp_fl) / (fedavg - dp_fl) in mean Dice; empty where a reference is missing or fedavg is not"
-    " ahead of dp_fl.",
-    "Epsilon nominal is what the authors of the method state. Epsilon accounted is what a proof supports for the run"
-    " that happened, the largest over clients and seeds. Epsilon audited is a lower bound, with its confidence, from"
-    " canaries in a run of its own with the same privacy settings: ! marks a method that its audit contradicts, an en"
-    " dash one without an audit, and a low bound proves nothing. None of them means anything without its unit: what"
-    " one neighbour differs in.",
-    "Wall time is the mean of a run, memory the largest over seeds.",
-    "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md"
-    " and docs/audit.md.",
-)
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
 _LONGEST_LIST = 4
 

@@ -1,7 +1,5 @@
 """Overview of all tasks side by side: a line for each method, a column for each table."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,9 +31,6 @@ class Overview:
 
 def make_overviews(tables: Sequence[Table]) -> list[Overview]:
     """Set all tables side by side, without comparing what is in different ones.
-
-    Args:
-        tables: All tables.
 
     Returns:
         The main metric with what a method's proof supports, its spread over patients, and HD95; none of fewer than

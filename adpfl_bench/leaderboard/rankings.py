@@ -1,14 +1,13 @@
 """Rankings of methods by patients, and how firm they are."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from adpfl_bench.leaderboard.comparability import Group, GroupLine, Variant
+from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.statistics import PairedScores, rank_methods
+from adpfl_bench.leaderboard.table_row import GroupLine
 
 SEPARATOR = "; "
 """Stands between the names of regions and metrics."""
@@ -79,11 +78,9 @@ def rank_group(
         rows.append(
             RankingRow(
                 *group.names,
-                regions=SEPARATOR.join(by_region),
-                metrics=SEPARATOR.join(titles[metric] for metric in metrics),
-                method=variants[name].method,
-                label=variants[name].label,
-                settings=variants[name].digest,
+                SEPARATOR.join(by_region),
+                SEPARATOR.join(titles[metric] for metric in metrics),
+                *variants[name].names,
                 patients=ranking.n,
                 rank=int(ranking.ranks[index]),
                 mean_rank=float(ranking.mean_ranks[index]),

@@ -1,7 +1,5 @@
 """The leaderboard as a table of text, and for the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from rich import box
@@ -10,7 +8,7 @@ from rich.text import Text
 
 from adpfl_bench.leaderboard.audits import bound_text
 from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, metric_text, number, percent, set_table
-from adpfl_bench.leaderboard.headline import SCORED_MODEL
+from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
 from adpfl_bench.leaderboard.statistics_text import interval_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow

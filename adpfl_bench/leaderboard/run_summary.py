@@ -1,28 +1,19 @@
 """Summary of one run's scores, in a few lines."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Sequence
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline
 from adpfl_bench.leaderboard.audits import Audit, audits_beside, contradictions, strongest
-from adpfl_bench.leaderboard.headline import SCORED_MODEL, headline_rows
-from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
+from adpfl_bench.leaderboard.scored_run import SCORED_MODEL, headline_rows
 from adpfl_bench.metrics.registry import UNSTATED, Metric
-from adpfl_bench.records.averages import sample_sd
-from adpfl_bench.records.case_score import CaseScore, mean_over_models
-from adpfl_bench.records.privacy_block import PrivacyBlock
+from adpfl_bench.records.blocks import PrivacyBlock
+from adpfl_bench.records.case_score import CaseScore, ScoreMeans, count_missed, mean_over_models, sample_sd
 from adpfl_bench.records.run_directory import RunDirectory
 
 
 def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = ()) -> str:
-    """Say what is stated, what is proved and what was measured of a run's privacy.
-
-    Args:
-        privacy: The privacy block of its record.
-        audits: Audits that tell of the run.
-    """
+    """Say what is stated, what is proved and what was measured of a run's privacy."""
     accounted = privacy.accounted
     audit = strongest(audits)
     measured = "none (no audit beside this run)" if audit is None else audit.bound

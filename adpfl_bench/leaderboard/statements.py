@@ -1,19 +1,18 @@
 """Privacy statements: what each method's privacy is, in sentences."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from adpfl_bench.leaderboard.audits import strongest
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.table_row import TableRow
 
-_UNITS = {
-    "batch": "batch (what one batch of a local epoch holds; not all records of a patient)",
-    "record": "record (one training record)",
-    "patient": "patient (all records of one patient)",
-    "client": "client (all records of one client)",
+UNITS = {
+    "batch": "what one batch of a local epoch holds; not all records of a patient",
+    "record": "one training record",
+    "patient": "all training examples of one patient",
+    "client": "all records of one client",
 }
+"""What privacy protects, by its unit."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
         return PrivacyStatement(row.label, rule, "none", "none", _audited(variant, row))
     privacy = variant.runs[0].record.privacy
     rule = (
-        f"Unit: {_UNITS.get(row.unit, row.unit)}, adjacency: {privacy.adjacency or 'not stated'}."
+        f"Unit: {row.unit} ({UNITS[row.unit]}), adjacency: {privacy.adjacency or 'not stated'}."
         f" Noise: {privacy.mechanism} with scale {_number(privacy.noise_multiplier)} times the threshold,"
         f" which is a {privacy.threshold}."
     )

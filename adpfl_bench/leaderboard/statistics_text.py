@@ -1,6 +1,4 @@
-"""Texts of comparisons and rankings: tables and sentences."""
-
-from __future__ import annotations
+"""Texts of comparisons, rankings and thresholds: tables and sentences."""
 
 from collections.abc import Sequence
 
@@ -14,25 +12,20 @@ from adpfl_bench.leaderboard.comparisons import (
     UNDECIDED,
     ComparisonRow,
 )
-from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, number, percent, set_table
+from adpfl_bench.leaderboard.formatting import (
+    EMPTY,
+    Column,
+    TextTable,
+    escape_markdown,
+    markdown_table,
+    number,
+    percent,
+    set_table,
+)
 from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
-
-LEGEND = (
-    "95 % interval: where the mean Dice lies, over the choice of patients and of training runs: a bootstrap of patients"
-    " (with all their cases) and of seeds, widened for few seeds. It is cut at 0 and 100 %.",
-    "Comparisons: each cell is the mean Dice of the method in the row minus that of the method in the column, in"
-    " points. A test (Wilcoxon's signed-rank test, two-sided, on patients' means over their cases and the seeds,"
-    f" corrected for all pairs of the table by Holm's method) is significant at {SIGNIFICANCE:g}: * where the 95 %"
-    " interval of the difference, over patients and seeds, also leaves out 0; (*) where only the test says so, which"
-    " tells these trained models apart, not the methods; (!) where test and mean point to different methods. No mark:"
-    " undecided, which is not the same as equal.",
-    "Ranking: for each patient and metric the methods are ranked by their means over seeds and the patient's cases (1"
-    " is best), and the mean of these ranks decides. Its 95 % range and the share of first places come from 10,000"
-    " resamples of patients; other training runs are not in them. What these statistics can and cannot say:"
-    " docs/leaderboard.md.",
-)
+from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
 
 _MARKS = {
     HIGHER: " *",
@@ -200,3 +193,28 @@ def _p_text(p: float) -> str:
 
 def _share_column(rank: int) -> Column[RankingRow]:
     return Column(f"{rank}.", lambda row: percent(float(row.rank_shares.split()[rank - 1]), ".0f"))
+
+
+def thresholds_text(rows: Sequence[ThresholdRow], score: str = "Dice") -> TextTable:
+    """One line for each adaptive method and fixed threshold; ``score`` is the main metric's title."""
+    columns = [
+        Column[ThresholdRow]("Adaptive", lambda row: row.adaptive, numeric=False),
+        Column(f"{score} %", lambda row: percent(row.adaptive_dice)),
+        Column("Fixed", lambda row: row.fixed, numeric=False),
+        Column("C", lambda row: f"{row.threshold:g}"),
+        Column(f"{score} %", lambda row: percent(row.fixed_dice)),
+        Column("Reference", lambda row: row.reference, numeric=False),
+        Column(f"{score} %", lambda row: percent(row.reference_dice)),
+        Column("Gap", lambda row: percent(row.gap)),
+        Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f")),
+        Column("95 % interval", lambda row: bounds_text(row.gap_closed_low, row.gap_closed_high, ".0f")),
+    ]
+    return set_table(columns, rows)
+
+
+def threshold_lines(rows: Sequence[ThresholdRow], region: str, score: str) -> list[str]:
+    """The table in Markdown under its heading; nothing where there is no pair."""
+    if not rows:
+        return []
+    heading = f"#### What adaptivity wins back, region {escape_markdown(region)}"
+    return [heading, "", *markdown_table(thresholds_text(rows, score)), ""]

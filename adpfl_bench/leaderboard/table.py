@@ -1,7 +1,5 @@
 """The leaderboard as numbers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +9,13 @@ import numpy as np
 
 from adpfl_bench.leaderboard.audits import contradictions, strongest
 from adpfl_bench.leaderboard.comparability import Group, Variant
-from adpfl_bench.leaderboard.headline import SCORED_MODEL
-from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
+from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.leaderboard.table_statistics import TableStatistics
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow, compare_thresholds
 from adpfl_bench.leaderboard.who_benefits import WhoBenefits, who_benefits
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.averages import mean_if_all, sample_sd
-from adpfl_bench.records.case_score import mean_score, means_by
+from adpfl_bench.records.case_score import ScoreMeans, count_missed, mean_if_all, mean_score, means_by, sample_sd
 
 UPPER_REFERENCE = "fedavg"
 LOWER_REFERENCE = "dp_fl"
@@ -138,10 +134,8 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
     records = [run.record for run in variant.runs]
     return TableRow(
         *group.names,
-        region=region,
-        method=variant.method,
-        label=variant.label,
-        settings=variant.digest,
+        region,
+        *variant.names,
         scored_model=SCORED_MODEL[variant.runs[0].headline],
         seeds=" ".join(str(seed) for seed in variant.seeds),
         n_seeds=len(variant.runs),

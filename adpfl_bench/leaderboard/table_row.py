@@ -1,26 +1,53 @@
-"""A line of leaderboard.csv."""
-
-from __future__ import annotations
+"""Table row: a line of leaderboard.csv, and what lines of every CSV file begin with."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adpfl_bench.leaderboard.comparability import GroupLine
 from adpfl_bench.metrics.registry import Metric
 
 
 @dataclass(frozen=True)
-class TableRow(GroupLine):
+class GroupLine:
+    """A line of a CSV file that is about one comparable group; it begins with what names the group.
+
+    Attributes:
+        task: Name of the task.
+        kind: ``phantom`` or ``real``.
+        fingerprint: SHA-256 of the dataset's files.
+        test_set: The group's digest.
+    """
+
+    task: str
+    kind: str
+    fingerprint: str
+    test_set: str
+
+
+@dataclass(frozen=True)
+class MethodLine(GroupLine):
+    """A line that is about one method of the group on one region.
+
+    Attributes:
+        region: Name of the region.
+        method: Name of the method.
+        label: What tables call it.
+        settings: Tells apart settings of the same method.
+    """
+
+    region: str
+    method: str
+    label: str
+    settings: str
+
+
+@dataclass(frozen=True)
+class TableRow(MethodLine):
     r"""One method on one region of a comparable group; a line of leaderboard.csv, with scores in [0, 1].
 
     With :math:`D_{sc}` the main score (Dice) of case c under seed s (S seeds, N cases), the mean over models where
     several score it:
 
     Attributes:
-        region: Name of the region.
-        method: Name of the method.
-        label: What the table calls it.
-        settings: Tells apart settings of the same method.
         scored_model: Whose scores these are: the global model's, or those of the clients' own models.
         seeds: The seeds, separated by spaces.
         n_seeds: S.
@@ -63,10 +90,6 @@ class TableRow(GroupLine):
         peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
     """
 
-    region: str
-    method: str
-    label: str
-    settings: str
     scored_model: str
     seeds: str
     n_seeds: int

@@ -1,13 +1,11 @@
 """Comparison of adaptive clipping with each fixed threshold: what it wins back."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adpfl_bench.leaderboard.comparability import Group, GroupLine, Variant
-from adpfl_bench.leaderboard.table_row import TableRow
+from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.table_row import GroupLine, TableRow
 from adpfl_bench.leaderboard.table_statistics import TableStatistics
 
 _THRESHOLD = "privacy.threshold"

@@ -1,15 +1,14 @@
 """Benefits by client: whom a method serves well, and who gains over training alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from adpfl_bench.leaderboard.client_scores import ClientScores
-from adpfl_bench.leaderboard.comparability import Group, GroupLine
-from adpfl_bench.records.averages import sample_sd
+from adpfl_bench.leaderboard.comparability import Group
+from adpfl_bench.leaderboard.table_row import MethodLine
+from adpfl_bench.records.case_score import sample_sd
 
 LOCAL_REFERENCE = "local"
 """The method that gains are measured against: every client trains a model of its own, alone."""
@@ -18,14 +17,10 @@ TRAINING, HELD_OUT = "training", "held out"
 
 
 @dataclass(frozen=True)
-class ClientRow(GroupLine):
+class ClientRow(MethodLine):
     """One method for one client on one region; a line of clients.csv, with scores in [0, 1].
 
     Attributes:
-        region: Name of the region.
-        method: Name of the method.
-        label: What tables call it.
-        settings: Tells apart settings of the same method.
         client: Name of the client.
         role: ``training``, or ``held out`` for a client that took no part in training.
         model: The model that the client would use: the ``global model``, ``its own``, or for a held-out client without
@@ -39,10 +34,6 @@ class ClientRow(GroupLine):
             have; ``None`` where there is no such method, or none of its seeds, or it does not train this client.
     """
 
-    region: str
-    method: str
-    label: str
-    settings: str
     client: str
     role: str
     model: str
@@ -161,10 +152,8 @@ def _client_row(
         model = "training clients' own" if held_out else "its own"
     return ClientRow(
         *group.names,
-        region=region,
-        method=variant.method,
-        label=variant.label,
-        settings=variant.digest,
+        region,
+        *variant.names,
         client=client,
         role=HELD_OUT if held_out else TRAINING,
         model=model,

@@ -1,7 +1,5 @@
 """Texts of who benefits: tables and sentences."""
 
-from __future__ import annotations
-
 from adpfl_bench.leaderboard.formatting import (
     EMPTY,
     Column,
@@ -11,19 +9,7 @@ from adpfl_bench.leaderboard.formatting import (
     percent,
     set_table,
 )
-from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, ClientRow, MethodRow, WhoBenefits
-
-LEGEND = (
-    "Who benefits: own is the mean Dice on a client's own test cases, by the model that the client would use: the"
-    " global model or, where a method leaves clients models of their own, its own. Everyone is the mean Dice of that"
-    " same model on the test cases of all clients; empty where it was scored on its own client's only.",
-    f"Gain over local is own minus what the method {LOCAL_REFERENCE} reaches for the same client under the same seeds,"
-    f" in points of Dice. {LOCAL_REFERENCE} is not private: for private methods too, it is what the client could do"
-    " alone and without noise. A gain below the SD over seeds says little.",
-    "Worst, best, spread, SD over clients (n - 1), means and gains of who benefits count each client once, however many"
-    " test cases it has. Held-out clients took no part in training and count in none of these; they are scored by the"
-    " global model or, where there is none to use, by every training client's own model, averaged.",
-)
+from adpfl_bench.leaderboard.who_benefits import HELD_OUT, ClientRow, MethodRow, WhoBenefits
 
 
 def methods_text(benefits: WhoBenefits) -> TextTable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adpfl_bench.records.block import Block
+from adpfl_bench.records.blocks import Block
 
 _PLACE = "RunRecorder"
 

@@ -1,7 +1,5 @@
 """Environment of a run: package versions, source revision, memory."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

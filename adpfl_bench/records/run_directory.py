@@ -1,7 +1,5 @@
 """Folder of one run: run.json, rounds.csv, cases.csv."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """Run record, run.json."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path
@@ -11,10 +9,7 @@ from pydantic import Field, ValidationError
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
-from adpfl_bench.records.block import Block
-from adpfl_bench.records.data_block import DataBlock
-from adpfl_bench.records.federated_block import FederatedBlock
-from adpfl_bench.records.privacy_block import PrivacyBlock
+from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock
 
 FORMAT_VERSION = 1
 """That of the records that this version writes; it grows where an older version could not read them any more."""
@@ -88,10 +83,6 @@ class RunRecord(Block):
 
 def parse_record(content: bytes, path: Path) -> RunRecord:
     """Read what run.json holds.
-
-    Args:
-        content: The file's.
-        path: Where it is, for sentences.
 
     Raises:
         RecordError: It is not JSON, or no record of this format.

@@ -1,7 +1,5 @@
 """Settings of runs: which are shared, and which differ."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -61,9 +59,6 @@ def settings_digest(settings: Mapping[str, str]) -> str:
 def differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """Find the settings that are not the same everywhere.
 
-    Args:
-        named: Flat settings, by the name of who has them.
-
     Returns:
         By key, each name's value; ``unset`` stands for a key that it does not have.
     """
@@ -74,9 +69,6 @@ def differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, s
 
 def object_differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """As :func:`differences`, with one entry for objects of other classes, whose arguments cannot be compared singly.
-
-    Args:
-        named: Flat settings, by the name of who has them.
 
     Returns:
         By key, each name's value. Such an object is shown as ``torch.optim.SGD(lr=0.3)``, without arguments that are

@@ -1,7 +1,5 @@
 """Spent budget: a run's account, from its record and the journal of its releases."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from adpfl_bench.federation.round_schedule import POOLED_CLIENT, Visit
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.ledger import Release
-from adpfl_bench.records.privacy_block import PrivacyBlock
+from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 
@@ -70,9 +68,6 @@ class SpentBudget:
 
 def read_spent(folder: Path) -> SpentBudget:
     """Account for a run's releases: of run.json and the journal the larger count of each.
-
-    Args:
-        folder: The folder of a finished or broken-off run.
 
     Raises:
         RecordError: It holds no run, or its files do not say what was released.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from adpfl_bench.leaderboard.table import Table, method_places
 from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
-from adpfl_bench.report.plot import BAND, FAINT, PAPER, WIDTH, Plot, method_style, place_legend, plot_style
+from adpfl_bench.report.plot import BAND, FAINT, PAPER, Plot, method_style, new_figure, place_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,20 +17,13 @@ _BAND = 0.8
 
 
 def draw_clients(table: Table) -> Plot:
-    """Draw a dot per client and method.
-
-    Args:
-        table: The methods on one region.
-    """
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
+    """Draw a dot per client and method."""
     benefits = table.benefits
     labels = list(method_places(table.group))
     clients = sorted({row.client for row in benefits.clients})
     held_out = any(row.role == HELD_OUT for row in benefits.clients)
     height = min(1.2 + 0.1 * len(labels) + len(clients) * max(0.4, 0.11 * len(labels)), 18)
-    with plot_style():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    with new_figure(height) as figure:
         axis = figure.subplots()
         _draw_region(axis, benefits, labels, clients)
         axis.set_yticks(range(len(clients)), clients)

@@ -1,7 +1,5 @@
 """The commands ``leaderboard`` and ``report``: from run records to tables, pictures and a page."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 
@@ -43,7 +41,7 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     }
     for slug, drawn in board.illustrations.items():
         files.update({f"{slug}/{name}": png for name, png in drawn.files().items()})
-    _write_files({output / name: content for name, content in files.items()})
+    write_files({output / name: content for name, content in files.items()})
     misfits = [note for group in board.groups for note in group.misfits]
     lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in board.audits)]
     lines += [f"left out: {entry.folder}: {entry.reason}" for entry in board.left_out]
@@ -80,7 +78,7 @@ def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool 
 
     board = make_board(runs, overlays)
     page = to_html(board.tables, board.left_out, board.illustrations, board.audits).encode()
-    _write_files({output: page})
+    write_files({output: page})
     for entry in board.left_out:
         print(f"left out: {entry.folder}: {entry.reason}")
     print(output)
@@ -88,8 +86,8 @@ def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool 
         _warn_of_patients(f"{output} shows")
 
 
-def _write_files(files: dict[Path, bytes]) -> None:
-    """Replace files, each as a whole.
+def write_files(files: dict[Path, bytes]) -> None:
+    """Replace files, each as a whole, and make their folders.
 
     Raises:
         RecordError: One could not be written.

@@ -11,7 +11,7 @@ from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
-from adpfl_bench.report.plot import WIDTH, Plot, method_style, place_legend, plot_style, round_axis
+from adpfl_bench.report.plot import Plot, method_style, new_figure, place_legend, round_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,14 +86,11 @@ def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, 
 
 
 def _draw(group: Group, rows: dict[str, list[Sequence[RoundRow]]], name: str, what: str, percent: bool) -> Plot | None:
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
     bands = {label: band([series(seed, ALL_CLIENTS, name) for seed in seeds]) for label, seeds in rows.items()}
     if not any(rounds for rounds, *_ in bands.values()):
         return None
     scale = 100 if percent else 1
-    with plot_style():
-        figure = Figure(figsize=(WIDTH, 3.3 + 0.1 * len(bands)), layout="constrained")
+    with new_figure(3.3 + 0.1 * len(bands)) as figure:
         axis = figure.subplots()
         handles = []
         for index, (label, drawn) in enumerate(bands.items()):

@@ -1,41 +1,17 @@
 """Gallery of each method's best, median and worst test case: image, truth and prediction."""
 
-from __future__ import annotations
-
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.comparability import Group
-from adpfl_bench.report.chosen_cases import ChosenCase, Plane, read_chosen
+from adpfl_bench.report.kept_cases import ChosenCase, Plane, read_chosen
 from adpfl_bench.report.overlays import REGION_COLOURS, TRUTH_COLOUR, colour_key, outline, shown_runs
-from adpfl_bench.report.picture import to_png
+from adpfl_bench.report.plot import Picture, to_png
 
 _PANEL_INCHES = 1.55
 _DPI = 100
-_QUALITY = 75
-_WIDEST = 3600
 _MOST_STRETCHED = 3.0
-
-
-@dataclass(frozen=True)
-class CaseImage:
-    """A picture of a patient's case for a page.
-
-    Attributes:
-        webp: Its bytes.
-        alt: What it shows, in words.
-        caption: Which case it is.
-        width: In pixels.
-        height: In pixels.
-    """
-
-    webp: bytes
-    alt: str
-    caption: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -50,14 +26,11 @@ class MethodGallery:
 
     label: str
     caption: str
-    images: tuple[CaseImage, ...]
+    images: tuple[Picture, ...]
 
 
 def draw_gallery(group: Group) -> list[MethodGallery]:
     """Draw the best, the median and the worst case of each method, of one seed.
-
-    Args:
-        group: A comparable group.
 
     Returns:
         The methods that kept cases, in the order of their table.
@@ -71,22 +44,6 @@ def draw_gallery(group: Group) -> list[MethodGallery]:
     return galleries
 
 
-def to_webp(png: bytes) -> tuple[bytes, int, int]:
-    """Compress a PNG for a page, and make it smaller where it is wider than a page shows it.
-
-    Returns:
-        A WebP file, and its width and height in pixels.
-    """
-    from PIL import Image  # deferred: only pictures need it
-
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    if picture.width > _WIDEST:
-        picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="WEBP", quality=_QUALITY, method=4)
-    return buffer.getvalue(), picture.width, picture.height
-
-
 def _caption(seed: int, cases: Sequence[ChosenCase]) -> str:
     first = cases[0]
     among = f"the {first.of} test cases with something to find"
@@ -98,7 +55,7 @@ def _caption(seed: int, cases: Sequence[ChosenCase]) -> str:
     return f"Seed {seed}; by Dice{mean}{own}, of {among}. {colour_key(regions, first.regions)}"
 
 
-def _draw(label: str, case: ChosenCase) -> CaseImage:
+def _draw(label: str, case: ChosenCase) -> Picture:
     from matplotlib.figure import Figure  # deferred: only a picture needs it
 
     heights = [_PANEL_INCHES * min(_height(plane), _MOST_STRETCHED) for plane in case.planes.values()]
@@ -113,18 +70,15 @@ def _draw(label: str, case: ChosenCase) -> CaseImage:
         outline(line[1], plane.truth, [TRUTH_COLOUR] if len(plane.truth) == 1 else REGION_COLOURS)
         outline(line[2], plane.truth, [TRUTH_COLOUR])
         outline(line[2], plane.prediction, REGION_COLOURS)
-    webp, width, height = to_webp(to_png(figure, _DPI))
     views = "" if len(case.planes) == 1 else f" in {len(case.planes)} planes ({', '.join(case.planes)})"
     model = "" if case.model == GLOBAL_MODEL else f", model of {case.model}"
-    return CaseImage(
-        webp,
+    return Picture(
+        to_png(figure, _DPI),
         alt=(
             f"{case.which.capitalize()} case of {label}, Dice {case.dice:.3f}: image, truth outlined, and prediction"
             f" outlined{views}."
         ),
         caption=f"{case.which.capitalize()}: {case.case} of {case.client}, Dice {case.dice:.3f}{model}",
-        width=width,
-        height=height,
     )
 
 

@@ -9,7 +9,7 @@ from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.records.run_directory import RoundRow
 from adpfl_bench.report.curves import Band, band, draw_band, series
-from adpfl_bench.report.plot import FAINT, PALETTE, WIDTH, Plot, place_legend, plot_style, round_axis, set_log_scale
+from adpfl_bench.report.plot import FAINT, PALETTE, Plot, new_figure, place_legend, round_axis, set_log_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,13 +41,10 @@ def _bands(seeds: Sequence[Sequence[RoundRow]], name: str) -> dict[str, Band]:
 
 
 def _draw(label: str, bands: Mapping[str, Mapping[str, Band]]) -> Plot:
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
     shown = {name: of_clients for name, of_clients in bands.items() if of_clients}
     clients = sorted({client for of_clients in shown.values() for client in of_clients})
     alike = len(clients) > 1 and all(len({str(drawn) for drawn in found.values()}) == 1 for found in shown.values())
-    with plot_style():
-        figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    with new_figure(2.9) as figure:
         handles: dict[str, Line2D] = {}
         for axis, (name, of_clients) in zip(
             figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +16,8 @@ from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.metrics.registry import DICE
-from adpfl_bench.report.picture import Picture, to_png
+from adpfl_bench.report.kept_cases import KeptCase, read_examples
+from adpfl_bench.report.plot import Picture, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,41 +35,6 @@ TRUTH_COLOUR = "#00E5FF"
 _MOST_CASES = 6
 _LONGEST_LINE = 34
 _CELL_INCHES = 1.9
-
-
-@dataclass(frozen=True)
-class KeptCase:
-    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions.
-
-    ``model`` says whose model predicted it.
-    """
-
-    client: str
-    image: npt.NDArray[Any]
-    truth: npt.NDArray[Any]
-    prediction: npt.NDArray[Any]
-    regions: tuple[str, ...] = ()
-    model: str = GLOBAL_MODEL
-
-
-def read_examples(run: ScoredRun) -> dict[str, KeptCase]:
-    """Read a run's examples.npz by case; empty if there is none that can be read."""
-    try:
-        with np.load(run.directory.examples_file, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("case", "client", "image", "truth", "prediction")}
-            regions = tuple(map(str, file["region"])) if "region" in file else ()
-            models = file["model"] if "model" in file else np.full(len(arrays["case"]), GLOBAL_MODEL)
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
-        return {}
-    columns = [arrays[name] for name in ("client", "image", "truth", "prediction")]
-    lines = zip(arrays["case"], models, *columns, strict=True)
-    try:
-        return {
-            str(case): KeptCase(str(client), image, truth, prediction, regions, str(model))
-            for case, model, client, image, truth, prediction in lines
-        }
-    except ValueError:
-        return {}
 
 
 def draw_overlays(group: Group) -> Picture | None:
@@ -141,12 +105,7 @@ def _own_models(rows: Sequence[OverlayRow]) -> str:
 
 
 def colour_key(regions: int, names: Sequence[str]) -> str:
-    """Describe which outline is what.
-
-    Args:
-        regions: Number of regions.
-        names: Their names, if they are known.
-    """
+    """Describe which outline is what."""
     if regions == 1:
         return "The truth is cyan, a prediction orange."
     if not names:
@@ -196,26 +155,26 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     labels = list(rows[0].predictions)
-    planes = [_plane(row.example) for row in rows]
+    planes = [row.example.plane for row in rows]
     lines = [max(2, *(_wrapped(score).count("\n") + 1 for score in row.scores.values())) for row in rows]
     heights = [
-        _CELL_INCHES * image.shape[0] / image.shape[1] + 0.1 + 0.13 * count
-        for (image, _, _), count in zip(planes, lines, strict=True)
+        _CELL_INCHES * plane.image.shape[0] / plane.image.shape[1] + 0.1 + 0.13 * count
+        for plane, count in zip(planes, lines, strict=True)
     ]
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.4), layout=engine)
     axes = figure.subplots(len(rows), 2 + len(labels), squeeze=False, gridspec_kw={"height_ratios": heights})
-    for line, row, (image, truth, _) in zip(axes, rows, planes, strict=True):
+    for line, row, plane in zip(axes, rows, planes, strict=True):
         for axis in line:
-            axis.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axis.imshow(plane.image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
             axis.set_xlabel(" ", fontsize=8)
         line[0].set_xlabel(f"{row.case}\n{row.example.client}", fontsize=7, parse_math=False)
-        outline(line[1], truth, [TRUTH_COLOUR] if len(truth) == 1 else REGION_COLOURS)
+        outline(line[1], plane.truth, [TRUTH_COLOUR] if len(plane.truth) == 1 else REGION_COLOURS)
         for axis, label in zip(line[2:], labels, strict=True):
-            outline(axis, truth, [TRUTH_COLOUR])
-            outline(axis, _plane(row.predictions[label])[2], REGION_COLOURS)
+            outline(axis, plane.truth, [TRUTH_COLOUR])
+            outline(axis, row.predictions[label].plane.prediction, REGION_COLOURS)
             axis.set_xlabel(_wrapped(row.scores[label]), fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
         axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
@@ -225,18 +184,6 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
 def _wrapped(scores: str) -> str:
     """Scores as they fit under a picture: in one line, or each region in a line of its own."""
     return scores if len(scores) <= _LONGEST_LINE else re.sub(r"(\d) ", r"\1\n", scores)
-
-
-def _plane(example: KeptCase) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
-    """Image [H, W] or [H, W, 3] in [0, 1], truth and prediction [R, H, W]; of a volume, the slice with most truth."""
-    image, truth, prediction = example.image, example.truth > 0, example.prediction > 0
-    if image.ndim == 4:
-        index = int(truth.sum(axis=(0, 1, 2)).argmax())
-        image, truth, prediction = image[..., index], truth[..., index], prediction[..., index]
-    # Three channels are colours; of more the last is shown, which is FLAIR in brain MRI.
-    plane = np.moveaxis(image, 0, -1) if len(image) == 3 else image[-1]
-    low, high = np.percentile(plane, (0.5, 99.5))
-    return np.clip((plane - low) / max(high - low, 1e-6), 0, 1), truth, prediction
 
 
 def outline(axis: Axes, masks: npt.NDArray[Any], colours: Sequence[str]) -> None:

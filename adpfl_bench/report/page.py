@@ -1,8 +1,7 @@
 """Page of the leaderboard, which needs nothing beside it."""
 
-from __future__ import annotations
-
 import base64
+import io
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +10,13 @@ from markupsafe import Markup, escape
 
 from adpfl_bench.leaderboard.comparability import Group, LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import TextTable
+from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.markdown import DATA_NOTE
-from adpfl_bench.leaderboard.notes import LEGEND, table_notes
+from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.statements import privacy_statement
-from adpfl_bench.leaderboard.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.leaderboard.statistics_text import (
     comparisons_text,
     matrix_text,
@@ -25,19 +24,17 @@ from adpfl_bench.leaderboard.statistics_text import (
     ranking_notes,
     ranking_text,
     statistics_notes,
+    thresholds_text,
 )
 from adpfl_bench.leaderboard.table import Table, by_group, ordered_variants
 from adpfl_bench.leaderboard.table_statistics import rank_regions
-from adpfl_bench.leaderboard.thresholds_text import LEGEND as THRESHOLDS_LEGEND
-from adpfl_bench.leaderboard.thresholds_text import thresholds_text
-from adpfl_bench.leaderboard.who_benefits_text import LEGEND as BENEFITS_LEGEND
 from adpfl_bench.leaderboard.who_benefits_text import benefit_notes, clients_text, methods_text
-from adpfl_bench.report.gallery import to_webp
-from adpfl_bench.report.illustrations import Illustrations
-from adpfl_bench.report.picture import Picture
+from adpfl_bench.report.board import Illustrations
+from adpfl_bench.report.plot import Picture
 
 _MOST_RANKS = 10
 """With more methods the page shows no column for each rank; ranking.csv has them."""
+_WIDEST, _WEBP_QUALITY = 3600, 75
 
 
 def to_html(
@@ -46,14 +43,7 @@ def to_html(
     illustrations: Mapping[str, Illustrations],
     audits: Sequence[ListedAudit] = (),
 ) -> str:
-    """Make a self-contained page: style and pictures are inside it, and nothing is fetched.
-
-    Args:
-        tables: All tables.
-        left_out: Runs that are in none of them.
-        illustrations: Pictures by group slug.
-        audits: All audits.
-    """
+    """Make a self-contained page: style and pictures are inside it, and nothing is fetched."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # deferred: only the page needs it
 
     environment = Environment(
@@ -70,9 +60,9 @@ def to_html(
         overviews=make_overviews(tables),
         overview_heading=OVERVIEW,
         overview_note=OVERVIEW_NOTE,
-        left_out=[{"folder": str(entry.folder), "reason": entry.reason} for entry in left_out],
-        audits=[{"folder": str(entry.folder), "text": entry.text} for entry in audits],
-        legend=(*LEGEND, *STATISTICS_LEGEND, *THRESHOLDS_LEGEND, *BENEFITS_LEGEND),
+        left_out=left_out,
+        audits=audits,
+        legend=LEGEND,
     )
 
 
@@ -98,13 +88,9 @@ def _group(tables: Sequence[Table], illustrations: Illustrations) -> dict[str, A
             {"title": title, "id": f"{group.slug}-{number}", "plots": _plots(group, plots)}
             for number, (title, plots) in enumerate(illustrations.sections.items(), 1)
         ],
-        "overlays": None if illustrations.overlays is None else _embedded(illustrations.overlays),
+        "overlays": None if illustrations.overlays is None else embedded(illustrations.overlays),
         "gallery": [
-            {
-                "label": gallery.label,
-                "caption": gallery.caption,
-                "images": [vars(i) | _uri(i.webp) for i in gallery.images],
-            }
+            {**vars(gallery), "images": [embedded(picture) for picture in gallery.images]}
             for gallery in illustrations.gallery
         ],
         "runs": _runs(group),
@@ -156,13 +142,17 @@ def _plots(group: Group, plots: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _embedded(picture: Picture) -> dict[str, Any]:
-    webp, width, height = to_webp(picture.png)
-    return {"alt": picture.alt, "caption": picture.caption, "width": width, "height": height, **_uri(webp)}
+def embedded(picture: Picture) -> dict[str, Any]:
+    """A picture inside the page, compressed, and made smaller where it is wider than a page shows it."""
+    from PIL import Image  # deferred: only pictures need it
 
-
-def _uri(webp: bytes) -> dict[str, str]:
-    return {"uri": "data:image/webp;base64," + base64.b64encode(webp).decode()}
+    image = Image.open(io.BytesIO(picture.png)).convert("RGB")
+    if image.width > _WIDEST:
+        image = image.resize((_WIDEST, round(image.height * _WIDEST / image.width)), Image.Resampling.LANCZOS)
+    webp = io.BytesIO()
+    image.save(webp, format="WEBP", quality=_WEBP_QUALITY, method=4)
+    uri = "data:image/webp;base64," + base64.b64encode(webp.getvalue()).decode()
+    return {"alt": picture.alt, "caption": picture.caption, "width": image.width, "height": image.height, "uri": uri}
 
 
 def _runs(group: Group) -> list[list[str]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.leaderboard.table import Table, method_places
-from adpfl_bench.report.plot import INK, PAPER, WIDTH, Plot, method_style, plot_style
+from adpfl_bench.report.plot import INK, PAPER, Plot, method_style, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,14 +35,11 @@ def draw_patients(table: Table) -> Plot | None:
     Returns:
         ``None`` where it cannot be compared.
     """
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
     dice = patient_dice(table)
     if not dice:
         return None
     places, title = method_places(table.group), table.main.title
-    with plot_style():
-        figure = Figure(figsize=(WIDTH, 0.8 + 0.48 * len(dice)), layout="constrained")
+    with new_figure(0.8 + 0.48 * len(dice)) as figure:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):
             _draw_method(axis, values, place, method_style(places[label])[0])

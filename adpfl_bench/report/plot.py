@@ -12,11 +12,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from adpfl_bench.report.picture import COLOURS, STYLES, to_png
-
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart too; their yellow is too pale for white paper.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+STYLES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file.
+
+    Attributes:
+        png: Its bytes.
+        alt: What it shows, in words.
+        caption: How it was made.
+    """
+
+    png: bytes
+    alt: str
+    caption: str
+
+
+def to_png(figure: Figure, dpi: int) -> bytes:
+    """Draw a figure on white; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
 
 INK, FAINT, RULE, BAND, PAPER = "#1d2228", "#5b6570", "#d9dee3", "#f4f6f8", "#ffffff"
 PALETTE = (*COLOURS[:-1], "#111111")
@@ -47,6 +73,15 @@ def plot_style() -> Iterator[None]:
 
     with mpl.rc_context(_RC):
         yield
+
+
+@contextmanager
+def new_figure(height: float, width: float = WIDTH) -> Iterator[Figure]:
+    """An empty figure, of a size in inches, to be drawn on in the style of every plot."""
+    from matplotlib.figure import Figure  # deferred: only a picture needs it
+
+    with plot_style():
+        yield Figure(figsize=(width, height), layout="constrained")
 
 
 @dataclass(frozen=True)
@@ -93,13 +128,13 @@ def method_style(index: int) -> tuple[str, str, str]:
     return PALETTE[index % len(PALETTE)], STYLES[turn % len(STYLES)], MARKERS[(index + turn) % len(MARKERS)]
 
 
-def place_legend(figure: Figure, handles: Sequence[Any], columns: int | None = None) -> None:
+def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
     """Put a legend below a figure, in as many columns as its longest name leaves room for."""
     if not handles:
         return
     longest = max(len(str(handle.get_label())) for handle in handles)
     fitting = max(1, int(figure.get_figwidth() * 72 // (4.6 * longest + 38)))
-    ncols = min(columns or fitting, fitting, len(handles))
+    ncols = min(fitting, len(handles))
     figure.legend(handles=handles, loc="outside lower left", ncols=ncols, handlelength=2.4, columnspacing=1.2)
 
 

@@ -1,20 +1,13 @@
 """Facts of what a private method is going to do, as sentences for a terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.leaderboard.statements import UNITS
 from adpfl_bench.text import count
 
 _LISTED_CLIENTS = 12
-_UNITS = {
-    "batch": "batch: what one batch of a local epoch holds; not all records of a patient",
-    "record": "record: one training record",
-    "patient": "patient: all training examples of one patient",
-    "client": "client: all records of one client",
-}
 
 
 def privacy_facts(
@@ -46,7 +39,7 @@ def privacy_facts(
     statistic = f"the threshold's statistic {noise.statistic_multiplier:.4g} ({share:.1%} of the budget)"
     whole = "all of the budget for the sum; the threshold has no statistic"
     return {
-        "unit": _UNITS[method.unit],
+        "unit": f"{method.unit}: {UNITS[method.unit]}",
         "adjacency": f"{described.adjacency}: a neighbour has the unit's contribution replaced by nothing",
         "threshold": str(described.threshold),
         "mechanism": f"{described.mechanism}, contributions clipped in {norm} norm",

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adpfl_bench.privacy.forecast import ClientRound
-from adpfl_bench.report.picture import COLOURS, STYLES, Picture, to_png
-from adpfl_bench.report.plot import plot_style, set_log_scale
+from adpfl_bench.report.plot import COLOURS, STYLES, Picture, new_figure, set_log_scale, to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,14 +30,11 @@ def draw_epsilon(rows: Sequence[ClientRound], heading: str, target: float | None
         target: The epsilon that the run may reach, if one was given.
         delta: The delta it holds at.
     """
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
     curves = _group(rows)
     stepped = any(not row.participates for row in rows)
     idle = sorted({row.client for row in rows} - {name for names in curves.values() for name in names})
     last = max(row.round for row in rows)
-    with plot_style():
-        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    with new_figure(4.4, width=7.2) as figure:
         axis = figure.subplots()
         _draw_curves(axis, curves, "steps-post" if stepped else "default")
         if idle:

@@ -1,18 +1,14 @@
 """A privacy forecast as text: a table for the terminal, another of budgets, and a file with all of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.forecast import MOST_ROUNDS, ClientRound, Forecast
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
-from adpfl_bench.text import count, csv_text
+from adpfl_bench.text import count, csv_text, make_table
 
 _SHOWN_ROUNDS = 12
 _SHOWN_CLIENTS = 8
@@ -67,7 +63,7 @@ def round_table(rows: Sequence[ClientRound]) -> tuple[str, Table]:
     left_out = len(last) - len(clients)
     title = "Epsilon after each round, by client"
     title += f" ({half} highest and {half} lowest of {len(last)})" if left_out else ""
-    table = _table(["Round", *clients, "Largest"])
+    table = make_table(["Round", *clients, "Largest"])
     for place in shown:
         epsilons = by_round[numbers[place]]
         values = [*(epsilons[client] for client in clients), max(epsilons.values())]
@@ -88,7 +84,7 @@ def budget_table(forecast: Forecast, budgets: Mapping[str, float], own: tuple[st
     """
     z = f"{forecast.noise_multiplier:.4g}"
     needed = f"z for {count(forecast.schedule.rounds, 'round')}"
-    table = _table(["Budget", needed, "Epsilon with it", "Sum / statistic", f"Rounds at z = {z}"])
+    table = make_table(["Budget", needed, "Epsilon with it", "Sum / statistic", f"Rounds at z = {z}"])
     reasons = []
     for name, epsilon in [*budgets.items(), own]:
         cells = ["none"] * 3
@@ -102,10 +98,3 @@ def budget_table(forecast: Forecast, budgets: Mapping[str, float], own: tuple[st
         rounds = forecast.affordable(epsilon)
         table.add_row(name, *cells, f"more than {MOST_ROUNDS:,}" if rounds == MOST_ROUNDS else f"{rounds:,}")
     return table, reasons
-
-
-def _table(headings: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in headings:
-        table.add_column(Text(heading), justify="right")
-    return table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.table import Table, method_places
 from adpfl_bench.leaderboard.table_row import TableRow
-from adpfl_bench.report.plot import BAND, FAINT, WIDTH, Plot, method_style, place_legend, plot_style, set_log_scale
+from adpfl_bench.report.plot import BAND, FAINT, Plot, method_style, new_figure, place_legend, set_log_scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,15 +44,12 @@ def _kind(row: TableRow) -> str:
 
 
 def _draw(table: Table, unit: str) -> Plot:
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
     places = method_places(table.group)
     proved = [row for row in table.rows if _proved(row) and row.unit == unit]
     apart = {kind: [row for row in table.rows if not _proved(row) and _kind(row) == kind] for kind in _APART}
     apart = {kind: rows for kind, rows in apart.items() if rows}
     shown_at = _side_by_side(proved)
-    with plot_style():
-        figure = Figure(figsize=(WIDTH, 3.4 + 0.1 * len(table.rows)), layout="constrained")
+    with new_figure(3.4 + 0.1 * len(table.rows)) as figure:
         ratios = [4.0, 0.5 + 0.75 * len(apart)] if apart else [1.0]
         axes = figure.subplots(1, len(ratios), sharey=True, squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
         for curve in _curves(proved, table.statistics.variants.values()):

@@ -1,24 +1,16 @@
 """Spent budget of a run, as text for a terminal."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
-from rich import box
 from rich.table import Table
 
-from adpfl_bench.records.privacy_block import AuditedBlock
+from adpfl_bench.records.blocks import AuditedBlock
 from adpfl_bench.records.spent import SpentBudget, nominal_text
-from adpfl_bench.text import print_facts, print_table
+from adpfl_bench.text import make_table, print_facts, print_table
 
 
 def show_spent(folder: Path, spent: SpentBudget) -> None:
-    """Print what a run has spent by client, and what is left of what was planned.
-
-    Args:
-        folder: The run's folder.
-        spent: What :func:`~adpfl_bench.records.spent.read_spent` found there.
-    """
+    """Print what a run has spent by client, and what is left of what was planned."""
     record = spent.record
     rounds = f"{record.rounds_completed} of {record.federated.rounds} rounds"
     print(f"{record.task} / {record.method} / seed {record.seed}: {record.status} after {rounds}; {folder}")
@@ -55,9 +47,8 @@ def _spent_facts(spent: SpentBudget) -> dict[str, str]:
 
 
 def _spent_table(spent: SpentBudget) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("Client", "Releases", "Epsilon spent", "after the last planned round", "Accountant"):
-        table.add_column(heading, justify="left" if heading in ("Client", "Accountant") else "right")
+    headings = ("Client", "Releases", "Epsilon spent", "after the last planned round", "Accountant")
+    table = make_table(headings, left=("Client", "Accountant"))
     for name, client in spent.clients.items():
         end = "unknown" if client.planned is None else f"{client.planned:.4g}"
         table.add_row(name, f"{client.releases:,}", f"{client.epsilon:.4g}", end, client.accountant or "nothing spent")

@@ -10,7 +10,7 @@ import numpy as np
 from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.table import Table, method_places
 from adpfl_bench.leaderboard.table_row import TableRow
-from adpfl_bench.report.plot import BAND, FAINT, WIDTH, Plot, method_style, place_legend, plot_style
+from adpfl_bench.report.plot import BAND, FAINT, Plot, method_style, new_figure, place_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +37,6 @@ def draw_thresholds(table: Table) -> dict[str, Plot]:
 
 
 def _draw(table: Table, label: str) -> Plot:
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
-
     rows = {row.label: row for row in table.rows}
     places = method_places(table.group)
     variants = {variant.label: variant for variant in table.group.variants}
@@ -46,8 +44,7 @@ def _draw(table: Table, label: str) -> Plot:
     norms = _norms(variants[label])
     upper = next(row.reference for row in table.thresholds if row.adaptive == label)
     levels = [rows[upper], rows[label]]
-    with plot_style():
-        figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
+    with new_figure(3.6) as figure:
         axis = figure.subplots()
         if norms is not None:
             axis.axvspan(*norms, color=BAND, zorder=0, linewidth=0)

@@ -1,7 +1,5 @@
 """The command ``adpfl-bench audit``: a fit with canaries, and what guesses about them prove."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.audit.verdict import SOUND
-from adpfl_bench.records.privacy_block import AuditedBlock
+from adpfl_bench.records.blocks import AuditedBlock
 from adpfl_bench.running.training import BenchCLI, run
 
 

@@ -3,8 +3,6 @@
 ``python -m adpfl_bench.running.method_table > docs/methods.md`` writes it anew.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

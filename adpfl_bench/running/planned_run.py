@@ -1,7 +1,5 @@
 """The forecast of ``adpfl-bench privacy``: the run of fit, set up but not started."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,11 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import need_callback
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.errors import ConfigError, RecordError
-from adpfl_bench.files import replace_file
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.forecast import Forecast
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.records.spent import nominal_text
+from adpfl_bench.report.commands import write_files
 from adpfl_bench.report.privacy_facts import privacy_facts
 from adpfl_bench.report.privacy_plots import draw_epsilon
 from adpfl_bench.report.privacy_report import budget_table, forecast_csv, maxima, round_table
@@ -116,7 +114,10 @@ def show_plan(
     for sentence in reasons:
         print(sentence)
     picture = draw_epsilon(rows, heading, method.target_epsilon, method.delta)
-    _write(output or planned.run_directory, forecast_csv(forecast, rows).encode(), picture.png)
+    folder = output or planned.run_directory
+    files = {folder / "privacy.csv": forecast_csv(forecast, rows).encode(), folder / "privacy.png": picture.png}
+    write_files(files)
+    print(*files, sep="\n")
 
 
 def _parse(arguments: Sequence[str], stated: bool) -> PlannedRun:
@@ -137,14 +138,3 @@ def _parse(arguments: Sequence[str], stated: bool) -> PlannedRun:
 def _client(name: str, units: int) -> Client:
     cases = tuple(Case(f"{name}-{i}", f"{name}-{i}", (), None, name) for i in range(units))
     return Client(name, cases, (), ())
-
-
-def _write(folder: Path, table: bytes, picture: bytes) -> None:
-    for name, content in (("privacy.csv", table), ("privacy.png", picture)):
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            replace_file(path, content)
-        except OSError as error:
-            raise RecordError(f"{path} could not be written: {error.strerror}; choose another --output.") from error
-        print(path)

@@ -1,7 +1,5 @@
 """The commands fit, validate, test and predict, on LightningCLI."""
 
-from __future__ import annotations
-
 import atexit
 import gc
 import inspect

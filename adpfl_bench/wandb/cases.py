@@ -1,7 +1,5 @@
 """Weights & Biases log of a whole run: its numbers, tables of cases and pictures of examples."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,8 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import federated_data, find_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.leaderboard.audits import Audit, audits_beside
+from adpfl_bench.records.blocks import FederatedBlock
 from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
-from adpfl_bench.records.federated_block import FederatedBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.wandb.session import load_wandb

@@ -1,7 +1,5 @@
 """Weights & Biases logger of a run's rounds."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

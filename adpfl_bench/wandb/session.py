@@ -1,7 +1,5 @@
 """Weights & Biases session: the package, and whether anything leaves the machine."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

@@ -1,21 +1,20 @@
 """Summary of a run in single numbers, as Weights & Biases shows them in its tables."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.leaderboard.audits import Audit, strongest
-from adpfl_bench.leaderboard.headline import headline_rows
-from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
+from adpfl_bench.leaderboard.scored_run import headline_rows
 from adpfl_bench.metrics.registry import UNSTATED, Metric
-from adpfl_bench.records.case_score import CaseScore, mean_over_models
-from adpfl_bench.records.privacy_block import PrivacyBlock
+from adpfl_bench.records.blocks import PrivacyBlock
+from adpfl_bench.records.case_score import CaseScore, ScoreMeans, count_missed, mean_over_models
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
 from adpfl_bench.records.run_record import RunRecord
 
 Value = float | int | str
+
+_OF_A_MECHANISM = ("target_epsilon", "noise_multiplier", "mechanism", "threshold", "clipping_norm", "sampling")
 
 
 def score_summary(
@@ -82,11 +81,6 @@ def record_summary(
 ) -> dict[str, Value]:
     """Summarise a run's record.
 
-    Args:
-        record: The run's record.
-        rounds: The lines of rounds.csv.
-        audits: Audits that tell of the run.
-
     Returns:
         What the run was and cost, ``val_dice_max``, and its privacy. What does not apply, or is not proved, is left
         out; ``privacy/accounted_reason`` says why there is no accounted epsilon.
@@ -108,14 +102,9 @@ def record_summary(
         **{f"privacy/{name}": value for name, value in _privacy(record.privacy).items()},
     }
     if audit := strongest(audits):
-        values.update(
-            {
-                "privacy/audited_epsilon": audit.found.epsilon,
-                "privacy/audited_delta": audit.found.delta,
-                "privacy/audited_confidence": audit.found.confidence,
-                "privacy/audited_problems": "; ".join(audit.problems) or None,
-            }
-        )
+        found = {name: getattr(audit.found, name) for name in ("epsilon", "delta", "confidence")}
+        found["problems"] = "; ".join(audit.problems) or None
+        values |= {f"privacy/audited_{name}": value for name, value in found.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -129,15 +118,6 @@ def _privacy(privacy: PrivacyBlock) -> dict[str, Value | None]:
         "accounted_not_covered": "; ".join(accounted.not_covered) or None,
     }
     if privacy.unit != "none":
-        values.update(
-            {
-                "delta": accounted.delta,
-                "target_epsilon": privacy.target_epsilon,
-                "noise_multiplier": privacy.noise_multiplier,
-                "mechanism": privacy.mechanism,
-                "threshold": privacy.threshold,
-                "clipping_norm": privacy.clipping_norm,
-                "sampling": privacy.sampling,
-            }
-        )
+        values["delta"] = accounted.delta
+        values |= {name: getattr(privacy, name) for name in _OF_A_MECHANISM}
     return values

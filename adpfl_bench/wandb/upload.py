@@ -1,7 +1,5 @@
 """The command ``adpfl-bench wandb``: a leaderboard's tables and page in Weights & Biases."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import re

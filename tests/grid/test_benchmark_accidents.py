@@ -13,9 +13,8 @@ import yaml
 
 from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import GridRun, make_plan
-from adpfl_bench.grid.run_state import inspect_run
+from adpfl_bench.grid.run_state import TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
-from adpfl_bench.grid.tracked_run import TrackedRun
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.report.commands import leaderboard
 from tests.cli.conftest import heed_interrupts

@@ -9,14 +9,15 @@ from rich.console import Console
 from adpfl_bench.grid.display import (
     LineDisplay,
     TableDisplay,
+    TimeEstimate,
+    duration,
     make_display,
     plan_table,
     plan_text,
     progress_table,
     summary,
 )
-from adpfl_bench.grid.estimate import TimeEstimate, duration
-from adpfl_bench.grid.tracked_run import Status, TrackedRun
+from adpfl_bench.grid.run_state import Status, TrackedRun
 from tests.grid.fakes import planned
 
 

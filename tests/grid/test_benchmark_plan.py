@@ -8,9 +8,8 @@ import pytest
 
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.grid.configuration import Configuration, check_configuration, method_name
 from adpfl_bench.grid.grid import read_grid
-from adpfl_bench.grid.plan import GridRun, make_plan, read_patterns
+from adpfl_bench.grid.plan import Configuration, GridRun, check_configuration, make_plan, method_name, read_patterns
 from tests.grid.fakes import check
 
 WriteGrid = Callable[..., str]

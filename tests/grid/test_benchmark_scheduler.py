@@ -10,9 +10,8 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.engine import Ended, Engine, Job
 from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt
-from adpfl_bench.grid.run_state import inspect_run
+from adpfl_bench.grid.run_state import TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
-from adpfl_bench.grid.tracked_run import TrackedRun
 from adpfl_bench.grid.work import FAILED, TAKEN, exit_status
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.fake_worker import fit

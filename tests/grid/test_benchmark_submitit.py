@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.grid.run_state import inspect_run
+from adpfl_bench.grid.run_state import TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.submitit_engine import RunJob, SubmititEngine, SubmittedJob, _stops, make_submitit_engine
-from adpfl_bench.grid.tracked_run import TrackedRun
 from adpfl_bench.grid.work import perform
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.conftest import wait_until

@@ -8,9 +8,9 @@ import pytest
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
-from adpfl_bench.leaderboard.headline import SCORED_MODEL
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.run_summary import summarize_run
+from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.report.commands import leaderboard

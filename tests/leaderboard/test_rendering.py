@@ -10,10 +10,9 @@ from rich.console import Console
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.formatting import percent
+from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.markdown import to_markdown
-from adpfl_bench.leaderboard.notes import LEGEND
 from adpfl_bench.leaderboard.rendering import text_table, to_terminal
-from adpfl_bench.leaderboard.statistics_text import LEGEND as STATISTICS_LEGEND
 from adpfl_bench.leaderboard.table import tabulate
 from tests.leaderboard.records import case_row, private, toy_runs, write_run
 
@@ -75,7 +74,7 @@ def test_headings_name_units_and_surfaces(tmp_path):
 
 
 def test_the_legend_points_to_pages_that_exist():
-    pages = [page for sentence in (*LEGEND, *STATISTICS_LEGEND) for page in re.findall(r"docs/\w+\.md", sentence)]
+    pages = [page for sentence in LEGEND for page in re.findall(r"docs/\w+\.md", sentence)]
     assert pages == ["docs/metrics.md", "docs/privacy.md", "docs/audit.md", "docs/leaderboard.md"]
     assert all((ROOT / page).is_file() for page in pages)
 

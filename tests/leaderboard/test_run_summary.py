@@ -4,8 +4,8 @@ import pytest
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.run_summary import privacy_text, summarize_run
-from adpfl_bench.leaderboard.score_means import ScoreMeans, count_missed
 from adpfl_bench.metrics.registry import DICE, HD95, UNSTATED
+from adpfl_bench.records.case_score import ScoreMeans, count_missed
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.leaderboard.records import NOT_PRIVATE, case_row, private, record_of, write_run
 

@@ -10,9 +10,9 @@ from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.statistics import MeanBootstrap
+from adpfl_bench.leaderboard.statistics_text import thresholds_text
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
-from adpfl_bench.leaderboard.thresholds_text import thresholds_text
 from adpfl_bench.report.threshold_plot import draw_thresholds
 from tests.leaderboard.records import case_row, private, write_run
 from tests.leaderboard.threshold_runs import PATIENTS, write_method, write_study

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT, RoundSchedule
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.release_plan import ReleasePlan
-from adpfl_bench.records.federated_block import FederatedBlock
+from adpfl_bench.records.blocks import FederatedBlock
 from adpfl_bench.records.spent import _by_end, _visits
 from tests.leaderboard.records import by_target, record_of
 

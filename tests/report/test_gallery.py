@@ -1,5 +1,6 @@
 """The best, median and worst case of each method."""
 
+import base64
 import io
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 from PIL import Image
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
-from adpfl_bench.report.chosen_cases import read_chosen
-from adpfl_bench.report.gallery import draw_gallery, to_webp
+from adpfl_bench.report.gallery import draw_gallery
+from adpfl_bench.report.kept_cases import read_chosen
+from adpfl_bench.report.page import embedded
+from adpfl_bench.report.plot import Picture
 from tests.leaderboard.records import case_row, scored, toy_runs, write_examples, write_run
 
 CASES = {"a1": 0.9, "a2": 0.7, "b": 0.5, "c": 0.1}
@@ -54,7 +57,7 @@ def run(tmp_path):
 
 
 def pixels(image):
-    return np.asarray(Image.open(io.BytesIO(image.webp)).convert("RGB")).astype(int)
+    return np.asarray(Image.open(io.BytesIO(image.png)).convert("RGB")).astype(int)
 
 
 def share(image, colour):
@@ -85,7 +88,8 @@ def test_volumes_are_drawn_in_three_planes_with_their_true_proportions(run):
     image = gallery.images[0]
     assert "in 3 planes (axial, coronal, sagittal)" in image.alt
     # Three panels wide; heights are 40/30, 3*10/30 and 3*10/40 of a panel.
-    assert image.height / image.width == pytest.approx((40 / 30 + 30 / 30 + 30 / 40) / 3, abs=0.03)
+    height, width, _ = pixels(image).shape
+    assert height / width == pytest.approx((40 / 30 + 30 / 30 + 30 / 40) / 3, abs=0.03)
     plain, truth, prediction = np.array_split(pixels(image), 3, axis=1)
     assert share(plain, CYAN) == share(plain, AMBER) == 0
     assert share(truth, CYAN) > 0.005
@@ -143,5 +147,6 @@ def test_every_method_shows_the_same_seed(tmp_path):
 def test_wide_pictures_are_made_smaller_for_a_page():
     buffer = io.BytesIO()
     Image.new("RGB", (7200, 100), "white").save(buffer, format="PNG")
-    webp, width, height = to_webp(buffer.getvalue())
-    assert (width, height) == Image.open(io.BytesIO(webp)).size == (3600, 50)
+    shown = embedded(Picture(buffer.getvalue(), "alt", "caption"))
+    webp = base64.b64decode(shown["uri"].removeprefix("data:image/webp;base64,"))
+    assert (shown["width"], shown["height"]) == Image.open(io.BytesIO(webp)).size == (3600, 50)

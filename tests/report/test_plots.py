@@ -11,7 +11,7 @@ from PIL import Image
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
-from adpfl_bench.report.illustrations import illustrate
+from adpfl_bench.report.board import illustrate
 from adpfl_bench.report.noise_plot import draw_noise
 from adpfl_bench.report.patient_plot import draw_patients
 from adpfl_bench.report.plot import INK, PALETTE, Plot, method_style, place_legend, plot_style

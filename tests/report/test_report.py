@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.table import tabulate
-from adpfl_bench.report.gallery import CaseImage, MethodGallery
-from adpfl_bench.report.illustrations import Illustrations, illustrate
+from adpfl_bench.report.board import Illustrations, illustrate
+from adpfl_bench.report.gallery import MethodGallery
 from adpfl_bench.report.page import to_html
-from adpfl_bench.report.plot import Plot
+from adpfl_bench.report.plot import Picture, Plot, to_png
 from tests.leaderboard.records import (
     NOT_PRIVATE,
     case_row,
@@ -64,7 +64,7 @@ def drawn(title="Rounds", alt="what it shows", caption="how it was made"):
     """A plot and a case, of which the page has to say what they are."""
     figure = Figure()
     figure.subplots().set_title("drawn")
-    image = CaseImage(b"RIFF", alt, caption, 10, 20)
+    image = Picture(to_png(figure, dpi=20), alt, caption)
     return Illustrations(
         {title: {"rounds": Plot(figure, alt, caption, title)}}, gallery=[MethodGallery(title, caption, (image,))]
     )
@@ -165,7 +165,7 @@ def test_plots_have_the_pages_colours_and_no_black_of_their_own(full_page):
 def test_page_embeds_pictures_with_words(tmp_path):
     page = Page(page_of(toy_runs(tmp_path), drawn()))
     (image,) = [attributes for tag, attributes in page.tags if tag == "img"]
-    assert base64.b64decode(image["src"].removeprefix("data:image/webp;base64,")) == b"RIFF"
+    assert base64.b64decode(image["src"].removeprefix("data:image/webp;base64,"))[8:12] == b"WEBP"
     (plot,) = [attributes for tag, attributes in page.tags if tag == "svg"]
     assert image["alt"] == plot["aria-label"] == "what it shows"
     assert page.text.count("how it was made") >= 2

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from adpfl_bench.data.rounds.round_plan import CanaryExample, ExampleId, Key, PlannedStep, group_examples
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example, PlannedCanaries
-from adpfl_bench.records.data_block import CanariesBlock
+from adpfl_bench.records.blocks import CanariesBlock
 from adpfl_bench.seeding import numpy_generator, torch_generator
 
 _BLOCKS = {2: 8, 3: 4}  # along each axis of pictures and of volumes

@@ -36,7 +36,7 @@ from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
-from adpfl_bench.records.data_block import DataBlock
+from adpfl_bench.records.blocks import DataBlock
 
 SITE_FILE = "sites.csv"
 """A site file of this name in the dataset's folder is used if no other is given."""

@@ -9,9 +9,15 @@ Patients, not cases and not cases times seeds, are what is independent; seeds ar
 
 from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
 from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
-from adpfl_bench.leaderboard.statistics.pairwise import PairwiseTest, holm, pairwise_tests
+from adpfl_bench.leaderboard.statistics.pairwise import (
+    PairwiseTest,
+    hodges_lehmann,
+    holm,
+    pairwise_tests,
+    rank_biserial,
+    signed_rank_p,
+)
 from adpfl_bench.leaderboard.statistics.ranking import Ranking, rank_methods
-from adpfl_bench.leaderboard.statistics.signed_rank import hodges_lehmann, rank_biserial, signed_rank_p
 
 __all__ = [
     "Interval",

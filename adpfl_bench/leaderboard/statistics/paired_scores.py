@@ -1,21 +1,20 @@
-"""Paired scores: what methods reached on the same cases, run by run."""
-
-from __future__ import annotations
+"""Paired scores: what methods reached on the same cases, run by run; and resamples of the patients."""
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.seeding import numpy_generator
+from adpfl_bench.text import a_few
 
 FloatArray = NDArray[np.float64]
 
 _DIGITS = 12
 """Scores that agree in so many digits are equal: means of equal scores differ in the last of a float's sixteen."""
-_NAMED = 3
 
 
 class PairedScore(NamedTuple):
@@ -130,7 +129,7 @@ class PairedScores:
 def _check_run(name: str, run: Mapping[str, PairedScore], first: Mapping[str, PairedScore]) -> None:
     missing, added = first.keys() - run.keys(), run.keys() - first.keys()
     if missing or added:
-        what = f"lacks {_some(missing)}" if missing else f"also has {_some(added)}"
+        what = f"lacks {a_few(sorted(missing))}" if missing else f"also has {a_few(sorted(added))}"
         raise DataError(
             f"Expected every run to score the same {len(first)} cases, but {name} {what}: score it again on all test"
             " cases, or leave the run out."
@@ -145,6 +144,31 @@ def _check_run(name: str, run: Mapping[str, PairedScore], first: Mapping[str, Pa
             )
 
 
-def _some(cases: Collection[str]) -> str:
-    named = ", ".join(sorted(cases)[:_NAMED])
-    return named if len(cases) <= _NAMED else f"{named} and {len(cases) - _NAMED} more"
+_FEWEST_RESAMPLES = 100
+_CHUNK = 2**20
+"""Draws held at once, which bounds the memory to some 30 MB."""
+
+
+def patient_counts(patients: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw as many patients as there are with replacement, many times.
+
+    Args:
+        patients: Number of patients P.
+        resamples: Number of resamples.
+        seed: Everything follows from it; the draws do not depend on what is resampled.
+
+    Yields:
+        Consecutive resamples: how often each patient was drawn, of shape ``[some, P]``.
+
+    Raises:
+        ConfigError: There are fewer than 100 resamples, which give no usable quantiles.
+    """
+    if resamples < _FEWEST_RESAMPLES:
+        raise ConfigError(f"Expected at least {_FEWEST_RESAMPLES} resamples, but found {resamples}: give 10000.")
+    generator = numpy_generator(seed, "resampling", "patients")
+    size = max(1, _CHUNK // patients)
+    for start in range(0, resamples, size):
+        rows = min(size, resamples - start)
+        drawn = generator.integers(patients, size=(rows, patients)) + patients * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * patients).reshape(rows, patients)
+        yield counts.astype(np.float64)

@@ -1,7 +1,5 @@
 """Rankings of methods as segmentation challenges make them, and how firm they are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from adpfl_bench.errors import DataError
-from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedScores
-from adpfl_bench.leaderboard.statistics.resampling import patient_counts
+from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedScores, patient_counts
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from scipy import stats
 from score_arrays import make_scores
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.leaderboard.statistics import MeanBootstrap, resampling
-from adpfl_bench.leaderboard.statistics.mean_variance import mean_variance
-from adpfl_bench.leaderboard.statistics.resampling import patient_counts
+from adpfl_bench.leaderboard.statistics import MeanBootstrap, paired_scores
+from adpfl_bench.leaderboard.statistics.bootstrap import mean_variance
+from adpfl_bench.leaderboard.statistics.paired_scores import patient_counts
 
 PATIENTS = ["p0", "p0", "p1", "p2", "p2", "p2"]
 VALUES = {
@@ -131,7 +131,7 @@ def test_few_patients_have_a_wide_interval(patients):
 
 def test_draws_are_the_same_in_chunks_of_any_size(monkeypatch):
     whole = np.concatenate(list(patient_counts(7, 1000, seed=1)))
-    monkeypatch.setattr(resampling, "_CHUNK", 7 * 9)
+    monkeypatch.setattr(paired_scores, "_CHUNK", 7 * 9)
     chunks = list(patient_counts(7, 1000, seed=1))
     assert max(len(chunk) for chunk in chunks) == 9
     assert np.concatenate(chunks).tolist() == whole.tolist()

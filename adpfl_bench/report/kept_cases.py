@@ -1,22 +1,22 @@
-"""The best, the median and the worst case that a run kept, to be looked at."""
-
-from __future__ import annotations
+"""The cases that a run kept to be looked at: the first of each client, and the best, the median and the worst."""
 
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.metrics.registry import DICE
-from adpfl_bench.report.overlays import KeptCase, read_examples
 
 PLANES = ("picture", "axial", "coronal", "sagittal")
 CHOSEN = ("best", "median", "worst")
+_UNREADABLE = (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error)
 
 Mask = NDArray[np.bool_]
 
@@ -36,6 +36,33 @@ class Plane:
     truth: Mask
     prediction: Mask
     spacing: tuple[float, float] = (1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class KeptCase:
+    """A case that a run kept: ``image`` [C, *S], ``truth`` and ``prediction`` [R, *S], and the names of its regions.
+
+    ``model`` says whose model predicted it.
+    """
+
+    client: str
+    image: NDArray[Any]
+    truth: NDArray[Any]
+    prediction: NDArray[Any]
+    regions: tuple[str, ...] = ()
+    model: str = GLOBAL_MODEL
+
+    @cached_property
+    def plane(self) -> Plane:
+        """What is shown of it: of a volume, the slice with most truth."""
+        image, truth, prediction = self.image, self.truth > 0, self.prediction > 0
+        if image.ndim == 4:
+            index = int(truth.sum(axis=(0, 1, 2)).argmax())
+            image, truth, prediction = image[..., index], truth[..., index], prediction[..., index]
+        # Three channels are colours; of more the last is shown, which is FLAIR in brain MRI.
+        shown = np.moveaxis(image, 0, -1) if len(image) == 3 else image[-1]
+        low, high = np.percentile(shown, (0.5, 99.5))
+        return Plane(np.clip((shown - low) / max(float(high - low), 1e-6), 0, 1), truth, prediction)
 
 
 @dataclass(frozen=True)
@@ -65,19 +92,31 @@ class ChosenCase:
     exact: bool
 
 
+def read_examples(run: ScoredRun) -> dict[str, KeptCase]:
+    """Read a run's examples.npz by case; empty if there is none that can be read."""
+    try:
+        with np.load(run.directory.examples_file, allow_pickle=False) as file:
+            columns = [file[name] for name in ("case", "client", "image", "truth", "prediction")]
+            regions = tuple(map(str, file["region"])) if "region" in file else ()
+            models = file["model"] if "model" in file else np.full(len(columns[0]), GLOBAL_MODEL)
+            return {
+                str(case): KeptCase(str(client), image, truth, prediction, regions, str(model))
+                for case, client, image, truth, prediction, model in zip(*columns, models, strict=True)
+            }
+    except _UNREADABLE:
+        return {}
+
+
 def read_chosen(run: ScoredRun) -> list[ChosenCase]:
     """Read the best, the median and the worst case of a run; none where it kept no cases.
 
     Runs of earlier versions kept only the first cases of each client, of which the best, median and worst are taken.
-
-    Args:
-        run: A scored run.
     """
     try:
         with np.load(run.directory.examples_file, allow_pickle=False) as file:
             if "chosen" in file:
                 return _stored(file)
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error):
+    except _UNREADABLE:
         return []
     return _of_examples(run)
 
@@ -117,15 +156,8 @@ def _of_examples(run: ScoredRun) -> list[ChosenCase]:
         if taken[places[which]] == which:
             example, score = examples[case], float(np.mean(dice[case]))
             names = (which, case, example.client, example.model, score, example.regions)
-            found.append(ChosenCase(*names, {"picture": _plane_of(example)}, of=len(ranked), exact=False))
+            found.append(ChosenCase(*names, {"picture": example.plane}, of=len(ranked), exact=False))
     return found
-
-
-def _plane_of(example: KeptCase) -> Plane:
-    image = example.image if len(example.image) == 3 else example.image[-1:]
-    low, high = np.percentile(image, (0.5, 99.5))
-    scaled = np.clip((image - low) / max(float(high - low), 1e-6), 0, 1)
-    return Plane(_to_show(scaled), example.truth > 0, example.prediction > 0)
 
 
 def _to_show(image: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,206 @@
+"""The blocks of a run record: its data, its federation, its privacy."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+from adpfl_bench.federation.aggregation_weights import WeightRule
+from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
+from adpfl_bench.federation.scored_models import Headline
+from adpfl_bench.privacy.ledger import Norm, PrivacyUnit, Sampling
+
+
+class Block(BaseModel):
+    """A part of run.json.
+
+    What the record of another version states beside the known fields is kept and written back. A field that a record
+    does not state has its default, and is not written.
+    """
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True, use_attribute_docstrings=True, defer_build=True)
+
+
+class ObjectBlock(Block):
+    """An object by its class; its settings stand beside it."""
+
+    class_name: str = Field(validation_alias="class", serialization_alias="class")
+    """Name of the class, ``class`` in the file."""
+
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> ObjectBlock:
+        """Make a block of what an object says of itself."""
+        return cls.model_validate(described)
+
+
+class ClientSizes(Block):
+    """Numbers of a client's cases."""
+
+    train: int
+    validation: int
+    test: int
+
+
+class CanariesBlock(Block):
+    """The canaries of an audit."""
+
+    client: str
+    """Whom they joined."""
+    count: int
+    included: int
+    """How many of them are in."""
+    records: int
+    """Training examples of each."""
+
+
+class DataBlock(Block):
+    """The data that a run was trained and scored on."""
+
+    datamodule: str | None = None
+    """Name of the datamodule's class."""
+    kind: Literal["phantom", "real"]
+    fingerprint: str
+    """SHA-256 of the files' relative paths and sizes, in hexadecimal."""
+    cases: int | None = None
+    clients: dict[str, ClientSizes] = Field(default_factory=dict)
+    partition: str | None = None
+    """How the cases were divided among clients, as Python would show it."""
+    split_seed: int | None = None
+    canaries: CanariesBlock | None = None
+    """Those of an audit; null in every other run."""
+    release: str | None = None
+    """The publisher's release of a dataset of volumes."""
+
+
+class WeightsBlock(Block):
+    """Aggregation weights: how much each client update counts."""
+
+    rule: WeightRule
+    cap: int | None = None
+
+
+class FederatedBlock(Block):
+    """The federation: who took part in which round, and how client updates became the global model."""
+
+    rounds: int
+    seed: int | None = None
+    participation: float | None = None
+    clients_per_round: int | None = None
+    local_epochs: int | None = None
+    local_steps: int | None = None
+    availability: Availability | None = None
+    dropout: float | dict[str, float] | None = None
+    straggling: float | dict[str, float] | None = None
+    straggler_work: float | None = None
+    turns: tuple[Turn, ...] | None = None
+    fine_tuning_epochs: int | None = None
+    total_rounds: int | None = None
+    """The rounds, with that of fine-tuning if there is one."""
+    client_method: ObjectBlock | None = None
+    aggregator: ObjectBlock | None = None
+    aggregation_weights: WeightsBlock | None = None
+    client_optimizer: ObjectBlock | Literal["the task's"] | None = None
+    server_optimizer: ObjectBlock | None = None
+    client_optimizer_state: Literal["reset", "keep"] | None = None
+    buffers: Literal["average", "local", "reset"] | None = None
+    local_parameters: str | None = None
+    """Regular expression for the names of parameters that stay with their client."""
+    fine_tuning_rate: float | None = None
+    pooled: bool = False
+    held_out_clients: tuple[str, ...] = ()
+    """Clients that took no part in training and are scored all the same."""
+    headline: Headline = "global"
+    """Which models' scores tables judge the run by."""
+
+    @property
+    def planned_rounds(self) -> int:
+        """All rounds, with that of fine-tuning if the record states one."""
+        return self.total_rounds or self.rounds
+
+    def schedule(self, seed: int) -> RoundSchedule:
+        """The schedule of the rounds; a setting that an older record lacks had its default."""
+        names = {field.name for field in fields(RoundSchedule)} & self.model_fields_set
+        stated = {name: getattr(self, name) for name in names if name != "seed"}
+        return RoundSchedule(**stated, seed=seed)
+
+
+LedgerEntry = tuple[str, float, float, float, Norm, int] | tuple[str, float, float, int]
+"""A release and how often it was made: mechanism, noise multiplier, sensitivity, sampling rate, norm, count; an older
+one lacks sampling rate and norm."""
+
+
+class AccountedBlock(Block):
+    """The guarantee that is proved for everything that was released."""
+
+    epsilon: float | None
+    """The largest of the clients'; null where nothing is proved."""
+    delta: float
+    reason: str | None
+    """Why nothing is proved."""
+    accountant: str | None = None
+    """The proof that epsilon comes from."""
+    by_client: dict[str, float] = Field(default_factory=dict)
+    not_covered: tuple[str, ...] = ()
+    """What else private data was used for."""
+
+
+class CheckBlock(Block):
+    """The outcome of one of an audit's checks; the figures that it was decided by stand beside it."""
+
+    passed: bool | None = None
+    """Null where there is nothing to check."""
+    reason: str | None = None
+    """Why there is nothing to check, or what failed."""
+
+    @property
+    def figures(self) -> dict[str, float | int]:
+        """What was decided by."""
+        return dict(self.model_extra or {})
+
+
+class AuditedBlock(Block):
+    """What an audit found: a lower bound on the epsilon of one client."""
+
+    epsilon: FiniteFloat
+    confidence: float
+    """Probability that the bound is not too high."""
+    delta: float
+    canaries: int
+    included: int | None = None
+    guesses: int | None = None
+    correct: int | None = None
+    guesses_tried: tuple[int, ...] = ()
+    ceiling: float | None = None
+    """The largest bound that so many canaries can give."""
+    client: str
+    accounted: float | None = None
+    """What is accounted for this client of this run; null where nothing is proved."""
+    checks: dict[str, CheckBlock] = Field(default_factory=dict)
+    verdict: str | None = None
+
+
+class PrivacyBlock(Block):
+    """Privacy of a run: what leaves a client, and its nominal, accounted and audited epsilon."""
+
+    unit: PrivacyUnit
+    """What one neighbour differs in."""
+    adjacency: str | None = None
+    mechanism: str | None = None
+    """Name of the mechanism's class."""
+    clipping_norm: Norm | None = None
+    threshold: str | None = None
+    """Name of the threshold's class."""
+    noise_multiplier: float | None = None
+    target_epsilon: float | None = None
+    sampling: Sampling | None = None
+    units_per_step: int | None = None
+    secure: bool | None = None
+    """Whether noise comes from the operating system, and not from the seed."""
+    nominal_epsilon: float | None
+    """What the method's authors state."""
+    accounted: AccountedBlock
+    audited: AuditedBlock | None = None
+    ledger: dict[str, tuple[LedgerEntry, ...]] = Field(default_factory=dict)
+    """Releases by client, compressed to counts."""
