@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import ConfigError, check_choice
 
 WeightRule = Literal["cases", "uniform", "capped"]
 
@@ -31,11 +31,7 @@ class AggregationWeights:
     cap: int | None = None
 
     def __post_init__(self) -> None:
-        if self.rule not in get_args(WeightRule):
-            raise ConfigError(
-                f"The rule of the aggregation weights must be one of {', '.join(get_args(WeightRule))}, but it is"
-                f" {self.rule!r}."
-            )
+        check_choice("The rule of the aggregation weights", self.rule, get_args(WeightRule))
         if self.rule == "capped" and self.cap is None:
             raise ConfigError(
                 "Aggregation weights with the rule 'capped' need a cap (a number of training examples), but have none."

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import ConfigError, check_choice
 from adpfl_bench.seeding import numpy_generator
 
 Turn = Literal["shared", "personal"]
@@ -97,10 +97,7 @@ class RoundSchedule:
                 f"federated.participation is the fraction of clients per round and must lie in (0, 1], but it is"
                 f" {self.participation}; to ask for a number of clients use federated.clients_per_round."
             )
-        if self.availability not in get_args(Availability):
-            raise ConfigError(
-                f"federated.availability must be {' or '.join(get_args(Availability))}, but it is {self.availability}."
-            )
+        check_choice("federated.availability", self.availability, get_args(Availability))
         for probability in _values(self.dropout):
             if not 0 <= probability < 1:
                 raise ConfigError(

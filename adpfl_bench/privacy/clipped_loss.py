@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,19 +14,6 @@ from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.privacy.unit_gradients import ExampleLosses, UnitGradients
-
-
-@dataclass(frozen=True)
-class Clipped:
-    """The clipping of a step, whose clipped sum is in the parameters' ``grad`` by then.
-
-    Attributes:
-        norms: Norm of each unit's gradient before clipping.
-        threshold: The threshold that they were clipped to.
-    """
-
-    norms: Sequence[float]
-    threshold: float
 
 
 class ClippedLoss:
@@ -49,7 +35,7 @@ class ClippedLoss:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._threshold = threshold
         self._norm: Norm = norm
-        self._clipped: Clipped | None = None
+        self._clipped: tuple[Sequence[float], float] | None = None
 
     def __call__(self, batch: TrainingBatch) -> Tensor:
         """Compute the mean loss of the batch's examples; its backward pass brings the clipped sum.
@@ -63,13 +49,13 @@ class ClippedLoss:
             self._threshold.observe(client, self._finite(self.units.norms(*inputs, self._norm), batch))
         threshold = self._threshold.current(client)
         result = self.units.clipped_sum(*inputs, threshold, self._norm)
-        self._clipped = Clipped(self._finite(result.norms, batch), threshold)
+        self._clipped = self._finite(result.norms, batch), threshold
         loss = result.losses.mean() if len(result.losses) else result.losses.new_tensor(torch.nan)
         carried: Tensor = _Carried.apply(loss, result.gradients, *self._parameters)  # type: ignore[no-untyped-call]
         return carried
 
-    def take(self) -> Clipped:
-        """Return the clipping of the last step, once.
+    def take(self) -> tuple[Sequence[float], float]:
+        """Return the norms of the last step's units before clipping, and their threshold, once.
 
         Raises:
             BenchError: There was no step since it was taken last.

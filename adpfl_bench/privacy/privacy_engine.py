@@ -172,29 +172,17 @@ class PrivacyEngine:
             norms, threshold = self._clip(batch.client, gradients)
             divisor = 1.0  # it is the gradient of a mean
         else:
-            clipped = self._clipping.take()
-            norms, threshold = clipped.norms, clipped.threshold
+            norms, threshold = self._clipping.take()
             divisor = float(batch.divisor)
-        self._add_noise(batch, gradients, norms, threshold, see)
+        exact = [gradient.clone() for gradient in gradients] if see is not None else []
+        units = batch.planned_units
+        scale, statistic = self._noised(batch.client, gradients, norms, threshold, units)
+        if see is not None:
+            see(batch, StepObservation(batch.client, exact, gradients, norms, threshold, scale, statistic, units))
         if self.normalize and threshold > 0:
             divisor *= threshold
         if divisor != 1:
             torch._foreach_div_(gradients, divisor)
-
-    def _add_noise(
-        self,
-        batch: TrainingBatch,
-        gradients: list[Tensor],
-        norms: Sequence[float],
-        threshold: float,
-        see: Callable[[TrainingBatch, StepObservation], None] | None,
-    ) -> None:
-        exact = [gradient.clone() for gradient in gradients] if see is not None else []
-        scale, statistic = self._noised(batch.client, gradients, norms, threshold, batch.planned_units)
-        if see is not None:
-            units = batch.planned_units
-            seen = StepObservation(batch.client, exact, gradients, norms, threshold, scale, statistic, units)
-            see(batch, seen)
 
     def _clip(self, client: str, gradients: list[Tensor]) -> tuple[Sequence[float], float]:
         """Clip one gradient as a whole; returns its norm, and the threshold."""
@@ -225,9 +213,9 @@ class PrivacyEngine:
         assert self.sums is not None
         assert self._round is not None
         source = self._noise.source(self._seed, self._round, client, total[0].device)
-        made = self.sums.release_(client, total, norms, threshold, units, source)
-        self.released.setdefault(client, []).append(StepRelease(norms, threshold, made.scale))
-        return made.scale, made.statistic
+        scale, statistic = self.sums.release_(client, total, norms, threshold, units, source)
+        self.released.setdefault(client, []).append(StepRelease(norms, threshold, scale))
+        return scale, statistic
 
     def end(self, batch: TrainingBatch) -> None:
         """Make sure that the step released what the ledger says, also where its batch was empty.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,19 +14,6 @@ from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.randomness import Randomness
 from adpfl_bench.privacy.thresholds import Threshold
-
-
-@dataclass(frozen=True)
-class Released:
-    """Figures of a release beside the sum itself.
-
-    Attributes:
-        scale: Scale of the noise on the sum.
-        statistic: The noised statistic that the threshold learned from, [K].
-    """
-
-    scale: float
-    statistic: NDArray[np.float64]
 
 
 class PrivateSum:
@@ -75,7 +61,7 @@ class PrivateSum:
         threshold: float,
         units: float,
         source: Randomness,
-    ) -> Released:
+    ) -> tuple[float, NDArray[np.float64]]:
         """Add noise to a sum in place; release the threshold's statistic with noise and let it learn.
 
         Args:
@@ -85,6 +71,9 @@ class PrivateSum:
             threshold: The threshold C.
             units: Number of units, or the expected number where they are sampled: a public number.
             source: Where the noise comes from, on the device of ``total``.
+
+        Returns:
+            Scale of the noise on the sum, and the noised statistic that the threshold learned from, [K].
         """
         scale = 0.0
         if self.noise_multiplier > 0:
@@ -101,4 +90,4 @@ class PrivateSum:
             self.mechanism.add_noise_(noised, self.statistic_multiplier * width, source)
             statistic = noised[0].cpu().numpy()
         self.threshold.learn(client, statistic, units)
-        return Released(scale, statistic)
+        return scale, statistic

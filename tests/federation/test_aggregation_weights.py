@@ -45,7 +45,7 @@ def test_a_round_in_which_nobody_sends_has_no_shares():
 @pytest.mark.parametrize(
     ("rule", "cap", "sentence"),
     [
-        ("records", None, "must be one of cases, uniform, capped, but it is 'records'"),
+        ("records", None, "is records; possible are cases, uniform, capped"),
         ("capped", None, "rule 'capped' need a cap"),
         ("cases", 5, "A cap of 5 was given for aggregation weights with the rule 'cases'"),
         ("uniform", 5, "rule 'uniform', which has none"),

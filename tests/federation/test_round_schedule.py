@@ -195,7 +195,7 @@ def test_everyone_fine_tunes_after_the_last_round():
         ({"participation": 0.0}, r"must lie in \(0, 1\], but it is 0\.0; .*federated\.clients_per_round"),
         ({"participation": 1.5}, r"must lie in \(0, 1\], but it is 1\.5"),
         ({"participation": float("nan")}, r"must lie in \(0, 1\], but it is nan"),
-        ({"availability": "weekly"}, r"federated\.availability must be uniform or cyclic, but it is weekly"),
+        ({"availability": "weekly"}, r"federated\.availability is weekly; possible are uniform, cyclic"),
         ({"dropout": 1.0}, r"federated\.dropout .* in \[0, 1\), but it is 1\.0; .*federated\.held_out_clients"),
         ({"dropout": {"a": 0.1, "b": -0.1}}, r"federated\.dropout .* in \[0, 1\), but it is -0\.1"),
         ({"straggling": 1.1}, r"federated\.straggling .* in \[0, 1\], but it is 1\.1"),

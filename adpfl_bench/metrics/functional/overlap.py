@@ -30,17 +30,10 @@ def dice(prediction: npt.NDArray[np.generic], target: npt.NDArray[np.generic]) -
 
 
 def iou(prediction: npt.NDArray[np.generic], target: npt.NDArray[np.generic]) -> float:
-    """Intersection over union, |P and T| / |P or T| (Jaccard 1912).
-
-    Args:
-        prediction: Boolean (or 0/1 integer) mask of one region, 2-D or 3-D.
-        target: Mask of the same shape.
+    """Intersection over union, |P and T| / |P or T| (Jaccard 1912), of masks as for :func:`dice`.
 
     Returns:
         A number in [0, 1]; 1 if both masks are empty, 0 if exactly one is.
-
-    Raises:
-        ValueError: If the masks differ in shape, are not 2-D or 3-D, or hold other values than 0 and 1.
 
     Example:
         >>> import numpy as np
