@@ -62,7 +62,7 @@ def prepared(root: Path, cache: Path) -> tuple[list[Case], VolumeCache]:
 
 
 def records(cases: list[Case], cache: VolumeCache, size: tuple[int, int, int]) -> PatchExamples:
-    """The suite's training records, without augmentation."""
+    """The suite's training examples, without augmentation."""
     return PatchExamples([[cache[case.case_id]] for case in cases], BRATS, size, 1 / 3, cache.background, None)
 
 

@@ -1,16 +1,16 @@
-"""What clipping each record's gradient costs: the suite's private step beside Opacus and a loop over records.
+"""What clipping each example's gradient costs: the suite's private step beside Opacus and a loop over examples.
 
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/dp_step.py
 
 Steps are timed from the batch to the gradient that an optimizer would take, on the networks that the suite trains by
-default, with the loss that it trains with: the mean of the records' losses without privacy, and otherwise the sum of
+default, with the loss that it trains with: the mean of the examples' losses without privacy, and otherwise the sum of
 their gradients, each clipped to a fixed threshold in the l2 norm, plus Gaussian noise. Every way has a copy of the same
 network (which has no in-place modules, so Opacus takes it as it is), the same batch and the same noise multiplier. The
 ways alternate, so that all of them see the same machine; what counts is the ratio to the step without privacy in the
 same repetition: median, least and greatest. Part of the suite's speed is that it computes PReLU's gradient and instance
 norm, on a CPU, in faster ways than PyTorch, which the step without privacy takes as they are.
 
-Without noise, every private way has to give the gradient of one record at a time in float64, or the exit status is 1;
+Without noise, every private way has to give the gradient of one example at a time in float64, or the exit status is 1;
 the column "off" is the greatest difference, relative to the gradient's norm. Memory is that of a process of its own for
 each way: its peak after three steps beyond that of a process that only has network and batch. On a GPU it is what
 PyTorch has allocated at its peak.
@@ -52,7 +52,7 @@ class Task(nn.Module):
         self.network = network
 
     def example_losses(self, image: Tensor, label: Tensor) -> Tensor:
-        """Loss of each record, [B]."""
+        """Loss of each example, [B]."""
         return dice_cross_entropy(self.network(image), label)
 
 
@@ -62,7 +62,7 @@ class Losses(nn.Module):
     reduction = "mean"
 
     def forward(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Loss of each record, or their mean."""
+        """Loss of each example, or their mean."""
         losses = dice_cross_entropy(logits, label)
         return losses if self.reduction == "none" else losses.mean()
 
@@ -91,8 +91,8 @@ def suite(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget
     return step
 
 
-def records(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget: float) -> Step:
-    """One backward pass for each record."""
+def one_by_one(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget: float) -> Step:
+    """One backward pass for each example."""
     parameters = list(network.parameters())
 
     def step() -> list[Tensor]:
@@ -108,7 +108,7 @@ def records(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budg
 
 
 def opacus_hooks(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget: float) -> Step:
-    """Gradients of all records by Opacus' hooks, clipped and summed by its optimizer."""
+    """Gradients of all examples by Opacus' hooks, clipped and summed by its optimizer."""
     wrapped = GradSampleModule(network)
     optimizer = DPOptimizer(
         torch.optim.SGD(wrapped.parameters(), 0.1),
@@ -151,7 +151,7 @@ WAYS = {
     "this suite": suite,
     "Opacus, hooks": opacus_hooks,
     "Opacus, fast gradient clipping": opacus_ghost,
-    "one record at a time": records,
+    "one example at a time": one_by_one,
 }
 
 
@@ -209,7 +209,7 @@ def compare(case: str, arguments: argparse.Namespace) -> bool:
             seconds[way].append(timed(step, device))
     print(f"\n### {case}\n\n| way | ms | ratio | least - greatest | memory, MiB | off |\n|:--|--:|--:|--:|--:|--:|")
     idle, agree = memory(case, "without privacy", 0, arguments), True
-    exact = released(case, "one record at a time", device, arguments.budget, torch.float64)
+    exact = released(case, "one example at a time", device, arguments.budget, torch.float64)
     for way, own in seconds.items():
         ratios = [mine / plain for mine, plain in zip(own, seconds["without privacy"], strict=True)]
         difference = "-"
@@ -233,7 +233,7 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=15)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
-        "--budget", type=float, default=2e9, help="bytes that a chunk of records may take in this suite"
+        "--budget", type=float, default=2e9, help="bytes that a chunk of examples may take in this suite"
     )
     parser.add_argument("--peak", nargs=3, metavar=("CASE", "WAY", "STEPS"), help="only print the peak memory of a way")
     arguments = parser.parse_args()

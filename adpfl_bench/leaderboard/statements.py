@@ -7,10 +7,10 @@ from adpfl_bench.leaderboard.comparability import Variant
 from adpfl_bench.leaderboard.table_row import TableRow
 
 UNITS = {
-    "batch": "what one batch of a local epoch holds; not all records of a patient",
-    "record": "one training record",
+    "batch": "what one batch of a local epoch holds; not all examples of a patient",
+    "record": "one training example",
     "patient": "all training examples of one patient",
-    "client": "all records of one client",
+    "client": "all training examples of one client",
 }
 """What privacy protects, by its unit."""
 

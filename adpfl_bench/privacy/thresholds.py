@@ -102,7 +102,7 @@ class PercentileThreshold(Threshold):
     The norm of the gradient at hand enters the window first, then the threshold is
     ``numpy.percentile(window, percentile)`` (linear interpolation). So a client without any history is clipped to
     the norm of its first gradient, that is, not at all, and its noise is scaled to that norm; with every further
-    step the percentile has more to stand on. The window of a client goes on from round to round. With per-record or
+    step the percentile has more to stand on. The window of a client goes on from round to round. With per-example or
     per-patient gradients the norms of all units of a step enter together, which takes a second pass over them.
 
     Source: ADP-FL (arXiv 2604.06518). Recommended: percentile 50 to 90; window of about one local epoch or more.

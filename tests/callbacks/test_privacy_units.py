@@ -37,7 +37,7 @@ def private(unit="record", threshold=None, mechanism=None, z=0.0, **arguments):
 
 
 class Reference(Callback):
-    """Each step's clipped sum by one backward pass per record, and the gradient that the optimizer is given."""
+    """Each step's clipped sum by one backward pass per example, and the gradient that the optimizer is given."""
 
     def __init__(self, threshold, order=2):
         self.threshold, self.order, self.pairs, self.norms, self.sizes = threshold, order, [], [], []

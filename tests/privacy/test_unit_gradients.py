@@ -1,4 +1,4 @@
-"""Gradients of units against one record at a time by autograd, against Opacus, and within the threshold exactly."""
+"""Gradients of units against one example at a time by autograd, against Opacus, and within the threshold exactly."""
 
 import warnings
 
@@ -49,7 +49,7 @@ def batch(count, dims=2, size=16, dtype=torch.float32):
 
 
 def in_chunks(module, size, losses=None):
-    """Unit gradients whose budget is that of ``size`` records; 0 means all."""
+    """Unit gradients whose budget is that of ``size`` examples; 0 means all."""
     gradients = UnitGradients(module, losses or module.example_losses, 1e12)
     if size:
         gradients._budget = size * gradients._bytes_per_example(*(tensor[:1] for tensor in batch(1, dims_of(module))))
@@ -61,12 +61,12 @@ def dims_of(module):
 
 
 def one_by_one(module, image, label, losses=None):
-    """Gradient of each record, [B, P], by autograd."""
+    """Gradient of each example, [B, P], by autograd."""
     losses = losses or module.example_losses
     parameters = [p for p in module.parameters() if p.requires_grad]
     rows = []
-    for record in range(len(image)):
-        loss = losses(image[record : record + 1], label[record : record + 1]).sum()
+    for example in range(len(image)):
+        loss = losses(image[example : example + 1], label[example : example + 1]).sum()
         rows.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters, materialize_grads=True)]))
     return torch.stack(rows)
 
@@ -78,14 +78,14 @@ def assert_near(actual, expected, tolerance=1e-5):
 
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_each_network_as_one_record_at_a_time(name, dims):
+def test_each_network_as_one_example_at_a_time(name, dims):
     module = task(name, dims)
     image, label = batch(3, dims, 32 if name == "BasicUNet" else 8)
     gradients = UnitGradients(module, module.example_losses, 1e12)
     assert_near(gradients.gradients(image, label, torch.arange(3)), one_by_one(module, image, label))
 
 
-def test_fixed_batch_norm_keeps_records_apart_and_running_statistics_are_refused():
+def test_fixed_batch_norm_keeps_examples_apart_and_running_statistics_are_refused():
     # AttentionUnet has no argument for another norm.
     torch.manual_seed(0)
     module = Task(build_network("AttentionUnet", 2, 2, 3, {"channels": (4, 8), "strides": (2,)}))
@@ -103,8 +103,8 @@ def test_units_that_straddle_chunks(units, size):
     module = task()
     image, label = batch(6)
     units = torch.tensor(units)
-    records = one_by_one(module, image, label)
-    expected = torch.zeros(units[-1] + 1, records.shape[1]).index_add_(0, units, records)
+    examples = one_by_one(module, image, label)
+    expected = torch.zeros(units[-1] + 1, examples.shape[1]).index_add_(0, units, examples)
     gradients = in_chunks(module, size)
     assert gradients.chunk_size(image, label) == size or (not size and gradients.chunk_size(image, label) > 6)
     assert_near(gradients.gradients(image, label, units), expected)
@@ -131,7 +131,7 @@ def test_norms_and_clipping(norm, order):
     assert_near(total[None], ((threshold / norms).clamp(max=1) @ expected)[None], 1e-4)
 
 
-def test_without_records():
+def test_without_examples():
     module = task()
     image, label = batch(0)
     units = torch.arange(0)
@@ -200,7 +200,7 @@ LAYERS = {
     "norms without parameters": lambda: nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.InstanceNorm2d(4), nn.GroupNorm(2, 4, affine=False), nn.PReLU()
     ),
-    "batch norm of its own record": lambda: nn.Sequential(
+    "batch norm of its own example": lambda: nn.Sequential(
         nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.ReLU(inplace=True)
     ),
     "norm over a vector": lambda: nn.Sequential(
@@ -310,7 +310,7 @@ def test_no_unit_contributes_more_than_the_threshold(units, exponent, scale, nor
 
     threshold, order = 10.0**exponent, 1 if norm == "l1" else 2
     image, label = batch(len(units), size=5)
-    numbers = torch.cumsum(torch.tensor([0, *units[1:]]), 0)  # unit of each record
+    numbers = torch.cumsum(torch.tensor([0, *units[1:]]), 0)  # unit of each example
     gradients = in_chunks(module, size, losses)
 
     def contribution(kept):

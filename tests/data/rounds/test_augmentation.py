@@ -1,4 +1,4 @@
-"""Augmentation is a function of record and seed, and leaves no trace."""
+"""Augmentation is a function of example and seed, and leaves no trace."""
 
 import random
 
@@ -13,7 +13,7 @@ from torch.utils.data import default_collate
 from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, image_augmentation
 
 
-def record(seed=0):
+def example(seed=0):
     generator = torch.Generator().manual_seed(seed)
     image = torch.rand(3, 8, 8, generator=generator) * 4 - 2
     return image, (image[:1] > 0).float()
@@ -37,8 +37,8 @@ def test_depends_on_the_seed_alone(make, seed, others):
     results = []
     for transform, other in ((used, others[0]), (used, others[1]), (make((8, 8)), 0)):
         seed_everything(other)
-        augment(used, *record(1), seed=other)
-        results.append(augment(transform, *record(), seed=seed))
+        augment(used, *example(1), seed=other)
+        results.append(augment(transform, *example(), seed=seed))
     for image, label in results[1:]:
         assert torch.equal(image, results[0][0])
         assert torch.equal(label, results[0][1])
@@ -47,7 +47,7 @@ def test_depends_on_the_seed_alone(make, seed, others):
 def test_leaves_no_trace():
     seed_everything(3)
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    image, label = record()
+    image, label = example()
     before = image.clone(), label.clone()
     for seed in range(10):
         augment(image_augmentation((8, 8)), image, label, seed)
@@ -63,10 +63,10 @@ def test_tracking_of_metadata_is_left_as_it_was(tracked):
     was = get_track_meta()
     set_track_meta(tracked)
     try:
-        image, label = augment(image_augmentation((8, 8)), *record(), seed=1)
+        image, label = augment(image_augmentation((8, 8)), *example(), seed=1)
         assert get_track_meta() is tracked
         with pytest.raises(ZeroDivisionError):
-            augment(Failing(), *record(), seed=1)
+            augment(Failing(), *example(), seed=1)
         assert get_track_meta() is tracked
     finally:
         set_track_meta(was)
@@ -89,7 +89,7 @@ def symmetries(tensor):
 
 
 def test_image_and_mask_move_together_through_all_eight_symmetries():
-    image, label = record()
+    image, label = example()
     transform, seen = image_augmentation((8, 8)), set()
     for seed in range(200):
         changed, mask = augment(transform, image, label, seed)

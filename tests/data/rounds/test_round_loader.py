@@ -17,13 +17,13 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.training_batch import Example
 
 
-def records_of(sizes):
-    """Consecutive records, client after client."""
-    records, first = {}, 0
+def examples_of(sizes):
+    """Consecutive examples, client after client."""
+    examples, first = {}, 0
     for index, size in enumerate(sizes):
-        records[f"site-{index}"] = range(first, first + size)
+        examples[f"site-{index}"] = range(first, first + size)
         first += size
-    return records
+    return examples
 
 
 SIZES = st.lists(st.integers(1, 12), min_size=1, max_size=5)
@@ -37,26 +37,26 @@ BATCH_SIZE = st.integers(1, 7)
     round_index=st.integers(0, 50),
     participation=st.floats(0.1, 1),
 )
-def test_every_pass_visits_every_record_once(sizes, batch_size, local_epochs, round_index, participation):
-    records = records_of(sizes)
+def test_every_pass_visits_every_example_once(sizes, batch_size, local_epochs, round_index, participation):
+    examples = examples_of(sizes)
     schedule = RoundSchedule(99, seed=4, local_epochs=local_epochs, participation=participation)
-    plan = plan_round(schedule, round_index, records, batch_size)
-    participants = schedule.participants(round_index, list(records))
+    plan = plan_round(schedule, round_index, examples, batch_size)
+    participants = schedule.participants(round_index, list(examples))
     assert list(dict.fromkeys(step.client for step in plan)) == list(participants)
     for client in participants:
         for local_epoch in range(local_epochs):
             batches = [step.keys for step in plan if (step.client, step.local_epoch) == (client, local_epoch)]
-            assert sorted(key.example for keys in batches for key in keys) == list(records[client])
+            assert sorted(key.example for keys in batches for key in keys) == list(examples[client])
             assert all(len(keys) == batch_size for keys in batches[:-1])
             assert 1 <= len(batches[-1]) <= batch_size
 
 
 @given(sizes=SIZES, batch_size=BATCH_SIZE, local_steps=st.integers(1, 20), round_index=st.integers(0, 50))
 def test_local_steps_take_as_many_passes_as_they_need(sizes, batch_size, local_steps, round_index):
-    """A record is in at most one batch of a pass: what the privacy ledger counts on."""
-    records = records_of(sizes)
-    plan = plan_round(RoundSchedule(99, local_steps=local_steps), round_index, records, batch_size)
-    for client, own in records.items():
+    """An example is in at most one batch of a pass: what the privacy ledger counts on."""
+    examples = examples_of(sizes)
+    plan = plan_round(RoundSchedule(99, local_steps=local_steps), round_index, examples, batch_size)
+    for client, own in examples.items():
         steps = [step for step in plan if step.client == client]
         assert len(steps) == local_steps
         assert steps[-1].local_epoch == math.ceil(local_steps / math.ceil(len(own) / batch_size)) - 1
@@ -67,21 +67,21 @@ def test_local_steps_take_as_many_passes_as_they_need(sizes, batch_size, local_s
 
 @given(sizes=SIZES, batch_size=BATCH_SIZE, local_steps=st.none() | st.integers(1, 9))
 def test_clients_come_in_one_block_each_whose_last_step_says_so(sizes, batch_size, local_steps):
-    records = records_of(sizes)
-    plan = plan_round(RoundSchedule(9, local_steps=local_steps), 0, records, batch_size)
+    examples = examples_of(sizes)
+    plan = plan_round(RoundSchedule(9, local_steps=local_steps), 0, examples, batch_size)
     changes = [a.client != b.client for a, b in pairwise(plan)]
     assert [step.last for step in plan] == [*changes, True]
-    assert sum(step.last for step in plan) == len(records)
+    assert sum(step.last for step in plan) == len(examples)
     for step in plan:
-        assert all(key.example in records[step.client] for key in step.keys)
+        assert all(key.example in examples[step.client] for key in step.keys)
 
 
 @given(sizes=st.lists(st.integers(1, 12), min_size=2, max_size=5), batch_size=BATCH_SIZE, round_index=st.integers(0, 9))
 def test_a_plan_does_not_depend_on_who_else_takes_part(sizes, batch_size, round_index):
-    records, schedule = records_of(sizes), RoundSchedule(9, seed=2)
-    together = plan_round(schedule, round_index, records, batch_size)
-    assert together == plan_round(schedule, round_index, dict(reversed(records.items())), batch_size)
-    for client, own in records.items():
+    examples, schedule = examples_of(sizes), RoundSchedule(9, seed=2)
+    together = plan_round(schedule, round_index, examples, batch_size)
+    assert together == plan_round(schedule, round_index, dict(reversed(examples.items())), batch_size)
+    for client, own in examples.items():
         alone = plan_round(schedule, round_index, {client: own}, batch_size)
         assert alone == [step for step in together if step.client == client]
 
@@ -97,17 +97,17 @@ def test_a_plan_does_not_depend_on_who_else_takes_part(sizes, batch_size, round_
 def test_a_personal_turn_follows_the_shared_one_and_counts_its_passes_on(
     sizes, batch_size, local_epochs, local_steps, straggling, poisson
 ):
-    records = records_of(sizes)
+    examples = examples_of(sizes)
     settings = {"local_epochs": local_epochs, "local_steps": local_steps, "straggling": straggling, "seed": 6}
     schedule = RoundSchedule(9, **settings, turns=("shared", "personal"))
-    plan = plan_round(schedule, 2, records, batch_size, poisson=poisson)
+    plan = plan_round(schedule, 2, examples, batch_size, poisson=poisson)
     shared = [step for step in plan if step.turn == "shared"]
-    assert shared == plan_round(RoundSchedule(9, **settings), 2, records, batch_size, poisson=poisson)
-    visits = schedule.visits(2, list(records))
-    assert [step.last for step in plan].count(True) == len(visits) == 2 * len(records)
+    assert shared == plan_round(RoundSchedule(9, **settings), 2, examples, batch_size, poisson=poisson)
+    visits = schedule.visits(2, list(examples))
+    assert [step.last for step in plan].count(True) == len(visits) == 2 * len(examples)
     start = 0
     for visit in visits:
-        size = len(records[visit.client])
+        size = len(examples[visit.client])
         count = visit.steps(size, batch_size)
         steps = plan[start : start + count]
         start += count
@@ -137,7 +137,7 @@ def test_the_round_of_fine_tuning_makes_its_own_passes():
     ]
 
 
-def test_a_plan_does_not_depend_on_where_a_clients_records_are_stored():
+def test_a_plan_does_not_depend_on_where_a_clients_examples_are_stored():
     schedule = RoundSchedule(9, seed=2)
     plans = [plan_round(schedule, 3, {"a": range(first, first + 9)}, 4) for first in (0, 100)]
     for step, moved in zip(*plans, strict=True):
@@ -145,10 +145,10 @@ def test_a_plan_does_not_depend_on_where_a_clients_records_are_stored():
 
 
 def test_orders_and_seeds_differ_between_rounds_clients_and_passes():
-    records = {"a": range(20), "b": range(20, 40)}
+    examples = {"a": range(20), "b": range(20, 40)}
 
     def passes(seed):
-        plans = [plan_round(RoundSchedule(9, seed, local_epochs=2), index, records, 20) for index in range(3)]
+        plans = [plan_round(RoundSchedule(9, seed, local_epochs=2), index, examples, 20) for index in range(3)]
         return [step for plan in plans for step in plan]
 
     steps = passes(0)
@@ -161,7 +161,7 @@ def test_orders_and_seeds_differ_between_rounds_clients_and_passes():
 
 
 class Records(Dataset):
-    """Depends on the record and the seed, and draws from the global generator as careless transforms do."""
+    """Depends on the example and the seed, and draws from the global generator as careless transforms do."""
 
     def __getitem__(self, key):
         torch.rand(3)
@@ -201,7 +201,7 @@ def test_worker_processes_bring_the_same_bits():
 
 def test_workers_survive_a_round_that_was_left_early():
     workers = PersistentWorkers(Records(), count=2, pin_memory=False)
-    keys = [[ExampleKey(record, record)] for record in range(12)]
+    keys = [[ExampleKey(example, example)] for example in range(12)]
     first = workers.load(keys)
     next(first)
     pids = [process.pid for process in workers._loader._iterator._workers]

@@ -15,9 +15,9 @@ from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.training_batch import Example
 
-# Records 10 to 22 of client a belong to patients with 1 to 4 records each, not side by side.
+# Examples 10 to 22 of client a belong to patients with 1 to 4 examples each, not side by side.
 PATIENTS = dict(zip(range(10, 23), "pqrpsqtpruuvp", strict=True)) | {30: "w", 31: "w"}
-RECORDS = {"a": list(range(10, 23)), "b": [30, 31]}
+EXAMPLES = {"a": list(range(10, 23)), "b": [30, 31]}
 
 
 class Numbers(Dataset):
@@ -26,10 +26,10 @@ class Numbers(Dataset):
 
 
 @given(batch_size=st.integers(1, 9), local_epochs=st.integers(1, 3), round_index=st.integers(0, 20))
-def test_a_pass_has_all_records_of_a_patient_in_one_step(batch_size, local_epochs, round_index):
+def test_a_pass_has_all_examples_of_a_patient_in_one_step(batch_size, local_epochs, round_index):
     schedule = RoundSchedule(99, seed=3, local_epochs=local_epochs)
-    plan = plan_round(schedule, round_index, RECORDS, batch_size, PATIENTS)
-    for client, own in RECORDS.items():
+    plan = plan_round(schedule, round_index, EXAMPLES, batch_size, PATIENTS)
+    for client, own in EXAMPLES.items():
         for local_epoch in range(local_epochs):
             steps = [step for step in plan if (step.client, step.local_epoch) == (client, local_epoch)]
             assert sorted(key.example for step in steps for key in step.keys) == sorted(own)
@@ -40,15 +40,15 @@ def test_a_pass_has_all_records_of_a_patient_in_one_step(batch_size, local_epoch
                 assert len(set(by_unit)) == step.planned_units <= batch_size
                 assert step.units == sorted(step.units)
                 assert set(step.units) == set(range(step.planned_units))
-                assert step.divisor == min(batch_size, len({PATIENTS[record] for record in own}))
+                assert step.divisor == min(batch_size, len({PATIENTS[example] for example in own}))
                 assert step.pass_steps == len(steps)
                 assert step.sampling_rate == 1.0
 
 
-def test_records_as_patients_of_one_record_each_change_nothing():
+def test_examples_as_patients_of_one_example_each_change_nothing():
     schedule = RoundSchedule(9, seed=1, local_epochs=2)
-    alone = {record: str(record) for own in RECORDS.values() for record in own}
-    assert plan_round(schedule, 4, RECORDS, 3) == plan_round(schedule, 4, RECORDS, 3, alone)
+    alone = {example: str(example) for own in EXAMPLES.values() for example in own}
+    assert plan_round(schedule, 4, EXAMPLES, 3) == plan_round(schedule, 4, EXAMPLES, 3, alone)
 
 
 def test_pass_steps_of_a_turn_that_ends_inside_a_pass():
@@ -79,18 +79,18 @@ def test_poisson_draws_every_unit_independently_at_its_rate():
 
 
 def test_poisson_takes_whole_patients_and_at_most_everybody():
-    plan = plan_round(RoundSchedule(1, seed=2, local_steps=50), 0, RECORDS, 100, PATIENTS, poisson=True)
+    plan = plan_round(RoundSchedule(1, seed=2, local_steps=50), 0, EXAMPLES, 100, PATIENTS, poisson=True)
     assert all(step.sampling_rate == 1.0 for step in plan)
-    assert all(sorted(key.example for key in step.keys) == sorted(RECORDS[step.client]) for step in plan)
-    plan = plan_round(RoundSchedule(1, seed=2, local_steps=50), 0, RECORDS, 2, PATIENTS, poisson=True)
-    sizes = Counter(PATIENTS[record] for record in RECORDS["a"])
+    assert all(sorted(key.example for key in step.keys) == sorted(EXAMPLES[step.client]) for step in plan)
+    plan = plan_round(RoundSchedule(1, seed=2, local_steps=50), 0, EXAMPLES, 2, PATIENTS, poisson=True)
+    sizes = Counter(PATIENTS[example] for example in EXAMPLES["a"])
     for step in (step for step in plan if step.client == "a"):
         present = Counter(PATIENTS[key.example] for key in step.keys)
         assert all(sizes[patient] == count for patient, count in present.items())
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_an_empty_batch_keeps_the_shape_and_nobodys_record(count):
+def test_an_empty_batch_keeps_the_shape_and_nobodys_example(count):
     plan = plan_round(RoundSchedule(1, seed=0, local_steps=40), 0, {"a": range(3)}, 1, poisson=True)
     assert any(not step.keys for step in plan)
     assert any(len(step.keys) > 1 for step in plan)
@@ -105,7 +105,7 @@ def test_an_empty_batch_keeps_the_shape_and_nobodys_record(count):
         assert (batch.client, batch.last, batch.round) == (step.client, step.last, 7)
 
 
-def test_a_record_that_is_drawn_twice_in_a_pass_is_augmented_in_two_ways():
+def test_an_example_that_is_drawn_twice_in_a_pass_is_augmented_in_two_ways():
     plan = plan_round(RoundSchedule(1, seed=0, local_steps=30), 0, {"a": range(3)}, 2, poisson=True)
     seeds = [key.seed for step in plan for key in step.keys]
     assert len(seeds) == len(set(seeds))

@@ -1,4 +1,4 @@
-"""Who trains on what: pooled records, clients held out, and canaries among them."""
+"""Who trains on what: pooled examples, clients held out, and canaries among them."""
 
 from collections import Counter
 
@@ -99,16 +99,16 @@ def test_a_datamodule_hears_of_the_plan_before_or_after_its_setup(toy_data):
 
 
 class Seen(Callback):
-    """Counts the records of each client's batches."""
+    """Counts the examples of each client's batches."""
 
     def __init__(self):
-        self.records = Counter()
+        self.examples = Counter()
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        self.records[batch.client] += len(batch.image)
+        self.examples[batch.client] += len(batch.image)
 
 
 def test_a_run_trains_on_the_pool_without_who_is_held_out(toy_data, toy_task, fit):
     seen = Seen()
     fit(toy_task(), toy_data(), FederatedLoop(rounds=2, pooled=True, held_out_clients=["bay"]), seen)
-    assert seen.records == {POOLED_CLIENT: 2 * (12 + 3)}
+    assert seen.examples == {POOLED_CLIENT: 2 * (12 + 3)}
