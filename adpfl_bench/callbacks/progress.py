@@ -45,7 +45,7 @@ class RoundProgressBar(RichProgressBar):
 
 
 class RoundLines(Callback):
-    """Prints one line per round, for logs and pipes."""
+    """Progress as one line per round, for logs and pipes."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""

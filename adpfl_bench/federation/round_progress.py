@@ -16,7 +16,7 @@ from adpfl_bench.seeding import derive_seed
 
 
 class RoundProgress:
-    """Progress of a federation through its rounds, turn by turn; each is made sure to be whole.
+    """Progress of a federation through its rounds, turn by turn; an incomplete round is refused.
 
     At the start of each client's turn torch's global generators are seeded from (seed, round, client).
 

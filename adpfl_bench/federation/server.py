@@ -45,7 +45,7 @@ def delta_norm(delta: list[Tensor]) -> float:
 
 
 class Server:
-    """Aggregates client deltas and applies the aggregate as a pseudo-gradient.
+    """The server: aggregates client deltas and applies the aggregate as a pseudo-gradient.
 
     The pseudo-gradient of a round is the negative aggregate, ``-sum_k p_k (w_k - w)`` with the weighted mean; a torch
     optimizer takes one step on it (Reddi et al. 2021, arXiv 2003.00295, Algorithm 1). ``SGD(lr=1)`` is FedAvg (McMahan

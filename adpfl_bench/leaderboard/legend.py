@@ -1,4 +1,4 @@
-"""How to read the tables, a sentence or two for each column and statistic."""
+"""Legend of the tables: how to read them, a sentence or two for each column and statistic."""
 
 from adpfl_bench.leaderboard.comparisons import SIGNIFICANCE
 from adpfl_bench.leaderboard.who_benefits import LOCAL_REFERENCE

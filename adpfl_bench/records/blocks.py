@@ -161,7 +161,7 @@ class CheckBlock(Block):
 
 
 class AuditedBlock(Block):
-    """What an audit found: a lower bound on the epsilon of one client."""
+    """The audited epsilon, a lower bound for one client, and what else an audit found."""
 
     epsilon: FiniteFloat
     confidence: float

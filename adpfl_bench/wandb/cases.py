@@ -24,7 +24,7 @@ _IDS = ("case", "patient")
 
 
 class WandbCases(Callback):
-    """Logs what a run was and scored, the test cases as a table and examples as pictures, if W&B is among the loggers.
+    """Log in Weights & Biases, if it is among the loggers: the run, its test cases as a table, examples as pictures.
 
     The run's configuration is the resolved one. Its summary has the scores of the models that tables judge the run by
     (``test/...``, :func:`~adpfl_bench.wandb.summary.score_summary`) and what is in its record

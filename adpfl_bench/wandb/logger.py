@@ -13,7 +13,7 @@ _OFFLINE = ("offline", "dryrun")
 
 
 class RunWandbLogger(WandbLogger):
-    """Weights & Biases, offline unless someone is logged in (``WANDB_MODE`` is respected).
+    """Weights & Biases logger, offline unless someone is logged in (``WANDB_MODE`` is respected).
 
     Curves are logged by round. The command line names the run after task, method and seed and puts its files into the
     run's folder; an offline run is uploaded later with ``wandb sync``. What is logged, and what of it leaves the
