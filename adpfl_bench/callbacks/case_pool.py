@@ -15,9 +15,6 @@ class CasePool:
 
     The sample consists of the cases whose ids have the smallest digests, so it does not depend on the order in which
     they come, and is the same for every method.
-
-    Args:
-        sample: Size of the sample.
     """
 
     def __init__(self, sample: int = SAMPLE) -> None:

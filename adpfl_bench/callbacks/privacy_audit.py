@@ -21,7 +21,7 @@ from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.checks import Check, release_count
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
-from adpfl_bench.privacy.audit.step_attack import StepAttack
+from adpfl_bench.privacy.audit.step_attack import FlatRelease, StepAttack
 from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
@@ -146,7 +146,7 @@ class PrivacyAudit(Callback):
         assert self._witness is not None
         exact, released = self._flat(seen.exact), self._flat(seen.released)
         scale = self._witness.see(seen, exact, released, batch.planned_units)
-        self._look(batch, exact, released, seen.threshold, scale)
+        self._look(batch, FlatRelease(exact, released, seen.threshold, scale))
         self._divisor = float(batch.divisor) if self._privacy.engine.clips_units else 1.0
         if self._privacy.normalize and seen.threshold > 0:
             self._divisor *= seen.threshold
@@ -161,17 +161,17 @@ class PrivacyAudit(Callback):
             self._witness.used(self._gradient(), self._divisor)
         elif self._privacy.unit == "none":
             flat = self._gradient()
-            self._look(batch, flat, flat, torch.inf, 0.0)
+            self._look(batch, FlatRelease(flat, flat, torch.inf, 0.0))
 
     def _gradient(self) -> Tensor:
         parameters = [p for p in self._task.parameters() if p.requires_grad]
         return torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
 
-    def _look(self, batch: TrainingBatch, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
+    def _look(self, batch: TrainingBatch, seen: FlatRelease) -> None:
         assert self._canaries is not None
         if batch.client == self._canaries.client:
             with torch.no_grad(), self._autocast():
-                self._attack.see(batch, exact, released, threshold, scale)
+                self._attack.see(batch, seen)
 
     def _flat(self, tensors: list[Tensor]) -> Tensor:
         return torch.cat([tensors[place].flatten() for place in self._order])

@@ -47,11 +47,7 @@ def refuse(problems: Sequence[Problem], dataset: str, advice: str) -> None:
 
 
 class Findings:
-    """The problems of a case, in the order in which they were found.
-
-    Args:
-        case_id: The case.
-    """
+    """The problems of a case, in the order in which they were found."""
 
     def __init__(self, case_id: str) -> None:
         self.case_id = case_id

@@ -80,11 +80,7 @@ class LocalParameters:
 
 
 class PersonalModels:
-    """Whole models of clients' own: every trained parameter, and the running statistics.
-
-    Args:
-        module: The network.
-    """
+    """Whole models of clients' own: every trained parameter, and the running statistics."""
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module

@@ -18,9 +18,6 @@ class LedgerJournal:
 
     A checkpoint knows what had been released when it was taken. After a crash the journal also knows what was released
     since, so that nothing that is shown later falls below it.
-
-    Args:
-        folder: The run's folder.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -97,12 +97,7 @@ class ImageDataModule(FederatedDataModule, ABC):
 
 
 class ImageExamples(Dataset[Example]):
-    """Training examples of a cache.
-
-    Args:
-        cache: Resized images and masks.
-        augmentation: Random transform, or ``None``.
-    """
+    """Training examples of a cache, changed by a random transform if there is one."""
 
     def __init__(self, cache: ImageCache, augmentation: Compose | None) -> None:
         self._cache = cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,6 +29,22 @@ class Planted(Protocol):
 
     def examples_of(self, canary: int) -> Sequence[Example]:
         """Make the examples of a canary."""
+
+
+class FlatRelease(NamedTuple):
+    """A release as one vector of all parameters.
+
+    Attributes:
+        exact: The sum without noise, [P]; the attacker does not see it.
+        released: The same with noise, [P].
+        threshold: The clipping threshold; infinite where nothing is clipped.
+        scale: Scale of the noise as it is stated.
+    """
+
+    exact: Tensor
+    released: Tensor
+    threshold: float
+    scale: float
 
 
 class StepAttack:
@@ -65,69 +81,41 @@ class StepAttack:
         """Log-likelihood ratio of in to out for each canary, [m]."""
         return self._attack.evidence
 
-    def see(self, batch: TrainingBatch, exact: Tensor, released: Tensor, threshold: float, scale: float) -> None:
-        """Learn from one release.
-
-        Args:
-            batch: The step's batch.
-            exact: The sum without noise, for :attr:`moves`, [P].
-            released: What the attacker sees, [P].
-            threshold: The clipping threshold.
-            scale: Scale of the noise as it is stated.
-        """
+    def see(self, batch: TrainingBatch, seen: FlatRelease) -> None:
+        """Learn from one release, that of a step's batch; its exact sum is for :attr:`moves` alone."""
         assert batch.canaries is not None
-        canaries, rate = batch.canaries, batch.sampling_rate
-        slots = list(range(self._canaries.count)) if rate < 1 else list(canaries.slots)
-        if not slots or threshold == 0:
-            return
-        if self._canaries.clipped:
-            self._see_sum(batch, slots, exact, released, threshold, scale, rate)
-        else:
-            self._see_mean(batch, slots, exact, released, threshold, scale)
+        slots = list(range(self._canaries.count) if batch.sampling_rate < 1 else batch.canaries.slots)
+        if slots and seen.threshold > 0:
+            look = self._see_sum if self._canaries.clipped else self._see_mean
+            look(batch, slots, seen)
 
-    def _see_sum(
-        self,
-        batch: TrainingBatch,
-        slots: Sequence[int],
-        exact: Tensor,
-        released: Tensor,
-        threshold: float,
-        scale: float,
-        rate: float,
-    ) -> None:
+    def _see_sum(self, batch: TrainingBatch, slots: Sequence[int], seen: FlatRelease) -> None:
         """Units are clipped one by one and added up."""
-        known = self._known(batch, threshold, released)
-        rows = self._reference.canaries(slots, threshold, released)
+        rate = batch.sampling_rate
+        known = self._known(batch, seen.threshold, seen.released)
+        rows = self._reference.canaries(slots, seen.threshold, seen.released)
         assert batch.canaries is not None
         places = [slots.index(number) for number in batch.canaries.present]
         total = known + rows[places].sum(0)
-        self._note_moves(exact, [total - rows[place] for place in places], threshold)
-        seen, deviation = linearised(released - known, rows.sum(0) * rate / 2, scale, self._laplace)
-        self._attack.see(slots, rows, seen, deviation, rate)
+        self._note_moves(seen, [total - rows[place] for place in places])
+        signal, deviation = linearised(seen.released - known, rows.sum(0) * rate / 2, seen.scale, self._laplace)
+        self._attack.see(slots, rows, signal, deviation, rate)
 
-    def _see_mean(
-        self,
-        batch: TrainingBatch,
-        slots: Sequence[int],
-        exact: Tensor,
-        released: Tensor,
-        threshold: float,
-        scale: float,
-    ) -> None:
+    def _see_mean(self, batch: TrainingBatch, slots: Sequence[int], seen: FlatRelease) -> None:
         """The mean over a batch is clipped as a whole, or not at all."""
         size = len(batch.units)
-        known = self._known(batch, math.inf, released) / size
-        rows = self._reference.canaries(slots, math.inf, released) / size
+        known = self._known(batch, math.inf, seen.released) / size
+        rows = self._reference.canaries(slots, math.inf, seen.released) / size
         factor = 1.0
-        if threshold < math.inf:
+        if seen.threshold < math.inf:
             total = known + rows[[i for i, number in enumerate(slots) if self._canaries.included[number]]].sum(0)
             left = [total - rows[i] for i, number in enumerate(slots) if self._canaries.included[number]]
-            self._note_moves(exact, [self._clip(mean, threshold) for mean in left], threshold)
-            deviation = scale * (math.sqrt(2) if self._laplace else 1)
-            factor = batch_factor(known, rows, released, deviation, threshold, self._norm)
+            self._note_moves(seen, [self._clip(mean, seen.threshold) for mean in left])
+            deviation = seen.scale * (math.sqrt(2) if self._laplace else 1)
+            factor = batch_factor(known, rows, seen.released, deviation, seen.threshold, self._norm)
         rows, known = factor * rows, factor * known
-        seen, deviation = linearised(released - known, rows.sum(0) / 2, scale, self._laplace)
-        self._attack.see(slots, rows, seen, deviation)
+        signal, deviation = linearised(seen.released - known, rows.sum(0) / 2, seen.scale, self._laplace)
+        self._attack.see(slots, rows, signal, deviation)
 
     def _known(self, batch: TrainingBatch, threshold: float, like: Tensor) -> Tensor:
         assert batch.canaries is not None
@@ -137,7 +125,7 @@ class StepAttack:
     def _clip(self, gradient: Tensor, threshold: float) -> Tensor:
         return gradient * clip_factors(group_norms([gradient[None]], self._norm), threshold)
 
-    def _note_moves(self, exact: Tensor, without: Sequence[Tensor], threshold: float) -> None:
+    def _note_moves(self, seen: FlatRelease, without: Sequence[Tensor]) -> None:
         if without:
-            distances = group_norms([torch.stack([exact - other for other in without])], self._norm)
-            self.moves += [float(distance) / threshold for distance in distances.tolist()]
+            distances = group_norms([torch.stack([seen.exact - other for other in without])], self._norm)
+            self.moves += [float(distance) / seen.threshold for distance in distances.tolist()]
