@@ -49,7 +49,7 @@ def print_table(title: str, table: Any) -> None:
 
 
 def make_table(headings: Iterable[str], left: Collection[str] = ()) -> Table:
-    """A table of rich without rows; its columns are set flush right, apart from those of ``left``."""
+    """Return a table of rich without rows; its columns are set flush right, apart from those of ``left``."""
     from rich import box  # deferred: the ground floor is imported by commands that print no table
     from rich.table import Table
     from rich.text import Text

@@ -176,7 +176,7 @@ class DifferentialPrivacy(Callback):
         return self.engine.books.accounted(self.delta, self._not_covered)
 
     def describe(self) -> PrivacyBlock:
-        """The privacy block of a run record."""
+        """Return the privacy block of a run record."""
         private = self.unit != "none"
         accounted = self.accounted
         settings: dict[str, Any] = {
@@ -207,7 +207,7 @@ class DifferentialPrivacy(Callback):
         )
 
     def promise(self) -> str:
-        """The run's promise, in one line for its start."""
+        """Return the run's promise, in one line for its start."""
         if self.unit == "none":
             return "none, and none claimed"
         threshold, mechanism = type(self.threshold).__name__, type(self.mechanism).__name__

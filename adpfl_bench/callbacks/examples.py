@@ -136,7 +136,7 @@ class ExampleCases(Callback):
         replace_file(RunDirectory(Path(trainer.default_root_dir)).examples_file, buffer.getvalue())
 
     def examples(self) -> list[KeptExample]:
-        """The kept cases, client after client."""
+        """Return the kept cases, client after client."""
         return [example for kept in self._kept.values() for example in kept.values()]
 
     def _chosen(self) -> dict[str, Any]:

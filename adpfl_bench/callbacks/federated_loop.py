@@ -281,11 +281,11 @@ class FederatedLoop(ModelLoading):
         return [RoundMetric(client or ALL_CLIENTS, name, value) for client, name, value in numbers]
 
     def describe(self, pl_module: LightningModule) -> FederatedBlock:
-        """The federated block of a run record."""
+        """Return the federated block of a run record."""
         return describe_federation(self.settings, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything of the federation that is not in the weights, as plain values and CPU tensors."""
+        """Return everything of the federation that is not in the weights, as plain values and CPU tensors."""
         if self._federation is None:
             return self._restored
         return {"rounds_completed": self.rounds_completed, "federation": self._federation.state_dict()}

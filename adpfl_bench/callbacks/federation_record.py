@@ -12,7 +12,7 @@ from adpfl_bench.records.blocks import FederatedBlock, ObjectBlock, WeightsBlock
 
 
 def describe_federation(settings: FederatedSettings, module: nn.Module) -> FederatedBlock:
-    """The federated block of a run record."""
+    """Return the federated block of a run record."""
     method = settings.client_method
     optimizer = settings.client_optimizer
     return FederatedBlock(

@@ -14,18 +14,18 @@ CallbackT = TypeVar("CallbackT", bound=Callback)
 
 
 def callbacks_of(trainer: Trainer) -> list[Callback]:
-    """The Trainer's callbacks, in the order in which they are called."""
+    """Return the Trainer's callbacks, in the order in which they are called."""
     untyped: Any = trainer
     return list(untyped.callbacks)
 
 
 def find_callback(trainer: Trainer, kind: type[CallbackT]) -> CallbackT | None:
-    """The Trainer's first callback of a type, or ``None``."""
+    """Return the Trainer's first callback of a type, or ``None``."""
     return next((callback for callback in callbacks_of(trainer) if isinstance(callback, kind)), None)
 
 
 def need_callback(trainer: Trainer, kind: type[CallbackT]) -> CallbackT:
-    """The Trainer's first callback of a type.
+    """Return the Trainer's first callback of a type.
 
     Raises:
         ConfigError: There is none.
@@ -39,7 +39,7 @@ def need_callback(trainer: Trainer, kind: type[CallbackT]) -> CallbackT:
 
 
 def federated_data(trainer: Trainer) -> FederatedDataModule:
-    """The Trainer's datamodule.
+    """Return the Trainer's datamodule.
 
     Raises:
         ConfigError: It knows no clients.
@@ -54,7 +54,7 @@ def federated_data(trainer: Trainer) -> FederatedDataModule:
 
 
 def need_task(module: LightningModule) -> FederatedTask:
-    """The module as a task.
+    """Return the module as a task.
 
     Raises:
         ConfigError: It is something else.

@@ -70,12 +70,12 @@ class RoundLines(Callback):
 
 
 def _main_mean(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:
-    """The main metric's mean over validation cases, by its name; nothing if the round was not validated."""
+    """Return the main metric's mean over validation cases, by its name; nothing if the round was not validated."""
     name = need_task(pl_module).metrics[0].name
     found = trainer.callback_metrics.get(f"val_{name}")
     return {} if found is None else {name: float(found)}
 
 
 def progress_callback() -> Callback:
-    """A bar where someone can watch it, lines elsewhere."""
+    """Make a bar where someone can watch it, lines elsewhere."""
     return RoundProgressBar() if sys.stdout.isatty() else RoundLines()

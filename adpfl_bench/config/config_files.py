@@ -30,7 +30,7 @@ def packaged_root() -> Path:
 
 
 def packaged_configs() -> list[str]:
-    """Names of the YAML files that come with the package, as one gives them to ``--config``."""
+    """Return the names of the YAML files that come with the package, as one gives them to ``--config``."""
     root = packaged_root()
     return sorted(str(path.relative_to(root)) for folder in _FOLDERS for path in (root / folder).glob("*.yaml"))
 

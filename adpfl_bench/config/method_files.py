@@ -63,7 +63,7 @@ class ConfigFile:
         return "privacy" if private else "federation"
 
     def block(self, name: str) -> Mapping[str, Any]:
-        """A block of settings; a path in place of the block of privacy stands for all of it."""
+        """Return a block of settings; a path in place of the block of privacy stands for all of it."""
         block = self.content.get(name) or {}
         if isinstance(block, Mapping):
             return block
@@ -76,7 +76,7 @@ class ConfigFile:
 
 
 def method_name(files: Sequence[ConfigFile]) -> str:
-    """Name of what the files make together: federation before privacy, joined by "+".
+    """Return the name of what the files make together: federation before privacy, joined by "+".
 
     A federation file of which nothing is left is not in it. The name that a single file states holds as it is.
 
@@ -101,7 +101,7 @@ def method_name(files: Sequence[ConfigFile]) -> str:
 
 
 def overridden_settings(file: ConfigFile, later: Sequence[ConfigFile]) -> dict[str, str]:
-    """Settings of a federation file that do not hold, since a later method file states the same ones.
+    """Return settings of a federation file that do not hold, since a later method file states the same ones.
 
     Args:
         file: The file; those of another kind lose nothing that is worth a word.

@@ -34,7 +34,7 @@ class Case:
         return self.images if self.label is None else (*self.images, self.label)
 
     def source_files(self) -> list[Path]:
-        """All files, each once; of a folder of slices, those in it."""
+        """Return all files, each once; of a folder of slices, those in it."""
         found = (sorted(path.iterdir()) if path.is_dir() else [path] for path in self.files)
         return list(dict.fromkeys(file for some in found for file in some))
 

@@ -137,5 +137,5 @@ class CaseSource(ABC):
         return {client.name: [positions[case.case_id] for case in client.train] for client in self.clients}
 
     def example_patients(self) -> Mapping[ExampleId, str]:
-        """The patient of each example, by its key of the dataset."""
+        """Return the patient of each example, by its key of the dataset."""
         return {i: case.patient_id for i, case in enumerate(self._cases)}

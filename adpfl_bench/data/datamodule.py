@@ -215,7 +215,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         return self._evaluation.loader(self.clients, pairs, "test", native=True)
 
     def describe(self) -> DataBlock:
-        """The data block of a run record."""
+        """Return the data block of a run record."""
         return DataBlock(
             datamodule=type(self).__name__,
             kind=dataset_kind(self.root),

@@ -69,7 +69,7 @@ class Findings:
 
 
 def unreadable(path: Path, reason: str) -> DataError:
-    """The error for a file that is missing, empty or, for a reason, damaged."""
+    """Return the error for a file that is missing, empty or, for a reason, damaged."""
     if not path.exists():
         return DataError(f"{path} does not exist; restore it or scan the folder again.")
     if path.is_file() and path.stat().st_size == 0:

@@ -176,7 +176,7 @@ def _case_folders(root: Path) -> Iterator[Path]:
 
 
 def _files(folder: Path) -> tuple[list[Path], list[str]]:
-    """The files of a case, sequences first, and the names of those that are missing."""
+    """Return the files of a case, sequences first, and the names of those that are missing."""
     endings = _NEW_ENDINGS if folder.name.startswith("BraTS-GLI") else _OLD_ENDINGS
     files, missing = [], []
     for ending in endings:

@@ -188,7 +188,7 @@ class TrimmedMean(_OrderStatistic):
         return TrimmedMean(self.trim)
 
     def describe(self) -> dict[str, Any]:
-        """Class and settings as plain values, for a record."""
+        """Return class and settings as plain values, for a record."""
         return {**super().describe(), "trim": self.trim}
 
     def _cut(self, count: int) -> int:

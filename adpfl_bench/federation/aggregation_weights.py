@@ -45,7 +45,7 @@ class AggregationWeights:
             raise ConfigError(f"The cap of the aggregation weights must be at least 1 example, but it is {self.cap}.")
 
     def shares(self, sizes: Mapping[str, int]) -> dict[str, float]:
-        """Each participant's share of a round's total weight; the shares sum to one.
+        """Return each participant's share of a round's total weight; the shares sum to one.
 
         Args:
             sizes: Number of training examples, for each participant of the round.

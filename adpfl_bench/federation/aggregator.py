@@ -88,7 +88,7 @@ class Aggregator(ABC):
         """Make a new aggregator for the buffers (running statistics) that go with these weights."""
 
     def describe(self) -> dict[str, Any]:
-        """Class and settings as plain values, for a record."""
+        """Return class and settings as plain values, for a record."""
         return {"class": type(self).__name__}
 
     @abstractmethod

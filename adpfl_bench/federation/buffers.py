@@ -25,7 +25,7 @@ BufferPolicy = Literal["average", "local", "reset"]
 
 
 def persistent_buffers(module: nn.Module) -> dict[str, Tensor]:
-    """The buffers of a network that its checkpoint holds, by name: running statistics."""
+    """Return the buffers of a network that its checkpoint holds, by name: running statistics."""
     persistent = module.state_dict(keep_vars=True)
     return {name: buffer for name, buffer in module.named_buffers() if name in persistent}
 
@@ -117,7 +117,7 @@ class FederatedBuffers:
         self.load_global(module)
 
     def state_dict(self) -> dict[str, Any]:
-        """State for a checkpoint: the initial buffers and those of the clients (on the CPU)."""
+        """Return the state for a checkpoint: the initial buffers and those of the clients (on the CPU)."""
         return {"initial": [value.cpu() for value in self._initial], "clients": dict(self._clients)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ class ClientMethod:
         """End a round; all participants have been heard."""
 
     def state_dict(self) -> dict[str, Any]:
-        """State for a checkpoint, as plain values and CPU tensors."""
+        """Return the state for a checkpoint, as plain values and CPU tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -79,7 +79,7 @@ class ClientMethod:
         """Forget everything, before a run starts."""
 
     def describe(self) -> dict[str, Any]:
-        """The method's settings, for a record."""
+        """Return the method's settings, for a record."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
 
@@ -124,7 +124,7 @@ class Scaffold(ClientMethod):
         self.reset()
 
     def reset(self) -> None:
-        """All control variates are zero."""
+        """Set all control variates to zero."""
         self._own = ClientTensors()
         self._server: list[Tensor] = []
         self._change: list[Tensor] = []
@@ -169,7 +169,7 @@ class Scaffold(ClientMethod):
             self._change = []
 
     def state_dict(self) -> dict[str, Any]:
-        """The server's and the clients' control variates."""
+        """Return the server's and the clients' control variates."""
         return {"server": [tensor.cpu() for tensor in self._server], "clients": self._own.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -214,7 +214,7 @@ class LocalTraining(ClientMethod):
 
 
 def _beside(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
-    """The tensors on the devices of the others; zeros where there are none yet."""
+    """Return the tensors on the devices of the others; zeros where there are none yet."""
     if not tensors:
         return [torch.zeros_like(other) for other in others]
     return [tensor.to(other.device) for tensor, other in zip(tensors, others, strict=True)]

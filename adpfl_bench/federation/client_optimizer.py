@@ -42,7 +42,7 @@ class ClientOptimizerStates:
             }
 
     def state_dict(self) -> dict[str, Any]:
-        """State for a checkpoint, on the CPU."""
+        """Return the state for a checkpoint, on the CPU."""
         return dict(self._states)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -23,13 +23,13 @@ class ClientTensors:
         self._tensors[client] = [tensor.detach().cpu().clone() for tensor in tensors]
 
     def load(self, client: str, like: Sequence[Tensor]) -> list[Tensor] | None:
-        """A client's tensors on the device of ``like``; ``None`` where it has stored none."""
+        """Return a client's tensors on the device of ``like``; ``None`` where it has stored none."""
         if client not in self._tensors:
             return None
         return [own.to(other.device) for own, other in zip(self._tensors[client], like, strict=True)]
 
     def state_dict(self) -> dict[str, Any]:
-        """All clients' tensors."""
+        """Return all clients' tensors."""
         return dict(self._tensors)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

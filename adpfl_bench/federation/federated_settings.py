@@ -110,7 +110,7 @@ class FederatedSettings:
                 self.aggregator.check_participants(len(self.schedule.participants(round_index, clients)))
 
     def scored_models(self, module: nn.Module) -> ScoredModels:
-        """The models that score a run's cases."""
+        """Return the models that score a run's cases."""
         return scored_models(
             personal="personal" in self.schedule.turns,
             shared="shared" in self.schedule.turns,

@@ -151,7 +151,7 @@ class Federation:
             self._personal.load_for(client)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that is not in the global weights, as plain values and CPU tensors."""
+        """Return everything that is not in the global weights, as plain values and CPU tensors."""
         return {
             "server": self._server.state_dict(),
             "buffers": self._buffers.state_dict(),

@@ -108,7 +108,7 @@ class PersonalModels:
         self._clients.save(client, self._tensors)
 
     def state_dict(self) -> dict[str, Any]:
-        """All clients' models."""
+        """Return all clients' models."""
         return self._clients.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

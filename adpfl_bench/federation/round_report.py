@@ -48,7 +48,7 @@ class RoundReport:
         self._numbers += [(client, f"{prefix}train_loss", loss), (client, f"{prefix}delta_norm", norm)]
 
     def numbers(self, shares: Mapping[str, float]) -> list[tuple[str | None, str, float]]:
-        """All numbers of the round, with the mean loss over clients.
+        """Return all numbers of the round, with the mean loss over clients.
 
         Args:
             shares: Weights of the clients that have sent a delta; where nobody has, all clients count alike.

@@ -40,7 +40,7 @@ def describe_optimizer(optimizer: ServerOptimizer) -> dict[str, Any]:
 
 
 def delta_norm(delta: list[Tensor]) -> float:
-    """The L2 norm of a delta; infinite or NaN when its client diverged."""
+    """Return the L2 norm of a delta; infinite or NaN when its client diverged."""
     return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(delta))))
 
 
@@ -97,7 +97,7 @@ class Server:
 
     @torch.no_grad()
     def delta(self) -> list[Tensor]:
-        """The network's change from the global weights: what a client sends."""
+        """Return the network's change from the global weights: what a client sends."""
         return list(torch._foreach_sub(self._local, self._global))
 
     @torch.no_grad()
@@ -126,7 +126,7 @@ class Server:
         self.send()
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the server optimizer; the global weights are the network's own at the end of a round."""
+        """Return the state of the server optimizer; the global weights are the network's own at the end of a round."""
         return self.optimizer.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

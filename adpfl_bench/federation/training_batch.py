@@ -94,7 +94,7 @@ class TrainingBatch(StepPlace):
     weights: Tensor | None = None
 
     def to(self, device: torch.device, **arguments: Any) -> TrainingBatch:
-        """The batch on a device; how Lightning moves it."""
+        """Return the batch on a device; how Lightning moves it."""
         moved = {name: getattr(self, name).to(device, **arguments) for name in ("image", "label", "units")}
         weights = self.weights.to(device, **arguments) if self.weights is not None else None
         return replace(self, **moved, weights=weights)

@@ -46,7 +46,7 @@ class TimeEstimate:
         return by_round * max(run.rounds - tracked.rounds, 0)
 
     def total(self, slots: int) -> str:
-        """The time until all is done, in words."""
+        """Return the time until all is done, in words."""
         known = [left for left in map(self.left, self.unfinished) if left is not None]
         unknown = self.unfinished[len(known) :]
         if not known:
@@ -123,7 +123,7 @@ class TableDisplay:
 
 
 def progress_table(runs: Sequence[TrackedRun], slots: int, rows: int) -> Group:
-    """The state of all runs, with the total below.
+    """Return the state of all runs, with the total below.
 
     Args:
         runs: The runs.
@@ -144,7 +144,7 @@ def progress_table(runs: Sequence[TrackedRun], slots: int, rows: int) -> Group:
 
 
 def plan_table(runs: Sequence[TrackedRun], states: Sequence[str]) -> Table:
-    """The plan: each run, how far it is, and how long it will take."""
+    """Return the plan: each run, how far it is, and how long it will take."""
     estimate, table = TimeEstimate(runs), _table("time")
     for tracked, state in zip(runs, states, strict=True):
         table.add_row(*_cells(tracked, state, estimate))

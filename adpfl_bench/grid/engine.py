@@ -110,7 +110,7 @@ class LocalEngine(Engine):
         return LocalJob(process)
 
     def variables(self, slot: int) -> dict[str, str]:
-        """The environment of a slot's processes."""
+        """Return the environment of a slot's processes."""
         environment = {"PYTHONUNBUFFERED": "1", **self.environment}
         if self.gpus:
             environment[_GPUS] = self.gpus[slot % len(self.gpus)]
@@ -146,7 +146,7 @@ class LocalJob(Job):
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` calls them."""
+    """Return the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` calls them."""
     import torch  # deferred: it takes seconds
 
     count = torch.cuda.device_count()

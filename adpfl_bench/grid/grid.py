@@ -229,5 +229,5 @@ def _sentence(error: ValidationError, path: Path) -> str:
 
 
 def as_options(overrides: Mapping[str, Any]) -> list[str]:
-    """Settings by dotted name as words of a command line."""
+    """Return settings by dotted name as words of a command line."""
     return [f"--{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in overrides.items()]

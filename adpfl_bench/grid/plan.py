@@ -122,7 +122,7 @@ class GridRun:
 
 
 def run_name(task: str, method: str, seed: int) -> str:
-    """A run's folder below the folder of runs, in the suite's own layout."""
+    """Return a run's folder below the folder of runs, in the suite's own layout."""
     return f"{task}/{method}/seed{seed}"
 
 

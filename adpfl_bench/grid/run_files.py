@@ -46,11 +46,11 @@ class Attempt:
 
     @classmethod
     def now(cls) -> Attempt:
-        """The attempt of this process, starting."""
+        """Return the attempt of this process, starting."""
         return cls(_now(), os.getpid(), platform.node())
 
     def end(self, outcome: Outcome, error: str | None = None) -> Attempt:
-        """The attempt, ended."""
+        """Return the attempt, ended."""
         return replace(self, ended=_now(), outcome=outcome, error=error)
 
 
@@ -98,7 +98,7 @@ class RunFiles:
         return target
 
     def read_attempts(self) -> list[Attempt]:
-        """The attempts so far, the last one last.
+        """Return the attempts so far, the last one last.
 
         Raises:
             RecordError: Their file cannot be read.

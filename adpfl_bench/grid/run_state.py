@@ -94,7 +94,7 @@ def failure(record: RunRecord | None, attempts: list[Attempt]) -> str | None:
 
 
 def last_lines(log: Path, count: int) -> list[str]:
-    """The last lines of a log, without what progress bars wrote over."""
+    """Return the last lines of a log, without what progress bars wrote over."""
     try:
         text = log.read_bytes()[-65536:].decode("utf-8", errors="replace")
     except FileNotFoundError:

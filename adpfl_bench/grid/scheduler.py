@@ -21,10 +21,10 @@ class Display(Protocol):
     """Display of how far the runs are."""
 
     def changed(self, tracked: TrackedRun, text: str) -> None:
-        """A run has come to another state."""
+        """Note that a run has come to another state."""
 
     def refresh(self, runs: Sequence[TrackedRun]) -> None:
-        """Some time has passed."""
+        """Note that some time has passed."""
 
 
 class Scheduler:

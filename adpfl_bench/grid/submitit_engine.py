@@ -120,7 +120,7 @@ def make_submitit_engine(cluster: str, folder: Path, parameters: Mapping[str, An
 
 
 def _raised(error: Exception) -> str:
-    """The line of a job's traceback that says what was raised."""
+    """Return the line of a job's traceback that says what was raised."""
     lines = [line for line in str(error).splitlines() if re.match(r"[\w.]+(Error|Exception)\b", line)]
     return lines[-1] if lines else type(error).__name__
 

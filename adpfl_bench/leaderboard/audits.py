@@ -62,7 +62,7 @@ class Audit:
 
 
 def bound_text(epsilon: float, confidence: float, canaries: int) -> str:
-    """A lower bound, rounded down.
+    """Return a lower bound, rounded down.
 
     Example:
         >>> bound_text(1.529, 0.95, 200)
@@ -142,7 +142,7 @@ def audits_beside(folder: Path, record: RunRecord) -> list[Audit]:
 
 
 def strongest(audits: Sequence[Audit]) -> Audit | None:
-    """The audit with the largest bound."""
+    """Return the audit with the largest bound."""
     return max(audits, key=lambda audit: audit.found.epsilon, default=None)
 
 

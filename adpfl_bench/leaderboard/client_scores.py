@@ -48,7 +48,7 @@ class ClientScores:
         return means
 
     def everyone(self, client: str) -> float | None:
-        """Mean of that model on everyone's test cases; ``None`` where some were not scored by it."""
+        """Return the mean of that model on everyone's test cases; ``None`` where some were not scored by it."""
         seeds = [run.scores(client) for run in self._runs]
         if any(set(scores) != run.all_cases for scores, run in zip(seeds, self._runs, strict=True)):
             return None

@@ -57,12 +57,12 @@ def set_table(columns: Sequence[Column[Row]], rows: Sequence[Row], footnotes: Se
 
 
 def number(value: float | None, form: str) -> str:
-    """A number in the given format, or a dash for none."""
+    """Return a number in the given format, or a dash for none."""
     return EMPTY if value is None else format(value, form)
 
 
 def percent(value: float | None, form: str = ".2f") -> str:
-    """A share as a percentage, or a dash for none; what is rounded to zero has no minus."""
+    """Return a share as a percentage, or a dash for none; what is rounded to zero has no minus."""
     if value is None:
         return EMPTY
     text = format(100 * value, form)
@@ -70,12 +70,12 @@ def percent(value: float | None, form: str = ".2f") -> str:
 
 
 def metric_text(metric: Metric, value: float | None, digits: int = 2) -> str:
-    """A score as tables show it: shares in percent."""
+    """Return a score as tables show it: shares in percent."""
     return percent(value, f".{digits}f") if metric.unit == "share" else number(value, f".{digits}f")
 
 
 def markdown_table(text: TextTable) -> list[str]:
-    """A table's lines in Markdown."""
+    """Return a table's lines in Markdown."""
     rule = "|" + "|".join("---:" if numeric else "---" for numeric in text.numeric) + "|"
     return [_markdown_row(text.headings), rule, *(_markdown_row(cells) for cells in text.cells)]
 

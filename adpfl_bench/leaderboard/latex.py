@@ -38,7 +38,7 @@ def escape_latex(text: str) -> str:
 
 
 def to_latex(tables: Sequence[Table]) -> str:
-    """One floating table for each task and region, with booktabs' rules."""
+    """Return one floating table for each task and region, with booktabs' rules."""
     return _HEADER + "\n".join(_float(table) for table in tables)
 
 

@@ -86,7 +86,7 @@ def _column(place: int, heading: str, cell: Callable[[TableRow], str]) -> Column
 
 
 def _labels(tables: Sequence[Table]) -> list[str]:
-    """The methods in the order of the first table; what it lacks comes where the next one has it first."""
+    """Return the methods in the order of the first table; what it lacks comes where the next one has it first."""
     return list(dict.fromkeys(row.label for table in tables for row in table.rows))
 
 

@@ -95,7 +95,7 @@ def rank_group(
 
 
 def _range(shares: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[int, int]:
-    """The ranks below and above which at most 2.5 % of the resamples lie."""
+    """Return the ranks below and above which at most 2.5 % of the resamples lie."""
     cumulated = np.cumsum(shares) + _ROUNDING
     low, high = (int(np.argmax(cumulated >= tail)) + 1 for tail in _TAILS)
     return low, high

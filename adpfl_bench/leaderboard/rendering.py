@@ -60,7 +60,7 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
 
 
 def metric_column(metric: Metric, distance_unit: str) -> Column[TableRow]:
-    """The column of a metric's mean; the main one and distances fit a terminal."""
+    """Return the column of a metric's mean; the main one and distances fit a terminal."""
     of = {"share": " %", "distance": f" {distance_unit}", "number": ""}[metric.unit]
     kind = f" ({metric.kind})" if metric.kind else ""
 
@@ -104,7 +104,7 @@ def _mark(note: str | None, footnotes: Sequence[str]) -> str:
 
 
 def to_terminal(table: Table) -> RichTable:
-    """The main columns of a table, for rich to print."""
+    """Return the main columns of a table, for rich to print."""
     text = text_table(table, brief=True)
     title = f"{table.group.heading}, region {table.region}"
     rich = RichTable(title=Text(title), box=box.SIMPLE_HEAD, title_justify="left")

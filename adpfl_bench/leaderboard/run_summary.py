@@ -71,7 +71,7 @@ def _scored(name: Headline, rows: Sequence[CaseScore]) -> str:
 
 
 def _scores_text(scores: Sequence[CaseScore], metrics: Sequence[Metric], held_out: Collection[str]) -> str:
-    """Means over the cases of one region and split; a case that several models scored counts once."""
+    """Return means over the cases of one region and split; a case that several models scored counts once."""
     means = ScoreMeans(list(mean_over_models(scores).values()), metrics, held_out)
     main, *others = (metric for metric in metrics if metric.ranked)
     deviation = sample_sd(score.values.get(main.name, math.nan) for score in means.scores) or 0.0

@@ -88,7 +88,7 @@ class ScoredRun:
         return self.record.federated.held_out_clients
 
     def case_scores(self, region: str) -> dict[str, CaseScore]:
-        """One score of each test case, the mean over the models that the run is judged by.
+        """Return one score of each test case, the mean over the models that the run is judged by.
 
         Returns:
             Scores by case id; empty for a region that was not scored.

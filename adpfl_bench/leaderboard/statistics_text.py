@@ -40,22 +40,22 @@ _FEW_SEEDS = 5
 
 
 def interval_text(row: TableRow) -> str:
-    """The interval of a method's mean, in percent."""
+    """Return the interval of a method's mean, in percent."""
     return bounds_text(row.ci_low, row.ci_high)
 
 
 def bounds_text(low: float | None, high: float | None, form: str = ".2f") -> str:
-    """An interval in percent, or a dash for none."""
+    """Return an interval in percent, or a dash for none."""
     return EMPTY if low is None or high is None else f"{percent(low, form)} to {percent(high, form)}"
 
 
 def range_text(row: RankingRow) -> str:
-    """The final ranks that a method has in 95 % of the resamples."""
+    """Return the final ranks that a method has in 95 % of the resamples."""
     return str(row.rank_low) if row.rank_low == row.rank_high else f"{row.rank_low} to {row.rank_high}"
 
 
 def matrix_text(table: Table) -> TextTable:
-    """The methods against each other: differences of mean Dice in points, with marks for what is significant."""
+    """Return the methods against each other: differences of mean Dice in points, with marks for what is significant."""
     cells: dict[tuple[str, str], str] = {}
     for row in table.statistics.comparisons:
         cells[row.first, row.second] = f"{percent(row.difference, '+.2f')}{_MARKS[row.finding]}"
@@ -72,7 +72,7 @@ def matrix_text(table: Table) -> TextTable:
 
 
 def comparisons_text(rows: Sequence[ComparisonRow]) -> TextTable:
-    """One line per pair."""
+    """Return one line per pair."""
     columns = [
         Column[ComparisonRow]("First", lambda row: row.first, numeric=False),
         Column("Second", lambda row: row.second, numeric=False),
@@ -88,7 +88,7 @@ def comparisons_text(rows: Sequence[ComparisonRow]) -> TextTable:
 
 
 def ranking_text(rows: Sequence[RankingRow], distribution: bool = False) -> TextTable:
-    """One line per method, best first.
+    """Return one line per method, best first.
 
     Args:
         rows: A ranking.
@@ -196,7 +196,7 @@ def _share_column(rank: int) -> Column[RankingRow]:
 
 
 def thresholds_text(rows: Sequence[ThresholdRow], score: str = "Dice") -> TextTable:
-    """One line for each adaptive method and fixed threshold; ``score`` is the main metric's title."""
+    """Return one line for each adaptive method and fixed threshold; ``score`` is the main metric's title."""
     columns = [
         Column[ThresholdRow]("Adaptive", lambda row: row.adaptive, numeric=False),
         Column(f"{score} %", lambda row: percent(row.adaptive_dice)),
@@ -213,7 +213,7 @@ def thresholds_text(rows: Sequence[ThresholdRow], score: str = "Dice") -> TextTa
 
 
 def threshold_lines(rows: Sequence[ThresholdRow], region: str, score: str) -> list[str]:
-    """The table in Markdown under its heading; nothing where there is no pair."""
+    """Return the table in Markdown under its heading; nothing where there is no pair."""
     if not rows:
         return []
     heading = f"#### What adaptivity wins back, region {escape_markdown(region)}"

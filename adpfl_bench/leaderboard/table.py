@@ -67,7 +67,7 @@ def by_group(tables: Sequence[Table]) -> list[list[Table]]:
 
 
 def ordered_variants(group: Group) -> list[Variant]:
-    """The methods of a group in the order of its first table."""
+    """Return the methods of a group in the order of its first table."""
     variants = {variant.label: variant for variant in group.variants}
     return [variants[row.label] for row in _ordered_rows(group, group.regions[0])]
 
@@ -78,7 +78,7 @@ def method_places(group: Group) -> dict[str, int]:
 
 
 def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
-    """The row of a reference method; ``None`` if it has none, or several with other settings."""
+    """Return the row of a reference method; ``None`` if it has none, or several with other settings."""
     found = [row for row in rows if row.method == method]
     return found[0] if len(found) == 1 else None
 
@@ -181,7 +181,7 @@ def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None
 
 
 def _joined(texts: Iterable[str]) -> str | None:
-    """Each text once; ``None`` for no text."""
+    """Return each text once; ``None`` for no text."""
     return "; ".join(dict.fromkeys(str(text) for text in texts)) or None
 
 

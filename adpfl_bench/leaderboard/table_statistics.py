@@ -123,14 +123,14 @@ class TableStatistics:
         return MeanBootstrap(self._main, seed=self.seed)
 
     def interval(self, variant: Variant) -> Interval | None:
-        """The 95 % interval of a method's mean, cut at 0 and 1; ``None`` for fewer than two patients."""
+        """Return the 95 % interval of a method's mean, cut at 0 and 1; ``None`` for fewer than two patients."""
         if self.patients < 2:
             return None
         interval = self._bootstrap.interval(identity(variant))
         return None if interval is None else Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
     def share(self, method: Variant, lower: Variant, upper: Variant) -> Interval | None:
-        """The 95 % interval of how much of the gap between two methods a third one closes.
+        """Return the 95 % interval of how much of the gap between two methods a third one closes.
 
         ``None`` for fewer than two patients, and where the gap may be chance.
         """

@@ -101,7 +101,7 @@ def compare_thresholds(
 
 
 def fixed_threshold(variant: Variant) -> float | None:
-    """A method's fixed threshold; ``None`` if it has none, or an adaptive one."""
+    """Return a method's fixed threshold; ``None`` if it has none, or an adaptive one."""
     settings = variant.runs[0].settings
     if not _class_of(settings).endswith(_FIXED):
         return None

@@ -13,7 +13,7 @@ from adpfl_bench.leaderboard.who_benefits import HELD_OUT, ClientRow, MethodRow,
 
 
 def methods_text(benefits: WhoBenefits) -> TextTable:
-    """One line per method: how evenly it serves its clients."""
+    """Return one line per method: how evenly it serves its clients."""
     columns = [
         Column[MethodRow]("Method", lambda row: row.label, numeric=False),
         Column("Clients", lambda row: str(row.clients)),
@@ -29,7 +29,7 @@ def methods_text(benefits: WhoBenefits) -> TextTable:
 
 
 def clients_text(benefits: WhoBenefits) -> TextTable:
-    """One line per method and client."""
+    """Return one line per method and client."""
     columns = [
         Column[ClientRow]("Method", lambda row: row.label, numeric=False),
         Column("Client", _client, numeric=False),
@@ -56,7 +56,7 @@ def benefit_notes(benefits: WhoBenefits) -> list[str]:
 
 
 def benefit_lines(benefits: WhoBenefits) -> list[str]:
-    """The tables and notes in Markdown, without a heading."""
+    """Return the tables and notes in Markdown, without a heading."""
     notes = [f"- {escape_markdown(note)}" for note in benefit_notes(benefits)]
     return [
         *markdown_table(methods_text(benefits)),

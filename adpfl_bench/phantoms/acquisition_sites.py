@@ -111,5 +111,5 @@ SITES: Mapping[str, Site] = read_columns(Site, _NAMES, _TABLE)
 
 
 def shifted_sites(shift: float) -> Mapping[str, Site]:
-    """The four sites with the differences between them, of patients and of cameras, times ``shift``."""
+    """Return the four sites with the differences between them, of patients and of cameras, times ``shift``."""
     return shift_sites(SITES, shift, lambda site: site.images)

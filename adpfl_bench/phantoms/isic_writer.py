@@ -28,7 +28,7 @@ class IsicWriter(DermoscopyWriter):
     """Where its mask is."""
 
     def case_id(self, index: int) -> str:
-        """Name of a case."""
+        """Return the name of a case."""
         return image_id(index)
 
     def prepare(self, root: Path) -> None:

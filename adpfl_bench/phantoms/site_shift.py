@@ -35,12 +35,12 @@ class Trait:
 
 
 def factor(low: float, high: float) -> Trait:
-    """A positive trait that sites differ in by factors."""
+    """Make a positive trait that sites differ in by factors."""
     return Trait(True, low, high)
 
 
 def amount(low: float, high: float) -> Trait:
-    """A trait that sites differ in by amounts."""
+    """Make a trait that sites differ in by amounts."""
     return Trait(False, low, high)
 
 

@@ -128,7 +128,7 @@ def _convert(orders: Array, divergences: Array, delta: float) -> float:
 
 
 def _effective(events: Mapping[Release, int]) -> _Events:
-    """The releases that were made and reveal anything, sorted, so that equal ledgers give equal sums."""
+    """Return the releases that were made and reveal anything, sorted, so that equal ledgers give equal sums."""
     kept = [(release, count) for release, count in events.items() if count > 0 and shift(release) > 0]
     return tuple(sorted(kept, key=lambda event: astuple(event[0])))
 

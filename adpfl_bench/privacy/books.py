@@ -73,12 +73,12 @@ class PrivacyBooks:
         return spent
 
     def epsilons(self, delta: float) -> dict[str, float]:
-        """Epsilon of every client that has released anything."""
+        """Return epsilon of every client that has released anything."""
         spent = self.spent
         return {client: client_epsilon(spent.events(client), delta) for client in spent.clients()}
 
     def accounted(self, delta: float, not_covered: tuple[str, ...] = ()) -> Accounted:
-        """The largest epsilon of the clients, and the accountant that it comes from.
+        """Return the largest epsilon of the clients, and the accountant that it comes from.
 
         ``not_covered`` is what else private data was used for.
         """

@@ -89,7 +89,7 @@ def _check_target(epsilon: float) -> None:
 
 
 def _clients(plan: Plan) -> list[dict[Release, int]]:
-    """The clients that release anything, those with equal releases once."""
+    """Return the clients that release anything, those with equal releases once."""
     kept = [{release: count for release, count in events.items() if count > 0} for events in plan]
     return [dict(events) for events in dict.fromkeys(frozenset(events.items()) for events in kept if events)]
 
@@ -101,7 +101,7 @@ def _within(plan: Plan, epsilon: float, delta: float) -> bool:
 
 
 def _bisect(suffices: Callable[[float], bool], low: float, high: float, precision: float) -> float:
-    """The upper end of an interval around the smallest z that suffices; ``high`` is known to."""
+    """Return the upper end of an interval around the smallest z that suffices; ``high`` is known to."""
     if low == high or suffices(low):
         return low
     while high > low * precision:

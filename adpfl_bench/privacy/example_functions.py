@@ -135,7 +135,7 @@ def _instance_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> _Call | None:
-    """A group for each channel; PyTorch's kernel for this is several times faster than its batch norm."""
+    """Return a group for each channel; PyTorch's kernel for this is several times faster than its batch norm."""
     if running_mean is not None or running_var is not None or not use_input_stats or not _on_cpu(input):
         return None
     return _group_norm(input, input.shape[1], weight, bias, eps)

@@ -95,7 +95,7 @@ class Forecast:
         return max(client_epsilon(events, self.delta) for events in last.values())
 
     def with_noise(self, noise_multiplier: float) -> Forecast:
-        """The same run with another z."""
+        """Return the same run with another z."""
         return replace(self, noise_multiplier=noise_multiplier)
 
     def parts(self) -> tuple[float, float]:
@@ -108,7 +108,7 @@ class Forecast:
         return released.sum_multiplier, released.statistic_multiplier
 
     def needed_noise(self, epsilon: float) -> float:
-        """The noise multiplier with which the planned rounds stay within a budget.
+        """Return the noise multiplier with which the planned rounds stay within a budget.
 
         Raises:
             ConfigError: There is none.
@@ -116,7 +116,7 @@ class Forecast:
         return self.plan.calibrate(epsilon, self.delta, self.schedule, self.units)
 
     def affordable(self, epsilon: float) -> int:
-        """The number of rounds that a budget affords at the planned noise; :data:`MOST_ROUNDS` stands for more.
+        """Return the number of rounds that a budget affords at the planned noise; :data:`MOST_ROUNDS` stands for more.
 
         Who takes part in rounds after the planned ones is drawn as in the planned ones. Fine-tuning, where it is
         planned, follows the last of them.

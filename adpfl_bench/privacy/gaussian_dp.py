@@ -20,7 +20,7 @@ _FINEST, _COARSEST = 5e4, 1e-2
 
 
 def gaussian_epsilon(mu: float, delta: float) -> float:
-    """The exact epsilon of mu-Gaussian DP, never rounded below it.
+    """Return the exact epsilon of mu-Gaussian DP, never rounded below it.
 
     ``delta = Phi(mu/2 - eps/mu) - e^eps Phi(-mu/2 - eps/mu)`` (Balle and Wang 2018, arXiv 1805.06530, Theorem 8; Dong,
     Roth and Su 2019, arXiv 1905.02383, Corollary 2.13). It is solved for ``x = mu/2 - eps/mu``, in which
@@ -70,7 +70,7 @@ def pld_applies(events: Sequence[tuple[Release, int]], delta: float) -> bool:
 
 
 def pld_epsilon(events: Sequence[tuple[Release, int]], delta: float) -> float:
-    """Epsilon from the privacy-loss distribution of Gaussian releases, some of them Poisson-sampled.
+    """Return epsilon from the privacy-loss distribution of Gaussian releases, some of them Poisson-sampled.
 
     Adding and removing a unit are composed apart, and the larger epsilon counts. dp-accounting rounds every loss up
     (Doroshenko et al. 2022, arXiv 2207.04380), so the result is an upper bound. The grid depends on the kinds of

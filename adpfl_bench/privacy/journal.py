@@ -39,7 +39,7 @@ class LedgerJournal:
             ) from error
 
     def read(self) -> dict[str, Any]:
-        """The counts in the file; none where there is no file.
+        """Return the counts in the file; none where there is no file.
 
         Raises:
             RecordError: The file is no journal.

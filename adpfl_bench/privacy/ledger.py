@@ -81,15 +81,15 @@ class PrivacyLedger:
                 events[release] = max(events.get(release, 0), count)
 
     def clients(self) -> tuple[str, ...]:
-        """Names of the clients that have released anything, sorted."""
+        """Return the names of the clients that have released anything, sorted."""
         return tuple(sorted(self._counts))
 
     def events(self, client: str) -> dict[Release, int]:
-        """The client's releases and how often each was made; empty if there were none."""
+        """Return the client's releases and how often each was made; empty if there were none."""
         return dict(self._counts.get(client, {}))
 
     def state_dict(self) -> dict[str, Any]:
-        """The ledger as plain lists, for a checkpoint or a record.
+        """Return the ledger as plain lists, for a checkpoint or a record.
 
         A release is ``[mechanism, noise_multiplier, sensitivity, sampling_rate, norm, count]``.
         """

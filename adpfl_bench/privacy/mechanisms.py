@@ -62,7 +62,7 @@ class Mechanism(ABC):
         return threshold + 2 * source.lattice(scale) * reach
 
     def event(self, noise_multiplier: float, sensitivity: float = 1.0, sampling_rate: float = 1.0) -> Release:
-        """The ledger's entry for one release with noise of this law; arguments as :class:`Release`."""
+        """Return the ledger's entry for one release with noise of this law; arguments as :class:`Release`."""
         return Release(type(self).__name__, noise_multiplier, sensitivity, sampling_rate, self.norm)
 
     def split(self, noise_multiplier: float, share: float) -> tuple[float, float]:

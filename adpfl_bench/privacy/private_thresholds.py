@@ -69,11 +69,11 @@ class QuantileThreshold(Threshold):
         self._thresholds: dict[str, float] = {}
 
     def current(self, client: str) -> float:
-        """The client's threshold; ``initial`` before its first step."""
+        """Return the client's threshold; ``initial`` before its first step."""
         return self._thresholds.get(client, self.initial)
 
     def budget_share(self, mechanism: Mechanism, noise_multiplier: float) -> float:
-        """The stated share, or the one that ``indicator_noise`` amounts to.
+        """Return the stated share, or the one that ``indicator_noise`` amounts to.
 
         Raises:
             ConfigError: ``indicator_noise`` would spend the whole budget or more: ``z_delta = (z^-2 - (2
@@ -102,7 +102,7 @@ class QuantileThreshold(Threshold):
         self._thresholds[client] = min(max(moved, self.lowest), self.highest)
 
     def state_dict(self) -> dict[str, Any]:
-        """The threshold of every client."""
+        """Return the threshold of every client."""
         return dict(self._thresholds)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ class HistogramThreshold(Threshold):
         self._counts: dict[str, NDArray[np.float64]] = {}
 
     def current(self, client: str) -> float:
-        """The percentile of what has been released of the client; ``initial`` before anything has."""
+        """Return the percentile of what has been released of the client; ``initial`` before anything has."""
         counts = np.maximum(self._counts.get(client, np.zeros(1)), 0.0)
         total = counts.sum()
         if total <= 0:
@@ -171,11 +171,11 @@ class HistogramThreshold(Threshold):
         return float(self.edges[place - 1] * (self.edges[place] / self.edges[place - 1]) ** within)
 
     def budget_share(self, mechanism: Mechanism, noise_multiplier: float) -> float:
-        """The stated share."""
+        """Return the stated share."""
         return self._share
 
     def statistic(self, client: str, norms: Sequence[float]) -> NDArray[np.float64]:
-        """Number of units in each bin, [bins]."""
+        """Return the number of units in each bin, [bins]."""
         within = np.clip(np.asarray(norms, dtype=np.float64), self.edges[0], self.edges[-1])
         return np.histogram(within, self.edges)[0].astype(np.float64)
 
@@ -184,7 +184,7 @@ class HistogramThreshold(Threshold):
         self._counts[client] = self.decay * self._counts.get(client, np.zeros(len(statistic))) + statistic
 
     def state_dict(self) -> dict[str, Any]:
-        """The summed histogram of every client."""
+        """Return the summed histogram of every client."""
         return {client: counts.tolist() for client, counts in self._counts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

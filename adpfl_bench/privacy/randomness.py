@@ -94,7 +94,7 @@ class OperatingSystem(Randomness):
         return torch.from_numpy(np.sqrt(2 * self._log_uniform(size)) * np.cos(angle)).to(self.device)
 
     def lattice(self, scale: float) -> float:
-        """The power of two at most 2^-30 of the scale."""
+        """Return the power of two at most 2^-30 of the scale."""
         return 2.0 ** (math.floor(math.log2(scale)) - _LATTICE_BITS) if scale > 0 else 0.0
 
 
@@ -112,7 +112,7 @@ class NoiseStreams:
         self._source: Randomness = OperatingSystem()
 
     def source(self, seed: int, round_index: int, client: str, device: torch.device) -> Randomness:
-        """The source for the client's next release; it goes on where the release before it stopped."""
+        """Return the source for the client's next release; it goes on where the release before it stopped."""
         if self.secure:
             return OperatingSystem(device)
         turn = (seed, round_index, client)

@@ -64,7 +64,7 @@ SAMPLED_ORDERS: Array = np.union1d(_FRACTIONAL, _INTEGERS.astype(float))
 
 
 def shift(release: Release) -> float:
-    """The sensitivity in units of the noise scale; infinite without noise, 0 where there is nothing to hide.
+    """Return the sensitivity in units of the noise scale; infinite without noise, 0 where there is nothing to hide.
 
     Raises:
         ConfigError: No curve is proved for this mechanism.

@@ -52,7 +52,7 @@ class ReleasePlan:
         return self.mechanism.event(noise_multiplier), 1
 
     def visit_events(self, noise_multiplier: float, units: int, visit: Visit) -> Mapping[Release, int]:
-        """The ledger's entries for one turn of a client with so many units in a round."""
+        """Return the ledger's entries for one turn of a client with so many units in a round."""
         if self.unit == "client":
             return {self.pass_event(noise_multiplier, 1.0, 1)[0]: 1} if visit.turn == "shared" else {}
         steps = visit.steps(units, self.units_per_step)
@@ -67,7 +67,7 @@ class ReleasePlan:
     def events(
         self, noise_multiplier: float, units: Mapping[str, int], visits: Mapping[Visit, int]
     ) -> Mapping[str, Mapping[Release, int]]:
-        """All that each client releases in the given turns, each made so many times."""
+        """Return all that each client releases in the given turns, each made so many times."""
         ledger: dict[str, Counter[Release]] = {client: Counter() for client in units}
         for visit, times in visits.items():
             events = self.visit_events(noise_multiplier, units[visit.client], visit)
@@ -77,7 +77,7 @@ class ReleasePlan:
     def events_by_round(
         self, noise_multiplier: float, schedule: RoundSchedule, units: Mapping[str, int]
     ) -> Iterator[Mapping[str, Mapping[Release, int]]]:
-        """All that each client has released after each round, that of fine-tuning included, round by round."""
+        """Return all that each client has released after each round, that of fine-tuning included, round by round."""
         visits: Counter[Visit] = Counter()
         for round_index in range(schedule.total_rounds):
             visits.update(schedule.visits(round_index, list(units)))

@@ -30,7 +30,7 @@ class Threshold(ABC):
 
     @abstractmethod
     def current(self, client: str) -> float:
-        """The threshold C that the client's coming gradient is clipped to."""
+        """Return the threshold C that the client's coming gradient is clipped to."""
 
     @property
     def needs_norms(self) -> bool:
@@ -41,7 +41,7 @@ class Threshold(ABC):
         """Take note of norms as they are, before the gradients that have them are clipped."""
 
     def budget_share(self, mechanism: Mechanism, noise_multiplier: float) -> float:
-        """The share of the budget that the statistic takes; see :meth:`Mechanism.split`.
+        """Return the share of the budget that the statistic takes; see :meth:`Mechanism.split`.
 
         Raises:
             ConfigError: Nothing of the budget would be left for the gradient.
@@ -67,7 +67,7 @@ class Threshold(ABC):
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """State for a checkpoint, as plain numbers."""
+        """Return the state for a checkpoint, as plain numbers."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - rules without state have nothing to load
@@ -92,7 +92,7 @@ class FixedThreshold(Threshold):
         self.value = float(value)
 
     def current(self, client: str) -> float:
-        """The constant threshold; a public constant reveals nothing."""
+        """Return the constant threshold; a public constant reveals nothing."""
         return self.value
 
 
@@ -132,7 +132,7 @@ class PercentileThreshold(Threshold):
         self._norms.setdefault(client, deque(maxlen=self.window)).extend(norms)
 
     def current(self, client: str) -> float:
-        """The window's percentile; 0, which lets nothing through, for a client of whom nothing is known."""
+        """Return the window's percentile; 0, which lets nothing through, for a client of whom nothing is known."""
         return float(np.percentile(norms, self.percentile)) if (norms := self._norms.get(client)) else 0.0
 
     @property
@@ -144,7 +144,7 @@ class PercentileThreshold(Threshold):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The window of every client."""
+        """Return the window of every client."""
         return {client: list(norms) for client, norms in self._norms.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ class UnitGradients:
         return torch.cat(parts) if parts else image.new_zeros(0)
 
     def gradients(self, image: Tensor, label: Tensor, units: Tensor) -> Tensor:
-        """The gradient of every unit, flat, [U, P]; arguments as :meth:`clipped_sum`."""
+        """Return the gradient of every unit, flat, [U, P]; arguments as :meth:`clipped_sum`."""
         rows = [torch.cat([g.flatten(1) for g in part], dim=1) for part, _ in self._by_unit(image, label, units)]
         width = sum(p.numel() for p in self._parameters.values())
         return torch.cat(rows) if rows else image.new_zeros(0, width)
@@ -116,7 +116,7 @@ class UnitGradients:
             yield gradients, losses
 
     def chunk_size(self, image: Tensor, label: Tensor) -> int:
-        """Number of examples that the budget has room for at a time; the same for all batches of this shape."""
+        """Count the examples that the budget has room for at a time; the same for all batches of this shape."""
         shape = (*image.shape[1:], *label.shape[1:])
         if shape not in self._chunks:
             self._chunks[shape] = max(1, int(self._budget // self._bytes_per_example(image[:1], label[:1])))

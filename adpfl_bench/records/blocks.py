@@ -120,7 +120,7 @@ class FederatedBlock(Block):
         return self.total_rounds or self.rounds
 
     def schedule(self, seed: int) -> RoundSchedule:
-        """The schedule of the rounds; a setting that an older record lacks had its default."""
+        """Return the schedule of the rounds; a setting that an older record lacks had its default."""
         names = {field.name for field in fields(RoundSchedule)} & self.model_fields_set
         stated = {name: getattr(self, name) for name in names if name != "seed"}
         return RoundSchedule(**stated, seed=seed)

@@ -12,14 +12,14 @@ from adpfl_bench.metrics.registry import Metric
 
 
 def mean_if_all(values: Iterable[float | None]) -> float | None:
-    """The mean; ``None`` where a value is missing or not finite, or there is none."""
+    """Return the mean; ``None`` where a value is missing or not finite, or there is none."""
     found = list(values)
     known = [value for value in found if value is not None and np.isfinite(value)]
     return float(np.mean(known)) if known and len(known) == len(found) else None
 
 
 def sample_sd(values: Iterable[float]) -> float | None:
-    """The standard deviation with ddof=1; ``None`` for fewer than two values."""
+    """Return the standard deviation with ddof=1; ``None`` for fewer than two values."""
     array = np.array(list(values))
     return float(array.std(ddof=1)) if len(array) > 1 else None
 
@@ -73,13 +73,13 @@ class CaseScore:
 
 
 def columns_of(scores: Iterable[CaseScore]) -> tuple[str, ...]:
-    """The columns of cases.csv: always the same, and after them one for each further metric."""
+    """Return the columns of cases.csv: always the same, and after them one for each further metric."""
     further = dict.fromkeys(name for score in scores for name in score.values if name not in _SCORES)
     return (*_COLUMNS, *further)
 
 
 def to_line(score: CaseScore) -> dict[str, Any]:
-    """The cells of a line of cases.csv by column."""
+    """Return the cells of a line of cases.csv by column."""
     return {
         "case": score.case,
         "patient": score.patient,
@@ -141,7 +141,7 @@ def _mean(models: Sequence[CaseScore]) -> CaseScore:
 
 
 def mean_score(scores: Iterable[CaseScore], metric: Metric) -> float | None:
-    """Mean over cases; ``None`` where one lacks the score, where units differ, and of no case."""
+    """Return the mean over cases; ``None`` where one lacks the score, where units differ, and of no case."""
     found = list(scores)
     if metric.unit == "distance" and len({score.distance_unit for score in found}) > 1:
         return None
@@ -149,7 +149,7 @@ def mean_score(scores: Iterable[CaseScore], metric: Metric) -> float | None:
 
 
 def means_by(scores: Iterable[CaseScore], key: Callable[[CaseScore], str], metric: Metric) -> dict[str, float]:
-    """Mean over the cases of each group; one of which a case lacks the score is left out."""
+    """Return the mean over the cases of each group; one of which a case lacks the score is left out."""
     groups: dict[str, list[CaseScore]] = {}
     for score in scores:
         groups.setdefault(key(score), []).append(score)
@@ -172,7 +172,7 @@ class ScoreMeans:
     held_out: Collection[str] = ()
 
     def mean(self, metric: Metric) -> float | None:
-        """The mean by a metric; ``None`` where a case lacks it or units are mixed."""
+        """Return the mean by a metric; ``None`` where a case lacks it or units are mixed."""
         return mean_score(self.scores, metric)
 
     @cached_property

@@ -24,5 +24,5 @@ class ReportsRounds(Protocol):
     """Callback or module that has numbers of the round that has just ended."""
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
-        """The round's numbers."""
+        """Return the round's numbers."""
         ...

@@ -73,7 +73,7 @@ class RunRecord(Block):
         return f"{self.status} after {self.rounds_completed} of {self.federated.planned_rounds} rounds{error}"
 
     def to_json(self) -> str:
-        """The record as run.json holds it.
+        """Return the record as run.json holds it.
 
         Raises:
             ValueError: It holds a number that is not finite, which JSON has no word for.
@@ -94,7 +94,7 @@ def parse_record(content: bytes, path: Path) -> RunRecord:
 
 
 def record_schema() -> str:
-    """The JSON schema of run.json, as docs/run.schema.json publishes it."""
+    """Return the JSON schema of run.json, as docs/run.schema.json publishes it."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunRecord.model_json_schema()}
     return json.dumps(schema, indent=2) + "\n"
 

@@ -87,7 +87,7 @@ def _legend_handles(labels: Sequence[str], held_out: bool) -> list[Any]:
 
 
 def _ends(benefits: WhoBenefits) -> str:
-    """The worst and the best client of each method."""
+    """Return the worst and the best client of each method."""
     ends: list[str] = []
     for row in benefits.methods:
         if row.worst is not None and row.best is not None:

@@ -81,7 +81,7 @@ def draw_curves(group: Group) -> dict[str, Plot]:
 
 
 def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, float]]:
-    """One number of one client by round."""
+    """Return one number of one client by round."""
     return [(row.round, row.value) for row in rows if row.client == client and row.name == name]
 
 

@@ -83,7 +83,7 @@ class OverlayRow:
 
 
 def overlay_rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[OverlayRow], list[str]]:
-    """The cases that all methods with examples kept, and the methods without."""
+    """Return the cases that all methods with examples kept, and the methods without."""
     examples = {variant.label: read_examples(run) for variant, run in shown}
     kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
     dice = {label: _dice(run, examples[label]) for label, run in kept}

@@ -67,7 +67,7 @@ def to_html(
 
 
 def _breakable(text: str) -> Markup:
-    """A name that may go on in the next line after an underscore or a plus."""
+    """Return a name that may go on in the next line after an underscore or a plus."""
     return Markup(re.sub(r"([_+])(?=.)", r"\1<wbr>", str(escape(text))))
 
 
@@ -116,7 +116,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _matrix(table: Table) -> dict[str, Any]:
-    """The matrix of comparisons, each cell with its class: who is higher, and how surely."""
+    """Return the matrix of comparisons, each cell with its class: who is higher, and how surely."""
     text = matrix_text(table)
     return {"headings": text.headings, "rows": [[(cell, _cell_class(cell)) for cell in row] for row in text.cells]}
 
@@ -143,7 +143,7 @@ def _plots(group: Group, plots: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def embedded(picture: Picture) -> dict[str, Any]:
-    """A picture inside the page, compressed, and made smaller where it is wider than a page shows it."""
+    """Return a picture inside the page, compressed, and made smaller where it is wider than a page shows it."""
     from PIL import Image  # deferred: only pictures need it
 
     image = Image.open(io.BytesIO(picture.png)).convert("RGB")
@@ -179,6 +179,6 @@ def _revision(text: str) -> str:
 
 
 def _versions(group: Group) -> list[tuple[tuple[str, str], ...]]:
-    """The distinct sets of package versions that the runs were made with."""
+    """Return the distinct sets of package versions that the runs were made with."""
     runs = [run for variant in group.variants for run in variant.runs]
     return list(dict.fromkeys(tuple(run.record.versions.items()) for run in runs))

@@ -22,7 +22,7 @@ _CLOUD, _BOX, _RAIN = 0.38, 0.13, 0.30
 
 
 def patient_dice(table: Table) -> dict[str, FloatArray]:
-    """Each patient's Dice in percent by method, averaged over its cases and the seeds, of shape ``[P]`` each."""
+    """Return each patient's Dice in percent by method, averaged over its cases and the seeds, of shape ``[P]`` each."""
     scores = table.statistics.scores.usable.get(table.main.name)
     if scores is None:
         return {}
@@ -92,7 +92,7 @@ def _draw_rain(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
 
 
 def _thinned(values: FloatArray) -> FloatArray:
-    """The values in order, evenly thinned where they are many."""
+    """Return the values in order, evenly thinned where they are many."""
     ordered = np.sort(values)
     if len(ordered) <= _MOST_DOTS:
         return ordered

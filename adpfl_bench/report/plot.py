@@ -107,7 +107,7 @@ class Plot:
             return to_png(self.figure, dpi=130)
 
     def svg(self, name: str) -> str:
-        """An ``<svg>`` element for a page that defines the variables ``--ink``, ``--series-1`` and so on.
+        """Return an ``<svg>`` element for a page that defines the variables ``--ink``, ``--series-1`` and so on.
 
         Args:
             name: Starts every id in it, so that several can stand in one page.
@@ -167,7 +167,7 @@ def round_axis(axis: Axes) -> None:
 
 
 def _inline(svg: str, name: str, alt: str) -> str:
-    """An SVG file as an element of a page: no header, ids of its own, colours from the page."""
+    """Return an SVG file as an element of a page: no header, ids of its own, colours from the page."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)

@@ -16,7 +16,7 @@ _FIELDS = ("round", "client", "units", "participates", "releases", "epsilon", "d
 
 
 def maxima(rows: Iterable[ClientRound]) -> list[ClientRound]:
-    """The client with the largest epsilon in each round; of equal ones the first by name."""
+    """Return the client with the largest epsilon in each round; of equal ones the first by name."""
     worst: dict[int, ClientRound] = {}
     for row in rows:
         if row.round not in worst or row.epsilon > worst[row.round].epsilon:
@@ -25,7 +25,7 @@ def maxima(rows: Iterable[ClientRound]) -> list[ClientRound]:
 
 
 def forecast_csv(forecast: Forecast, rows: Sequence[ClientRound]) -> str:
-    """All rows, and after each round's clients one for ``all``: the federation, whose epsilon is the largest.
+    """Return all rows, and after each round's clients one for ``all``: the federation, whose epsilon is the largest.
 
     The file says of the federation how many clients take part in the round, and how many units all clients have.
     Numbers are at full precision.
@@ -43,7 +43,7 @@ def forecast_csv(forecast: Forecast, rows: Sequence[ClientRound]) -> str:
 
 
 def round_table(rows: Sequence[ClientRound]) -> tuple[str, Table]:
-    """Epsilon of about twelve rounds, closer at the start; of many clients those that end highest and lowest.
+    """Return epsilon of about twelve rounds, closer at the start; of many clients those that end highest and lowest.
 
     Returns:
         The title, and the table.

@@ -118,7 +118,7 @@ def _federation_cells(path: Path) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    """A setting as one would write it in Python: a class by its name, with what it is made with."""
+    """Return a setting as one would write it in Python: a class by its name, with what it is made with."""
     if isinstance(value, Mapping) and "class_path" in value:
         arguments = ", ".join(f"{key}={_short(inner)}" for key, inner in (value.get("init_args") or {}).items())
         return f"{_short(value['class_path'])}({arguments})"
@@ -149,7 +149,7 @@ def _privacy_cells(path: Path) -> list[str]:
 
 
 def _callback(path: Path, block: str, kind: type[Callback]) -> Any:
-    """The callback that the command line would make of a file's block."""
+    """Return the callback that the command line would make of a file's block."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(kind, block)
     try:

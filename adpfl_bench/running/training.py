@@ -163,7 +163,7 @@ class BenchCLI(LightningCLI):
 
 
 def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
-    """The Trainer's epochs: fine-tuning is one further round."""
+    """Return the Trainer's epochs: fine-tuning is one further round."""
     return rounds + (1 if fine_tuning_epochs > 0 else 0)
 
 

@@ -76,7 +76,7 @@ class FederatedTask(ScoredTask):
             self.started_from = CheckpointBlock.of(checkpoint).data_kind
 
     def forward(self, image: Tensor) -> Tensor:
-        """The network's output for images [B, C, *spatial]."""
+        """Return the network's output for images [B, C, *spatial]."""
         output: Tensor = self.network(image)
         return output
 
@@ -85,7 +85,7 @@ class FederatedTask(ScoredTask):
         """Compute the loss of each example, [B]; it must not pool over the batch."""
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        """Mean loss of the batch's examples; its gradient may be a private sum instead of its own.
+        """Compute the mean loss of the batch's examples; its gradient may be a private sum instead of its own.
 
         Raises:
             ConfigError: The network cannot take images of this size.

@@ -23,7 +23,7 @@ def load_wandb() -> Any:
 
 
 def default_mode() -> str | None:
-    """The mode of a run that does not state one.
+    """Return the mode of a run that does not state one.
 
     Returns:
         What ``WANDB_MODE`` says or, without it, ``offline`` where nobody is logged in; ``None`` leaves it to wandb,

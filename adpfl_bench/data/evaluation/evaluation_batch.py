@@ -66,7 +66,7 @@ class EvaluationBatch:
     window: SlidingWindow | None = None
 
     def to(self, *arguments: Any, **options: Any) -> EvaluationBatch:
-        """The batch with its images moved as by :meth:`torch.Tensor.to`; labels are compared where they are."""
+        """Return the batch with its images moved as by :meth:`torch.Tensor.to`; labels are compared where they are."""
         return replace(self, image=self.image.to(*arguments, **options))
 
 

@@ -34,7 +34,7 @@ def with_lesion_sizes(cases: Sequence[Case], measure: Callable[[Case], float]) -
 def patient_values(
     patients: Mapping[str, Sequence[Case]], by: str, keep_unstated: bool = False
 ) -> Mapping[str, float] | Mapping[str, str]:
-    """The value of a property for each patient.
+    """Return the value of a property for each patient.
 
     A property is numeric if all stated values are numbers, and then a patient's value is the mean over its cases that
     state one. Otherwise it is the most frequent of its cases' values, the first by name where that is a tie.

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 
 def image_augmentation(size: tuple[int, int]) -> Compose:
-    """Flips and turns of image and mask; brightness and contrast of the image.
+    """Make flips and turns of image and mask, and changes of the image's brightness and contrast.
 
     Works on dictionaries with ``image`` [3, H, W] (float, about [-2, 2]) and ``label`` [1, H, W].
 
@@ -48,7 +48,7 @@ def image_augmentation(size: tuple[int, int]) -> Compose:
 
 
 def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
-    """Changes far larger than any real variation, so that a network learns what stays: the lesion's shape.
+    """Make changes far larger than any real variation, so that a network learns what stays: the lesion's shape.
 
     For pre-training on phantoms, whose colours, light and texture are simpler than those of real images (Tobin et al.
     2017, arXiv 1703.06907). Image and mask are turned by any angle, zoomed and shifted; colours are scaled and shifted
@@ -113,7 +113,7 @@ class RandSmoothNoised(MapTransform, RandomizableTransform):
 
 
 def volume_augmentation() -> Compose:
-    """Flips of image and label along each axis; brightness, contrast and noise of the image.
+    """Make flips of image and label along each axis, and changes of the image's brightness, contrast and noise.
 
     Works on dictionaries with ``image`` [C, X, Y, Z] (float, normalised) and ``label`` [R, X, Y, Z].
     """

@@ -151,7 +151,7 @@ class Canaries:
         return Example(colours.to(image.dtype), on.to(label.dtype))
 
     def describe(self) -> CanariesBlock:
-        """The canaries in a run record's data block, once they have joined a client."""
+        """Return the canaries in a run record's data block, once they have joined a client."""
         assert self.client is not None
         return CanariesBlock(
             client=self.client, count=self.count, included=int(self.included.sum()), records=self.records

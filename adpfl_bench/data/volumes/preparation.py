@@ -47,7 +47,7 @@ class Preparation:
             raise ConfigError(f"data.ct_window must be a lower and a higher HU value; found {list(self.window)}.")
 
     def settings(self) -> dict[str, Any]:
-        """All that the prepared voxels depend on, for the name of a cache."""
+        """Return all that the prepared voxels depend on, for the name of a cache."""
         spacing = None if self.spacing is None else [float(edge) for edge in self.spacing]
         return {"spacing": spacing, "window": [float(end) for end in self.window]}
 

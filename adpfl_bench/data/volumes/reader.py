@@ -57,11 +57,11 @@ class VolumeReader(ABC):
     dimensions: int = 3
 
     def parts(self, case: Case) -> list[Case]:
-        """The case taken apart into what can be read by itself, so that a damaged part does not hide another."""
+        """Take the case apart into what can be read by itself, so that a damaged part does not hide another."""
         return [case]
 
     def file_of(self, case: Case, channel: int) -> Path:
-        """The file that holds a channel; of a stack of slices, their folder."""
+        """Return the file that holds a channel; of a stack of slices, their folder."""
         return case.images[0].parent
 
     def damaged_files(self, case: Case) -> list[tuple[Path, str]]:
@@ -101,11 +101,11 @@ class NiftiReader(VolumeReader):
         return 4 if self.order else 3
 
     def parts(self, case: Case) -> list[Case]:
-        """Each file of a channel by itself."""
+        """Return each file of a channel by itself."""
         return [replace(case, images=(path,)) for path in case.images]
 
     def file_of(self, case: Case, channel: int) -> Path:
-        """The file that holds a channel."""
+        """Return the file that holds a channel."""
         return case.images[0] if len(case.images) == 1 else case.images[channel]
 
     def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:

@@ -27,7 +27,7 @@ _BLOCK = 32  # what is decompressed at once
 
 
 def case_name(case: Case, release: VolumeRelease, how: Preparation) -> str:
-    """Name of a prepared case: its id, and a hash of all that its voxels depend on.
+    """Return the name of a prepared case: its id, and a hash of all that its voxels depend on.
 
     Source files count by path, size and time of change, so a prepared case is never stale.
     """

@@ -181,7 +181,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         )
 
     def training_examples(self) -> Mapping[str, Sequence[ExampleId]]:
-        """One example for each training patient, whatever the number of cases."""
+        """Return one example for each training patient, whatever the number of cases."""
         examples: dict[str, Sequence[ExampleId]] = {}
         start = 0
         for client in self.clients:
@@ -191,7 +191,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         return examples
 
     def example_patients(self) -> Mapping[ExampleId, str]:
-        """An example is a patient already."""
+        """Return each example's patient: an example is one already."""
         return {example: str(example) for own in self.training_examples().values() for example in own}
 
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
@@ -232,5 +232,5 @@ class VolumeDataModule(FederatedDataModule, ABC):
         nib.save(image, folder / name)
 
     def describe(self) -> DataBlock:
-        """The data block of a run record, with the release that was recognised."""
+        """Return the data block of a run record, with the release that was recognised."""
         return super().describe().model_copy(update={"release": self.release.name})

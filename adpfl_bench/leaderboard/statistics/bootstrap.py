@@ -235,7 +235,7 @@ class MeanBootstrap:
 
 
 def _resample_seeds(run_means: FloatArray, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Mean over as many drawn seeds as there are; from shape ``[resamples, S]`` to ``[resamples]``."""
+    """Return the mean over as many drawn seeds as there are; from shape ``[resamples, S]`` to ``[resamples]``."""
     resamples, seeds = run_means.shape
     drawn = generator.integers(seeds, size=(resamples, seeds))
     means: FloatArray = np.take_along_axis(run_means, drawn, axis=1).mean(axis=1)

@@ -85,12 +85,12 @@ class PairedScores:
         }
 
     def seeds(self, method: str) -> tuple[int, ...]:
-        """The seeds of a method's runs, in the order given."""
+        """Return the seeds of a method's runs, in the order given."""
         self._check_method(method)
         return tuple(self._runs[method])
 
     def values(self, method: str) -> FloatArray:
-        """A method's scores, of shape ``[S, N]``: its seeds by the cases."""
+        """Return a method's scores, of shape ``[S, N]``: its seeds by the cases."""
         self._check_method(method)
         return self._values[method]
 
@@ -101,12 +101,12 @@ class PairedScores:
         )
 
     def patient_means(self, method: str) -> FloatArray:
-        """A method's scores averaged over seeds and over each patient's cases, of shape ``[P]``."""
+        """Return a method's scores averaged over seeds and over each patient's cases, of shape ``[P]``."""
         means: FloatArray = self.patient_sums(method).mean(axis=0) / self.cases_per_patient
         return means
 
     def mean(self, method: str) -> float:
-        """Mean over a method's seeds and cases."""
+        """Return the mean over a method's seeds and cases."""
         return float(self.values(method).mean())
 
     def seed_deviation(self, method: str) -> float | None:

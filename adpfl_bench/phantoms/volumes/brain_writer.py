@@ -58,7 +58,7 @@ class BrainWriter(PhantomWriter, ABC):
         (root / "sites.csv").write_text(text, encoding="utf-8")
 
     def case_id(self, index: int) -> str:
-        """Name of a case."""
+        """Return the name of a case."""
         raise NotImplementedError
 
     def site_of(self, index: int) -> str:

@@ -45,7 +45,7 @@ class Brats2021Writer(BratsWriter):
     values: ClassVar[Mapping[int, int]] = {NETC: 1, SNFH: 2, ET: 4}
 
     def case_id(self, index: int) -> str:
-        """Name of a case, with a number that BraTS has not given out."""
+        """Return the name of a case, with a number that BraTS has not given out."""
         return f"BraTS2021_{90_000 + index}"
 
 
@@ -59,7 +59,7 @@ class Brats2023Writer(BratsWriter):
     first_time_point: ClassVar[int] = 0
 
     def case_id(self, index: int) -> str:
-        """Name of a case: the patient's number and the time point."""
+        """Return the name of a case: the patient's number and the time point."""
         taken = self.scans[index]
         return f"BraTS-GLI-{90_000 + taken.patient}-{self.first_time_point + taken.time_point:03d}"
 

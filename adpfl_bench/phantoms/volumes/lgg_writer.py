@@ -48,7 +48,7 @@ class LggWriter(BrainWriter):
             (root / "kaggle_3m" / self.case_id(index)).mkdir(parents=True)
 
     def case_id(self, index: int) -> str:
-        """Name of a patient, with a number that TCGA has not given out and a date without meaning."""
+        """Return the name of a patient, with a number that TCGA has not given out and a date without meaning."""
         return f"TCGA_{self.site_of(index)}_{9001 + index}_19000101"
 
     def space_of(self, index: int) -> Space:
@@ -71,7 +71,7 @@ class LggWriter(BrainWriter):
 
 
 def _slice(volume: NDArray[Any], number: int) -> NDArray[Any]:
-    """An axial slice as a picture: rows from front to back, columns from the patient's right to the left."""
+    """Return an axial slice as a picture: rows from front to back, columns from the patient's right to the left."""
     return np.ascontiguousarray(volume[::-1, ::-1, number].T)
 
 

@@ -41,7 +41,7 @@ class MsdBrainWriter(BrainWriter):
         (root / "dataset.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     def case_id(self, index: int) -> str:
-        """Name of a case."""
+        """Return the name of a case."""
         return f"BRATS_{index + 1:03d}"
 
     def write_case(self, root: Path, index: int) -> None:

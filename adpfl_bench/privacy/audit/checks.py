@@ -40,7 +40,7 @@ class Check:
     reason: str | None = None
 
     def describe(self) -> dict[str, Any]:
-        """The check in a run record."""
+        """Return the check in a run record."""
         return {"passed": self.passed, "reason": self.reason, **self.figures}
 
 

@@ -72,7 +72,7 @@ class ObservedNoise:
 
 
 def law_of(mechanism: Mechanism) -> str | None:
-    """Name of the law in ``scipy.stats``, or ``None`` where none is stated."""
+    """Return the name of the law in ``scipy.stats``, or ``None`` where none is stated."""
     if isinstance(mechanism, LaplaceMechanism):
         return "laplace"
     return "norm" if isinstance(mechanism, GaussianMechanism) else None

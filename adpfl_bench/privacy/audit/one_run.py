@@ -72,7 +72,7 @@ def p_value(canaries: int, guesses: int, correct: int, epsilon: float, delta: fl
 
 
 def epsilon_lower_bound(canaries: int, guesses: int, correct: int, delta: float, error: float) -> float:
-    """The largest epsilon that the guesses refute, by bisection.
+    """Return the largest epsilon that the guesses refute, by bisection.
 
     Args:
         canaries: Number of coins.
@@ -101,7 +101,7 @@ def epsilon_lower_bound(canaries: int, guesses: int, correct: int, delta: float,
 
 
 def ceiling(canaries: int, delta: float, confidence: float, guesses: int | None = None) -> float:
-    """The bound of an audit whose guesses are all right: no audit with so many canaries can show more."""
+    """Return the bound of an audit whose guesses are all right: no audit with so many canaries can show more."""
     tried = _numbers(canaries, guesses)
     return max(epsilon_lower_bound(canaries, r, r, delta, (1 - confidence) / len(tried)) for r in tried)
 

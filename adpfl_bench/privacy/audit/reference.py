@@ -27,7 +27,7 @@ class Reference:
         self._norm: Norm = norm
 
     def canaries(self, numbers: Sequence[int], threshold: float, like: Tensor) -> Tensor:
-        """The clipped gradient of each of some canaries, [k, P], whether it is in or out.
+        """Return the clipped gradient of each of some canaries, [k, P], whether it is in or out.
 
         Args:
             numbers: Which; at least one.
@@ -40,7 +40,7 @@ class Reference:
         return self._clipped(image, label, torch.arange(len(numbers)).repeat_interleave(sizes), threshold)
 
     def others(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, like: Tensor) -> Tensor:
-        """The sum of the clipped gradients of the units of a batch, [P].
+        """Return the sum of the clipped gradients of the units of a batch, [P].
 
         Args:
             image: [B, C, *spatial]; B may be 0.
