@@ -18,7 +18,7 @@ from adpfl_bench.phantoms import write_phantom
 from adpfl_bench.phantoms.cohort import make_writer
 from adpfl_bench.phantoms.volumes.brain import CSF, GREY, OUTSIDE, WHITE, draw_brain
 from adpfl_bench.phantoms.volumes.brats_writer import Brats2021Writer, Brats2023Writer, Brats2024Writer
-from adpfl_bench.phantoms.volumes.glioma import ET, NETC, RC, SNFH, Growth, draw_glioma
+from adpfl_bench.phantoms.volumes.glioma import ET, NETC, RC, SNFH, draw_glioma
 from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
 from adpfl_bench.phantoms.volumes.mri_scanner import MRI_SITES, scan
 from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
@@ -168,9 +168,7 @@ def test_a_second_scan_shows_the_same_head_with_a_grown_tumour() -> None:
 
 def test_growth_changes_size_and_nothing_else() -> None:
     tissue = head()
-    small, large = (
-        draw_glioma(np.random.default_rng(1), SPACE, tissue, "high grade", Growth(size)) for size in (1.0, 1.3)
-    )
+    small, large = (draw_glioma(np.random.default_rng(1), SPACE, tissue, "high grade", size) for size in (1.0, 1.3))
     assert (large > 0).sum() > (small > 0).sum()
     assert np.mean(large[small > 0] > 0) > 0.97
 
