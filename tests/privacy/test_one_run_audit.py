@@ -181,6 +181,13 @@ def test_signs_tell_more_of_a_faint_signal_under_laplace_noise():
     assert distances["signs"] == pytest.approx(2.0, abs=0.35)
 
 
+def test_of_a_faint_signal_each_place_is_moved_from_its_mean_towards_what_was_seen():
+    residual, expected = torch.tensor([2.0, -3.0, 0.2]), torch.tensor([0.1, 0.1, 0.1])
+    observation, deviation = linearised(residual, expected, 4.0, laplace=True)
+    torch.testing.assert_close(observation, torch.tensor([4.1, -3.9, 4.1]))
+    assert deviation == 4.0
+
+
 def test_gaussian_noise_and_strong_signals_are_taken_as_they_are():
     residual, expected = torch.randn(10), torch.full((10,), 3.0)
     assert linearised(residual, expected, 1.0, laplace=False) == (residual, 1.0)

@@ -186,3 +186,11 @@ def test_quantile_stays_within_its_public_bounds():
 def test_arguments_out_of_range(rule, arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
         rule(**arguments)
+
+
+def test_defaults_are_those_of_the_papers():
+    """Andrew et al. 2021: the median, at a learning rate of 0.2, from C = 1."""
+    rule = QuantileThreshold()
+    assert rule.current("a") == 1.0
+    rule.learn("a", np.array([-0.5 * 10]), 10)  # no unit was clipped less
+    assert rule.current("a") == pytest.approx(math.exp(-0.2 * (0.0 - 0.5)))

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
-from adpfl_bench.privacy.randomness import OperatingSystem, Seeded
+from adpfl_bench.privacy.randomness import NoiseStreams, OperatingSystem, Seeded
 from adpfl_bench.seeding import torch_generator
 
 SYSTEM = OperatingSystem()
@@ -83,3 +83,23 @@ def test_no_noise_no_lattice():
     value = [torch.tensor([1 / 3])]
     GaussianMechanism().add_noise_(value, 0.0, SYSTEM)
     assert value[0] == torch.tensor(1 / 3)
+
+
+def test_a_turn_goes_on_with_its_stream_and_a_turn_that_is_repeated_has_the_same_noise():
+    def draws(*turns):
+        streams = NoiseStreams(secure=False)
+        return [streams.source(0, *turn, torch.device("cpu")).normal(3).tolist() for turn in turns]
+
+    first, second = draws((0, "a"), (0, "a"))
+    assert first != second
+    assert draws((0, "a"), (0, "b"), (0, "a")) == [first, draws((0, "b"))[0], first]
+    assert draws((1, "a"))[0] not in (first, second)
+    assert isinstance(NoiseStreams(secure=True).source(0, 0, "a", torch.device("cpu")), OperatingSystem)
+
+
+@pytest.mark.parametrize(("norm", "reach"), [("l2", 10.0), ("l1", 100.0)])
+def test_sensitivity_is_widened_by_what_rounding_adds(norm, reach):
+    mechanism = LaplaceMechanism(norm)
+    spacing = SYSTEM.lattice(0.5)
+    assert mechanism.widened(2.0, 100, 0.5, SYSTEM) == 2.0 + 2 * spacing * reach
+    assert mechanism.widened(2.0, 100, 0.5, Seeded(torch_generator(0, "any"))) == 2.0

@@ -174,6 +174,12 @@ def test_a_threshold_that_learns_on_the_side_is_found():
         assert twin.check().passed is (step == 0)
 
 
+def test_the_difference_of_thresholds_is_a_share_of_the_larger():
+    twin = ThresholdTwin(FixedThreshold(100.0))
+    twin.see(StepObservation("a", [], [], [1.0], 50.0, 1.0, np.zeros(0), 1))
+    assert twin.check().figures["largest_difference"] == 0.5
+
+
 def test_a_rule_that_admits_it_is_named():
     rule = PercentileThreshold()
     twin = ThresholdTwin(rule)
