@@ -15,7 +15,7 @@ from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_call
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.checkpoint_block import CheckpointBlock
+from adpfl_bench.records.blocks import CheckpointBlock
 from adpfl_bench.records.environment import (
     config_sha256,
     git_revision,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adpfl_bench.leaderboard.comparability import Group, Variant
-from adpfl_bench.leaderboard.statistics import Interval, MeanBootstrap, PairwiseTest, pairwise_tests
+from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
+from adpfl_bench.leaderboard.statistics.pairwise import PairwiseTest, pairwise_tests
 from adpfl_bench.leaderboard.table_row import GroupLine
 
 SIGNIFICANCE = 0.05

@@ -16,12 +16,7 @@ from adpfl_bench.metrics.registry import Metric
 
 
 def text_table(table: Table, brief: bool = False) -> TextTable:
-    """Format the numbers of a table.
-
-    Args:
-        table: The numbers.
-        brief: Only the columns that fit a terminal.
-    """
+    """Format the numbers of a table; ``brief`` is for the columns that fit a terminal."""
     footnotes = list(
         dict.fromkeys(note for row in table.rows for note in (_on_accounted(row), _on_audited(row)) if note)
     )

@@ -9,7 +9,8 @@ from adpfl_bench.errors import DataError
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.comparisons import ComparisonRow, compare_pairs
 from adpfl_bench.leaderboard.rankings import RankingRow, rank_group
-from adpfl_bench.leaderboard.statistics import Interval, MeanBootstrap, PairedScore, PairedScores
+from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.case_score import CaseScore
 

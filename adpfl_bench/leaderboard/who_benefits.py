@@ -105,13 +105,7 @@ class WhoBenefits:
 
 
 def who_benefits(group: Group, region: str, labels: Sequence[str]) -> WhoBenefits:
-    """Compute what each method does for each client.
-
-    Args:
-        group: A comparable group.
-        region: Name of a region.
-        labels: The methods, in the order in which they are shown.
-    """
+    """Compute what each of the methods, in the order of their labels, does for each client."""
     variants = {variant.label: variant for variant in group.variants}
     scores = {label: ClientScores(variants[label], region) for label in labels}
     local = [label for label in labels if variants[label].method == LOCAL_REFERENCE]

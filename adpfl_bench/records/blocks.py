@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -204,3 +205,24 @@ class PrivacyBlock(Block):
     audited: AuditedBlock | None = None
     ledger: dict[str, tuple[LedgerEntry, ...]] = Field(default_factory=dict)
     """Releases by client, compressed to counts."""
+
+
+_PLACE = "RunRecorder"
+
+
+class CheckpointBlock(Block):
+    """The run recorder's part of a checkpoint."""
+
+    data_kind: str = "unknown"
+    """Kind of data that the weights were trained on: ``phantom``, ``real`` or ``unknown``."""
+    wall_seconds: float = 0.0
+    """Time spent until the checkpoint was taken."""
+    task: str = "task"
+    method: str = "method"
+    config: dict[str, Any] | None = None
+    """The resolved configuration; none from Python, and in checkpoints of other programs."""
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any]) -> CheckpointBlock:
+        """Find the block in a checkpoint; one without it says nothing."""
+        return cls.model_validate(checkpoint.get("callbacks", {}).get(_PLACE, {}))

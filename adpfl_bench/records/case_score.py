@@ -119,10 +119,7 @@ def from_line(line: Mapping[str, str]) -> CaseScore:
 
 
 def mean_over_models(scores: Iterable[CaseScore]) -> dict[str, CaseScore]:
-    """Take the mean over models of each case, so that every case weighs the same however many models scored it.
-
-    Args:
-        scores: Of one region.
+    """Take the mean over models of each case on one region, so that all weigh the same however many models scored them.
 
     Returns:
         By case id, in the order in which the cases come. A mean is there if all models have the score.

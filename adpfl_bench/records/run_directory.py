@@ -30,11 +30,7 @@ class RoundRow(NamedTuple):
 
 
 class RunDirectory:
-    """Files of one run. Every file is replaced or appended to as a whole.
-
-    Args:
-        path: The run's folder; it is made when something is written.
-    """
+    """Files of one run, each replaced or appended to as a whole; its folder is made when something is written."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

@@ -88,11 +88,7 @@ class Board:
 
 
 def make_board(runs: Iterable[Path], cases: bool = True) -> Board:
-    """Compare runs, compute their tables and draw them.
-
-    Args:
-        runs: Run folders, or folders to search for runs.
-        cases: Draw test cases too.
+    """Compare runs, compute their tables and draw them; ``cases``: draw test cases too.
 
     Raises:
         RecordError: No run was found.

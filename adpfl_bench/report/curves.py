@@ -29,11 +29,7 @@ _SCORE_CAPTION = (
 
 
 def band(series: Sequence[Sequence[tuple[int, float]]]) -> Band:
-    """Mean, minimum and maximum over seeds of each round that any seed has.
-
-    Args:
-        series: For each seed, its (round, value) pairs.
-    """
+    """Mean, minimum and maximum over the seeds' (round, value) pairs, of each round that any seed has."""
     values: dict[int, list[float]] = {}
     for pairs in series:
         for number, value in pairs:

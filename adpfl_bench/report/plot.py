@@ -139,14 +139,7 @@ def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
 
 
 def set_log_scale(axis: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
-    """Make an axis logarithmic with labels in plain numbers: matplotlib's own are mathematics, which no plot reads.
-
-    Args:
-        axis: The panel.
-        which: Its ``x`` or its ``y`` axis.
-        low: The smallest value on it, above 0.
-        high: The largest.
-    """
+    """Make an axis of values above 0 logarithmic, with plain labels: those of matplotlib are mathematics."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set(**{f"{which}scale": "log"})

@@ -23,12 +23,6 @@ def draw_epsilon(rows: Sequence[ClientRound], heading: str, target: float | None
     """Draw each client's epsilon by round, equal ones as one line, and the target.
 
     Up to six lines have a colour and a style each; of more, the highest and the lowest do and the rest is grey.
-
-    Args:
-        rows: The forecast, with at least one client that releases something.
-        heading: What run it is.
-        target: The epsilon that the run may reach, if one was given.
-        delta: The delta it holds at.
     """
     curves = _group(rows)
     stepped = any(not row.participates for row in rows)

@@ -59,12 +59,7 @@ def run_audit(words: Sequence[str]) -> int:
 
 
 def table(result: AuditedBlock, folder: Path) -> str:
-    """Say what an audit found, in a few lines.
-
-    Args:
-        result: As in the run record.
-        folder: The run's folder.
-    """
+    """Say what an audit found, in a few lines."""
     accounted = "none" if result.accounted is None else f"{result.accounted:.4g}"
     lines = [
         f"Audit of client {result.client} with {result.canaries} canaries, {result.included} of them in;"

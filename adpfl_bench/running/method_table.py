@@ -84,9 +84,6 @@ _RANGE = "# Range: "
 def method_table(folder: Path) -> str:
     """List the methods of a folder as a page in Markdown, those of privacy and those of a federation apart.
 
-    Args:
-        folder: Folder of YAML files.
-
     Raises:
         ConfigError: A file is not as the command line would take it, or the comments of a federation file are not
             ``# NAME (PAPER): SENTENCE.`` and ``# Range: VALUES.``.

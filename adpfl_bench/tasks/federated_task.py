@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.local_step import LocalStep, mean_loss
-from adpfl_bench.records.checkpoint_block import CheckpointBlock
+from adpfl_bench.records.blocks import CheckpointBlock
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
 

@@ -9,7 +9,7 @@ import pytest
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.markdown import to_markdown
-from adpfl_bench.leaderboard.statistics import MeanBootstrap
+from adpfl_bench.leaderboard.statistics.bootstrap import MeanBootstrap
 from adpfl_bench.leaderboard.statistics_text import thresholds_text
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow

@@ -148,10 +148,6 @@ class MeanBootstrap:
         With one seed it covers the choice of patients alone. With two or three that differ much it is wide, and may
         reach beyond the scores' range.
 
-        Args:
-            method: Name of the method.
-            level: Confidence, in (0, 1).
-
         Returns:
             The interval, or ``None`` for one patient, whose variation nothing shows.
 
@@ -166,11 +162,6 @@ class MeanBootstrap:
         Patients are paired: both methods are averaged over the same drawn patients. Seeds are drawn for each method by
         itself, since what two methods share through a seed's number does not make their runs a pair, and a method may
         lack some.
-
-        Args:
-            first: Name of one method.
-            second: Name of another.
-            level: Confidence, in (0, 1).
 
         Returns:
             The interval, or ``None`` for one patient.

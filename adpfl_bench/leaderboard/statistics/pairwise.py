@@ -87,9 +87,6 @@ def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     Rejecting where :math:`\tilde p \le \alpha` keeps the family-wise error rate below :math:`\alpha` under any
     dependence of the tests (Holm 1979, A Simple Sequentially Rejective Multiple Test Procedure, Scand. J. Statist. 6).
 
-    Args:
-        p_values: The m p-values.
-
     Returns:
         Adjusted p-values in the order given, of shape ``[m]``.
 
@@ -157,9 +154,6 @@ def hodges_lehmann(differences: FloatArray) -> float:
 
     The median of the Walsh averages :math:`(d_i + d_j) / 2, i \le j` (Hodges and Lehmann 1963, Estimates of Location
     Based on Rank Tests, Ann. Math. Statist. 34). Takes some :math:`12 n^2` bytes.
-
-    Args:
-        differences: Of shape ``[n]``.
 
     Example:
         >>> hodges_lehmann(np.array([0.0, 1.0, 5.0]))

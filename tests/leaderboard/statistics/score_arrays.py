@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adpfl_bench.leaderboard.statistics import PairedScore, PairedScores
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
 
 
 def make_scores(values, patients=None, clients=None, higher_is_better=True):

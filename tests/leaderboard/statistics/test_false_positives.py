@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from score_arrays import make_scores
 
-from adpfl_bench.leaderboard.statistics import holm, pairwise_tests, signed_rank_p
+from adpfl_bench.leaderboard.statistics.pairwise import holm, pairwise_tests, signed_rank_p
 
 
 def cohort(rng, methods, patients=24, seeds=3, noise=0.05, run_effect=0.0):

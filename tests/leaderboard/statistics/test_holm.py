@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from adpfl_bench.leaderboard.statistics import holm
+from adpfl_bench.leaderboard.statistics.pairwise import holm
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from score_arrays import make_scores
 
-from adpfl_bench.leaderboard.statistics import MeanBootstrap
+from adpfl_bench.leaderboard.statistics.bootstrap import MeanBootstrap
 
 PATIENTS, SEEDS, TRUE_MEAN = 60, 3, 0.8
 COHORTS, RESAMPLES = 400, 1000

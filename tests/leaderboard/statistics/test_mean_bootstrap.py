@@ -8,8 +8,8 @@ from scipy import stats
 from score_arrays import make_scores
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.leaderboard.statistics import MeanBootstrap, paired_scores
-from adpfl_bench.leaderboard.statistics.bootstrap import mean_variance
+from adpfl_bench.leaderboard.statistics import paired_scores
+from adpfl_bench.leaderboard.statistics.bootstrap import MeanBootstrap, mean_variance
 from adpfl_bench.leaderboard.statistics.paired_scores import patient_counts
 
 PATIENTS = ["p0", "p0", "p1", "p2", "p2", "p2"]

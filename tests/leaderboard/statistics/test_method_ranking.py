@@ -8,9 +8,8 @@ from scipy import stats
 from score_arrays import make_scores
 
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.leaderboard.statistics import rank_methods
 from adpfl_bench.leaderboard.statistics.paired_scores import patient_counts
-from adpfl_bench.leaderboard.statistics.ranking import _kendall_tau
+from adpfl_bench.leaderboard.statistics.ranking import _kendall_tau, rank_methods
 
 
 def ranks_within(values, higher_is_better):

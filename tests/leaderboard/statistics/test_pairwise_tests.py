@@ -6,7 +6,7 @@ from scipy import stats
 from score_arrays import make_scores
 from statsmodels.stats.multitest import multipletests
 
-from adpfl_bench.leaderboard.statistics import pairwise_tests
+from adpfl_bench.leaderboard.statistics.pairwise import pairwise_tests
 
 
 def test_seeds_and_cases_are_averaged_to_patients_before_the_test():

@@ -11,7 +11,7 @@ from score_arrays import make_scores
 
 import adpfl_bench.leaderboard.statistics
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.leaderboard.statistics import PairedScore, PairedScores
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
 
 VALUES = {"a": [[0.1, 0.2, 0.3, 0.9], [0.5, 0.6, 0.7, 0.1]], "b": [[0.4, 0.4, 0.4, 0.4]]}
 PATIENTS = ["p2", "p1", "p2", "p3"]
@@ -110,5 +110,5 @@ def test_nothing_else_of_the_suite_is_needed():
     others = {name for name in imported if not name.startswith("adpfl_bench.leaderboard.statistics")}
     assert others == {"adpfl_bench.errors", "adpfl_bench.seeding", "adpfl_bench.text"}
     heavy = "[name for name in ('torch', 'lightning') if name in sys.modules]"
-    loaded = f"import sys, adpfl_bench.leaderboard.statistics; print({heavy})"
+    loaded = f"import sys; from adpfl_bench.leaderboard.statistics import bootstrap, pairwise, ranking; print({heavy})"
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout.strip() == "[]"
