@@ -11,10 +11,16 @@ from adpfl_bench.leaderboard.table_row import GroupLine
 SIGNIFICANCE = 0.05
 """Largest corrected p-value that is called significant."""
 
-HIGHER, LOWER = "first higher", "first lower"
-HIGHER_BY_TEST, LOWER_BY_TEST = "first higher by the test alone", "first lower by the test alone"
-CONTRADICTORY = "test and mean disagree"
-UNDECIDED = "undecided"
+FIRM, BY_TEST, CONTRADICTION = " *", " (*)", " (!)"
+MARKS = {
+    "first higher": FIRM,
+    "first lower": FIRM,
+    "first higher by the test alone": BY_TEST,
+    "first lower by the test alone": BY_TEST,
+    "test and mean disagree": CONTRADICTION,
+    "undecided": "",
+}
+"""How tables mark a finding."""
 
 
 @dataclass(frozen=True)
@@ -114,11 +120,9 @@ def compare_pairs(
 
 def _finding(test: PairwiseTest, difference: float, interval: Interval) -> str:
     if test.p_holm > SIGNIFICANCE:
-        return UNDECIDED
-    higher = test.rank_biserial > 0
+        return "undecided"
     if difference * test.rank_biserial <= 0:
-        return CONTRADICTORY
+        return "test and mean disagree"
+    direction = "first higher" if test.rank_biserial > 0 else "first lower"
     beyond_zero = interval.low > 0 or interval.high < 0
-    if beyond_zero and min(test.seeds) > 1:
-        return HIGHER if higher else LOWER
-    return HIGHER_BY_TEST if higher else LOWER_BY_TEST
+    return direction if beyond_zero and min(test.seeds) > 1 else f"{direction} by the test alone"

@@ -2,24 +2,16 @@
 
 from collections.abc import Sequence
 
+from adpfl_bench.leaderboard import statistics_text as texts
 from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit
-from adpfl_bench.leaderboard.formatting import escape_markdown, markdown_table
+from adpfl_bench.leaderboard.formatting import TextTable, escape_markdown, markdown_table
 from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
-from adpfl_bench.leaderboard.statistics_text import (
-    matrix_text,
-    ranking_heading,
-    ranking_notes,
-    ranking_text,
-    statistics_notes,
-    threshold_lines,
-)
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
-from adpfl_bench.leaderboard.who_benefits_text import benefit_lines
 
 DATA_NOTE = {
     "phantom": "Phantoms are synthetic: these numbers say that the code works, nothing about patients.",
@@ -44,12 +36,7 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
     if left_out:
         lines += ["## Left out", ""]
         lines += [f"- `{entry.folder}`: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
-    lines += [
-        "## How to read the tables",
-        "",
-        *(f"- {escape_markdown(sentence)}" for sentence in LEGEND),
-        "",
-    ]
+    lines += ["## How to read the tables", "", *_bullets(LEGEND)]
     return "\n".join(lines)
 
 
@@ -57,32 +44,43 @@ def _overview_lines(tables: Sequence[Table]) -> list[str]:
     overviews = make_overviews(tables)
     lines = [f"## {OVERVIEW}", "", f"{OVERVIEW_NOTE}", ""] if overviews else []
     for overview in overviews:
-        lines += [f"### {overview.heading}", "", *markdown_table(overview.text), ""]
+        lines += _titled(f"### {overview.heading}", overview.text)
     return lines
 
 
 def _table_lines(table: Table) -> list[str]:
     text, region = text_table(table), escape_markdown(table.region)
-    footnotes = [f"[{index}] {reason}." for index, reason in enumerate(text.footnotes, 1)]
-    lines = [
-        *(f"### Region {region}, {table.rows[0].patients} patients", ""),
-        *markdown_table(text),
-        "",
-        *(f"{escape_markdown(note)}  " for note in footnotes),
-        *([""] if footnotes else []),
-        *(f"- {escape_markdown(note)}" for note in [*table_notes(table), *statistics_notes(table)]),
-        "",
-    ]
+    footnotes = [escape_markdown(f"[{index}] {reason}.") + "  " for index, reason in enumerate(text.footnotes, 1)]
+    lines = _titled(f"### Region {region}, {table.rows[0].patients} patients", text)
+    lines += [*footnotes, ""] if footnotes else []
+    lines += _bullets([*table_notes(table), *texts.statistics_notes(table)]) or [""]
     if table.statistics.comparisons:
-        lines += [f"#### Comparisons, region {region}", "", *markdown_table(matrix_text(table)), ""]
-    lines += threshold_lines(table.thresholds, table.region, table.main.title)
+        lines += _titled(f"#### Comparisons, region {region}", texts.matrix_text(table))
+    if table.thresholds:
+        adaptive = texts.thresholds_text(table.thresholds, table.main.title)
+        lines += _titled(f"#### What adaptivity wins back, region {region}", adaptive)
     lines += _ranking_lines(table.statistics.ranking)
-    return [*lines, f"#### Who benefits, region {region}", "", *benefit_lines(table.benefits)]
+    lines += _titled(f"#### Who benefits, region {region}", texts.methods_text(table.benefits))
+    return [
+        *lines,
+        *markdown_table(texts.clients_text(table.benefits)),
+        "",
+        *_bullets(texts.benefit_notes(table.benefits)),
+    ]
 
 
 def _ranking_lines(rows: Sequence[RankingRow]) -> list[str]:
     if not rows:
         return []
-    notes = [f"- {escape_markdown(note)}" for note in ranking_notes(rows)]
-    heading = f"#### {escape_markdown(ranking_heading(rows))}"
-    return [heading, "", *markdown_table(ranking_text(rows)), "", *notes, ""]
+    heading = f"#### {escape_markdown(texts.ranking_heading(rows))}"
+    return [*_titled(heading, texts.ranking_text(rows)), *_bullets(texts.ranking_notes(rows))]
+
+
+def _titled(heading: str, text: TextTable) -> list[str]:
+    """A table under its heading."""
+    return [heading, "", *markdown_table(text), ""]
+
+
+def _bullets(sentences: Sequence[str]) -> list[str]:
+    """A list of sentences; nothing for none."""
+    return [*(f"- {escape_markdown(sentence)}" for sentence in sentences), ""] if sentences else []

@@ -1,40 +1,16 @@
-"""Texts of comparisons, rankings and thresholds: tables and sentences."""
+"""Texts of comparisons, rankings, thresholds and who benefits: tables and sentences."""
 
+from collections import Counter
 from collections.abc import Sequence
 
-from adpfl_bench.leaderboard.comparisons import (
-    CONTRADICTORY,
-    HIGHER,
-    HIGHER_BY_TEST,
-    LOWER,
-    LOWER_BY_TEST,
-    SIGNIFICANCE,
-    UNDECIDED,
-    ComparisonRow,
-)
-from adpfl_bench.leaderboard.formatting import (
-    EMPTY,
-    Column,
-    TextTable,
-    escape_markdown,
-    markdown_table,
-    number,
-    percent,
-    set_table,
-)
+from adpfl_bench.leaderboard.comparisons import BY_TEST, CONTRADICTION, FIRM, MARKS, SIGNIFICANCE, ComparisonRow
+from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, number, percent, set_table
 from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow
+from adpfl_bench.leaderboard.who_benefits import HELD_OUT, ClientRow, MethodRow, WhoBenefits
 
-_MARKS = {
-    HIGHER: " *",
-    LOWER: " *",
-    HIGHER_BY_TEST: " (*)",
-    LOWER_BY_TEST: " (*)",
-    CONTRADICTORY: " (!)",
-    UNDECIDED: "",
-}
 _FEW_PATIENTS = 10
 _FEW_SEEDS = 5
 
@@ -58,8 +34,8 @@ def matrix_text(table: Table) -> TextTable:
     """Return the methods against each other: differences of mean Dice in points, with marks for what is significant."""
     cells: dict[tuple[str, str], str] = {}
     for row in table.statistics.comparisons:
-        cells[row.first, row.second] = f"{percent(row.difference, '+.2f')}{_MARKS[row.finding]}"
-        cells[row.second, row.first] = f"{percent(-row.difference, '+.2f')}{_MARKS[row.finding]}"
+        cells[row.first, row.second] = f"{percent(row.difference, '+.2f')}{MARKS[row.finding]}"
+        cells[row.second, row.first] = f"{percent(-row.difference, '+.2f')}{MARKS[row.finding]}"
     labels = [row.label for row in table.rows]
     return TextTable(
         headings=["Method", *(str(number) for number in range(1, len(labels) + 1))],
@@ -172,14 +148,12 @@ def _test_notes(rows: Sequence[ComparisonRow]) -> list[str]:
             f"With {patients} patients and {comparisons} no difference can be significant: the smallest"
             f" possible corrected p-value is {smallest:.2g}."
         ]
-    by_test = sum(row.finding in (HIGHER_BY_TEST, LOWER_BY_TEST) for row in rows)
-    firm = sum(row.finding in (HIGHER, LOWER) for row in rows)
-    contradictory = sum(row.finding == CONTRADICTORY for row in rows)
-    found = [f"{firm} marked *"]
-    if by_test:
-        found.append(f"{by_test} by the test alone, (*)")
-    if contradictory:
-        found.append(f"{contradictory} with test and mean at odds, (!)")
+    marked = Counter(MARKS[row.finding] for row in rows)
+    found = [f"{marked[FIRM]} marked *"]
+    if marked[BY_TEST]:
+        found.append(f"{marked[BY_TEST]} by the test alone, (*)")
+    if marked[CONTRADICTION]:
+        found.append(f"{marked[CONTRADICTION]} with test and mean at odds, (!)")
     return [f"Of {comparisons} over {patients} patients: {', '.join(found)}."]
 
 
@@ -212,9 +186,52 @@ def thresholds_text(rows: Sequence[ThresholdRow], score: str = "Dice") -> TextTa
     return set_table(columns, rows)
 
 
-def threshold_lines(rows: Sequence[ThresholdRow], region: str, score: str) -> list[str]:
-    """Return the table in Markdown under its heading; nothing where there is no pair."""
-    if not rows:
-        return []
-    heading = f"#### What adaptivity wins back, region {escape_markdown(region)}"
-    return [heading, "", *markdown_table(thresholds_text(rows, score)), ""]
+def methods_text(benefits: WhoBenefits) -> TextTable:
+    """One line per method: how evenly it serves its clients."""
+    columns = [
+        Column[MethodRow]("Method", lambda row: row.label, numeric=False),
+        Column("Clients", lambda row: str(row.clients)),
+        Column("Mean own %", lambda row: percent(row.mean)),
+        Column("Worst client", lambda row: _client_and_score(row.worst_client, row.worst), numeric=False),
+        Column("Best client", lambda row: _client_and_score(row.best_client, row.best), numeric=False),
+        Column("Spread", lambda row: percent(row.spread)),
+        Column("SD clients", lambda row: percent(row.sd_clients)),
+        Column("Mean gain over local", lambda row: percent(row.mean_gain, "+.2f")),
+        Column("Clients that gain", lambda row: f"{row.gaining} / {row.compared}" if row.compared else EMPTY),
+    ]
+    return set_table(columns, benefits.methods)
+
+
+def clients_text(benefits: WhoBenefits) -> TextTable:
+    """One line per method and client."""
+    columns = [
+        Column[ClientRow]("Method", lambda row: row.label, numeric=False),
+        Column("Client", _client_and_role, numeric=False),
+        Column("Model", lambda row: row.model, numeric=False),
+        Column("Cases", lambda row: str(row.cases)),
+        Column("Own %", lambda row: percent(row.own)),
+        Column("SD seeds", lambda row: percent(row.own_sd_seeds)),
+        Column("Everyone %", lambda row: percent(row.everyone)),
+        Column("Gain over local", lambda row: percent(row.gain_over_local, "+.2f")),
+    ]
+    return set_table(columns, benefits.clients)
+
+
+def benefit_notes(benefits: WhoBenefits) -> list[str]:
+    """Say what these tables lack, and what the global model scored where clients have models of their own."""
+    notes = list(benefits.on_gains)
+    beside = [f"{row.label} {percent(row.global_dice)} %" for row in benefits.methods if row.global_dice is not None]
+    if beside:
+        notes.append(
+            f"The global model that was trained beside the clients' own has a mean {benefits.score} of:"
+            f" {', '.join(beside)}."
+        )
+    return notes
+
+
+def _client_and_role(row: ClientRow) -> str:
+    return f"{row.client} ({HELD_OUT})" if row.role == HELD_OUT else row.client
+
+
+def _client_and_score(client: str | None, dice: float | None) -> str:
+    return EMPTY if client is None else f"{client} {percent(dice)}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from adpfl_bench.leaderboard import statistics_text as texts
 from adpfl_bench.leaderboard.comparability import Group, LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import TextTable
 from adpfl_bench.leaderboard.legend import LEGEND
@@ -17,18 +18,8 @@ from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overv
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.statements import privacy_statement
-from adpfl_bench.leaderboard.statistics_text import (
-    comparisons_text,
-    matrix_text,
-    ranking_heading,
-    ranking_notes,
-    ranking_text,
-    statistics_notes,
-    thresholds_text,
-)
 from adpfl_bench.leaderboard.table import Table, by_group, ordered_variants
 from adpfl_bench.leaderboard.table_statistics import rank_regions
-from adpfl_bench.leaderboard.who_benefits_text import benefit_notes, clients_text, methods_text
 from adpfl_bench.report.board import Illustrations
 from adpfl_bench.report.plot import Picture
 
@@ -104,20 +95,20 @@ def _table(table: Table) -> dict[str, Any]:
         "region": table.region,
         "patients": table.rows[0].patients,
         "text": text_table(table),
-        "notes": [*table_notes(table), *statistics_notes(table)],
+        "notes": [*table_notes(table), *texts.statistics_notes(table)],
         "matrix": _matrix(table) if statistics.comparisons else None,
-        "comparisons": comparisons_text(statistics.comparisons),
-        "thresholds": thresholds_text(table.thresholds, table.main.title) if table.thresholds else None,
+        "comparisons": texts.comparisons_text(statistics.comparisons),
+        "thresholds": texts.thresholds_text(table.thresholds, table.main.title) if table.thresholds else None,
         "ranking": _ranking(statistics.ranking),
-        "methods": methods_text(table.benefits),
-        "clients": clients_text(table.benefits),
-        "benefit_notes": benefit_notes(table.benefits),
+        "methods": texts.methods_text(table.benefits),
+        "clients": texts.clients_text(table.benefits),
+        "benefit_notes": texts.benefit_notes(table.benefits),
     }
 
 
 def _matrix(table: Table) -> dict[str, Any]:
-    """Return the matrix of comparisons, each cell with its class: who is higher, and how surely."""
-    text = matrix_text(table)
+    """The matrix of comparisons, each cell with its class: who is higher, and how surely."""
+    text = texts.matrix_text(table)
     return {"headings": text.headings, "rows": [[(cell, _cell_class(cell)) for cell in row] for row in text.cells]}
 
 
@@ -131,8 +122,8 @@ def _cell_class(cell: str) -> str:
 def _ranking(rows: Sequence[RankingRow]) -> dict[str, Any] | None:
     if not rows:
         return None
-    text: TextTable = ranking_text(rows, distribution=len(rows) <= _MOST_RANKS)
-    return {"heading": ranking_heading(rows), "text": text, "notes": ranking_notes(rows)}
+    text: TextTable = texts.ranking_text(rows, distribution=len(rows) <= _MOST_RANKS)
+    return {"heading": texts.ranking_heading(rows), "text": text, "notes": texts.ranking_notes(rows)}
 
 
 def _plots(group: Group, plots: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 
 import pytest
 
-from adpfl_bench.leaderboard.who_benefits_text import benefit_notes, clients_text, methods_text
+from adpfl_bench.leaderboard.statistics_text import benefit_notes, clients_text, methods_text
 from adpfl_bench.report.client_plot import draw_clients
 from tests.leaderboard.federations import CASES, HELD_OUT, tables_of, write_federation
 from tests.leaderboard.records import case_row, private, toy_runs, write_run

@@ -11,8 +11,8 @@ from PIL import Image
 
 from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.markdown import to_markdown
+from adpfl_bench.leaderboard.statistics_text import clients_text, methods_text
 from adpfl_bench.leaderboard.who_benefits import ClientRow
-from adpfl_bench.leaderboard.who_benefits_text import clients_text, methods_text
 from adpfl_bench.report.client_plot import draw_clients
 from adpfl_bench.report.page import to_html
 from tests.leaderboard.federations import tables_of, write_federation
