@@ -15,6 +15,7 @@ from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import describe_difference, differences, flatten_settings
 
 _OWNERS = ("runs", "audit")
+_RULES = ("unit", "adjacency", "mechanism", "clipping_norm", "threshold", "sampling", "units_per_step")
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,9 @@ def privacy_settings(record: RunRecord) -> dict[str, str]:
     privacy = record.privacy
     if privacy.unit == "none":
         return {"unit": '"none"'}
-    rules: dict[str, object] = {
-        "unit": privacy.unit,
-        "adjacency": privacy.adjacency,
-        "mechanism": privacy.mechanism,
-        "clipping_norm": privacy.clipping_norm,
-        "threshold": privacy.threshold,
-        "sampling": privacy.sampling,
-        "units_per_step": None if privacy.units_per_step is None else float(privacy.units_per_step),
-    }
-    values = {name: value for name, value in rules.items() if name in privacy.model_fields_set}
+    values: dict[str, object] = {name: getattr(privacy, name) for name in _RULES if name in privacy.model_fields_set}
+    if privacy.units_per_step is not None:
+        values["units_per_step"] = float(privacy.units_per_step)
     values["target_epsilon"] = privacy.target_epsilon
     values["secure"] = bool(privacy.secure)
     if privacy.target_epsilon is None:
