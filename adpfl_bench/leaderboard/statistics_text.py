@@ -187,7 +187,7 @@ def thresholds_text(rows: Sequence[ThresholdRow], score: str = "Dice") -> TextTa
 
 
 def methods_text(benefits: WhoBenefits) -> TextTable:
-    """One line per method: how evenly it serves its clients."""
+    """Return one line per method: how evenly it serves its clients."""
     columns = [
         Column[MethodRow]("Method", lambda row: row.label, numeric=False),
         Column("Clients", lambda row: str(row.clients)),
@@ -203,7 +203,7 @@ def methods_text(benefits: WhoBenefits) -> TextTable:
 
 
 def clients_text(benefits: WhoBenefits) -> TextTable:
-    """One line per method and client."""
+    """Return one line per method and client."""
     columns = [
         Column[ClientRow]("Method", lambda row: row.label, numeric=False),
         Column("Client", _client_and_role, numeric=False),

@@ -107,7 +107,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _matrix(table: Table) -> dict[str, Any]:
-    """The matrix of comparisons, each cell with its class: who is higher, and how surely."""
+    """Return the matrix of comparisons, each cell with its class: who is higher, and how surely."""
     text = texts.matrix_text(table)
     return {"headings": text.headings, "rows": [[(cell, _cell_class(cell)) for cell in row] for row in text.cells]}
 
