@@ -26,6 +26,7 @@ PRIVACY = ("none", "dp_fl", "adp_fl", "adp_fl_quantile", "client_dp")
 OTHER_PRIVACY = sorted({*METHODS} - {*FEDERATION} - {*PRIVACY})
 # Others are given to other tools or commands; pretraining is a method of its own.
 PLACES = sorted({*stems("configs")} - {"benchmark", "demo", "headline", "sweep", "pretrain"})
+SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]
 MATRIX = pairwise(FEDERATION, PRIVACY, TASKS, PLACES, without=[(0, 2)])  # federation and task would be a product again
 
 OWN_MODELS = {"ditto", "fedbn", "fine_tuning"}
@@ -47,6 +48,7 @@ def in_place(place: str, task: str) -> list[str]:
     """A place's file, and what makes it small enough for this machine."""
     patches = "patch_size" in find_config(f"tasks/{task}.yaml").read_text()
     shrunk = ["--data.patch_size=[16,16,16]"] if patches else ["--data.image_size=[32,32]"]
+    shrunk += [f"--data.phantom_size={json.dumps(SMALL[task]['data']['init_args']['phantom_size'])}"]
     shrunk += ['--model.network_arguments={"channels":[4,8],"strides":[2],"num_res_units":0}'] if patches else []
     cases = 16 if patches or "slices" in task else 32
     small = ["--federated.rounds=1", "--federated.local_epochs=1", f"--data.phantom_cases={cases}", *shrunk]
