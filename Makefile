@@ -1,5 +1,5 @@
 # make demo   trains FL, DP-FL and ADP-FL on a phantom cohort and writes a leaderboard and a report
-# make test   runs the tests, and says how much of the package they cover
+# make test   runs the tests; with COVERAGE=1 it says how much of the package they cover
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
 # make ... TORCH_INDEX=URL   takes torch from PyTorch's own index, which has builds without CUDA for every Python
@@ -9,6 +9,9 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
+COVERAGE ?=
+# One more than there are processors, since some tests wait for processes of their own.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Older releases of pydantic word a schema otherwise.
 SCHEMA := tests/records/test_run_record.py::test_published_schema_is_current
 PIP_INSTALL := pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
@@ -36,10 +39,10 @@ demo: install
 	$(BIN)/adpfl-bench benchmark --config configs/demo.yaml --output $(DEMO)
 
 test: install
-	$(BIN)/pytest --numprocesses=auto --cov
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(if $(COVERAGE),--cov)
 
 test-minimum: $(VENV)-minimum/.installed
-	$(VENV)-minimum/bin/pytest --numprocesses=auto $(CORE) --deselect $(SCHEMA)
+	$(VENV)-minimum/bin/pytest --numprocesses=$(WORKERS) $(CORE) --deselect $(SCHEMA)
 
 lint: install
 	$(BIN)/ruff check .

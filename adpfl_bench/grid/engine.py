@@ -89,7 +89,7 @@ class LocalEngine(Engine):
     ) -> None:
         self.slots = slots
         self.gpus = tuple(gpus)
-        self.runer = tuple(worker)
+        self.worker = tuple(worker)
         self.environment = dict(os.environ if environment is None else environment)
 
     def start(self, run: GridRun, slot: int) -> Job:
@@ -100,7 +100,7 @@ class LocalEngine(Engine):
         run.files.log.parent.mkdir(parents=True, exist_ok=True)
         with run.files.log.open("ab") as log:
             process = subprocess.Popen(
-                [*self.runer, str(os.getpid()), run.to_json()],
+                [*self.worker, str(os.getpid()), run.to_json()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

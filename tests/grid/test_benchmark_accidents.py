@@ -32,8 +32,8 @@ GRID = {
         {"name": "raises", "files": "callbacks/fedavg.yaml", "overrides": {"model.optimizer.init_args.lr": -1.0}},
         {"name": "refused", "files": "callbacks/fedavg.yaml", "overrides": {"trainer.limit_train_batches": 1}},
     ],
-    "seeds": [0, 1, 2],
-    "exclude": [{"method": ["diverges", "raises", "refused"], "seed": [1, 2]}],
+    "seeds": [0, 1],
+    "exclude": [{"method": ["diverges", "raises", "refused"], "seed": [1]}],
     "configs": ["configs/smoke.yaml"],
     "overrides": {"data.phantom_directory": "phantoms", "federated.rounds": ROUNDS, "trainer.accelerator": "cpu"},
 }
@@ -80,7 +80,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     plain, runs = plan("plain"), plan("hard")
-    assert len(runs) == 9
+    assert len(runs) == 7
     reference = [TrackedRun.of(run, inspect_run(run)) for run in plain]
     Scheduler(reference, InProcessEngine(fit=None), Changes(), pause=0.001).run()
     assert sorted(entry.run.method for entry in reference if entry.status == "failed") == sorted(FAILING)
@@ -91,7 +91,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
     victim = next(run for run in runs if run.method == "fedprox+dp_fl")
     wait_until(lambda: rounds(victim), seconds=300)
     os.kill(victim.files.read_attempts()[-1].process, signal.SIGKILL)
-    late = [run for run in runs if run.seed == 2]
+    late = [run for run in runs if run.seed == 1]
     wait_until(lambda: any(rounds(run) for run in late), seconds=300)
     process.kill()
     printed = ended(process)[1]
@@ -113,7 +113,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
 
     status, output = ended(start("hard", "--jobs", "2"))
     assert status == 1, output
-    assert "9 runs: 6 finished, 3 failed." in output
+    assert "7 runs: 4 finished, 3 failed." in output
     for method, reason in FAILING.items():
         run = next(run for run in runs if run.method == method)
         state = inspect_run(run)
@@ -130,6 +130,6 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
             assert rounds(run) == list(range(1, ROUNDS + 1)), run.name
     assert records == {run.name: (run.files.folder / "run.json").read_bytes() for run in finished}
     assert len(victim.files.read_attempts()) == 2
-    assert sum(len(run.files.read_attempts()) for run in runs) == 9 + 1 + len(broken_off) + 1
+    assert sum(len(run.files.read_attempts()) for run in runs) == 7 + 1 + len(broken_off) + 1
     assert tables(Path("hard/results")) == tables(Path("plain/results"))
     assert json.loads((trained.files.folder / "run.json").read_text())["status"] == "finished"

@@ -319,13 +319,15 @@ def test_large_jpegs_are_decoded_small_without_visible_difference(tmp_path, monk
     assert np.abs(fast - slow).max() <= 4
 
 
-def test_progress_is_shown_on_a_terminal(cases, monkeypatch, capsys):
+def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere(cases, monkeypatch, capsys):
     ImageCache(cases, SIZE)
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "Decoding images: 4 to do ...\n"
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     ImageCache(cases, SIZE)
-    assert "Decoding images" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "Decoding images" in shown
+    assert "to do ..." not in shown
 
 
 def test_real_isic_2017(real_data, folder):

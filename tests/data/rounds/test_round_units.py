@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from torch.utils.data import Dataset
@@ -25,6 +25,7 @@ class Numbers(Dataset):
         return Example(torch.full((1, 2), float(key.example)), torch.zeros(1, 2))
 
 
+@settings(max_examples=30)
 @given(batch_size=st.integers(1, 9), local_epochs=st.integers(1, 3), round_index=st.integers(0, 20))
 def test_a_pass_has_all_examples_of_a_patient_in_one_step(batch_size, local_epochs, round_index):
     schedule = RoundSchedule(99, seed=3, local_epochs=local_epochs)

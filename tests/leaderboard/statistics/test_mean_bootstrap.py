@@ -214,9 +214,9 @@ def test_a_share_needs_three_methods():
 
 
 def test_shares_cover_the_true_share():
-    rng, hits, cohorts = np.random.default_rng(10), 0, 300
+    rng, hits, cohorts = np.random.default_rng(10), 0, 200
     for _ in range(cohorts):
         bootstrap = MeanBootstrap(make_scores(three_methods(rng, 0.06, 40)), 500, seed=int(rng.integers(2**31)))
         interval = bootstrap.share("m", "l", "u")
         hits += interval is None or interval.low <= 0.5 <= interval.high
-    assert 0.92 <= hits / cohorts <= 0.985
+    assert 0.915 <= hits / cohorts <= 0.99
