@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor
@@ -13,8 +12,7 @@ from adpfl_bench.federation.federation import Federation
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
-
-ExampleLosses = Callable[[Tensor, Tensor], Tensor]
+from adpfl_bench.privacy.unit_gradients import ExampleLosses
 
 
 class StepObserver(Protocol):
@@ -33,8 +31,8 @@ class LocalStep:
     1. The ledger is told of the step's release before it is computed (:meth:`begin`).
     2. The loss and its gradient. Where the units of privacy are examples or patients, each unit's gradient is clipped
        by itself, and their sum is what the backward pass brings (:meth:`loss`).
-    3. Where the unit is the batch its gradient is clipped, then noise is added: from here on nothing is private any
-       more (:meth:`change_gradients`).
+    3. Where the unit is the batch its gradient is clipped; then noise is added. What follows sees only what was
+       released (:meth:`change_gradients`).
     4. The client's method changes what was released (:meth:`change_gradients`).
     5. The local optimizer steps on that.
     6. A step that released nothing, although the ledger counts it, is an error (:meth:`end`).
