@@ -1,6 +1,8 @@
 """A federation so small that a round takes milliseconds, and FedAvg in plain PyTorch to compare with."""
 
+import atexit
 import copy
+import gc
 import os
 import zlib
 
@@ -26,9 +28,11 @@ from adpfl_bench.tasks.segmentation import SegmentationTask
 
 pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
 
-# How long an example takes says more about the machine's other work than about the code.
-settings.register_profile("suite", deadline=None)
+# How long an example takes says more about the machine's other work than about the code. EXAMPLES=500 tries more.
+settings.register_profile("suite", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
 settings.load_profile("suite")
+# Tearing down what torch and Lightning have loaded takes seconds, and nobody waits for it.
+atexit.register(gc.freeze)
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3}
 
