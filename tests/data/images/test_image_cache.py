@@ -321,7 +321,7 @@ def test_large_jpegs_are_decoded_small_without_visible_difference(tmp_path, monk
 
 def test_progress_is_a_bar_on_a_terminal_and_a_line_elsewhere(cases, monkeypatch, capsys):
     ImageCache(cases, SIZE)
-    assert capsys.readouterr().err == "Decoding images: 4 to do ...\n"
+    assert capsys.readouterr().err.strip() == "Decoding images: 4 to do ..."
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     ImageCache(cases, SIZE)
