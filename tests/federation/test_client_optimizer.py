@@ -108,3 +108,13 @@ def test_reset_keeps_nothing():
     take_turn(module, optimizer, 1, 0.1)
     states.collect_from("a", optimizer)
     assert states.state_dict() == {}
+
+
+def test_what_is_kept_of_a_client_stays_as_it_was():
+    parameter = nn.Parameter(torch.ones(3))
+    optimizer, states = torch.optim.SGD([parameter], lr=0.1, momentum=0.9), ClientOptimizerStates("keep")
+    parameter.grad = torch.ones(3)
+    optimizer.step()
+    states.collect_from("a", optimizer)
+    optimizer.step()  # of another client, with the state that is still there
+    assert states.state_dict()["a"][0]["momentum_buffer"].tolist() == [1.0, 1.0, 1.0]

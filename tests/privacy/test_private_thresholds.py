@@ -15,6 +15,7 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.randomness import Seeded
+from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.seeding import torch_generator
 
 NORMS = st.lists(st.floats(0, 1e3), max_size=30)
@@ -194,3 +195,11 @@ def test_defaults_are_those_of_the_papers():
     assert rule.current("a") == 1.0
     rule.learn("a", np.array([-0.5 * 10]), 10)  # no unit was clipped less
     assert rule.current("a") == pytest.approx(math.exp(-0.2 * (0.0 - 0.5)))
+
+
+def test_without_noise_a_release_is_the_sum_itself():
+    sums, total = PrivateSum(FixedThreshold(2.0), LaplaceMechanism(), 0.0), [torch.tensor([1.0, 2.0])]
+    scale, statistic = sums.release_("a", total, [1.0], 2.0, 1, Seeded(torch_generator(0, "any")))
+    assert scale == 0.0
+    assert statistic.size == 0
+    assert total[0].tolist() == [1.0, 2.0]

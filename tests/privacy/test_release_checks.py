@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from adpfl_bench.privacy.audit.checks import (
+    Check,
     ThresholdTwin,
     noise_independence,
     noise_scale,
@@ -13,6 +14,7 @@ from adpfl_bench.privacy.audit.checks import (
 )
 from adpfl_bench.privacy.audit.noise import ObservedNoise, law_of
 from adpfl_bench.privacy.audit.observation import StepObservation
+from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
@@ -210,3 +212,18 @@ def test_use_of_releases():
     assert found.passed is False
     assert found.figures == {"largest_difference": 0.02, "steps": 2}
     assert use_of_releases([]).passed is None
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "accounted", "passed", "expected"),
+    [
+        (1.0, 2.0, [True, None], "consistent"),
+        (2.0, 2.0, [True], "consistent"),
+        (2.1, 2.0, [True], "audited exceeds accounted"),
+        (1.0, 2.0, [True, False], "check failed"),
+        (9.0, None, [True, None], "nothing accounted that could be contradicted"),
+        (9.0, None, [False, True], "check failed"),
+    ],
+)
+def test_verdict(epsilon, accounted, passed, expected):
+    assert verdict(epsilon, accounted, {str(i): Check(value) for i, value in enumerate(passed)}) == expected
