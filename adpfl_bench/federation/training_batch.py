@@ -1,4 +1,7 @@
-"""Training batch: what a client trains on in one local step."""
+"""Training batch: what a client trains on in one local step.
+
+The classes are not frozen: Lightning converts a copy of a batch in place where the precision is ``64-true``.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Example(NamedTuple):
     label: Tensor
 
 
-@dataclass(frozen=True)
+@dataclass
 class PlannedCanaries:
     """The canaries of an audit that are planned for a batch.
 
@@ -47,7 +50,7 @@ class PlannedCanaries:
         return sorted({owner for owner in self.owners if owner is not None})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class StepPlace:
     """A local step of a client: its place in the round, and its public numbers.
 
@@ -75,7 +78,7 @@ class StepPlace:
     canaries: PlannedCanaries | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class TrainingBatch(StepPlace):
     """The examples of one local step of a client, and its place in the round.
 

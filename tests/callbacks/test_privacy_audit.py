@@ -313,3 +313,17 @@ def test_an_audit_is_not_continued(audited, fit, toy_data):
             ckpt_path=checkpoint.best_model_path,
             limit_val_batches=0,
         )
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "poisson"])
+def test_an_honest_run_in_double_precision(audited, sampling):
+    result, audit = audited(per_record(1.0, sampling=sampling), trainer={"precision": "64-true"})
+    assert failed(result) == []
+    assert result.checks["sensitivity"].figures["largest_move"] == pytest.approx(1, abs=1e-3)
+    example = audit._canaries.example(CanaryExample(0, 0))
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = audit._canaries.example(CanaryExample(0, 0))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(one, other) for one, other in zip(example, again, strict=True))

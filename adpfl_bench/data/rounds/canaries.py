@@ -140,7 +140,9 @@ class Canaries:
 
         def noise(like: Tensor, blocks: bool) -> Tensor:
             most = _BLOCKS.get(like.dim() - 1, 4) if blocks else max(like.shape)
-            return torch.randn(like.shape[0], *(min(most, side) for side in like.shape[1:]), generator=generator)
+            size = (like.shape[0], *(min(most, side) for side in like.shape[1:]))
+            # Under 64-true the default type changes while a step is made, and another type is drawn otherwise.
+            return torch.randn(size, generator=generator, dtype=torch.float32)
 
         colours = functional.interpolate(noise(image, True)[None], size=image.shape[1:])[0] + 0.5 * noise(image, False)
         values = noise(label, blocks=not self.clipped)

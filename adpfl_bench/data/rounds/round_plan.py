@@ -31,7 +31,7 @@ Key = ExampleKey | CanaryExample
 """Asks a dataset with canaries for one example."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class PlannedStep(StepPlace):
     """One local step of a client, before its examples are loaded.
 
