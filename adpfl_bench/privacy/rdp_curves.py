@@ -48,6 +48,7 @@ Array = NDArray[np.float64]
 ACCOUNTED_MECHANISMS = ("GaussianMechanism", "LaplaceMechanism")
 """The laws of noise that these curves are proved for."""
 
+_NO_NOISE = 1e-100
 _FRACTIONAL = 1.0 + np.geomspace(0.0101, 1e5, 2000)
 _INTEGERS = np.unique(np.concatenate([np.arange(2, 257), np.geomspace(257, 8192, 64).astype(int)]))
 _LOG_FACTORIAL: Array = gammaln(np.arange(_INTEGERS[-1] + 1) + 1.0)
@@ -66,6 +67,9 @@ SAMPLED_ORDERS: Array = np.union1d(_FRACTIONAL, _INTEGERS.astype(float))
 def shift(release: Release) -> float:
     """Return the sensitivity in units of the noise scale; infinite without noise, 0 where there is nothing to hide.
 
+    Noise of less than 10^-100 of the sensitivity counts as none: epsilon would be above 10^100, or 10^200 for Gaussian
+    noise, where arithmetic overflows.
+
     Raises:
         ConfigError: No curve is proved for this mechanism.
     """
@@ -73,7 +77,9 @@ def shift(release: Release) -> float:
         raise ConfigError(f"No bound is known here for the noise of {release.mechanism}.")
     if release.sensitivity == 0 or release.sampling_rate == 0:
         return 0.0
-    return release.sensitivity / release.noise_multiplier if release.noise_multiplier > 0 else math.inf
+    if release.noise_multiplier <= _NO_NOISE * release.sensitivity:
+        return math.inf
+    return release.sensitivity / release.noise_multiplier
 
 
 def rdp(release: Release, orders: Array) -> Array:

@@ -92,7 +92,7 @@ def test_the_pure_bound_counts_where_it_is_smaller():
     sampled = {Release(LAPLACE, 2.0, 1.0, 0.1, "l1"): 2}
     assert client_epsilon(sampled, 1e-12) == pytest.approx(2 * math.log1p(0.1 * math.expm1(0.5)))
     many = {Release(LAPLACE, 2.0, norm="l1"): 400}
-    assert client_epsilon(many, 1e-5) < 200
+    assert rdp_epsilon(many, 1e-5) < 200
     mixed = {Release(LAPLACE, 2.0, norm="l1"): 1, Release(GAUSSIAN, 100.0): 1}
     assert client_epsilon(mixed, 1e-9) > 0.5  # no pure bound next to a Gaussian
 
@@ -107,7 +107,9 @@ def test_the_pure_bound_counts_where_it_is_smaller():
         ([Release(GAUSSIAN, 0.005, 1.0, 0.5)], "RDP"),
         ([Release(LAPLACE, 1.0)], "zCDP"),
         ([Release(LAPLACE, 1.0), Release(GAUSSIAN, 1.0)], "zCDP"),
-        ([Release(LAPLACE, 1.0, norm="l1")], "RDP"),
+        ([Release(LAPLACE, 1.0, norm="l1")], "PLD"),
+        ([Release(LAPLACE, 2.0, 1.0, 0.1, "l1"), Release(GAUSSIAN, 1.0), Release(GAUSSIAN, 1.0, 1.0, 0.3)], "PLD"),
+        ([Release(LAPLACE, 1e-4, norm="l1")], "RDP"),
         ([Release(LAPLACE, 1.0), Release(LAPLACE, 1.0, norm="l1")], "RDP"),
         ([Release(LAPLACE, 1.0, 1.0, 0.5)], "RDP"),
         ([Release(LAPLACE, 1.0), Release(GAUSSIAN, 1.0, 1.0, 0.5)], "RDP"),
@@ -119,6 +121,12 @@ def test_names_of_accountants(releases, name):
     if name in ("RDP", "zCDP"):
         assert client_epsilon(events, 1e-5) == rdp_epsilon(events, 1e-5)
     assert accountant({**events, Release(LAPLACE, 5.0, 1.0, 0.5): 0}) == name  # what was never made does not count
+
+
+def test_more_releases_than_a_distribution_is_computed_for_are_left_to_renyi_dp():
+    release = Release(LAPLACE, 100.0, 1.0, 1e-5, "l1")
+    assert (accountant({release: 10**6}), accountant({release: 10**6 + 1})) == ("PLD", "RDP")
+    assert client_epsilon({release: 10**6 + 1}, 1e-5) == rdp_epsilon({release: 10**6 + 1}, 1e-5)
 
 
 def test_a_delta_near_rounding_is_left_to_renyi_dp():
@@ -138,7 +146,8 @@ def test_a_delta_near_rounding_is_left_to_renyi_dp():
 )
 def test_less_noise_more_sampling_more_releases_and_smaller_delta_never_cost_less(mechanism, norm, z, q, count, delta):
     epsilon = client_epsilon({Release(mechanism, z, 1.0, q, norm): count}, delta)
-    grid = 1.005 if mechanism == GAUSSIAN and q < 1 else 1 + 1e-9  # its grid depends on z and q
+    pld = accountant({Release(mechanism, z, 1.0, q, norm): count}) == "PLD"
+    grid = 1.005 if pld else 1 + 1e-9  # its grid depends on z and q
     assert client_epsilon({Release(mechanism, z * 0.9, 1.0, q, norm): count}, delta) * grid >= epsilon
     assert client_epsilon({Release(mechanism, z, 1.0, min(1.0, q * 1.2), norm): count}, delta) * grid >= epsilon
     assert client_epsilon({Release(mechanism, z, 1.0, q, norm): count + 1}, delta) >= epsilon * (1 - 1e-6)
@@ -171,6 +180,22 @@ def test_nothing_released_costs_nothing_and_no_noise_is_no_privacy():
     for release in (Release(GAUSSIAN, 0.0), Release(GAUSSIAN, 0.0, 1.0, 0.1), Release(LAPLACE, 0.0, norm="l1")):
         assert client_epsilon({release: 1, Release(LAPLACE, 1.0): 1}, 1e-5) == math.inf
         assert client_epsilon({release: 1}, 1e-5) == rdp_epsilon({release: 1}, 1e-5) == math.inf
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("mechanism", [GAUSSIAN, LAPLACE])
+@pytest.mark.parametrize("z", [1e-300, 1e-101, 1e-99, 1e-8, 1e-6, 1e-4, 1e-3, 1e20, 1e300])
+def test_epsilon_is_a_number_or_infinite_however_small_the_noise_and_many_the_releases(z, mechanism, norm):
+    for q in (1.0, 1 - 1e-12, 0.5, 1e-8, 1e-200):
+        before = 0.0
+        for count in (1, 10**9, 10**18):
+            epsilon = client_epsilon({Release(mechanism, z, 1.0, q, norm): count}, 1e-5)
+            assert epsilon >= before  # NaN would not be
+            assert epsilon <= client_epsilon({Release(mechanism, z, 1.0, q, norm): count}, 1e-300)
+            before = epsilon
+        assert (before == math.inf) == (z < 1e-100)
+    assert client_epsilon({Release(GAUSSIAN, 1e-101): 1, Release(LAPLACE, 1.0): 1}, 1e-5) == math.inf
 
 
 def test_errors():

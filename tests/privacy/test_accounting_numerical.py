@@ -33,6 +33,13 @@ def test_gaussian_epsilon_is_exact_and_never_rounded_below(mu, delta):
         assert exact_delta(0, mu) <= delta
 
 
+@pytest.mark.parametrize("mu", [1e-20, 1e-12, 1e-8])
+def test_a_tiny_mu_is_rounded_up(mu):
+    for delta in (1e-30, 1e-300):
+        assert gaussian_epsilon(mu, delta) == gaussian_epsilon(1e-7, delta) < 1e-5
+    assert gaussian_epsilon(mu, 1e-5) == 0.0
+
+
 @pytest.mark.parametrize(("z", "count"), [(1.0, 1), (1.0, 40), (8.0, 100), (0.03, 1), (0.5, 2000)])
 @pytest.mark.parametrize("delta", [1e-3, 1e-9])
 def test_sampling_almost_everyone_is_not_sampling(z, count, delta):
@@ -117,5 +124,7 @@ def test_bounds_are_never_below_the_numerical_epsilon(norm, dimension, t, count,
     order = {"l1": 1, "l2": 2}[norm]
     truths = [numerical_epsilon(t * v / np.linalg.norm(v, order), count, q) for v in directions]
     assert max(truths) <= bound + 1e-3
+    if norm == "l1" and dimension == 1:
+        assert bound <= truths[0] * 1.005 + 1e-3  # exact but for its grid
     if norm == "l2" and dimension == 10 and t < 1:
         assert bound < 2 * max(truths)  # near its worst direction the bound is not far away
