@@ -1,5 +1,6 @@
 """The matrix of runs leaves no two choices apart."""
 
+from collections import Counter
 from itertools import combinations, product
 
 from tests.pairwise import pairwise
@@ -12,4 +13,12 @@ def test_every_two_choices_meet() -> None:
         assert {(row[first], row[second]) for row in rows} == set(product(choices[first], choices[second]))
     assert len(rows) < 24 < 4 * 3 * 3 * 2 * 3
     assert rows == pairwise(*choices)
-    assert len(pairwise(*choices, without=[(0, 2), (0, 4)])) == 12
+
+
+def test_where_kinds_suffice_there_are_fewer_rows_and_the_first_value_is_the_commonest() -> None:
+    kind = {"x": "cheap", "y": "dear", "z": "dear"}
+    rows = pairwise(["a", "b", "c", "d"], ["1", "2", "3"], ["x", "y", "z"], kinds={(0, 2): kind.__getitem__})
+    assert {(row[1], row[2]) for row in rows} == set(product("123", "xyz"))
+    assert {(row[0], kind[row[2]]) for row in rows} == set(product("abcd", ["cheap", "dear"]))
+    assert len(rows) <= 13
+    assert Counter(row[2] for row in rows).most_common(1)[0][0] == "x"

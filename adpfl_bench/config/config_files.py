@@ -16,6 +16,7 @@ from adpfl_bench.config.method_files import (
     overridden_settings,
     without_replaced_methods,
 )
+from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
 
@@ -61,7 +62,7 @@ def read_config(name: str) -> ConfigFile:
     """
     path = find_config(name)
     try:
-        content = yaml.safe_load(with_public_names(path.read_text(encoding="utf-8"))) or {}
+        content = parse_yaml(with_public_names(path.read_text(encoding="utf-8"))) or {}
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} is not a YAML file: {' '.join(str(error).split())}.") from error
     if not isinstance(content, dict):

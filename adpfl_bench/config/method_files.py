@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import yaml
 
+from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 
 DEFAULT_METHOD = "callbacks/adp_fl.yaml"
@@ -49,7 +50,7 @@ class ConfigFile:
     @property
     def argument(self) -> str:
         """Its word on the command line: its path, or a text where it states something else than it holds."""
-        same = yaml.safe_load(self.path.read_text(encoding="utf-8")) == self.content
+        same = parse_yaml(self.path.read_text(encoding="utf-8")) == self.content
         return str(self.path) if same else yaml.safe_dump(dict(self.content))
 
     @property

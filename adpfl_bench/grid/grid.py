@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from adpfl_bench.config.config_files import find_config
+from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 
 _NAMES_A_RUN = {
@@ -213,7 +214,7 @@ def read_grid(name: str) -> Grid:
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
 

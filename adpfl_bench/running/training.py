@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
@@ -29,6 +28,7 @@ from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.config.config_files import settle
 from adpfl_bench.config.parser import BenchArgumentParser
+from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import BenchError, CheckpointError
 from adpfl_bench.leaderboard.run_summary import summarize_run
@@ -115,7 +115,7 @@ class BenchCLI(LightningCLI):
         if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
         settings = self.parser.dump(config, skip_link_targets=False, skip_none=False, format="yaml")
-        self.config_dump: dict[str, Any] = yaml.safe_load(settings)
+        self.config_dump: dict[str, Any] = parse_yaml(settings)
         self._resuming = self.command == "fit" and given is not None
         self._checkpoint = self._find_checkpoint(given)
         config.ckpt_path = None  # the run's config.yaml is the run again, from its start
