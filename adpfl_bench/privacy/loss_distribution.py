@@ -1,7 +1,7 @@
 """Privacy-loss distributions of ledgers with Gaussian noise, and with Laplace noise under L1 clipping.
 
-A pair of laws (P, Q) dominates another if its hockey-stick divergences ``E_P[(L - gamma)+]``, L = dQ/dP, are at least as
-large at every gamma. Dominating pairs of the releases compose to one of the whole (Zhu, Dong and Wang 2022, arXiv
+A pair of laws (P, Q) dominates another if its hockey-stick divergences ``E_P[(L - gamma)+]``, L = dQ/dP, are at least
+as large at every gamma. Dominating pairs of the releases compose to one of the whole (Zhu, Dong and Wang 2022, arXiv
 2106.08567, Theorem 10). That of Gaussian noise is two Gaussians at distance t, also when sampled.
 
 For Laplace noise shifted by v with ``|v|_1 <= t``, in any dimension, it is that of one coordinate shifted by t. For one
@@ -15,11 +15,12 @@ it has masses at s and t besides: at least the density of X everywhere. Both law
 may be subtracted from phi: let it be that which meets phi at both ends of the range of L. What is left of phi is 0 at
 the ends and not positive between, where X1 + X2 has more mass than X. QED.
 
-With the other coordinates held fixed, ``phi(L1 L2 c)`` is convex in L1 L2, so coordinates merge one after the other; and
-as ``E L2 = 1``, ``E phi(L1) <= E phi(L1 L2)``, so a shorter shift is dominated too. Both directions of the divergence
-are such a phi, with the likelihood ratio L or, Poisson-sampled, ``1 - q + q L``: ``(1 - q + q L - gamma)+`` and ``(1 -
-gamma (1 - q + q L))+``. So sampled pairs are dominated by sampled pairs. (Given who else takes part; the divergence of
-mixtures over the others is no larger, by joint convexity.) Laplace noise under L2 clipping has no such pair here.
+With the other coordinates held fixed, ``phi(L1 L2 c)`` is convex in L1 L2, so coordinates merge one after the other;
+and as ``E L2 = 1``, ``E phi(L1) <= E phi(L1 L2)``, so a shorter shift is dominated too. Both directions of the
+divergence are such a phi, with the likelihood ratio L or, Poisson-sampled, ``1 - q + q L``: ``(1 - q + q L - gamma)+``
+and ``(1 - gamma (1 - q + q L))+``. So sampled pairs are dominated by sampled pairs. (Given who else takes part; the
+divergence of mixtures over the others is no larger, by joint convexity.) Laplace noise under L2 clipping has no such
+pair here.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ def has_distribution(release: Release) -> bool:
 def pld_applies(events: Sequence[tuple[Release, int]], delta: float, size: int = 1) -> bool:
     """Say whether :func:`pld_epsilon` is proved, worth its time and precise.
 
-    Besides releases of which it is not proved, it is not where the Renyi divergences of order 2 add up to more than 10^4
-    (epsilon is then far from any use, and the distribution is long), nor for more than 10^6 releases, which take seconds,
-    nor at a delta below 1e-10, near the rounding of its convolutions, nor for shifts near the limits of arithmetic.
-    ``size`` is the number of units that are hidden together.
+    Besides releases of which it is not proved, it is not where the Renyi divergences of order 2 add up to more than
+    10^4 (epsilon is then far from any use, and the distribution is long), nor for more than 10^6 releases, which take
+    seconds, nor at a delta below 1e-10, near the rounding of its convolutions, nor for shifts near the limits of
+    arithmetic. ``size`` is the number of units that are hidden together.
     """
     if delta < _SMALLEST_DELTA or not all(has_distribution(release) for release, _ in events):
         return False
@@ -127,8 +128,8 @@ def _pld(mechanism: str, t: float, sampling_rate: float, interval: float, size: 
         return pld.from_gaussian_mechanism(
             1 / (size * t), value_discretization_interval=interval, sampling_prob=sampling_rate
         )
-    drawn = range(size + 1)
-    weights = binom.pmf(drawn, size, sampling_rate).tolist()
+    drawn = np.arange(size + 1.0)
+    weights = np.asarray(binom.pmf(drawn, size, sampling_rate))
     return pld.from_mixture_gaussian_mechanism(
-        1 / t, [float(number) for number in drawn], weights, value_discretization_interval=interval
+        1 / t, drawn.tolist(), weights.tolist(), value_discretization_interval=interval
     )

@@ -1,4 +1,4 @@
-"""Epsilon of a person with several units: closed forms, the exact mixture by quadrature, and what it cannot be below."""
+"""Epsilon of a person with several units: closed forms, the exact mixture by quadrature, and bounds."""
 
 import math
 

@@ -1,6 +1,7 @@
 """Laplace noise in many dimensions is dominated by one coordinate: the lemma, by numbers; and grids that stay short."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def hockey_sticks(shifts, q):
 def test_one_coordinate_in_closed_form():
     """``1 - exp((epsilon - t) / 2)`` for epsilon in [0, t]."""
     t = 2.0
-    closed = np.where(EPSILONS < t, -np.expm1((np.maximum(EPSILONS, -t) - t) / 2), 0.0)
+    closed = np.where(t > EPSILONS, -np.expm1((np.maximum(EPSILONS, -t) - t) / 2), 0.0)
     within = np.abs(EPSILONS) < t
     for found in hockey_sticks([t], 1.0):
         assert found[within] == pytest.approx(closed[within], abs=1e-5)
@@ -73,7 +74,7 @@ def test_the_sum_has_more_mass_than_one_coordinate_everywhere_but_at_the_ends(s,
     """The step that the lemma rests on."""
     total, weights = several([s, t])
     edges = np.linspace(0, s + t, 41)[1:-1]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         mass = weights[(total > low) & (total <= high)].sum()
         assert mass >= (math.exp(-low) - math.exp(-high)) / 2 * (1 - 0.15)  # cells may lie across an edge
     inside = weights[(total > 0) & (total < s + t)].sum()
