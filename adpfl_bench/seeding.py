@@ -2,15 +2,20 @@
 
 Every random choice of a run draws from a generator of its own, derived from (seed, round, client, purpose, ...).
 Nothing reads the global random state, so a run that is resumed, that visits its clients in another order, or that
-loads its data in more worker processes makes the same choices.
+loads its data in more worker processes makes the same choices. A run whose noise is secret draws from the operating
+system instead (:class:`SecretDraws`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
@@ -49,3 +54,62 @@ def torch_generator(seed: int, *purpose: str | int, device: torch.device | str =
     import torch  # deferred: commands that do not train must start without it
 
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
+
+
+class Draws(ABC):
+    """Random draws of training: who is sampled, in which order, how examples are augmented, what dropout drops."""
+
+    @abstractmethod
+    def uniform(self, size: int, *purpose: str | int) -> NDArray[np.float64]:
+        """Draw numbers in [0, 1), (size,)."""
+
+    @abstractmethod
+    def permutation(self, size: int, *purpose: str | int) -> NDArray[np.int64]:
+        """Draw an order of ``size`` things, (size,)."""
+
+    @abstractmethod
+    def seed(self, *purpose: str | int) -> int:
+        """Draw a seed in [0, 2**63)."""
+
+
+class SeededDraws(Draws):
+    """Draws that follow from the run's seed and their purpose alone: whoever knows the seed knows them.
+
+    Args:
+        run_seed: Seed of the run.
+    """
+
+    def __init__(self, run_seed: int) -> None:
+        self.run_seed = run_seed
+
+    def uniform(self, size: int, *purpose: str | int) -> NDArray[np.float64]:
+        """Draw from :func:`numpy_generator`."""
+        return numpy_generator(self.run_seed, *purpose).random(size)
+
+    def permutation(self, size: int, *purpose: str | int) -> NDArray[np.int64]:
+        """Draw from :func:`numpy_generator`."""
+        return numpy_generator(self.run_seed, *purpose).permutation(size)
+
+    def seed(self, *purpose: str | int) -> int:
+        """Derive as :func:`derive_seed`."""
+        return derive_seed(self.run_seed, *purpose)
+
+
+class SecretDraws(Draws):
+    """Draws from the operating system, which nobody can repeat or foresee, whatever they are for."""
+
+    def uniform(self, size: int, *purpose: str | int) -> NDArray[np.float64]:
+        """Draw numbers with 53 random bits."""
+        return (_random_words(size) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+    def permutation(self, size: int, *purpose: str | int) -> NDArray[np.int64]:
+        """Sort random 64-bit numbers; two of 2^20 are equal once in 2^25 times."""
+        return np.argsort(_random_words(size), kind="stable")
+
+    def seed(self, *purpose: str | int) -> int:
+        """Draw 63 random bits."""
+        return secrets.randbits(63)
+
+
+def _random_words(size: int) -> NDArray[np.uint64]:
+    return np.frombuffer(os.urandom(8 * size), dtype=np.uint64)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks import privacy_checks as checks
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
+from adpfl_bench.callbacks.release_settings import release_settings
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federated_settings import FederatedSettings
@@ -17,12 +20,15 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.guarantee import no_guarantee, not_covered
 from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Sampling
+from adpfl_bench.privacy.lineage import Ancestor, inherit, read_lineage
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.noise_key import noise_key, weights_digest
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.records.blocks import AccountedBlock, AuditedBlock, PrivacyBlock
 from adpfl_bench.records.round_metrics import RoundMetric
+from adpfl_bench.seeding import Draws, SecretDraws, SeededDraws
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 
@@ -99,6 +105,8 @@ class DifferentialPrivacy(Callback):
         self.engine = PrivacyEngine(unit, threshold, mechanism, normalize, secure)
         self.audited: AuditedBlock | None = None
         self._not_covered: tuple[str, ...] = ()
+        self._first_weights: str | None = None
+        self._elsewhere: tuple[Path, ...] | None = None
         self._sends_buffers = False
 
     @property
@@ -122,9 +130,12 @@ class DifferentialPrivacy(Callback):
             ConfigError: As the class says.
         """
         self._sends_buffers = federation.sends_buffers(task)
+        self._first_weights, self._elsewhere = None, None
+        if training:
+            task.lineage.prepare()
         if not training or self.unit == "none":
             return
-        self.engine.books.open(Path(trainer.default_root_dir), fresh_noise=self.secure)
+        self.engine.books.open(Path(trainer.default_root_dir), task.lineage, secret=self.secure)
         checks.check_private_trainer(trainer)
         checks.check_private_federation(self.unit, federation)
         checks.check_delta(self.delta, self.unit, datamodule.unit_sizes)
@@ -134,6 +145,44 @@ class DifferentialPrivacy(Callback):
         if self.engine.clips_units:
             checks.check_private_task(task)
             self.engine.clip_units_of(task, task.example_losses, self.memory_budget)
+
+    def draws(self, seed: int) -> Draws:
+        """Return where the chance of training comes from: of the operating system too, where the noise is."""
+        return SecretDraws() if self.secure and self.unit != "none" else SeededDraws(seed)
+
+    def begin(
+        self, trainer: Trainer, task: FederatedTask, federation: FederatedSettings, datamodule: FederatedDataModule
+    ) -> None:
+        """Settle the key of the noise, and what earlier runs of the same data count, before the first step.
+
+        FederatedLoop calls it when a checkpoint has been loaded.
+        """
+        lineage, seed = task.lineage, federation.schedule.seed
+        kind, cohort, division = datamodule.describe().kind, datamodule.fingerprint, datamodule.division
+        own = Ancestor(lineage.run, kind, cohort, division, self.unit, seed=seed)
+        books = self.engine.books
+        lineage.train(
+            lambda: replace(own, reason=self.accounted.reason, releases=books.spent.state_dict(), folder=books.folder)
+        )
+        if self.unit == "none":
+            return
+        books.inherited = inherit(lineage.before, cohort, division, self.unit)
+        if self.secure:
+            self.engine.start(f"secret {secrets.token_hex(16)}")
+            return
+        untyped: Any = trainer
+        self._first_weights = self._first_weights or weights_digest(task)
+        settings = release_settings(task, datamodule, federation, self.settings, str(untyped.precision))
+        self.engine.start(noise_key(seed, self._first_weights, settings, untyped.strategy.root_device))
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Look for the journal of the run that is resumed: beside its checkpoint, and where it was written."""
+        untyped: Any = trainer
+        if self.unit == "none" or untyped.state.fn != "fit":
+            return
+        beside = Path(untyped.ckpt_path).resolve().parents[:2] if untyped.ckpt_path else ()
+        stated = read_lineage(checkpoint)[-1].folder
+        self._elsewhere = (*beside, *([Path(stated)] if stated else []))
 
     def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
         """Solve for the noise if a target is given, and return what the run will release; units are by client.
@@ -174,6 +223,13 @@ class DifferentialPrivacy(Callback):
         if reason := no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
             return Accounted(None, self.delta, reason)
         return self.engine.books.accounted(self.delta, self._not_covered)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that changes what is released, for the key of its noise."""
+        names = ("unit", "threshold", "mechanism", "noise_multiplier", "sampling", "normalize", "secure")
+        plan = self.engine.plan
+        return {name: getattr(self, name) for name in names} | {"plan": plan.units_per_step if plan else None}
 
     def describe(self) -> PrivacyBlock:
         """Return the privacy block of a run record."""
@@ -225,10 +281,16 @@ class DifferentialPrivacy(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Thresholds and ledger, as plain values."""
         threshold = self.threshold.state_dict() if self.threshold else {}
-        return {"threshold": threshold, "ledger": self.ledger.state_dict()}
+        first = {"first_weights": self._first_weights} if self._first_weights else {}
+        return {"threshold": threshold, **first, **self.engine.books.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore thresholds and ledger."""
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
-        self.engine.books.restore(state_dict["ledger"])
+        self._first_weights = state_dict.get("first_weights")
+        if "ledger" in state_dict:  # of versions that kept one, under a noise that is not made any more
+            state_dict = {"sessions": {"": state_dict["ledger"]}}
+        self.engine.books.restore(state_dict)
+        if self._elsewhere is not None:
+            self.engine.books.search(self._elsewhere)

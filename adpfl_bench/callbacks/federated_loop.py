@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
@@ -29,7 +29,6 @@ from adpfl_bench.federation.round_progress import RoundProgress
 from adpfl_bench.federation.round_schedule import Availability, RoundSchedule
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.local_step import LocalStep
-from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.records.blocks import FederatedBlock
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 
@@ -45,8 +44,8 @@ class FederatedLoop(ModelLoading):
 
     At start it hands the datamodule its plan and the task its :class:`~adpfl_bench.privacy.local_step.LocalStep`, in
     which DifferentialPrivacy and a PrivacyAudit of the same Trainer have their places, in whatever order the callbacks
-    stand. At the start of each client's turn torch's global generators are seeded from (seed, round, client), so that
-    whatever draws from them (dropout, say) is the same when the run is resumed or visits its clients in another order.
+    stand. For each client's turn torch's global generators are seeded, so that dropout, say, is the same when the run
+    is resumed or visits its clients in another order.
 
     Args:
         rounds: Number of federated rounds.
@@ -153,7 +152,7 @@ class FederatedLoop(ModelLoading):
         self._federation: Federation | None = None
         self._progress: RoundProgress | None = None
         self._step: LocalStep | None = None
-        self._privacy = PrivacyEngine()
+        self._privacy = DifferentialPrivacy()
         self._restored: dict[str, Any] = {}
 
     @property
@@ -169,7 +168,7 @@ class FederatedLoop(ModelLoading):
     @property
     def client(self) -> str | None:
         """The client whose turn it is; ``None`` between turns."""
-        return self._progress.client if self._progress is not None else None
+        return self._progress.client if self._progress else None
 
     @property
     def loss(self) -> float | None:
@@ -179,10 +178,10 @@ class FederatedLoop(ModelLoading):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse what would silently be wrong, hand the datamodule its plan and the task its local step."""
         datamodule, task, training = federated_data(trainer), need_task(pl_module), stage == "fit"
-        privacy = find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy()
+        privacy = self._privacy = find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy()
         audit = find_callback(trainer, PrivacyAudit) if training else None
         if training:
-            self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded after this
+            self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded later
             check_trainer(trainer, task, self.schedule.total_rounds)
         plan = TrainingPlan(
             self.schedule if training else None,
@@ -193,6 +192,7 @@ class FederatedLoop(ModelLoading):
             poisson=privacy.engine.clips_units and privacy.sampling == "poisson",
             units_per_step=privacy.units_per_step,
             canaries=audit.plant(privacy, self.schedule.seed) if audit is not None else None,
+            draws=privacy.draws(self.schedule.seed),
         )
         datamodule.use_plan(plan)
         if training:
@@ -201,9 +201,8 @@ class FederatedLoop(ModelLoading):
         if audit is not None:
             audit.prepare(task, privacy, self.schedule, datamodule)
         if training:
-            optimizer = self.settings.client_optimizer
-            self._privacy = privacy.engine
-            self._step = task.local_step = LocalStep(task.example_losses, privacy.engine, optimizer, audit)
+            make = self.settings.client_optimizer
+            self._step = task.local_step = LocalStep(task.example_losses, privacy.engine, make, audit)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -224,16 +223,21 @@ class FederatedLoop(ModelLoading):
 
     def load_model(self, pl_module: LightningModule, client: str | None) -> None:
         """Put a client's model into the network, or the global one."""
-        federation = self._federation or self._assemble(pl_module)
-        federation.load_model(client)
+        (self._federation or self._assemble(pl_module)).load_model(client)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Make sure that the run that is resumed had these data and this seed."""
+        if trainer.state.fn == "fit":
+            cohort, unit = federated_data(trainer).fingerprint, self._privacy.unit
+            need_task(pl_module).lineage.resume(checkpoint, cohort, self.schedule.seed, unit)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from the module's weights; nothing is left of an earlier fit, which may have been cut off."""
         check_optimizers(trainer)
         assert self._step is not None
-        self._step.federation = self._assemble(pl_module)
-        self._progress = RoundProgress(self._step.federation, self.settings)
-        self._privacy.start(self.schedule.seed)
+        federation = self._step.federation = self._assemble(pl_module)
+        self._progress = RoundProgress(federation, self.settings, self._privacy.draws(self.schedule.seed))
+        self._privacy.begin(trainer, need_task(pl_module), self.settings, federated_data(trainer))
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: TrainingBatch, batch_idx: int
@@ -243,10 +247,9 @@ class FederatedLoop(ModelLoading):
         assert self._step is not None
         optimizer = trainer.optimizers[0]
         if not self._progress.open:
-            if batch.round != trainer.current_epoch:
-                epoch = trainer.current_epoch + 1
-                raise BenchError(f"The loader brings round {batch.round + 1}, but the Trainer is in epoch {epoch}.")
-            untyped: Any = trainer
+            epoch, untyped = trainer.current_epoch, cast(Any, trainer)
+            if batch.round != epoch:
+                raise BenchError(f"The loader brings round {batch.round + 1}, but the Trainer is in epoch {epoch + 1}.")
             steps = Counter((step.client, step.turn) for step in untyped.train_dataloader.steps)
             self._progress.begin(batch.round, federated_data(trainer).train_sizes, steps, optimizer)
         if self._progress.client is None:

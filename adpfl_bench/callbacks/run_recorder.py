@@ -55,6 +55,7 @@ class RunRecorder(Callback):
         self.config: dict[str, Any] = {}
         self._record: RunRecord | None = None
         self._claimed = False
+        self._continued = ""
         self._resuming = False
         self._seconds_before = 0.0
         self._started = time.monotonic()
@@ -66,8 +67,11 @@ class RunRecorder(Callback):
             RecordError: As above.
         """
         self._claimed = True
-        record = None if resuming or self.overwrite else RunDirectory(folder).find_record()
+        record = None if self.overwrite and not resuming else RunDirectory(folder).find_record()
         if record is None:
+            return
+        if resuming:
+            self._continued = record.run
             return
         raise RecordError(
             f"{folder} already holds a run ({record.status}, {record.rounds_completed} rounds). Continue"
@@ -79,6 +83,8 @@ class RunRecorder(Callback):
         """Find the record of a run that is scored; that of a fit is opened when its checkpoint has been read."""
         self._directory = RunDirectory(Path(trainer.default_root_dir))
         self._resuming = False
+        if stage == "fit" and self._continued:  # there may be no checkpoint yet, and releases all the same
+            need_task(pl_module).lineage.continue_run(self._continued)
         if stage != "fit" and not self._record:
             self._record = self._directory.find_record()
 
@@ -99,6 +105,7 @@ class RunRecorder(Callback):
         tolerances = [(name, task.tolerance(name)) for name in task.regions]
         return RunRecord(
             format_version=FORMAT_VERSION,
+            run=task.lineage.run,
             task=self.task,
             method=self.method,
             seed=loop.schedule.seed,
@@ -176,7 +183,8 @@ class RunRecorder(Callback):
         """Say how the run ended; Ctrl-C leaves the last round's checkpoint to continue from."""
         if not self._record or isinstance(exception, RecordError):
             return
-        self._record.privacy = _privacy(trainer).describe()  # the broken-off round has released something too
+        if trainer.state.fn == "fit":
+            self._record.privacy = _privacy(trainer).describe()  # the broken-off round has released something too
         if isinstance(exception, KeyboardInterrupt):
             self._save("interrupted")
             print(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +30,12 @@ from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.records.blocks import ClientSizes, DataBlock
 
 _log = logging.getLogger(__name__)
+
+# What says where data lie, how fast they come, or what is a setting of its own here.
+_NOT_RELEASED = {
+    *("trainer", "clients", "root", "phantom_directory", "cache_directory", "num_workers", "prepare_workers"),
+    *("memory_budget_gib", "evaluation_batch_size", "window_batch_size", "window_overlap"),
+}
 
 PHANTOM_ROOT = "phantom"
 """Given as the root, it asks for the dataset's phantom cohort."""
@@ -180,7 +188,13 @@ class FederatedDataModule(LightningDataModule, CaseSource):
             raise ConfigError("A FederatedDataModule trains under a FederatedLoop; add one to the Trainer's callbacks.")
         round_index, training = self._round(), self._training
         steps = plan_round(
-            plan.schedule, round_index, training.examples, self.units_per_step, training.patients, plan.poisson
+            plan.schedule,
+            round_index,
+            training.examples,
+            self.units_per_step,
+            training.patients,
+            plan.poisson,
+            plan.draws,
         )
         examples = self._examples
         if plan.canaries is not None:
@@ -213,6 +227,30 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Bring each test case once, on its own grid: for its client's own model where clients have such."""
         pairs = self._plan.models.test.predictors([client.name for client in self.clients], list(self.train_sizes))
         return self._evaluation.loader(self.clients, pairs, "test", native=True)
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the dataset's files; empty where none was scanned."""
+        return self._fingerprint
+
+    @property
+    def division(self) -> str:
+        """Digest of who holds which training cases."""
+        held = [(client.name, [(case.case_id, case.patient_id) for case in client.train]) for client in self.clients]
+        return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+
+    @property
+    def release_settings(self) -> dict[str, Any]:
+        """What of these data and settings changes what a run releases."""
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        canaries = self._plan.canaries
+        return {
+            **{name: value for name, value in public.items() if name not in _NOT_RELEASED},
+            "class": type(self),
+            "fingerprint": self.fingerprint,
+            "division": self.division,
+            "canaries": canaries.describe().model_dump() if canaries is not None else None,
+        }
 
     def describe(self) -> DataBlock:
         """Return the data block of a run record."""

@@ -12,13 +12,15 @@ from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation, ReleaseDelta
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
-from adpfl_bench.seeding import derive_seed
+from adpfl_bench.seeding import Draws
 
 
 class RoundProgress:
     """Progress of a federation through its rounds, turn by turn; an incomplete round is refused.
 
-    At the start of each client's turn torch's global generators are seeded from (seed, round, client).
+    At the start of each client's turn torch's global generators are seeded, so that dropout follows from the same draws
+    as everything else. Under secret draws nobody knows whose masks are whose: the other units' masks tell nothing of
+    who is in a batch.
 
     Attributes:
         report: Losses and norms of the round at hand, or of the last one.
@@ -29,15 +31,17 @@ class RoundProgress:
     Args:
         federation: Which weights are in the network, and what becomes of them.
         settings: What the federation is made of.
+        draws: Where the chance of training comes from.
     """
 
-    def __init__(self, federation: Federation, settings: FederatedSettings) -> None:
+    def __init__(self, federation: Federation, settings: FederatedSettings, draws: Draws) -> None:
         self.report = RoundReport()
         self.round = 0
         self.client: str | None = None
         self.open = False
         self._federation = federation
         self._settings = settings
+        self._draws = draws
         self._waiting: set[tuple[str, Turn]] = set()
         self._turn: Turn = "shared"
 
@@ -63,7 +67,7 @@ class RoundProgress:
         self.report.begin_turn()
         self._federation.begin_turn(client, turn, optimizer)
         personal = ("personal",) if turn == "personal" else ()
-        torch.manual_seed(derive_seed(self._settings.schedule.seed, "client", self.round, client, *personal))
+        torch.manual_seed(self._draws.seed("client", self.round, client, *personal))
 
     def end_turn(self, optimizer: Optimizer, release: ReleaseDelta) -> None:
         """End the client's turn; ``release`` makes what it sends private, in place.

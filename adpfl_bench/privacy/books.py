@@ -2,57 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from adpfl_bench.privacy.accounting import Accounted, accountant, client_epsilon
-from adpfl_bench.privacy.journal import LedgerJournal
-from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.journal import LedgerJournal, Session
+from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, Release
+from adpfl_bench.privacy.lineage import Inheritance, Lineage
 
 
 class PrivacyBooks:
-    """A ledger that is written to disk before a release is made, and read again after a crash.
+    """Ledgers that are written to disk before a release is made, and read again after a crash.
 
-    A resumed run repeats the releases after its checkpoint. With seeded noise they are the same numbers again and
-    reveal nothing new: what is shown is the larger of the ledger and what the disk says, until the ledger has caught
-    up. With noise from the operating system they are new releases, and both count.
+    There is one ledger for each key of noise. What is repeated under one key are the same numbers again, which reveal
+    nothing new: of the ledger and of the disk the larger count holds. Releases under different keys are different
+    releases, and add up: those of a run that continues under secret noise, on another device or with other settings.
 
     Attributes:
-        ledger: What is in the checkpoint, and what has been released since.
+        inherited: What runs that the weights came from released of the same data.
     """
 
     def __init__(self) -> None:
-        self.ledger = PrivacyLedger()
+        self.inherited = Inheritance()
+        self._ledgers: dict[str, PrivacyLedger] = {}
+        self._lineage = Lineage()
         self._journal: LedgerJournal | None = None
-        self._journaled: dict[str, Any] = {}
-        self._fresh_noise = False
+        self._on_disk: dict[Session, PrivacyLedger] = {}
+        self._all_of_folder = False
+        self._key = ""
+        self._lost = False
 
-    def open(self, folder: Path, fresh_noise: bool) -> None:
+    def open(self, folder: Path, lineage: Lineage, secret: bool) -> None:
         """Write into a run's folder from now on.
 
         Args:
             folder: The run's folder.
-            fresh_noise: Whether releases that are repeated have other noise than before. Then all that has ever been
-                released from this folder counts, also that of a run that is started anew.
+            lineage: Says which run it is.
+            secret: Whether noise is secret. Then all that has ever been released from this folder counts, also that of
+                a run that is started anew.
 
         Raises:
             RecordError: The folder's journal cannot be read.
         """
-        self.ledger = PrivacyLedger()
-        self._journal, self._journaled, self._fresh_noise = LedgerJournal(folder), {}, fresh_noise
-        if fresh_noise:
-            self.ledger.raise_to(self._journal.read())
+        self.inherited, self._ledgers, self._key, self._lost = Inheritance(), {}, "", False
+        self._lineage, self._all_of_folder = lineage, secret
+        self._journal = LedgerJournal(folder)
+        self._on_disk = self._journal.read()
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint's ledger, with what the disk knows beyond it.
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what a checkpoint knows; state as :meth:`state_dict`."""
+        self._ledgers = {}
+        for key, releases in state["sessions"].items():
+            self._ledgers[key] = PrivacyLedger()
+            self._ledgers[key].load_state_dict(releases)
+
+    def search(self, folders: Iterable[Path]) -> None:
+        """Look for the journal of a run that continues, in its own folder and in others.
 
         Raises:
-            RecordError: The folder's journal cannot be read.
+            RecordError: One cannot be read.
         """
-        if self._journal is None or not self._fresh_noise:
-            self.ledger = PrivacyLedger()
-        self.ledger.raise_to(state)
-        self._journaled = self._journal.read() if self._journal is not None else {}
+        for folder in folders:
+            if self._journal is None or folder / self._journal.path.name != self._journal.path:
+                for session, ledger in LedgerJournal(folder).read().items():
+                    if session.run == self._lineage.run:
+                        self._on_disk.setdefault(session, PrivacyLedger()).raise_to(ledger.state_dict())
+        own = (self._lineage.run, "")
+        self._lost = bool(self.ledger.clients()) and all(session.run not in own for session in self._on_disk)
+
+    def begin(self, key: str) -> None:
+        """Enter what is released from now on under a key of noise."""
+        self._key = key
+        self._ledgers.setdefault(key, PrivacyLedger())
 
     def enter(self, client: str, release: Release, count: int) -> None:
         """Enter releases that are about to be made.
@@ -60,31 +82,80 @@ class PrivacyBooks:
         Raises:
             RecordError: They cannot be written to disk, and so must not be made.
         """
-        self.ledger.add(client, release, count)
+        ledger = self._ledgers.setdefault(self._key, PrivacyLedger())
+        ledger.add(client, release, count)
         if self._journal is not None:
-            self._journal.write(self.spent)
+            self._journal.raise_to(Session(self._lineage.run, self._key), ledger)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the ledgers by key, for a checkpoint."""
+        return {"sessions": {key: ledger.state_dict() for key, ledger in self._ledgers.items()}}
+
+    @property
+    def folder(self) -> str:
+        """Where the journal is; empty where there is none."""
+        return str(self._journal.path.parent.resolve()) if self._journal is not None else ""
+
+    @property
+    def ledger(self) -> PrivacyLedger:
+        """The releases since the run's start, as far as its checkpoint and this process know."""
+        total = PrivacyLedger()
+        for ledger in self._ledgers.values():
+            total.add_all(ledger)
+        return total
 
     @property
     def spent(self) -> PrivacyLedger:
-        """The releases so far, including those of a broken-off round after the last checkpoint."""
-        spent = PrivacyLedger()
-        spent.load_state_dict(self.ledger.state_dict())
-        spent.raise_to(self._journaled)
-        return spent
+        """The releases so far, including those of rounds that were broken off."""
+        highest: dict[str, PrivacyLedger] = {}
+        for key, ledger in self._ledgers.items():
+            highest.setdefault(key, PrivacyLedger()).raise_to(ledger.state_dict())
+        for session, ledger in self._on_disk.items():
+            ours = session.run in ("", self._lineage.run) or session.key in highest
+            if ours or self._all_of_folder:
+                highest.setdefault(session.key, PrivacyLedger()).raise_to(ledger.state_dict())
+        total = PrivacyLedger()
+        for ledger in highest.values():
+            total.add_all(ledger)
+        return total
+
+    @property
+    def reason(self) -> str | None:
+        """Why these books prove nothing, or ``None``."""
+        if self._lost:
+            return (
+                "the journal of the run that it continues was not found, so that nobody knows what was released after"
+                " the checkpoint"
+            )
+        return self.inherited.reason
+
+    def events(self) -> Mapping[str, Mapping[Release, int]]:
+        """Return all releases that a unit of each client may have been in, those of earlier runs included."""
+        spent, earlier = self.spent, self.inherited.by_client
+        found: dict[str, Mapping[Release, int]] = {}
+        for client in sorted({*spent.clients(), *earlier} - {ANYONE}) or ([ANYONE] if ANYONE in earlier else []):
+            total = dict(spent.events(client))
+            for inherited in (earlier.get(client, {}), earlier.get(ANYONE, {}) if client != ANYONE else {}):
+                for release, count in inherited.items():
+                    total[release] = total.get(release, 0) + count
+            found[client] = total
+        return found
 
     def epsilons(self, delta: float) -> dict[str, float]:
         """Return epsilon of every client that has released anything."""
-        spent = self.spent
-        return {client: client_epsilon(spent.events(client), delta) for client in spent.clients()}
+        return {client: client_epsilon(events, delta) for client, events in self.events().items()}
 
     def accounted(self, delta: float, not_covered: tuple[str, ...] = ()) -> Accounted:
         """Return the largest epsilon of the clients, and the accountant that it comes from.
 
         ``not_covered`` is what else private data was used for.
         """
-        epsilons = self.epsilons(delta)
-        if not epsilons:
+        if self.reason is not None:
+            return Accounted(None, delta, self.reason)
+        events = self.events()
+        if not events:
             return Accounted(0.0, delta, not_covered=not_covered)
+        epsilons = self.epsilons(delta)
         worst = max(epsilons, key=lambda client: epsilons[client])
-        name = accountant(self.spent.events(worst), delta)
+        name = accountant(events[worst], delta)
         return Accounted(epsilons[worst], delta, accountant=name, not_covered=not_covered, by_client=epsilons)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +14,53 @@ from adpfl_bench.privacy.ledger import PrivacyLedger
 
 JOURNAL_NAME = "privacy_ledger.json"
 
+_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Session:
+    """Releases that were made under one key of noise.
+
+    Attributes:
+        run: Id of the run; empty in the journals of versions that knew none.
+        key: Releases with the same key, repeated, are the same releases; see :mod:`adpfl_bench.privacy.noise_key`.
+    """
+
+    run: str
+    key: str
+
 
 class LedgerJournal:
-    """File of a ledger's counts, which is written, and synced, before the releases are made.
+    """File of a run's releases, which is written, and synced, before they are made.
 
     A checkpoint knows what had been released when it was taken. After a crash the journal also knows what was released
-    since, so that nothing that is shown later falls below it.
+    since, so that nothing that is shown later falls below it. It is merged with what the file holds, session by
+    session, and never loses any.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL_NAME
 
-    def write(self, ledger: PrivacyLedger) -> None:
-        """Replace the file's counts.
+    def raise_to(self, session: Session, ledger: PrivacyLedger) -> None:
+        """Raise a session's counts in the file to those of a ledger.
 
         Raises:
-            RecordError: It cannot be written; nothing may be released then.
+            RecordError: It cannot be read or written; nothing may be released then.
         """
+        found = self.read()
+        found.setdefault(session, PrivacyLedger()).raise_to(ledger.state_dict())
+        sessions = [{"run": s.run, "key": s.key, "releases": own.state_dict()} for s, own in found.items()]
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path, json.dumps(ledger.state_dict()).encode())
+            replace_file(self.path, json.dumps({"version": _VERSION, "sessions": sessions}).encode())
         except OSError as error:
             raise RecordError(
                 f"{self.path} cannot be written ({error.strerror}), so nothing more is released: free space or make the"
                 " folder writable, and continue with --ckpt_path last."
             ) from error
 
-    def read(self) -> dict[str, Any]:
-        """Return the counts in the file; none where there is no file.
+    def read(self) -> dict[Session, PrivacyLedger]:
+        """Return what the file holds; nothing where there is no file.
 
         Raises:
             RecordError: The file is no journal.
@@ -47,11 +68,20 @@ class LedgerJournal:
         if not self.path.exists():
             return {}
         try:
-            state = json.loads(self.path.read_text())
-            PrivacyLedger().load_state_dict(state)
-        except (ValueError, TypeError, AttributeError) as error:
+            return _parse(json.loads(self.path.read_text()))
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise RecordError(
                 f"{self.path} should hold the run's ledger of releases, but it cannot be read ({error}). Without it"
                 " nobody knows what was released after the last checkpoint: restore the file, or start a new run."
             ) from error
-        return dict(state)
+
+
+def _parse(content: Mapping[str, Any]) -> dict[Session, PrivacyLedger]:
+    if content.get("version") != _VERSION:  # until then the file held the counts of one run, and no more
+        content = {"sessions": [{"run": "", "key": "", "releases": content}]}
+    sessions = {}
+    for entry in content["sessions"]:
+        ledger = PrivacyLedger()
+        ledger.load_state_dict(entry["releases"])
+        sessions[Session(str(entry["run"]), str(entry["key"]))] = ledger
+    return sessions

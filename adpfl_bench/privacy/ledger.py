@@ -11,6 +11,9 @@ Norm = Literal["l2", "l1"]
 PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
 Sampling = Literal["shuffle", "poisson"]
 
+ANYONE = ""
+"""Whoever a unit was with, where it is not known; no client has this name."""
+
 
 @dataclass(frozen=True)
 class Release:
@@ -79,6 +82,19 @@ class PrivacyLedger:
             events = self._counts.setdefault(client, {})
             for release, count in theirs.items():
                 events[release] = max(events.get(release, 0), count)
+
+    def add_all(self, other: PrivacyLedger) -> None:
+        """Enter all releases of another ledger beside these."""
+        for client, events in other._counts.items():
+            for release, count in events.items():
+                self.add(client, release, count)
+
+    def worst_for_anyone(self) -> PrivacyLedger:
+        """Return a ledger of one client, :data:`ANYONE`, with the most releases of each kind that any client made."""
+        worst = PrivacyLedger()
+        for client in self._counts:
+            worst.raise_to({ANYONE: self.state_dict()[client]})
+        return worst
 
     def clients(self) -> tuple[str, ...]:
         """Return the names of the clients that have released anything, sorted."""

@@ -76,7 +76,7 @@ class PrivacyEngine:
         self.released: dict[str, list[StepRelease]] = {}
         self._clipping: ClippedLoss | None = None
         self._noise = NoiseStreams(secure)
-        self._seed = 0
+        self._key = ""
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
         self._made = False
@@ -98,10 +98,14 @@ class PrivacyEngine:
         assert self.mechanism is not None
         self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, memory_budget * 2**20)
 
-    def start(self, seed: int) -> None:
-        """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew."""
-        self._seed, self._round, self._pass = seed, None, None
+    def start(self, key: str) -> None:
+        """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew.
+
+        ``key`` is the key of the noise; under secret noise it only tells the releases of this process from others.
+        """
+        self._key, self._round, self._pass = key, None, None
         self._noise = NoiseStreams(self.secure)
+        self.books.begin(key)
 
     @property
     def clips_units(self) -> bool:
@@ -212,7 +216,7 @@ class PrivacyEngine:
         """Add noise to a sum; returns the scale of the noise, and what was released for the threshold."""
         assert self.sums is not None
         assert self._round is not None
-        source = self._noise.source(self._seed, self._round, client, total[0].device)
+        source = self._noise.source(self._key, self._round, client, total[0].device)
         scale, statistic = self.sums.release_(client, total, norms, threshold, units, source)
         self.released.setdefault(client, []).append(StepRelease(norms, threshold, scale))
         return scale, statistic

@@ -103,20 +103,23 @@ class NoiseStreams:
 
     Args:
         secure: Take all noise from the operating system; otherwise each turn has a stream of its own, derived from the
-            run's seed, the round and the client, so that a round that is repeated has the same noise.
+            run's key of noise, the round and the client, so that a round that is repeated has the same noise.
     """
 
     def __init__(self, secure: bool) -> None:
         self.secure = secure
-        self._turn: tuple[int, int, str] | None = None
+        self._turn: tuple[str, int, str] | None = None
         self._source: Randomness = OperatingSystem()
 
-    def source(self, seed: int, round_index: int, client: str, device: torch.device) -> Randomness:
-        """Return the source for the client's next release; it goes on where the release before it stopped."""
+    def source(self, key: str, round_index: int, client: str, device: torch.device) -> Randomness:
+        """Return the source for the client's next release; it goes on where the release before it stopped.
+
+        ``key`` is that of :mod:`adpfl_bench.privacy.noise_key`, which the run's seed is a part of.
+        """
         if self.secure:
             return OperatingSystem(device)
-        turn = (seed, round_index, client)
+        turn = (key, round_index, client)
         if turn != self._turn:
             self._turn = turn
-            self._source = Seeded(torch_generator(seed, "noise", round_index, client, device=device))
+            self._source = Seeded(torch_generator(0, "noise", key, round_index, client, device=device))
         return self._source

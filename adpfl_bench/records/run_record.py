@@ -43,6 +43,8 @@ class RunRecord(Block):
 
     format_version: int = Field(0, ge=0, le=FORMAT_VERSION)
     """Version of this format; 0 for records from before it was stated."""
+    run: str = ""
+    """Id of the run, which its checkpoints and the journal of its releases state too; what continues it keeps it."""
     task: str
     method: str
     seed: int

@@ -8,8 +8,8 @@ from pathlib import Path
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT, Visit
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
-from adpfl_bench.privacy.books import PrivacyBooks
-from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.journal import LedgerJournal
+from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
@@ -74,11 +74,14 @@ def read_spent(folder: Path) -> SpentBudget:
     """
     record = RunDirectory(folder).read_record()
     accounted = record.privacy.accounted
-    books = PrivacyBooks()
-    books.open(folder, fresh_noise=False)
+    on_disk = LedgerJournal(folder).read()
     try:
-        books.restore(dict(record.privacy.ledger))
-        recorded, spent = books.ledger, books.spent
+        recorded, spent = PrivacyLedger(), PrivacyLedger()
+        recorded.load_state_dict(dict(record.privacy.ledger))
+        for session, ledger in on_disk.items():
+            if session.run in ("", record.run):
+                spent.add_all(ledger)
+        spent.raise_to(recorded.state_dict())
         clients = {}
         if accounted.reason is None:
             visits = _visits(record)

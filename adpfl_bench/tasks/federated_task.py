@@ -15,8 +15,9 @@ from torch.optim import Optimizer
 
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
+from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, Lineage
 from adpfl_bench.privacy.local_step import LocalStep, mean_loss
-from adpfl_bench.records.blocks import CheckpointBlock
+from adpfl_bench.records.checkpoint_lineage import checkpoint_lineage
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
 
@@ -34,7 +35,7 @@ class FederatedTask(ScoredTask):
 
     Attributes:
         local_step: Makes the steps of a federation's clients; FederatedLoop sets it for its fit.
-        started_from: What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance.
+        lineage: The runs that the weights came from.
 
     Args:
         module: The network that is trained.
@@ -66,14 +67,23 @@ class FederatedTask(ScoredTask):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.network = module
-        self.started_from = self._start_from(init_from) if init_from is not None else None
+        self.lineage = Lineage(self._start_from(init_from) if init_from is not None else ())
         if frozen is not None:
             self._freeze(frozen)
 
+    @property
+    def started_from(self) -> str | None:
+        """What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance."""
+        return self.lineage.started_from
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note which runs the weights came from."""
+        checkpoint[CHECKPOINT_KEY] = self.lineage.state()
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note what data weights have seen that are loaded outside of a run; in a run it is known from its start."""
-        if self._trainer is None:
-            self.started_from = CheckpointBlock.of(checkpoint).data_kind
+        """Note which runs weights came from that are loaded outside of a fit; a fit that is resumed goes on."""
+        if self._trainer is None or self._trainer.state.fn != "fit":
+            self.lineage = Lineage(checkpoint_lineage(checkpoint))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the network's output for images [B, C, *spatial]."""
@@ -119,7 +129,7 @@ class FederatedTask(ScoredTask):
             scheduler.rounds = self.trainer.max_epochs
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
 
-    def _start_from(self, path: Path) -> str:
+    def _start_from(self, path: Path) -> tuple[Ancestor, ...]:
         try:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
             self.load_state_dict(checkpoint["state_dict"])
@@ -127,7 +137,7 @@ class FederatedTask(ScoredTask):
             raise CheckpointError(
                 f"model.init_from is {path}, but the weights of this network could not be read from it: {error}"
             ) from error
-        return CheckpointBlock.of(checkpoint).data_kind
+        return checkpoint_lineage(checkpoint)
 
     def _freeze(self, pattern: str) -> None:
         names = [name for name, _ in self.named_parameters()]

@@ -106,7 +106,8 @@ def test_resuming_from_every_round(play, tmp_path, network, federated, when):
         assert trained.seen == list(range(index + 1, ROUNDS))
         assert resumed == expected
     assert expected["privacy"]["threshold"]
-    assert len(expected["privacy"]["ledger"]) > 2
+    (ledger,) = expected["privacy"]["sessions"].values()
+    assert len(ledger) > 2
 
 
 def test_stopping_and_resuming_twice(play, tmp_path):

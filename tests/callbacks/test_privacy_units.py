@@ -290,11 +290,18 @@ def test_choices_by_validation_are_admitted(toy_task, toy_data, fit, tmp_path):
     assert privacy.describe().accounted.not_covered == privacy.accounted.not_covered
 
 
-@pytest.mark.parametrize(("kind", "admitted"), [("phantom", ()), ("real", ("weights that started from real data",))])
+@pytest.mark.parametrize(
+    ("kind", "admitted"),
+    [
+        ("phantom", ()),
+        ("real", ("weights that started from real data",)),
+        ("unknown", ("weights that started from unknown data",)),
+    ],
+)
 def test_weights_that_start_from_real_data_are_admitted(toy_task, toy_data, fit, tmp_path, kind, admitted):
     task = toy_task()
-    callbacks = {"RunRecorder": {"data_kind": kind}}
-    torch.save({"state_dict": task.state_dict(), "callbacks": callbacks}, tmp_path / "start.ckpt")
+    lineage = [{"kind": kind, "cohort": "another"}]
+    torch.save({"state_dict": task.state_dict(), "lineage": lineage}, tmp_path / "start.ckpt")
     privacy = private(z=5.0)
     fit(toy_task(init_from=tmp_path / "start.ckpt"), toy_data(), FederatedLoop(rounds=1), privacy)
     assert privacy.accounted.not_covered == admitted

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
-from adpfl_bench.privacy.journal import JOURNAL_NAME
+from adpfl_bench.privacy.journal import LedgerJournal
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from tests.privacy.zcdp import largest_epsilon
 from tests.processes import Command, finish
@@ -42,12 +42,18 @@ def ledger_of(state):
 
 
 def on_disk(run):
-    return ledger_of(json.loads((run / JOURNAL_NAME).read_text()))
+    total = PrivacyLedger()
+    for ledger in LedgerJournal(run).read().values():
+        total.add_all(ledger)
+    return total
 
 
 def in_checkpoint(run):
     checkpoint = torch.load(last_checkpoint(run), weights_only=True)
-    return ledger_of(checkpoint["callbacks"]["DifferentialPrivacy"]["ledger"])
+    total = PrivacyLedger()
+    for releases in checkpoint["callbacks"]["DifferentialPrivacy"]["sessions"].values():
+        total.add_all(ledger_of(releases))
+    return total
 
 
 def releases(ledger):

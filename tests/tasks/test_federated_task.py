@@ -26,7 +26,7 @@ def test_a_task_is_loaded_from_a_run_s_checkpoint(toy_task, toy_data, fit, tmp_p
     loaded = type(task).load_from_checkpoint(tmp_path / "last.ckpt")
     assert loaded.tolerance("blob") == 3.0
     assert not loaded.network[0].bias.requires_grad
-    assert loaded.started_from == "unknown"  # there was no recorder to say what data it is
+    assert loaded.started_from == "real"
     image = torch.rand(2, 1, 8, 8)
     with torch.no_grad():
         assert torch.equal(loaded.eval()(image), task.eval()(image))

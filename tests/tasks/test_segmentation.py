@@ -202,8 +202,8 @@ def test_init_from_refuses_what_does_not_fit(tmp_path, write):
         SkinLesionTask(network_arguments={"channels": [4, 8], "strides": [2], "num_res_units": 0}, init_from=path)
 
 
-@pytest.mark.parametrize(("kind", "stated"), [("phantom", "phantom"), ("real", "real"), (None, "unknown")])
-def test_what_the_weights_started_from_is_known(tmp_path, kind, stated):
+@pytest.mark.parametrize(("kind", "stated"), [("phantom", "unknown"), ("real", "real"), (None, "unknown")])
+def test_what_an_older_checkpoint_says_of_its_weights(tmp_path, kind, stated):
     callbacks = {"RunRecorder": {"data_kind": kind}} if kind else {}
     torch.save({"state_dict": small().state_dict(), "callbacks": callbacks}, tmp_path / "weights.ckpt")
     arguments = {"channels": [4, 8], "strides": [2], "num_res_units": 0}

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.training_batch import StepPlace
-from adpfl_bench.seeding import derive_seed, numpy_generator
+from adpfl_bench.seeding import Draws, SeededDraws
 
 
 class CanaryExample(NamedTuple):
@@ -55,6 +55,7 @@ def plan_round(
     batch_size: int,
     patients: Mapping[ExampleId, str] | None = None,
     poisson: bool = False,
+    draws: Draws | None = None,
 ) -> list[PlannedStep]:
     """Plan every participant's local steps of a round, turn after turn.
 
@@ -70,10 +71,12 @@ def plan_round(
         batch_size: Units per step; the last batch of a pass may be smaller. Expected units under Poisson sampling.
         patients: Patient of each example; ``None`` makes each example a unit of its own.
         poisson: Whether units are sampled.
+        draws: Where chance comes from; by default the schedule's seed.
 
     Returns:
         The steps, client after client and turn after turn.
     """
+    draws = draws or SeededDraws(schedule.seed)
     steps: list[PlannedStep] = []
     passes_done: dict[str, int] = {}
     for visit in schedule.visits(round_index, list(examples)):
@@ -88,17 +91,17 @@ def plan_round(
             index, position = divmod(step, batches_per_pass)
             purpose = (round_index, client, first_pass + index)
             if poisson:
-                drawn = numpy_generator(schedule.seed, "poisson", *purpose, position).random(len(members))
+                drawn = draws.uniform(len(members), "poisson", *purpose, position)
                 batch = [i for i, chance in enumerate(drawn) if chance < divisor / len(members)]
             else:
                 if position == 0:
-                    order = numpy_generator(schedule.seed, "order", *purpose).permutation(len(members))
+                    order = draws.permutation(len(members), "order", *purpose)
                 batch = order[position * batch_size : (position + 1) * batch_size].tolist()
             places = [(unit, i) for unit, member in enumerate(batch) for i in members[member]]
             # Seeded by the place among the client's own examples, whatever other clients there are. An example that is
             # sampled twice in a pass is augmented in two ways.
             again = (position,) if poisson else ()
-            keys = [_key(own[i], derive_seed(schedule.seed, "augment", *purpose, *again, i)) for _, i in places]
+            keys = [_key(own[i], draws.seed("augment", *purpose, *again, i)) for _, i in places]
             steps.append(
                 PlannedStep(
                     client=client,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.scored_models import ScoredModels
+from adpfl_bench.seeding import Draws
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class TrainingPlan:
         poisson: Whether units are drawn independently for every step.
         units_per_step: Units per step (expected units, where they are drawn) in place of the batch size.
         canaries: Canaries that join a client's training examples, for an audit.
+        draws: Where the chance of training comes from; by default the schedule's seed.
     """
 
     schedule: RoundSchedule | None = None
@@ -34,3 +36,4 @@ class TrainingPlan:
     poisson: bool = False
     units_per_step: int | None = None
     canaries: Canaries | None = None
+    draws: Draws | None = None

@@ -1,0 +1,38 @@
+"""Settings that change what a run releases, gathered from its parts for the key of its noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adpfl_bench.callbacks.federation_record import describe_federation
+from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.federation.federated_settings import FederatedSettings
+from adpfl_bench.federation.server import describe_optimizer
+from adpfl_bench.tasks.federated_task import FederatedTask
+
+_SIMPLE = (bool, int, float, str, tuple, list, type(None))
+
+
+def release_settings(
+    task: FederatedTask,
+    datamodule: FederatedDataModule,
+    federation: FederatedSettings,
+    privacy: Mapping[str, Any],
+    precision: str,
+) -> dict[str, Any]:
+    """Gather the settings; see :mod:`adpfl_bench.privacy.noise_key`."""
+    optimizer = federation.client_optimizer or task.optimizer
+    attributes = {name: value for name, value in vars(task).items() if not name.startswith("_")}
+    return {
+        "task": type(task),
+        "model": dict(task.hparams),
+        "attributes": {name: value for name, value in attributes.items() if isinstance(value, _SIMPLE)},
+        "trained": [name for name, parameter in task.named_parameters() if parameter.requires_grad],
+        "optimizer": describe_optimizer(optimizer),
+        "schedule": task.lr_scheduler,
+        "precision": precision,
+        "data": datamodule.release_settings,
+        "federated": describe_federation(federation, task).model_dump(mode="json"),
+        "privacy": privacy,
+    }

@@ -1,0 +1,174 @@
+"""Lineage of weights: the runs that they came from, and what each of them released of which data."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from adpfl_bench.errors import CheckpointError
+from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Release
+
+CHECKPOINT_KEY = "lineage"
+"""Where a checkpoint has the runs of its weights, the last of which wrote it."""
+
+NOT_STATED = "its checkpoint does not say which runs its weights came from"
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A run that has trained some weights.
+
+    Attributes:
+        run: Id of the run; empty where it is not known.
+        kind: Kind of its data: ``phantom``, ``real`` or ``unknown``.
+        cohort: Fingerprint of its data; empty where it is not known.
+        division: Digest of who held which training cases.
+        unit: Its privacy unit.
+        reason: Why nothing is proved of it, or ``None`` where something is.
+        releases: What it released, as :meth:`~adpfl_bench.privacy.ledger.PrivacyLedger.state_dict`.
+        seed: Seed of the run.
+        folder: Where the journal of its releases was written.
+    """
+
+    run: str = ""
+    kind: str = "unknown"
+    cohort: str = ""
+    division: str = ""
+    unit: PrivacyUnit = "none"
+    reason: str | None = NOT_STATED
+    releases: Mapping[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    folder: str = ""
+
+
+class Lineage:
+    """The runs that a module's weights came from, and the run that trains them now.
+
+    Attributes:
+        before: The runs that trained the weights before the run at hand, the first of them first.
+        run: Id of the run at hand.
+    """
+
+    def __init__(self, before: Iterable[Ancestor] = ()) -> None:
+        self.before: tuple[Ancestor, ...] = tuple(before)
+        self.run = ""
+        self._continued = ""
+        self._own: Callable[[], Ancestor] | None = None
+
+    def prepare(self) -> None:
+        """Begin a new run; what an earlier one made of the weights stays with them."""
+        if self._own is not None:
+            self.before = (*self.before, self._own())
+            self._own = None
+        self.run = self._continued or uuid.uuid4().hex
+
+    def continue_run(self, run: str) -> None:
+        """Let the run at hand, or the next one, be the continuation of an earlier one."""
+        self.run = self._continued = run
+
+    def resume(self, checkpoint: Mapping[str, Any], cohort: str, seed: int, unit: PrivacyUnit) -> None:
+        """Go on with the run that wrote a checkpoint.
+
+        Args:
+            checkpoint: The checkpoint.
+            cohort: Fingerprint of the data that there are now.
+            seed: Seed of the run that goes on.
+            unit: Its privacy unit. Where the checkpoint's run had another, it is a run before this one.
+
+        Raises:
+            CheckpointError: It was made with other data or another seed.
+        """
+        *before, own = read_lineage(checkpoint)
+        if own.cohort and own.cohort != cohort:
+            raise CheckpointError(
+                "The checkpoint was made from other data than there are now: their fingerprint (names and sizes of all"
+                f" files) was {own.cohort[:8]} and is {cohort[:8]}. Restore the files that were changed, added or"
+                " removed, or start a new run without --ckpt_path."
+            )
+        if own.seed is not None and own.seed != seed:
+            raise CheckpointError(
+                f"The checkpoint belongs to a run with seed {own.seed}, but this one has seed {seed}: continue with"
+                f" --seed_everything {own.seed}, or start a new run without --ckpt_path."
+            )
+        self._own = None
+        if own.unit == unit:
+            self.before, self.run = tuple(before), own.run or self.run
+        else:
+            self.before = (*before, own)
+
+    def train(self, own: Callable[[], Ancestor]) -> None:
+        """Note that the weights change from now on; ``own`` tells what the run at hand has done so far."""
+        self._continued, self._own = "", own
+
+    @property
+    def all(self) -> tuple[Ancestor, ...]:
+        """Every run that has changed the weights so far."""
+        return self.before if self._own is None else (*self.before, self._own())
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return every run so far as plain values, for a checkpoint."""
+        return [asdict(ancestor) for ancestor in self.all]
+
+    @property
+    def started_from(self) -> str | None:
+        """Kind of data that the weights at hand started from: ``real`` before ``unknown`` before ``phantom``."""
+        kinds = {ancestor.kind for ancestor in self.before}
+        return next((kind for kind in ("real", "unknown", "phantom") if kind in kinds), None)
+
+
+def read_lineage(checkpoint: Mapping[str, Any]) -> tuple[Ancestor, ...]:
+    """Read the runs of a checkpoint's weights; at least one, of which a checkpoint without them says nothing.
+
+    Raises:
+        CheckpointError: What it has under this name is something else.
+    """
+    try:
+        found = tuple(Ancestor(**entry) for entry in checkpoint.get(CHECKPOINT_KEY, ()))
+    except TypeError as error:
+        raise CheckpointError(
+            f"The checkpoint's {CHECKPOINT_KEY} should list the runs that its weights came from, but it cannot be read"
+            f" ({error}); use the version that wrote it."
+        ) from error
+    return found or (Ancestor(),)
+
+
+@dataclass(frozen=True)
+class Inheritance:
+    """What earlier runs, whose weights a run started from, released of the same cohort.
+
+    Attributes:
+        by_client: Releases of each client of the run at hand that one of its units may have been in.
+        reason: Why nothing is proved of them, or ``None``.
+    """
+
+    by_client: Mapping[str, Mapping[Release, int]] = field(default_factory=dict)
+    reason: str | None = None
+
+
+def inherit(before: Iterable[Ancestor], cohort: str, division: str, unit: PrivacyUnit) -> Inheritance:
+    """Collect what earlier runs released of a cohort.
+
+    Where they divided it among clients in another way, a unit may have been in any of their clients, and is taken to
+    have been in the one that released most of each kind.
+
+    Args:
+        before: The runs.
+        cohort: Fingerprint of the data.
+        division: Digest of who holds which training cases.
+        unit: The privacy unit.
+    """
+    total = PrivacyLedger()
+    for ancestor in before:
+        if ancestor.cohort != cohort:
+            continue
+        if ancestor.reason is not None or ancestor.unit != unit:
+            why = ancestor.reason or f"its privacy unit was {ancestor.unit}"
+            return Inheritance(reason=f"the weights started from a run on the same data without this guarantee ({why})")
+        ledger = PrivacyLedger()
+        ledger.load_state_dict(dict(ancestor.releases))
+        if ancestor.division != division:
+            ledger = ledger.worst_for_anyone()
+        total.add_all(ledger)
+    return Inheritance({client: total.events(client) for client in total.clients()})
