@@ -24,6 +24,7 @@ from adpfl_bench.privacy.audit.one_run import audit, ceiling
 from adpfl_bench.privacy.audit.step_attack import FlatRelease, StepAttack
 from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
+from adpfl_bench.privacy.gaussian_dp import gaussian_epsilon
 from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
 from adpfl_bench.records.blocks import AuditedBlock, CheckBlock
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -183,7 +184,8 @@ class PrivacyAudit(Callback):
         delta = self.delta or privacy.delta
         included = self._canaries.included
         by_rank = not (privacy.sampling == "poisson" and self._canaries.clipped)
-        bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses, by_rank)
+        gaussian = privacy.accounted.accountant == "Gaussian DP"
+        bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses, by_rank, gaussian)
         claims = privacy.accounted.epsilon is not None
         client = self._canaries.client
         assert client is not None
@@ -199,6 +201,8 @@ class PrivacyAudit(Callback):
             correct=bound.correct,
             guesses_tried=tuple(bound.tried),
             ceiling=ceiling(self.count, delta, self.confidence, self.guesses),
+            mu=bound.mu,
+            epsilon_f_dp=None if bound.mu is None else gaussian_epsilon(bound.mu, delta),
             client=client,
             accounted=accounted,
             checks={name: CheckBlock.model_validate(check.describe()) for name, check in checks.items()},

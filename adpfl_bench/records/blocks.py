@@ -175,6 +175,10 @@ class AuditedBlock(Block):
     guesses_tried: tuple[int, ...] = ()
     ceiling: float | None = None
     """The largest bound that so many canaries can give."""
+    mu: float | None = None
+    """A lower bound on mu, at the same confidence for itself; null unless the releases are unsampled Gaussian ones."""
+    epsilon_f_dp: float | None = None
+    """What mu amounts to at delta: a second lower bound on epsilon."""
     client: str
     accounted: float | None = None
     """What is accounted for this client of this run; null where nothing is proved."""
