@@ -247,9 +247,10 @@ class DifferentialPrivacy(Callback):
             "secure": self.secure,
             "nominal_epsilon": self.nominal_epsilon,
         }
+        stated: dict[str, Any] = settings if private else dict.fromkeys(settings)
         return PrivacyBlock(
             unit=self.unit,
-            **{name: value if private else None for name, value in settings.items()},
+            **stated,
             accounted=AccountedBlock(
                 epsilon=accounted.epsilon,
                 delta=accounted.delta,

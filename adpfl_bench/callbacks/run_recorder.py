@@ -11,11 +11,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.lineage_record import with_lineage
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
 from adpfl_bench.callbacks.privacy_checks import choices_by_validation
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.blocks import CheckpointBlock
+from adpfl_bench.records.blocks import CheckpointBlock, PrivacyBlock
 from adpfl_bench.records.environment import (
     config_sha256,
     git_revision,
@@ -112,7 +113,7 @@ class RunRecorder(Callback):
             status="running",
             data=federated_data(trainer).describe(),
             federated=loop.describe(pl_module),
-            privacy=_privacy(trainer).describe(),
+            privacy=_describe_privacy(trainer, task),
             rounds_completed=loop.rounds_completed,
             model=ModelBlock(
                 class_name=type(pl_module).__name__,
@@ -184,7 +185,9 @@ class RunRecorder(Callback):
         if not self._record or isinstance(exception, RecordError):
             return
         if trainer.state.fn == "fit":
-            self._record.privacy = _privacy(trainer).describe()  # the broken-off round has released something too
+            self._record.privacy = _describe_privacy(
+                trainer, pl_module
+            )  # the broken-off round has released something too
         if isinstance(exception, KeyboardInterrupt):
             self._save("interrupted")
             print(
@@ -201,7 +204,7 @@ class RunRecorder(Callback):
         assert record is not None
         if trained is not None:
             record.rounds_completed = need_callback(trained, FederatedLoop).rounds_completed
-            record.privacy = _privacy(trained).describe()
+            record.privacy = _describe_privacy(trained, trained.lightning_module)
         record.status = status
         record.wall_seconds = round(self._wall_seconds(), 3)
         # A later process that only scores the model needs less than training did.
@@ -237,3 +240,7 @@ def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMet
 
 def _privacy(trainer: Trainer) -> DifferentialPrivacy:
     return find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy(unit="none")
+
+
+def _describe_privacy(trainer: Trainer, module: LightningModule) -> PrivacyBlock:
+    return with_lineage(_privacy(trainer).describe(), need_task(module).lineage)

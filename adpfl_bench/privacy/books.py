@@ -8,7 +8,7 @@ from typing import Any
 
 from adpfl_bench.privacy.accounting import Accounted, accountant, client_epsilon
 from adpfl_bench.privacy.journal import LedgerJournal, Session
-from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, Release
+from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 from adpfl_bench.privacy.lineage import Inheritance, Lineage
 
 
@@ -131,15 +131,7 @@ class PrivacyBooks:
 
     def events(self) -> Mapping[str, Mapping[Release, int]]:
         """Return all releases that a unit of each client may have been in, those of earlier runs included."""
-        spent, earlier = self.spent, self.inherited.by_client
-        found: dict[str, Mapping[Release, int]] = {}
-        for client in sorted({*spent.clients(), *earlier} - {ANYONE}) or ([ANYONE] if ANYONE in earlier else []):
-            total = dict(spent.events(client))
-            for inherited in (earlier.get(client, {}), earlier.get(ANYONE, {}) if client != ANYONE else {}):
-                for release, count in inherited.items():
-                    total[release] = total.get(release, 0) + count
-            found[client] = total
-        return found
+        return self.inherited.beside(self.spent)
 
     def epsilons(self, delta: float) -> dict[str, float]:
         """Return epsilon of every client that has released anything."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from adpfl_bench.errors import CheckpointError
-from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Release
+from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, PrivacyUnit, Release
 
 CHECKPOINT_KEY = "lineage"
 """Where a checkpoint has the runs of its weights, the last of which wrote it."""
@@ -145,6 +146,22 @@ class Inheritance:
 
     by_client: Mapping[str, Mapping[Release, int]] = field(default_factory=dict)
     reason: str | None = None
+
+    def beside(self, spent: PrivacyLedger) -> Mapping[str, Mapping[Release, int]]:
+        """Return, by client, these releases and those of a ledger.
+
+        What a unit's client is not known of counts for every client; for :data:`ANYONE` where there is no other.
+        """
+        of_anyone = self.by_client.get(ANYONE, {})
+        clients = sorted({*spent.clients(), *self.by_client} - {ANYONE}) or [ANYONE] * bool(of_anyone)
+        found = {}
+        for client in clients:
+            total = Counter(spent.events(client))
+            total.update(of_anyone)
+            if client != ANYONE:
+                total.update(self.by_client.get(client, {}))
+            found[client] = dict(total)
+        return found
 
 
 def inherit(before: Iterable[Ancestor], cohort: str, division: str, unit: PrivacyUnit) -> Inheritance:

@@ -186,6 +186,34 @@ class AuditedBlock(Block):
     verdict: str | None = None
 
 
+class AncestorBlock(Block):
+    """A run that trained the first weights."""
+
+    run: str
+    """Id of the run; empty where its checkpoint states none."""
+    kind: str
+    """Kind of its data: ``phantom``, ``real`` or ``unknown``."""
+    cohort: str
+    """Fingerprint of its data; empty where it is not known."""
+    unit: PrivacyUnit
+    epsilon: float | None
+    """What it spent until these weights, at the delta of ``accounted``; null where nothing is proved."""
+    reason: str | None
+    """Why nothing is proved."""
+
+
+class CohortBlock(Block):
+    """What all runs of a lineage have spent of one cohort."""
+
+    cohort: str
+    """Fingerprint of the data."""
+    kind: str
+    unit: PrivacyUnit
+    epsilon: float | None
+    """At the delta of ``accounted``; null where nothing is proved of one of them."""
+    reason: str | None
+
+
 class PrivacyBlock(Block):
     """Privacy of a run: what leaves a client, and its nominal, accounted and audited epsilon."""
 
@@ -209,6 +237,11 @@ class PrivacyBlock(Block):
     audited: AuditedBlock | None = None
     ledger: dict[str, tuple[LedgerEntry, ...]] = Field(default_factory=dict)
     """Releases by client, compressed to counts."""
+    lineage: tuple[AncestorBlock, ...] = ()
+    """The runs that the first weights came from, the first of them first; what they released of the same data is in
+    ``accounted``."""
+    cohorts: tuple[CohortBlock, ...] = ()
+    """What the weights have cost each cohort that trained them, this run included; only where runs came before it."""
 
 
 _PLACE = "RunRecorder"

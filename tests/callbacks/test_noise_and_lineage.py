@@ -17,6 +17,7 @@ from adpfl_bench.errors import CheckpointError
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.noise_key import plain
 from adpfl_bench.privacy.thresholds import FixedThreshold
+from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.seeding import SecretDraws, SeededDraws
 from tests.conftest import ToyDataModule
 
@@ -239,3 +240,21 @@ def test_settings_are_told_apart_and_do_not_depend_on_the_process():
     assert plain(rate(0.1)) == plain(rate(0.1)) != plain(rate(0.2))
     assert plain(FixedThreshold(1.0)) == plain(FixedThreshold(1.0)) != plain(FixedThreshold(2.0))
     assert " at 0x" not in json.dumps(plain([rate(0.1), torch.zeros(2), np.float32(1), {"a": {1, 2}}, object()]))
+
+
+def test_a_record_lists_the_runs_before_it_and_sums_what_they_cost_each_cohort(toy_task, toy_data, fit, tmp_path):
+    first, recorder = private(), RunRecorder()
+    trainer = fit(toy_task(), toy_data(ONE), FederatedLoop(rounds=1), first, recorder)
+    trainer.save_checkpoint(tmp_path / "start.ckpt")
+    before = recorder._record
+    assert before.privacy.lineage == before.privacy.cohorts == ()
+
+    task, privacy, recorder = toy_task(init_from=tmp_path / "start.ckpt"), private(), RunRecorder(overwrite=True)
+    fit(task, toy_data(ONE), FederatedLoop(rounds=2), privacy, recorder)
+    record = recorder._record
+    (ancestor,), (cohort,) = record.privacy.lineage, record.privacy.cohorts
+    assert (ancestor.run, ancestor.kind, ancestor.epsilon) == (before.run, "real", first.accounted.epsilon)
+    assert record.run != before.run
+    assert cohort.epsilon == privacy.accounted.epsilon > ancestor.epsilon
+    assert sum(entry[-1] for entry in record.privacy.ledger["only"]) == 2
+    assert RunDirectory(tmp_path).read_record().privacy.cohorts == record.privacy.cohorts
