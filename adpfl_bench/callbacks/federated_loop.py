@@ -199,7 +199,7 @@ class FederatedLoop(ModelLoading):
             self.settings.check_participants(list(datamodule.train_sizes))
         privacy.prepare(trainer, task, self.settings, datamodule, training)
         if audit is not None:
-            audit.prepare(task, privacy, self.schedule, datamodule)
+            audit.prepare(task, privacy, self.settings, datamodule)
         if training:
             make = self.settings.client_optimizer
             self._step = task.local_step = LocalStep(task.example_losses, privacy.engine, make, audit)

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from itertools import islice
+from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
+from adpfl_bench.callbacks.audit_observer import AuditObserver
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.callbacks.privacy_checks import check_private_task
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.federation.round_schedule import RoundSchedule
+from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.training_batch import TrainingBatch
-from adpfl_bench.privacy.audit.checks import Check, release_count
+from adpfl_bench.privacy.audit.canary_clients import CanaryClients
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
-from adpfl_bench.privacy.audit.step_attack import FlatRelease, StepAttack
 from adpfl_bench.privacy.audit.verdict import verdict
-from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.gaussian_dp import gaussian_epsilon
-from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
 from adpfl_bench.records.blocks import AuditedBlock, CheckBlock
 from adpfl_bench.tasks.federated_task import FederatedTask
-
-# Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.
-_EXACT = 1e-4
-_COARSE = 2e-2
 
 
 class PrivacyAudit(Callback):
@@ -79,20 +71,22 @@ class PrivacyAudit(Callback):
         self.records = records
         self.result: AuditedBlock | None = None
         self._canaries: Canaries | None = None
-        self._rounds = 0
-        self._divisor = 1.0
+        self._clients: CanaryClients | None = None
 
-    def plant(self, privacy: DifferentialPrivacy, seed: int) -> Canaries:
-        """Make the canaries, which join the data with the run's plan.
+    def plant(self, privacy: DifferentialPrivacy, seed: int) -> Canaries | None:
+        """Make the canaries, which join the data with the run's plan; ``None`` where they are clients of their own.
 
         Raises:
             ConfigError: This method cannot be audited.
         """
         if privacy.unit == "client":
-            raise ConfigError(
-                "privacy.unit is client, which an audit with canaries cannot test: a canary would have to be a whole"
-                " client. Audit with the unit record, patient, batch or none."
-            )
+            if self.client is not None or self.records is not None:
+                raise ConfigError(
+                    "With privacy.unit client each canary is a whole client that releases by itself: leave out"
+                    " audit.client and audit.records."
+                )
+            self._clients = CanaryClients(self.count, seed)
+            return None
         by_patient = privacy.unit == "patient"
         if self.records not in (None, 1) and not by_patient:
             raise ConfigError(
@@ -106,7 +100,7 @@ class PrivacyAudit(Callback):
         self,
         task: FederatedTask,
         privacy: DifferentialPrivacy,
-        schedule: RoundSchedule,
+        settings: FederatedSettings,
         datamodule: FederatedDataModule,
     ) -> None:
         """Check that gradients can be told apart and computed again.
@@ -114,6 +108,9 @@ class PrivacyAudit(Callback):
         Raises:
             ConfigError: They cannot.
         """
+        self._task, self._privacy, self._settings, self._data = task, privacy, settings, datamodule
+        if self._clients is not None:
+            return  # no gradient of theirs is computed
         check_private_task(task)
         for name, layer in task.named_modules():
             if isinstance(layer, nn.modules.dropout._DropoutNd) and layer.p > 0:
@@ -121,7 +118,11 @@ class PrivacyAudit(Callback):
                     f"{name} is {type(layer).__name__}, so that gradients cannot be computed again as an audit needs:"
                     " set its probability to 0 (model.network_arguments.dropout: 0)."
                 )
-        self._task, self._privacy, self._schedule, self._data = task, privacy, schedule, datamodule
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Come last: what other callbacks do to the weights in the end is to be seen."""
+        untyped: Any = trainer
+        untyped.callbacks = [*(other for other in untyped.callbacks if other is not self), self]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin with nothing seen.
@@ -129,116 +130,63 @@ class PrivacyAudit(Callback):
         Raises:
             ConfigError: The run continues from a checkpoint, or the optimizer has other parameters than the module.
         """
-        assert self._canaries is not None
         if trainer.current_epoch > 0:
             raise ConfigError("An audit must see every release of a run from its first round on: start it anew.")
-        privacy = self._privacy
-        coarse = str(trainer.precision) == "bf16-mixed" or self._task.device.type != "cpu"
-        rounding = _COARSE if coarse else _EXACT
-        self._attack = StepAttack(self._task, self._canaries, privacy.mechanism, privacy.memory_budget, rounding)
-        self._rounding = rounding
-        self._order = _order(self._task, trainer.optimizers[0])
-        sums = privacy.engine.sums
-        self._witness = ReleaseWitness(sums) if sums is not None else None
-        self._autocast = trainer.precision_plugin.train_step_context
+        self._observer = AuditObserver(
+            trainer, self._task, self._privacy, self._settings, self._data, self._canaries, self._clients
+        )
+
+    def begin(self, batch: TrainingBatch) -> None:
+        """Look at the weights before a step, and at who is in it."""
+        self._observer.begin(batch)
 
     def see_release(self, batch: TrainingBatch, seen: StepObservation) -> None:
         """Check a release, and attack it if it is the audited client's."""
-        assert self._witness is not None
-        exact, released = self._flat(seen.exact), self._flat(seen.released)
-        scale = self._witness.see(seen, exact, released, batch.planned_units)
-        self._look(batch, FlatRelease(exact, released, seen.threshold, scale))
-        self._divisor = float(batch.divisor) if self._privacy.engine.clips_units else 1.0
-        if self._privacy.normalize and seen.threshold > 0:
-            self._divisor *= seen.threshold
+        self._observer.see_release(batch, seen)
 
     def see_gradient(self, batch: TrainingBatch) -> None:
-        """Look at what the optimizer steps on, before the client's method adds what it computes of releases.
+        """Look at what the optimizer steps on."""
+        self._observer.see_gradient(batch)
 
-        Where nothing is private, the gradient as it is is attacked.
-        """
-        self._rounds = batch.round + 1
-        if self._witness is not None:
-            self._witness.used(self._gradient(), self._divisor)
-        elif self._privacy.unit == "none":
-            flat = self._gradient()
-            self._look(batch, FlatRelease(flat, flat, torch.inf, 0.0))
+    def end(self, batch: TrainingBatch) -> None:
+        """Look at the weights after a step."""
+        self._observer.end(batch)
 
-    def _gradient(self) -> Tensor:
-        parameters = [p for p in self._task.parameters() if p.requires_grad]
-        return torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in parameters])
-
-    def _look(self, batch: TrainingBatch, seen: FlatRelease) -> None:
-        assert self._canaries is not None
-        if batch.client == self._canaries.client:
-            with torch.no_grad(), self._autocast():
-                self._attack.see(batch, seen)
-
-    def _flat(self, tensors: list[Tensor]) -> Tensor:
-        return torch.cat([tensors[place].flatten() for place in self._order])
+    def see_delta(self, client: str, raw: list[Tensor], seen: StepObservation) -> None:
+        """Check what a client sends."""
+        self._observer.see_delta(client, raw, seen)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bound epsilon, and compare it with what is accounted for the client."""
-        assert self._canaries is not None
-        privacy = self._privacy
+        privacy, seen = self._privacy, self._observer
+        seen.finish(privacy.unit == "client" or not _averages(trainer))
         delta = self.delta or privacy.delta
-        included = self._canaries.included
-        by_rank = not (privacy.sampling == "poisson" and self._canaries.clipped)
+        coins: Canaries | CanaryClients | None = self._clients or self._canaries
+        assert coins is not None
+        by_rank = not (privacy.sampling == "poisson" and privacy.engine.clips_units)
         gaussian = privacy.accounted.accountant == "Gaussian DP"
-        bound = audit(self._attack.evidence, included, delta, self.confidence, self.guesses, by_rank, gaussian)
-        claims = privacy.accounted.epsilon is not None
-        client = self._canaries.client
-        assert client is not None
-        accounted = privacy.engine.books.epsilons(delta).get(client) if claims else None
-        checks = self._checks()
+        bound = audit(seen.evidence, coins.included, delta, self.confidence, self.guesses, by_rank, gaussian)
+        accounted, checks = seen.accounted(delta), seen.checks()
         self.result = AuditedBlock(
             epsilon=bound.epsilon,
             confidence=self.confidence,
             delta=delta,
             canaries=self.count,
-            included=int(included.sum()),
+            included=int(coins.included.sum()),
             guesses=bound.guesses,
             correct=bound.correct,
             guesses_tried=tuple(bound.tried),
             ceiling=ceiling(self.count, delta, self.confidence, self.guesses),
             mu=bound.mu,
             epsilon_f_dp=None if bound.mu is None else gaussian_epsilon(bound.mu, delta),
-            client=client,
+            client=seen.client,
             accounted=accounted,
             checks={name: CheckBlock.model_validate(check.describe()) for name, check in checks.items()},
             verdict=verdict(bound.epsilon, accounted, checks),
         )
         privacy.audited = self.result
 
-    def _checks(self) -> dict[str, Check]:
-        privacy = self._privacy
-        if self._witness is None:
-            return dict.fromkeys(CHECKS, Check(None, reason="the method is not private"))
-        limit = BATCH_SENSITIVITY if privacy.unit == "batch" else 1.0
-        found = self._witness.checks(self._attack.moves, limit, 10 * self._rounding)
-        found["release count"] = self._release_count(self._witness.released)
-        return found
 
-    def _release_count(self, released: Mapping[str, int]) -> Check:
-        privacy, data = self._privacy, self._data
-        assert privacy.engine.plan is not None
-        assert privacy.noise_multiplier is not None
-        sizes, schedule = data.unit_sizes, self._schedule
-        planned: Counter[str] = Counter()
-        for round_index in range(self._rounds):
-            for visit in schedule.visits(round_index, list(sizes)):
-                planned[visit.client] += visit.steps(sizes[visit.client], data.units_per_step)
-        events = privacy.engine.plan.events_by_round(privacy.noise_multiplier, schedule, sizes)
-        *_, ledger = islice(events, self._rounds)
-        made = {client: privacy.ledger.events(client) for client in sizes}
-        return release_count(planned, released, ledger, made)
-
-
-def _order(task: FederatedTask, optimizer: Optimizer) -> list[int]:
-    """Where each of the module's parameters is among the optimizer's."""
-    trained = [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
-    places = {id(parameter): place for place, parameter in enumerate(trained)}
-    own = [p for p in task.parameters() if p.requires_grad]
-    if {id(p) for p in own} != set(places):
-        raise ConfigError("An audit needs an optimizer of all parameters of the model that are trained.")
-    return [places[id(parameter)] for parameter in own]
+def _averages(trainer: Trainer) -> bool:
+    """Whether a callback of Lightning's ends the run with averages of weights, which are functions of releases."""
+    return any(isinstance(callback, WeightAveraging | StochasticWeightAveraging) for callback in callbacks_of(trainer))

@@ -154,6 +154,11 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         return folder
 
     @property
+    def training(self) -> TrainingSet:
+        """The training examples of every client that trains."""
+        return self._training
+
+    @property
     def train_sizes(self) -> Mapping[str, int]:
         """Number of training examples by client."""
         return self._training.sizes

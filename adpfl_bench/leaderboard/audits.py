@@ -127,7 +127,7 @@ def audits_beside(folder: Path, record: RunRecord) -> list[Audit]:
             other = RunDirectory(path.parent).read_record()
         except RecordError:
             continue
-        if other.data.canaries is None or other.privacy.audited is None:
+        if other.privacy.audited is None:
             continue
         audit = Audit(path.parent, other, other.privacy.audited)
         if (other.task, other.method) == (record.task, record.method) and not privacy_differences(record, audit):

@@ -184,7 +184,7 @@ def compare_runs(folders: Iterable[Path]) -> Comparison:
         directory = RunDirectory(folder)
         try:
             record = directory.read_record()
-            if record.data.canaries is None:
+            if record.data.canaries is None and record.privacy.audited is None:
                 run = scored_run(directory, record)
                 key = (record.task, record.data.kind, record.data.fingerprint, run.test_set)
                 members.setdefault(key, []).append(run)

@@ -18,11 +18,20 @@ from adpfl_bench.privacy.unit_gradients import ExampleLosses
 class StepObserver(Protocol):
     """Observer of local steps from within, for audits; it changes nothing."""
 
+    def begin(self, batch: TrainingBatch) -> None:
+        """Look at the weights before a step, and at the ledger when it has been told of it."""
+
     def see_release(self, batch: TrainingBatch, seen: StepObservation) -> None:
         """Look at both sides of a release."""
 
     def see_gradient(self, batch: TrainingBatch) -> None:
         """Look at the gradients as they are before the client's method changes them."""
+
+    def end(self, batch: TrainingBatch) -> None:
+        """Look at the weights after a step."""
+
+    def see_delta(self, client: str, raw: list[Tensor], seen: StepObservation) -> None:
+        """Look at both sides of a client's release, and at what it was before it was clipped."""
 
 
 class LocalStep:
@@ -69,6 +78,8 @@ class LocalStep:
         """
         self._batch = batch
         self._engine.begin(batch)
+        if self._observer is not None:
+            self._observer.begin(batch)
 
     def loss(self, batch: TrainingBatch) -> Tensor:
         """Compute the mean loss of the batch's examples; its backward pass may bring a clipped sum.
@@ -97,7 +108,12 @@ class LocalStep:
 
     def release_delta(self, client: str, delta: list[Tensor]) -> None:
         """Make what a client sends private, in place, where the unit of privacy is the client."""
-        self._engine.release_delta(client, delta)
+        observer = self._observer
+        if observer is None:
+            self._engine.release_delta(client, delta)
+            return
+        raw = [tensor.clone() for tensor in delta]
+        self._engine.release_delta(client, delta, lambda seen: observer.see_delta(client, raw, seen))
 
     def end(self) -> None:
         """Make sure that the step released what the ledger says, also where its batch was empty.
@@ -107,6 +123,8 @@ class LocalStep:
         """
         assert self._batch is not None
         self._engine.end(self._batch)
+        if self._observer is not None:
+            self._observer.end(self._batch)
         self._batch = None  # its images would stay in memory while the next ones are loaded
 
 

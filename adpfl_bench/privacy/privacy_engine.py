@@ -197,8 +197,15 @@ class PrivacyEngine:
             raise BenchError(not_finite(client, self._round))
         return [norm], threshold
 
-    def release_delta(self, client: str, delta: list[Tensor]) -> None:
-        """Clip and noise what a client sends, in place, where the unit is the client.
+    def forget_step(self) -> None:
+        """Forget the clipped sum of a step that an audit has made once more, and that is never released."""
+        if self._clipping is not None:
+            self._clipping.take()
+
+    def release_delta(
+        self, client: str, delta: list[Tensor], see: Callable[[StepObservation], None] | None = None
+    ) -> None:
+        """Clip and noise what a client sends, in place, where the unit is the client; ``see`` as of :meth:`release`.
 
         Raises:
             BenchError: The delta is not finite.
@@ -208,7 +215,10 @@ class PrivacyEngine:
             return
         self._enter(client, 0, 1.0, 1)
         norms, threshold = self._clip(client, delta)
-        self._noised(client, delta, norms, threshold, 1)
+        exact = [tensor.clone() for tensor in delta] if see is not None else []
+        scale, statistic = self._noised(client, delta, norms, threshold, 1)
+        if see is not None:
+            see(StepObservation(client, exact, delta, norms, threshold, scale, statistic, 1))
 
     def _noised(
         self, client: str, total: list[Tensor], norms: Sequence[float], threshold: float, units: float

@@ -19,6 +19,7 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.training_batch import Example
+from adpfl_bench.privacy.audit.witness import CHECKS
 from adpfl_bench.privacy.clipping import clip_factors
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
@@ -99,7 +100,7 @@ def test_much_noise_proves_nothing(audited):
 def test_what_a_client_method_adds_to_a_release_is_no_breach(audited, method):
     result, _ = audited(per_record(2.0), federated={"client_method": method})
     assert failed(result) == []
-    assert [check.passed for check in result.checks.values()] == [True] * 6
+    assert [check.passed for check in result.checks.values()] == [True] * len(CHECKS)
     assert result.verdict == "consistent"
 
 
@@ -243,7 +244,7 @@ def test_workers_load_canaries(audited, toy_data):
 def test_secure_noise_is_noise_of_the_stated_law(audited):
     result, _ = audited(per_record(2.0, secure=True, threshold=QuantileThreshold()))
     assert failed(result) == []
-    assert [check.passed for check in result.checks.values()] == [True] * 6
+    assert [check.passed for check in result.checks.values()] == [True] * len(CHECKS)
 
 
 def test_bf16(audited):
@@ -292,8 +293,8 @@ def test_settings_that_are_refused(audited, arguments, message):
 
 
 def test_runs_that_are_refused(audited, toy_task, toy_data, fit, tmp_path):
-    with pytest.raises(ConfigError, match=r"privacy\.unit is client, which an audit with canaries cannot test"):
-        audited(per_record(1.0, unit="client"))
+    with pytest.raises(ConfigError, match=r"leave out audit\.client and audit\.records"):
+        audited(per_record(1.0, unit="client"), client="cape")
     for network, message in (("dropout", "Dropout, so that gradients cannot be computed"), ("batchnorm", "mix")):
         with pytest.raises(ConfigError, match=message):
             audited(DifferentialPrivacy(), task=toy_task(network))

@@ -41,8 +41,11 @@ def test_an_honest_method_is_consistent(adpfl_bench: Run, capsys: pytest.Capture
         "noise independence",
         "sensitivity",
         "threshold",
+        "sampling",
         "release count",
+        "ledger",
         "use of releases",
+        "weights",
     }
     assert all(check["passed"] for check in audited["checks"].values())
     assert audited["verdict"] == "consistent"
@@ -106,11 +109,16 @@ def test_an_audit_is_no_row_but_a_figure_in_one(adpfl_bench: Run, capsys: pytest
     assert re.search(r"accounted .*, audited >= \d\.\d\d \(95 %, 30 canaries\)", capsys.readouterr().out)
 
 
-def test_client_level_privacy_is_refused_before_anything_is_trained(
+def test_whole_clients_are_canaries_where_they_are_protected(
     adpfl_bench: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert adpfl_bench("audit", *FEW, method="client_dp") == 1
-    assert "privacy.unit is client, which an audit with canaries cannot test" in capsys.readouterr().err
+    assert adpfl_bench("audit", *FEW, method="client_dp") == 0
+    assert "Audit of client canary clients with 30 canaries" in capsys.readouterr().out
+    audited = found(Path("runs/isic/client_dp/audit-seed0"))
+    assert audited["epsilon"] == audited["ceiling"] < audited["accounted"]
+    assert audited["correct"] == 30
+    assert adpfl_bench("audit", *FEW, "--audit.client=client-1", method="client_dp") == 1
+    assert "leave out audit.client and audit.records" in capsys.readouterr().err
     shutil.rmtree("runs", ignore_errors=True)
     assert adpfl_bench("audit", "--audit.canary=30", method="dp_fl_record") == 1
     assert "There is no setting audit.canary" in capsys.readouterr().err

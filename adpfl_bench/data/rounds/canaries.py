@@ -43,6 +43,7 @@ class Canaries:
         included: The coins, [count].
         wanted_client: The client that was asked for, if any.
         client: Whom they have joined; ``None`` before.
+        dataset: All examples, theirs included; once :meth:`add_to` was called.
 
     Raises:
         ConfigError: A number is below 1.
@@ -69,6 +70,7 @@ class Canaries:
         self.included: NDArray[np.bool_] = numpy_generator(seed, "canary coins").random(count) < 0.5
         self.wanted_client = client
         self.client: str | None = None
+        self.dataset: Dataset[Example] | None = None
         self._like: Example | None = None
 
     def join(
@@ -99,7 +101,8 @@ class Canaries:
     def add_to(self, dataset: Dataset[Example], shaped_like: Key) -> Dataset[Example]:
         """Give a dataset their examples, of the shapes and types of one of its own."""
         self._like = dataset[shaped_like]
-        return _WithCanaries(dataset, self)
+        self.dataset = _WithCanaries(dataset, self)
+        return self.dataset
 
     def place(self, steps: Sequence[PlannedStep]) -> list[PlannedStep]:
         """Take canaries that are out from the steps of a round or, if they are not clipped, give them no weight."""

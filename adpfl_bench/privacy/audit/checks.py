@@ -10,16 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from adpfl_bench.privacy.audit.observation import StepObservation
-from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.ledger import Norm, Release
 from adpfl_bench.privacy.thresholds import Threshold
 
-# An honest run fails a statistical check about once in a million.
-_UNLIKELY = 1e-6
-_DEVIATIONS = 6.0
-_SCALE_TOLERANCE = 0.002
+_UNITS = 8  # of each release whose part in the threshold's statistic is measured
 
 Counts = Mapping[str, int]
 Ledger = Mapping[str, Mapping[Release, int]]
@@ -44,86 +40,28 @@ class Check:
         return {"passed": self.passed, "reason": self.reason, **self.figures}
 
 
-def noise_scale(
-    estimate: float, values: int, sample: NDArray[np.float64], law: str, never: int, statistic: Check | None = None
-) -> Check:
-    """Compare noise with the law and the scale that are stated for it.
-
-    Args:
-        estimate: Estimated scale of all values, in units of the stated one.
-        values: Number of the values.
-        sample: Some of them, in units of the stated scale; compared with the law by a Kolmogorov-Smirnov test.
-        law: ``laplace`` or ``norm``.
-        never: Number of coordinates that no step added noise to.
-        statistic: The same check of the noise on the threshold's statistic.
-    """
-    error = _relative_error(values, law)
-    p_value = float(stats.kstest(sample, getattr(stats, law).cdf).pvalue)
-    figures: dict[str, float | int] = {
-        "scale_ratio": estimate,
-        "tolerance": max(_DEVIATIONS * error, _SCALE_TOLERANCE),
-        "values": values,
-        "ks_p_value": p_value,
-        "coordinates_without_noise": never,
-    }
-    reasons = []
-    if abs(estimate - 1) > figures["tolerance"]:
-        reasons.append(f"the noise has {estimate:.3g} times the stated scale")
-    elif p_value < _UNLIKELY:
-        reasons.append("the noise does not follow the stated law")
-    if never:
-        reasons.append(f"{never} coordinates are released without noise")
-    if statistic is not None:
-        figures |= {f"statistic_{name}": statistic.figures[name] for name in ("scale_ratio", "values")}
-        if statistic.passed is False:
-            reasons.append(f"of the threshold's statistic, {statistic.reason}")
-    return Check(not reasons, figures, "; ".join(reasons) or None)
-
-
-def _relative_error(values: int, law: str) -> float:
-    """Standard error of the estimated scale, as a share of it."""
-    return 1 / math.sqrt(values if law == "laplace" else 2 * values)
-
-
-def noise_independence(rows: NDArray[np.float64], repeated: int, law: str) -> Check:
-    """Look for noise that is used again, or that one release's tells about another's.
-
-    Args:
-        rows: Noise of some releases in the same coordinates, [T, n], in units of its stated scale.
-        repeated: Number of releases whose noise an earlier one had.
-        law: ``laplace`` or ``norm``, by which the values are made normal ones.
-    """
-    figures: dict[str, float | int] = {"repeated": repeated, "releases_compared": len(rows)}
-    if len(rows) < 2 or rows.shape[1] < 8:
-        return Check(not repeated, figures, "noise is used again" if repeated else None)
-    normal = stats.norm.ppf(np.clip(getattr(stats, law).cdf(rows), 1e-12, 1 - 1e-12))
-    spread = normal.std(axis=1) > 0
-    if spread.sum() < 2:
-        return Check(not repeated, figures, "noise is used again" if repeated else None)
-    correlation = np.corrcoef(normal[spread])
-    np.fill_diagonal(correlation, 0.0)
-    pairs = spread.sum() * (spread.sum() - 1) / 2
-    limit = math.tanh(float(stats.norm.isf(_UNLIKELY / (2 * pairs))) / math.sqrt(rows.shape[1] - 3))
-    largest = float(np.abs(correlation).max())
-    figures |= {"largest_correlation": largest, "limit": limit}
-    reasons = ["noise is used again"] * bool(repeated)
-    reasons += ["the noise of different releases is correlated"] * (largest > limit)
-    return Check(not reasons, figures, "; ".join(reasons) or None)
-
-
-def sensitivity(moves: Sequence[float], limit: float, tolerance: float) -> Check:
-    """Check how far single units move the sum before noise.
+def sensitivity(moves: Sequence[float], limit: float, tolerance: float, errors: Sequence[float] = ()) -> Check:
+    """Check how far single units move the sum before noise, and that the sum is what its units bring.
 
     Args:
         moves: Distances between the sum, and what it would be without one of its units, in units of the threshold.
         limit: What they are accounted with.
         tolerance: Share of it that rounding may add.
+        errors: Distances between sums and those of the units' gradients, each computed and clipped by itself, in units
+            of the threshold.
     """
-    if not moves:
+    if not moves and not errors:
         return Check(None, reason="no canary that is in was in any step")
-    figures = {"largest_move": max(moves), "limit": limit, "moves": len(moves)}
-    passed = max(moves) <= limit * (1 + tolerance)
-    return Check(passed, figures, None if passed else f"a unit moves the sum by {max(moves):.3g} thresholds")
+    largest, error = max(moves, default=0.0), max(errors, default=0.0)
+    figures: dict[str, float | int] = {"largest_move": largest, "limit": limit, "moves": len(moves)}
+    if errors:
+        figures |= {"largest_error": error, "sums": len(errors)}
+    reasons = []
+    if not largest <= limit * (1 + tolerance):
+        reasons.append(f"a unit moves the sum by {largest:.3g} thresholds")
+    elif not error <= tolerance:
+        reasons.append(f"a sum is {error:.3g} thresholds away from that of its clipped units")
+    return Check(not reasons, figures, "; ".join(reasons) or None)
 
 
 class ThresholdTwin:
@@ -137,40 +75,71 @@ class ThresholdTwin:
         self._rule = copy.deepcopy(rule)
         self._worst = 0.0
         self._steps = 0
+        self._moved = 0.0
 
-    def see(self, seen: StepObservation) -> NDArray[np.float64]:
+    def see(self, seen: StepObservation, norm: Norm = "l2") -> NDArray[np.float64]:
         """Compare thresholds, and let the twin learn; returns the statistic as it was before noise, [K]."""
         expected = self._rule.current(seen.client)
         self._worst = max(self._worst, abs(seen.threshold - expected) / max(seen.threshold, expected, 1e-300))
         self._steps += 1
-        statistic = copy.deepcopy(self._rule).statistic(seen.client, seen.norms)
+        statistic = self._statistic(seen.client, seen.norms)
+        self._measure(seen, statistic, norm)
         self._rule.learn(seen.client, seen.statistic.copy(), seen.units)
         return statistic
+
+    def _statistic(self, client: str, norms: Sequence[float]) -> NDArray[np.float64]:
+        return copy.deepcopy(self._rule).statistic(client, norms)
+
+    def _measure(self, seen: StepObservation, statistic: NDArray[np.float64], norm: Norm) -> None:
+        """Measure how far a unit moves the statistic, where one of the step's is left out, and where it is alone."""
+        if not statistic.size:
+            return
+        norms, order = list(seen.norms), 1 if norm == "l1" else 2
+        without = [norms[:i] + norms[i + 1 :] for i in range(min(len(norms), _UNITS))]
+        pairs = [(statistic, self._statistic(seen.client, rest)) for rest in without]
+        if self._steps == 1:
+            nobody = self._statistic(seen.client, [])
+            pairs += [(self._statistic(seen.client, [size]), nobody) for size in (0.0, seen.threshold, 1e12)]
+        self._moved = max(self._moved, *(float(np.linalg.norm(one - other, order)) for one, other in pairs), 0.0)
+
+    @property
+    def rule(self) -> Threshold:
+        """The copy, to be asked for public numbers alone."""
+        return self._rule
 
     def check(self) -> Check:
         """Check that the run's thresholds can be told from what it released."""
         if (reason := self._rule.unaccounted_reason) is not None:
             return Check(None, {"steps": self._steps}, reason)
-        passed = self._worst <= 1e-9
-        text = "the threshold follows something that was not released with noise"
-        return Check(passed, {"largest_difference": self._worst, "steps": self._steps}, None if passed else text)
+        figures: dict[str, float | int] = {"largest_difference": self._worst, "steps": self._steps}
+        reasons = []
+        if self._worst > 1e-9:
+            reasons.append("the threshold follows something that was not released with noise")
+        stated = self._rule.statistic_sensitivity
+        if stated > 0 or self._moved > 0:
+            figures |= {"statistic_moved": self._moved, "statistic_sensitivity": stated}
+        if self._moved > stated * (1 + 1e-9):
+            reasons.append(f"a unit moves the threshold's statistic by {self._moved:.3g}, but {stated:.3g} is stated")
+        return Check(not reasons, figures, "; ".join(reasons) or None)
 
 
-def release_count(planned: Counts, released: Counts, planned_ledger: Ledger, ledger: Ledger) -> Check:
+def release_count(planned: Counts, planned_ledger: Ledger, released: Counts, ledger: Ledger) -> Check:
     """Compare what was released, and what was entered into the ledger, with the plan.
 
     Args:
         planned: Releases by client, from the schedule and public numbers.
-        released: Releases by client that were seen.
         planned_ledger: Ledger entries by client, from the same.
+        released: Releases by client that were seen.
         ledger: The entries that were made; more than planned may be, where a folder was used before.
     """
     figures = {"planned": sum(planned.values()), "released": sum(released.values())}
+    unplanned = [f"client {client} releases, but is not in the plan" for client in released if client not in planned]
     reasons = [
         f"client {client} made {released.get(client, 0)} of {count} planned releases"
         for client, count in planned.items()
         if released.get(client, 0) != count
     ]
+    reasons += unplanned
     short = [
         client
         for client, events in planned_ledger.items()
@@ -189,6 +158,7 @@ def use_of_releases(errors: Sequence[float]) -> Check:
     """
     if not errors:
         return Check(None, reason="no release was followed by a step")
-    passed = max(errors) <= 1e-3
-    figures = {"largest_difference": max(errors), "steps": len(errors)}
+    worst = math.inf if any(math.isnan(error) for error in errors) else max(errors)
+    figures = {"largest_difference": worst, "steps": len(errors)}
+    passed = worst <= 1e-3
     return Check(passed, figures, None if passed else "the optimizer is given something else than the release")

@@ -1,20 +1,21 @@
-"""Noise of a run's releases, standardised and reduced to what the checks need."""
+"""Noise of a run's releases, in units of what is stated for it, and the checks of its scale and independence."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adpfl_bench.privacy.audit.checks import Check, noise_independence, noise_scale
-from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
+from adpfl_bench.privacy.audit.checks import Check
+from adpfl_bench.privacy.audit.error_rates import correlation_limit
+from adpfl_bench.privacy.audit.noise_independence import NoiseIndependence
+from adpfl_bench.privacy.audit.noise_scale import NoiseScale
 
-_SAMPLE = 2**18  # values kept for the law
-_PER_RELEASE = 2**11
-_COORDINATES = 2**12  # of each release that is kept to compare with others
-_RELEASES = 256
-_SIGNS = 62  # whose signs tell noise apart; fewer than 40 coordinates cannot
+_LAWS = {"LaplaceMechanism": "laplace", "GaussianMechanism": "norm"}
+_WINDOW = 8  # values of a statistic that are looked for in the noise of a sum
 
 
 class ObservedNoise:
@@ -22,63 +23,85 @@ class ObservedNoise:
 
     Args:
         law: ``laplace`` or ``norm``.
+        parts: Numbers of coordinates of the tensors that a release is made of.
     """
 
-    def __init__(self, law: str) -> None:
+    def __init__(self, law: str, parts: Sequence[int] = ()) -> None:
         self.law = law
-        self._total = 0.0
-        self._values = 0
-        self._sample: list[NDArray[np.float64]] = []
-        self._sampled = 0
-        self._rows: list[NDArray[np.float64]] = []
-        self._signs: dict[int, int] = {}
-        self._never: Tensor | None = None
-        self._releases = 0
+        self.scale = NoiseScale(law, parts)
+        self.independence = NoiseIndependence()
 
-    def add(self, noise: Tensor, scale: float) -> None:
-        """Take in a release's noise, [P], with the scale that is stated for it, greater than 0."""
+    def add(self, noise: Tensor, scale: float, exact: Tensor | None = None) -> None:
+        """Take in a release's noise.
+
+        Args:
+            noise: What was released less what it hides, [P].
+            scale: What is stated for it, greater than 0.
+            exact: What it hides, [P]; zeros unless given.
+        """
         values = noise.double() / scale
-        self._total += float(values.abs().sum() if self.law == "laplace" else values.square().sum())
-        self._values += len(values)
-        self._releases += 1
-        without = noise == 0
-        self._never = without if self._never is None else self._never & without
-        if self._sampled < _SAMPLE:
-            self._sample.append(_spread(values, _PER_RELEASE))
-            self._sampled += len(self._sample[-1])
-        if len(self._rows) < _RELEASES:
-            self._rows.append(_spread(values, _COORDINATES))
-        if len(values) >= 40:
-            key = sum(int(bit) << place for place, bit in enumerate((values[:_SIGNS] > 0).tolist()))
-            self._signs[key] = self._signs.get(key, 0) + 1
+        hidden = torch.zeros_like(values) if exact is None else exact.double()
+        rounding = torch.finfo(noise.dtype).eps * (hidden.abs() / scale + values.abs())
+        self.scale.add(values, noise, rounding)
+        self.independence.add(normal_scores(values, self.law), hidden)
 
     @property
     def empty(self) -> bool:
         """Whether nothing was taken in."""
-        return self._values == 0
+        return self.scale.values == 0
 
     def scale_check(self, statistic: ObservedNoise | None = None) -> Check:
         """Compare with the stated law and scale; ``statistic`` holds the noise on the threshold's statistic."""
-        mean = self._total / self._values
-        estimate = mean if self.law == "laplace" else mean**0.5
-        # A single value may be rounded away; the same one three times is not.
-        never = int(self._never.sum()) if self._never is not None and self._releases >= 3 else 0
-        beside = statistic.scale_check() if statistic is not None and not statistic.empty else None
-        return noise_scale(estimate, self._values, np.concatenate(self._sample), self.law, never, beside)
+        reasons, figures = self.scale.findings()
+        if statistic is not None and not statistic.empty:
+            found, beside = statistic.scale.findings()
+            figures |= {f"statistic_{name}": beside[name] for name in ("scale_ratio", "values")}
+            reasons += [f"of the threshold's statistic, {reason}" for reason in found]
+        return Check(not reasons, figures, "; ".join(reasons) or None)
 
-    def independence_check(self) -> Check:
-        """Compare releases with one another."""
-        return noise_independence(np.stack(self._rows), sum(self._signs.values()) - len(self._signs), self.law)
+    def independence_check(self, statistic: ObservedNoise | None = None) -> Check:
+        """Compare releases with one another, with what they hide, and with the noise on the threshold's statistic."""
+        reasons, figures = self.independence.findings(not self.scale.findings()[0])
+        if statistic is not None and not statistic.empty:
+            found, _ = statistic.independence.findings(not statistic.scale.findings()[0])
+            reasons += [f"of the threshold's statistic, {reason}" for reason in found]
+            if _shared(self.independence.rows, statistic.independence.rows):
+                reasons.append("the noise of the sum is used again for the threshold's statistic")
+        return Check(not reasons, figures, "; ".join(reasons) or None)
 
 
-def law_of(mechanism: Mechanism) -> str | None:
-    """Return the name of the law in ``scipy.stats``, or ``None`` where none is stated."""
-    if isinstance(mechanism, LaplaceMechanism):
-        return "laplace"
-    return "norm" if isinstance(mechanism, GaussianMechanism) else None
+def _shared(sums: Sequence[NDArray[np.float32]], statistics: Sequence[NDArray[np.float32]]) -> bool:
+    """Whether the scores of a statistic go with those of the sum beside it: over releases, or within one."""
+    one, other = np.stack(sums[: len(statistics)]), np.stack(statistics[: len(sums)])
+    count, width = other.shape
+    if count >= 8:
+        columns = [(values - values.mean(0)) / np.maximum(np.linalg.norm(values - values.mean(0), axis=0), 1e-30)
+                   for values in (one, other)]  # fmt: skip
+        largest = float(np.abs(columns[0].T @ columns[1]).max())
+        if min(largest, 1.0) > correlation_limit(count, one.shape[1] * width):
+            return True
+    if width < _WINDOW or one.shape[1] < width:
+        return False
+    limit = correlation_limit(width, count * (one.shape[1] - width + 1))
+    for values, short in zip(one, other, strict=True):
+        windows = np.lib.stride_tricks.sliding_window_view(values, width)
+        windows = windows - windows.mean(axis=1, keepdims=True)
+        short = short - short.mean()
+        norms = np.linalg.norm(windows, axis=1) * np.linalg.norm(short)
+        if float((np.abs(windows @ short) / np.maximum(norms, 1e-30)).max()) > limit:
+            return True
+    return False
 
 
-def _spread(values: Tensor, count: int) -> NDArray[np.float64]:
-    """About ``count`` of the values, evenly spread and always the same places."""
-    places = torch.linspace(0, len(values) - 1, min(count, len(values)), device=values.device).long()
-    return values[places].cpu().numpy()
+def normal_scores(values: Tensor, law: str) -> Tensor:
+    """Turn values of a law, in units of its scale, into standard normal ones, [P] in float64."""
+    if law != "laplace":
+        return values
+    tail = 0.5 * torch.exp(-values.abs().clamp(max=700.0))
+    scores: Tensor = -torch.sign(values) * torch.special.ndtri(tail)
+    return scores
+
+
+def law_of(mechanism: str) -> str | None:
+    """Return the law, by its name in ``scipy.stats``, of the mechanism that a ledger names; ``None`` if unknown."""
+    return _LAWS.get(mechanism)

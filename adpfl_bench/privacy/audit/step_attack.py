@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +19,8 @@ from adpfl_bench.privacy.clipping import clip_factors, group_norms
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism, Mechanism
 from adpfl_bench.privacy.unit_gradients import UnitGradients
+
+_FLIPS = 8  # canaries of a step with and without which it is made once more; those that were flipped least come first
 
 
 class Planted(Protocol):
@@ -39,12 +42,18 @@ class FlatRelease(NamedTuple):
         released: The same with noise, [P].
         threshold: The clipping threshold; infinite where nothing is clipped.
         scale: Scale of the noise as it is stated.
+        norm: The norm that was clipped, as it is stated.
     """
 
     exact: Tensor
     released: Tensor
     threshold: float
     scale: float
+    norm: Norm = "l2"
+
+
+Rerun = Callable[[TrainingBatch, int, float], Tensor]
+"""Makes a step once more, up to its sum before noise, [P]: its batch with a canary flipped, at a threshold."""
 
 
 class StepAttack:
@@ -60,13 +69,22 @@ class StepAttack:
         mechanism: States the law of the noise and the norm; ``None`` where there is none.
         memory_budget: MiB that gradients and activations of a chunk of examples may take.
         rounding: How well a gradient can be computed again, as a share of it.
+        rerun: Makes a step once more, by the run's own path.
 
     Attributes:
-        moves: How far each canary that was in moved the sum, for each of its steps, in units of the threshold.
+        moves: How far canaries moved the sum, in units of the threshold: where a step is computed apart, and where it
+            is made once more with and without each.
+        errors: How far sums were from those of their units, each computed and clipped by itself, in the same units.
     """
 
     def __init__(
-        self, task: Any, canaries: Planted, mechanism: Mechanism | None, memory_budget: float, rounding: float
+        self,
+        task: Any,
+        canaries: Planted,
+        mechanism: Mechanism | None,
+        memory_budget: float,
+        rounding: float,
+        rerun: Rerun | None = None,
     ) -> None:
         gradients = UnitGradients(task, task.example_losses, memory_budget * 2**20)
         self._norm: Norm = mechanism.norm if mechanism is not None else "l2"
@@ -74,7 +92,10 @@ class StepAttack:
         self._reference = Reference(gradients, canaries.examples_of, self._norm)
         self._canaries = canaries
         self._attack = CanaryAttack(canaries.count, rounding)
+        self._rerun = rerun
+        self._flips: Counter[int] = Counter()
         self.moves: list[float] = []
+        self.errors: list[float] = []
 
     @property
     def evidence(self) -> NDArray[np.float64]:
@@ -88,6 +109,24 @@ class StepAttack:
         if slots and seen.threshold > 0:
             look = self._see_sum if self._canaries.clipped else self._see_mean
             look(batch, slots, seen)
+            if seen.threshold < math.inf:
+                self._flip(batch, seen)
+
+    def see_others(self, batch: TrainingBatch, seen: FlatRelease) -> None:
+        """Compare the sum of a client without canaries with what its units bring."""
+        if self._canaries.clipped and seen.threshold > 0:
+            known = self._reference.others(batch.image, batch.label, batch.units, seen.threshold, seen.released)
+            self.errors += self._distances(seen, [known])
+        elif seen.threshold < math.inf:
+            self.moves += self._distances(seen, [torch.zeros_like(seen.exact)])  # a mean that is clipped as a whole
+
+    def _flip(self, batch: TrainingBatch, seen: FlatRelease) -> None:
+        """Make the step once more with each of some canaries out that was in, or in that was out."""
+        assert batch.canaries is not None
+        if self._rerun is not None:
+            rarest = sorted(batch.canaries.slots, key=lambda slot: (self._flips[slot], slot))[:_FLIPS]
+            self._flips.update(rarest)
+            self.moves += self._distances(seen, [self._rerun(batch, slot, seen.threshold) for slot in rarest])
 
     def _see_sum(self, batch: TrainingBatch, slots: Sequence[int], seen: FlatRelease) -> None:
         """Units are clipped one by one and added up."""
@@ -97,7 +136,8 @@ class StepAttack:
         assert batch.canaries is not None
         places = [slots.index(number) for number in batch.canaries.present]
         total = known + rows[places].sum(0)
-        self._note_moves(seen, [total - rows[place] for place in places])
+        self.moves += self._distances(seen, [total - rows[place] for place in places])
+        self.errors += self._distances(seen, [total])
         signal, deviation = linearised(seen.released - known, rows.sum(0) * rate / 2, seen.scale, self._laplace)
         self._attack.see(slots, rows, signal, deviation, rate)
 
@@ -110,7 +150,7 @@ class StepAttack:
         if seen.threshold < math.inf:
             total = known + rows[[i for i, number in enumerate(slots) if self._canaries.included[number]]].sum(0)
             left = [total - rows[i] for i, number in enumerate(slots) if self._canaries.included[number]]
-            self._note_moves(seen, [self._clip(mean, seen.threshold) for mean in left])
+            self.moves += self._distances(seen, [self._clip(mean, seen.threshold) for mean in left])
             deviation = seen.scale * (math.sqrt(2) if self._laplace else 1)
             factor = batch_factor(known, rows, seen.released, deviation, seen.threshold, self._norm)
         rows, known = factor * rows, factor * known
@@ -125,7 +165,9 @@ class StepAttack:
     def _clip(self, gradient: Tensor, threshold: float) -> Tensor:
         return gradient * clip_factors(group_norms([gradient[None]], self._norm), threshold)
 
-    def _note_moves(self, seen: FlatRelease, without: Sequence[Tensor]) -> None:
-        if without:
-            distances = group_norms([torch.stack([seen.exact - other for other in without])], self._norm)
-            self.moves += [float(distance) / seen.threshold for distance in distances.tolist()]
+    def _distances(self, seen: FlatRelease, others: Sequence[Tensor]) -> list[float]:
+        """How far other sums are from the exact one, in units of the threshold and in the norm that is stated."""
+        if not others:
+            return []
+        distances = group_norms([torch.stack([seen.exact - other.to(seen.exact) for other in others])], seen.norm)
+        return [float(distance) / seen.threshold for distance in distances.tolist()]

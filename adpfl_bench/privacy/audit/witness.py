@@ -5,61 +5,98 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from adpfl_bench.privacy.audit.checks import Check, ThresholdTwin, sensitivity, use_of_releases
+from adpfl_bench.privacy.audit.ledger_watch import stated_multipliers
 from adpfl_bench.privacy.audit.noise import ObservedNoise, law_of
 from adpfl_bench.privacy.audit.observation import StepObservation
+from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.private_sum import PrivateSum
 
-CHECKS = ("noise scale", "noise independence", "sensitivity", "threshold", "release count", "use of releases")
+CHECKS = (
+    "noise scale",
+    "noise independence",
+    "sensitivity",
+    "threshold",
+    "sampling",
+    "release count",
+    "ledger",
+    "use of releases",
+    "weights",
+)
+
+
+class Stated(NamedTuple):
+    """What a ledger's entry states of a release's noise.
+
+    Attributes:
+        scale: Scale of the noise on the sum; 0 for none.
+        width: Scale of the noise on the threshold's statistic.
+        statistic: The statistic as it was before noise, [K].
+    """
+
+    scale: float
+    width: float
+    statistic: NDArray[np.float64]
 
 
 class ReleaseWitness:
-    """Collector of what the checks are decided by.
+    """Collector of what the checks of releases are decided by.
 
     Args:
         sums: Makes the releases; its threshold must not have learned anything yet.
+        parts: Numbers of coordinates of the tensors that a release is made of.
 
     Attributes:
         released: Number of releases by client.
+        twin: The threshold's second copy.
     """
 
-    def __init__(self, sums: PrivateSum) -> None:
+    def __init__(self, sums: PrivateSum, parts: Sequence[int]) -> None:
         self.released: Counter[str] = Counter()
-        self._sums = sums
-        self._twin = ThresholdTwin(sums.threshold)
-        law = law_of(sums.mechanism)
-        self._noise = ObservedNoise(law) if law is not None else None
-        self._statistic = ObservedNoise(law) if law is not None else None
+        self.twin = ThresholdTwin(sums.threshold)
+        self._mechanism = sums.mechanism
+        self._parts = parts
+        self._noise: dict[str, ObservedNoise] = {}
+        self._statistic: dict[str, ObservedNoise] = {}
+        self._unknown: str | None = None
         self._last: Tensor | None = None
         self._errors: list[float] = []
 
-    def see(self, seen: StepObservation, exact: Tensor, released: Tensor, planned_units: int) -> float:
-        """Take in a release.
+    def see(self, seen: StepObservation, exact: Tensor, released: Tensor, planned_units: int, event: Release) -> Stated:
+        """Take in a release, and hold its noise against its entry.
 
         Args:
             seen: The release.
             exact: The sum without noise, [P].
             released: The same with noise, [P]; kept until :meth:`used`.
             planned_units: Number of units of the step by the plan: all that the threshold may be told of it.
-
-        Returns:
-            The scale of the noise as it is stated.
+            event: The ledger's entry.
         """
         self.released[seen.client] += 1
         self._last = released
-        statistic = self._twin.see(replace(seen, units=planned_units))
-        sums = self._sums
-        scale = sums.sum_multiplier * seen.threshold if sums.noise_multiplier > 0 else 0.0
-        if scale > 0 and self._noise is not None and self._statistic is not None:
-            self._noise.add(released - exact, scale)
+        rule = self.twin.rule
+        first, second = stated_multipliers(event, rule.budget_share(self._mechanism, event.noise_multiplier))
+        statistic = self.twin.see(replace(seen, units=planned_units), event.norm)
+        scale = first * seen.threshold if event.noise_multiplier > 0 else 0.0
+        width = second * rule.statistic_sensitivity if statistic.size else 0.0
+        law = law_of(event.mechanism)
+        if law is None:
+            self._unknown = f"no law is known here for the noise of {event.mechanism}"
+        elif scale > 0:
+            if law not in self._noise:
+                self._noise[law], self._statistic[law] = ObservedNoise(law, self._parts), ObservedNoise(law)
+            self._noise[law].add(released - exact, scale, exact)
             if statistic.size:
-                width = sums.statistic_multiplier * sums.threshold.statistic_sensitivity
-                self._statistic.add(torch.from_numpy(seen.statistic - statistic), width)
-        return scale
+                before = torch.from_numpy(statistic)
+                self._statistic[law].add(torch.from_numpy(seen.statistic) - before, max(width, 1e-30), before)
+        return Stated(scale, width, statistic)
 
     def used(self, gradient: Tensor, divisor: float) -> None:
         """Take in what the optimizer has stepped on, [P], and the public number that the release was divided by."""
@@ -69,14 +106,17 @@ class ReleaseWitness:
             self._errors.append(float(torch.linalg.vector_norm(gradient - expected)) / size if size else 0.0)
         self._last = None
 
-    def checks(self, moves: Sequence[float], limit: float, tolerance: float) -> dict[str, Check]:
-        """All named checks but that of the release count; see :func:`~adpfl_bench.privacy.audit.checks.sensitivity`."""
-        reason = "no noise is stated" if self._noise is not None else "the mechanism states no law that is known here"
-        found = dict.fromkeys(CHECKS, Check(None, reason=reason))
-        if self._noise is not None and not self._noise.empty:
-            found["noise scale"] = self._noise.scale_check(self._statistic)
-            found["noise independence"] = self._noise.independence_check()
-        found["sensitivity"] = sensitivity(moves, limit, tolerance)
-        found["threshold"] = self._twin.check()
+    def checks(
+        self, moves: Sequence[float], limit: float, tolerance: float, errors: Sequence[float] = ()
+    ) -> dict[str, Check]:
+        """The checks of releases; see :func:`~adpfl_bench.privacy.audit.checks.sensitivity`."""
+        found = dict.fromkeys(CHECKS, Check(None, reason=self._unknown or "no noise is stated"))
+        for law, noise in self._noise.items():
+            found["noise scale"] = noise.scale_check(self._statistic[law])
+            found["noise independence"] = noise.independence_check(self._statistic[law])
+        if len(self._noise) > 1:
+            found["noise scale"] = Check(False, reason="the ledger names several laws of noise")
+        found["sensitivity"] = sensitivity(moves, limit, tolerance, errors)
+        found["threshold"] = self.twin.check()
         found["use of releases"] = use_of_releases(self._errors)
         return found
