@@ -117,6 +117,7 @@ def test_whole_clients_are_canaries_where_they_are_protected(
     audited = found(Path("runs/isic/client_dp/audit-seed0"))
     assert audited["epsilon"] == audited["ceiling"] < audited["accounted"]
     assert audited["correct"] == 30
+    shutil.rmtree("runs")
     assert adpfl_bench("audit", *FEW, "--audit.client=client-1", method="client_dp") == 1
     assert "leave out audit.client and audit.records" in capsys.readouterr().err
     shutil.rmtree("runs", ignore_errors=True)

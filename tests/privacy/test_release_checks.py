@@ -16,6 +16,7 @@ from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 
+
 def test_sensitivity():
     assert sensitivity([0.2, 1.0005], 1.0, 1e-3).passed
     found = sensitivity([0.2, 1.5, 1.1], 1.0, 1e-3)

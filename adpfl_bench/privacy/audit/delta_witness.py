@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +18,27 @@ from adpfl_bench.privacy.audit.witness import ReleaseWitness, Stated
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.clipping import clip_, global_norm, group_norms
 from adpfl_bench.privacy.ledger import Release
-from adpfl_bench.privacy.privacy_engine import PrivacyEngine
+from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.private_sum import PrivateSum
+from adpfl_bench.privacy.thresholds import Threshold
+
+
+class DeltaEngine(Protocol):
+    """What makes clients' deltas private, as far as it is looked at here."""
+
+    books: PrivacyBooks
+    threshold: Threshold | None
+    mechanism: Mechanism | None
+    sums: PrivateSum | None
+    released: dict[str, Any]
+
+    def begin(self, batch: TrainingBatch) -> None:
+        """Expect a step."""
+
+    def release_delta(
+        self, client: str, delta: list[Tensor], see: Callable[[StepObservation], None] | None = None
+    ) -> None:
+        """Clip and noise what a client sends, in place."""
 
 
 class DeltaWitness:
@@ -42,7 +63,7 @@ class DeltaWitness:
 
     def __init__(
         self,
-        engine: PrivacyEngine,
+        engine: DeltaEngine,
         witness: ReleaseWitness,
         watch: LedgerWatch,
         clients: CanaryClients,
@@ -57,7 +78,7 @@ class DeltaWitness:
         self._shadow_watch = LedgerWatch(lambda: self.books.ledger, "client")
         self.clients = clients
         self._weights = weights
-        self._shadow: PrivacyEngine | None = None
+        self._shadow: DeltaEngine | None = None
 
     def begin(self, batch: TrainingBatch) -> None:
         """Begin a step."""
