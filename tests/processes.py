@@ -15,7 +15,13 @@ from typing import Any
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["adpfl_bench.running.training", "adpfl_bench.datasets.isic", "monai.networks.nets", "monai.inferers"]
+    [
+        "adpfl_bench.running.training",
+        "adpfl_bench.datasets.isic",
+        "adpfl_bench.grid.benchmark",
+        "monai.networks.nets",
+        "monai.inferers",
+    ]
 )
 _NUMBERS = itertools.count()
 
@@ -27,12 +33,19 @@ class Command:
         folder: Its working directory.
         arguments: What stands behind ``adpfl-bench``.
         variables: Variables that it has beside the environment of this process.
+        program: Function of a module that takes the command line, in place of ``adpfl-bench``.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        variables: Mapping[str, str] | None = None,
+        program: Callable[[list[str]], int] | None = None,
+    ) -> None:
         self._file = folder / f".printed-{next(_NUMBERS)}"
         environment = {**os.environ, **(variables or {})}
-        self._process = _FORKS.Process(target=_run, args=(str(self._file), list(arguments), environment))
+        self._process = _FORKS.Process(target=_run, args=(str(self._file), list(arguments), environment, program))
         self._process.start()
 
     @property
@@ -47,9 +60,13 @@ class Command:
 
     def stop(self, number: signal.Signals) -> None:
         """Send it a signal, and wait until it has ended."""
+        self.send(number)
+        self.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it has not ended."""
         if self.status is None:
             os.kill(self._process.pid, number)
-        self.wait()
 
     def wait(self) -> int:
         """Wait until it has ended; its status."""
@@ -72,7 +89,9 @@ def finish(command: Command) -> str:
     return command.printed
 
 
-def _run(output: str, arguments: list[str], environment: dict[str, str]) -> None:
+def _run(
+    output: str, arguments: list[str], environment: dict[str, str], program: Callable[[list[str]], int] | None
+) -> None:
     assert "torch" in sys.modules, "the process that is forked has imported nothing"
     from adpfl_bench.cli import main
 
@@ -83,4 +102,4 @@ def _run(output: str, arguments: list[str], environment: dict[str, str]) -> None
         os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     sys.stdout, sys.stderr = (open(stream, "w", buffering=1, closefd=False) for stream in (1, 2))  # noqa: SIM115
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(main(arguments))
+    sys.exit((program or main)(arguments))

@@ -1,9 +1,6 @@
 """What the tests of the benchmark share."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +10,8 @@ import pytest
 import yaml
 
 from adpfl_bench.cli import main
-from tests.cli.conftest import heed_interrupts
-from tests.grid.fakes import FAKES, InProcessEngine
+from tests.grid.fakes import FAKES, InProcessEngine, benchmark_of_fakes
+from tests.processes import Command
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -42,27 +39,18 @@ def write_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 
 
 @pytest.fixture
-def start_fake(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start_fake(tmp_path: Path) -> Iterator[Callable[..., Command]]:
     """Starts the command with fake runs as a process of its own, in the folder of the grid."""
     started = []
 
-    def start(*options: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.grid.fakes", "benchmark", "--config", "grid.yaml", *options],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(TOP)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=heed_interrupts,
-        )
-        started.append(process)
-        return process
+    def start(*options: str) -> Command:
+        words = ["benchmark", "--config", "grid.yaml", *options]
+        started.append(Command(tmp_path, words, program=benchmark_of_fakes))
+        return started[-1]
 
     yield start
     for process in started:
-        process.kill()
-        process.communicate()
+        process.stop(signal.SIGKILL)
 
 
 @pytest.fixture
@@ -78,10 +66,9 @@ def run_fake(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
     return run
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Wait for a process; its exit status and what it printed."""
-    output, _ = process.communicate(timeout=120)
-    return process.returncode, output
+def ended(command: Command) -> tuple[int, str]:
+    """Wait for a command; its exit status and what it printed."""
+    return command.wait(), command.printed
 
 
 def wait_until(condition: Callable[[], Any], seconds: float = 60) -> None:

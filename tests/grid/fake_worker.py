@@ -73,5 +73,10 @@ def _first_time(folder: Path) -> bool:
     return first
 
 
+def main(arguments: list[str]) -> int:
+    """Make the fake run that the command line gives."""
+    return work.main(arguments, fit)
+
+
 if __name__ == "__main__":
-    sys.exit(work.main(sys.argv[1:], fit))
+    sys.exit(main(sys.argv[1:]))

@@ -17,6 +17,7 @@ from adpfl_bench.grid.submitit_engine import RunJob, _stops
 from adpfl_bench.grid.work import Fit, exit_status, perform
 from adpfl_bench.records.settings import flatten_config
 from tests.grid.fake_worker import ROUNDS, configuration, fit
+from tests.grid.forked_workers import fork_workers
 
 FAKE_WORKER = (sys.executable, "-m", "tests.grid.fake_worker")
 
@@ -106,7 +107,9 @@ FAKES: dict[str, Any] = {
 """What the command uses, in place of its own."""
 
 
-if __name__ == "__main__":
+def benchmark_of_fakes(arguments: list[str]) -> int:
+    """The command line with fake runs, in a process of its own, from which they are forked."""
     for name, fake in FAKES.items():
         setattr(command, name, fake)
-    sys.exit(main(sys.argv[1:]))
+    fork_workers()
+    return main(arguments)

@@ -4,25 +4,25 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from adpfl_bench.cli import main
 from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import GridRun, make_plan
 from adpfl_bench.grid.run_state import TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.report.commands import leaderboard
-from tests.cli.conftest import heed_interrupts
 from tests.grid.conftest import ended, wait_until
 from tests.grid.fakes import InProcessEngine
+from tests.grid.forked_workers import fork_workers
 from tests.grid.test_benchmark_scheduler import Changes
+from tests.processes import Command
 
-ROUNDS = 3
+ROUNDS, LAST = 3, "isic/fedprox+dp_fl/seed1"
 GRID = {
     "tasks": ["tasks/isic.yaml"],
     "methods": [
@@ -49,16 +49,14 @@ def plan(output: str) -> list[GridRun]:
     return make_plan(read_grid(f"{output}.yaml"))
 
 
-def start(output: str, *options: str) -> subprocess.Popen[str]:
-    program = "import sys; from adpfl_bench.cli import main; sys.exit(main())"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, "benchmark", "--config", f"{output}.yaml", *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=heed_interrupts,
-    )
+def start(output: str, *options: str) -> Command:
+    return Command(Path.cwd(), ["benchmark", "--config", f"{output}.yaml", *options], program=benchmark)
+
+
+def benchmark(arguments: list[str]) -> int:
+    """The command line, whose runs are forked from it; the last one alone has an interpreter started for it."""
+    fork_workers(unless=lambda command: GridRun.from_json(command[-1]).name == LAST)
+    return main(arguments)
 
 
 def rounds(run: GridRun) -> list[int]:
@@ -81,6 +79,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
     monkeypatch.chdir(tmp_path)
     plain, runs = plan("plain"), plan("hard")
     assert len(runs) == 7
+    assert runs[-1].name == LAST
     reference = [TrackedRun.of(run, inspect_run(run)) for run in plain]
     Scheduler(reference, InProcessEngine(fit=None), Changes(), pause=0.001).run()
     assert sorted(entry.run.method for entry in reference if entry.status == "failed") == sorted(FAILING)
@@ -93,8 +92,8 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
     os.kill(victim.files.read_attempts()[-1].process, signal.SIGKILL)
     late = [run for run in runs if run.seed == 1]
     wait_until(lambda: any(rounds(run) for run in late), seconds=300)
-    process.kill()
-    printed = ended(process)[1]
+    process.stop(signal.SIGKILL)
+    printed = process.printed
     assert f"{victim.name} killed by SIGKILL" in printed
     before = {run.name: inspect_run(run).stage for run in runs}
     wait_until(lambda: not any(run.files.taken for run in runs), seconds=30)

@@ -15,9 +15,10 @@ import pytest
 from adpfl_bench.grid.run_files import Attempt, RunFiles
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.conftest import ended, wait_until
+from tests.processes import Command
 
 WriteGrid = Callable[..., str]
-Start = Callable[..., subprocess.Popen[str]]
+Start = Callable[..., Command]
 Run = Callable[..., tuple[int, str]]
 
 
@@ -119,7 +120,7 @@ def test_stopping_leaves_everything_to_be_continued(
     write_grid(methods=methods(a="train", b="slow", c="slow", d="train"), overrides={"federated.rounds": 20})
     process = start_fake("--jobs", "2")
     wait_until(lambda: rounds("b") and rounds("c"))
-    process.send_signal(number)
+    process.send(number)
     status, output = ended(process)
     assert status == 130
     assert "interrupted; 1 of 4 runs are finished, and the same command continues the others." in output
@@ -136,10 +137,10 @@ def test_second_ctrl_c_kills_what_does_not_listen(write_grid: WriteGrid, start_f
     write_grid(methods=methods(a="deaf"), overrides={"federated.rounds": 1000})
     process = start_fake()
     wait_until(lambda: rounds("a"))
-    process.send_signal(signal.SIGINT)
+    process.send(signal.SIGINT)
     time.sleep(1.0)
-    assert process.poll() is None  # it waits for the run
-    process.send_signal(signal.SIGINT)
+    assert process.status is None  # it waits for the run
+    process.send(signal.SIGINT)
     assert ended(process)[0] == 130
     assert outcomes("a") == [None]
     assert not alive(attempts("a")[0].process)
@@ -157,8 +158,7 @@ def test_killed_benchmark_takes_its_runs_along_and_is_continued(write_grid: Writ
     write_grid(methods=methods(a="slow", b="slow", c="train"), overrides={"federated.rounds": 20})
     process = start_fake("--jobs", "2")
     wait_until(lambda: rounds("a") and rounds("b"))
-    process.kill()
-    process.wait()
+    process.stop(signal.SIGKILL)
     runs = [attempts(method)[0].process for method in "ab"]
     if sys.platform == "linux":
         wait_until(lambda: not any(alive(run) for run in runs), seconds=10)
