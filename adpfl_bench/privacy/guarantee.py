@@ -7,7 +7,7 @@ from torch import nn
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
-from adpfl_bench.privacy.rdp_curves import ACCOUNTED_MECHANISMS
+from adpfl_bench.privacy.rdp_curves import ACCOUNTED_MECHANISMS, LEAST_NOISE
 from adpfl_bench.privacy.thresholds import Threshold
 
 
@@ -24,8 +24,8 @@ def no_guarantee(
     """
     if unit == "none" or threshold is None or mechanism is None:
         return "the method is not private: no noise is added"
-    if noise_multiplier == 0:
-        return "the noise multiplier is 0: clipping alone is not private"
+    if noise_multiplier < LEAST_NOISE:
+        return f"the noise multiplier is {noise_multiplier:g}: clipping alone is not private"
     if sends_buffers:
         return "running statistics of the network leave the client without noise"
     if type(mechanism).__name__ not in ACCOUNTED_MECHANISMS:

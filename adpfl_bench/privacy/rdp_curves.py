@@ -48,7 +48,9 @@ Array = NDArray[np.float64]
 ACCOUNTED_MECHANISMS = ("GaussianMechanism", "LaplaceMechanism")
 """The laws of noise that these curves are proved for."""
 
-_NO_NOISE = 1e-100
+LEAST_NOISE = 1e-30
+"""Noise multipliers below this are no noise: float32 would lose it beside any gradient, and squares would overflow."""
+
 _FRACTIONAL = 1.0 + np.geomspace(0.0101, 1e5, 2000)
 _INTEGERS = np.unique(np.concatenate([np.arange(2, 257), np.geomspace(257, 8192, 64).astype(int)]))
 _LOG_FACTORIAL: Array = gammaln(np.arange(_INTEGERS[-1] + 1) + 1.0)
@@ -67,8 +69,7 @@ SAMPLED_ORDERS: Array = np.union1d(_FRACTIONAL, _INTEGERS.astype(float))
 def shift(release: Release) -> float:
     """Return the sensitivity in units of the noise scale; infinite without noise, 0 where there is nothing to hide.
 
-    Noise of less than 10^-100 of the sensitivity counts as none: epsilon would be above 10^100, or 10^200 for Gaussian
-    noise, where arithmetic overflows.
+    Noise below :data:`LEAST_NOISE` counts as none.
 
     Raises:
         ConfigError: No curve is proved for this mechanism.
@@ -77,7 +78,7 @@ def shift(release: Release) -> float:
         raise ConfigError(f"No bound is known here for the noise of {release.mechanism}.")
     if release.sensitivity == 0 or release.sampling_rate == 0:
         return 0.0
-    if release.noise_multiplier <= _NO_NOISE * release.sensitivity:
+    if release.noise_multiplier < LEAST_NOISE:
         return math.inf
     return release.sensitivity / release.noise_multiplier
 

@@ -185,7 +185,7 @@ def test_nothing_released_costs_nothing_and_no_noise_is_no_privacy():
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("norm", ["l1", "l2"])
 @pytest.mark.parametrize("mechanism", [GAUSSIAN, LAPLACE])
-@pytest.mark.parametrize("z", [1e-300, 1e-101, 1e-99, 1e-8, 1e-6, 1e-4, 1e-3, 1e20, 1e300])
+@pytest.mark.parametrize("z", [1e-300, 1e-31, 1e-29, 1e-8, 1e-6, 1e-4, 1e-3, 1e20, 1e300])
 def test_epsilon_is_a_number_or_infinite_however_small_the_noise_and_many_the_releases(z, mechanism, norm):
     for q in (1.0, 1 - 1e-12, 0.5, 1e-8, 1e-200):
         before = 0.0
@@ -194,8 +194,8 @@ def test_epsilon_is_a_number_or_infinite_however_small_the_noise_and_many_the_re
             assert epsilon >= before  # NaN would not be
             assert epsilon <= client_epsilon({Release(mechanism, z, 1.0, q, norm): count}, 1e-300)
             before = epsilon
-        assert (before == math.inf) == (z < 1e-100)
-    assert client_epsilon({Release(GAUSSIAN, 1e-101): 1, Release(LAPLACE, 1.0): 1}, 1e-5) == math.inf
+        assert (before == math.inf) == (z < 1e-30)
+    assert client_epsilon({Release(GAUSSIAN, 1e-31): 1, Release(LAPLACE, 1.0): 1}, 1e-5) == math.inf
 
 
 def test_errors():
