@@ -3,8 +3,7 @@
 import errno
 import io
 import os
-import subprocess
-import sys
+import resource
 
 import pytest
 import torch
@@ -12,29 +11,26 @@ import torch
 from adpfl_bench.callbacks import checkpointing
 from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO
 from adpfl_bench.errors import CheckpointError
+from tests.processes import Command, finish
 
-FULL_DISK = """
-import resource, sys
-import torch
-from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO
-from adpfl_bench.errors import CheckpointError
 
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
-try:
-    AtomicCheckpointIO().save_checkpoint({"state_dict": {"weight": torch.ones(1_000_000)}}, sys.argv[1])
-except CheckpointError as error:
-    print(error)
-"""
+def save_on_a_full_disk(arguments):
+    """Save a checkpoint that is larger than a file of this process, which is given up, may be."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    try:
+        AtomicCheckpointIO().save_checkpoint({"state_dict": {"weight": torch.ones(1_000_000)}}, arguments[0])
+    except CheckpointError as error:
+        print(error)
+    return 0
 
 
 def test_a_disk_that_fills_in_the_middle_leaves_the_earlier_checkpoint_whole(tmp_path):
-    path = tmp_path / "last.ckpt"
+    path = tmp_path / "run" / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"round": 3}, path)
-    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert f"last.ckpt could not be written: {os.strerror(errno.EFBIG)}. The one of the round before" in done.stdout
+    printed = finish(Command(tmp_path, [str(path)], program=save_on_a_full_disk))
+    assert f"last.ckpt could not be written: {os.strerror(errno.EFBIG)}. The one of the round before" in printed
     assert torch.load(path) == {"round": 3}
-    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
 
 
 class InterruptedFile(io.BytesIO):

@@ -14,7 +14,7 @@ from adpfl_bench.privacy.ledger import PrivacyLedger
 from tests.privacy.zcdp import largest_epsilon
 from tests.processes import Command, finish
 
-ROUNDS, DELTA = 4, 1e-4
+ROUNDS, EPOCHS, DELTA = 4, 4, 1e-4
 
 
 def fit(folder, phantom_folder, run, *more):
@@ -26,7 +26,7 @@ def fit(folder, phantom_folder, run, *more):
             *(word for file in configs for word in ("--config", file)),
             f"--data.phantom_directory={phantom_folder}",
             f"--federated.rounds={ROUNDS}",
-            "--federated.local_epochs=8",  # long rounds, with many entries each
+            f"--federated.local_epochs={EPOCHS}",  # long rounds, with many entries each
             "--privacy.units_per_step=1",
             "--score=false",
             f"--trainer.default_root_dir={run}",
@@ -98,7 +98,7 @@ def test_epsilon_never_falls_below_what_was_released(tmp_path: Path, phantom_fol
     assert shown == sorted(shown)
 
     record = json.loads((run / "run.json").read_text())
-    planned = {client: ROUNDS * 8 for client in record["data"]["clients"]}
+    planned = {client: ROUNDS * EPOCHS for client in record["data"]["clients"]}
     ended = ledger_of(record["privacy"]["ledger"])
     counts = {client: sum(ended.events(client).values()) for client in ended.clients()}
     if secure:  # new noise: the broken-off round's releases were made twice

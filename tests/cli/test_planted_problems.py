@@ -113,7 +113,7 @@ def test_each_planted_problem_is_found_by_verify_and_by_fit(
     case, other = names(root)
     path = plant(root, case)
     wanted = other if problem == "duplicate patients" else case
-    assert main(["verify", "brats", "--root", str(root)]) == 1
+    assert main(["verify", "brats", "--root", str(root), "--workers", "1"]) == 1
     (line,) = [line for line in capsys.readouterr().out.splitlines() if wanted in line and words in line]
     assert path.name in line or str(path.parent) in line
     assert fit(root, tmp_path) == 1

@@ -59,11 +59,9 @@ def test_the_order_and_names_of_runs_change_nothing(made, tmp_path):
     for number, folder in enumerate(shuffled):
         renamed.append(tmp_path / "renamed" / f"{number:02d}")
         shutil.copytree(folder, renamed[-1])
-    leaderboard(shuffled, tmp_path / "shuffled", overlays=False)
     leaderboard(renamed, tmp_path / "other", overlays=False)
     for name in FILES:
-        for output in ("shuffled", "other"):
-            assert without_left_out(tmp_path / output / name) == without_left_out(made / name), (output, name)
+        assert without_left_out(tmp_path / "other" / name) == without_left_out(made / name), name
 
 
 def without_left_out(path: Path) -> str:

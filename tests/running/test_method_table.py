@@ -1,6 +1,6 @@
 """docs/methods.md says what the files in callbacks/ say."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -108,6 +108,6 @@ def test_file_that_is_no_method_is_named(content, tmp_path):
         method_table(tmp_path)
 
 
-def test_command_prints_the_page(table):
-    command = [sys.executable, "-m", "adpfl_bench.running.method_table"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == table
+def test_command_prints_the_page(table, capsys):
+    runpy.run_path(sys.modules[method_table.__module__].__file__, run_name="__main__")
+    assert capsys.readouterr().out == table
