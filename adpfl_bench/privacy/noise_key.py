@@ -76,8 +76,9 @@ def plain(value: Any, depth: int = _DEPTH) -> Any:
         return ["partial", below(value.func), below(value.args), below(value.keywords)]
     if isinstance(value, FunctionType):
         return _function(value, below)
-    attributes = {name: own for name, own in getattr(value, "__dict__", {}).items() if not name.startswith("_")}
-    return {"class": f"{type(value).__module__}.{type(value).__qualname__}", **below(attributes)}
+    public = sorted(name for name in getattr(value, "__dict__", {}) if not name.startswith("_"))
+    attributes = {name: below(vars(value)[name]) for name in public}
+    return {"class": f"{type(value).__module__}.{type(value).__qualname__}", **attributes}
 
 
 def _function(function: FunctionType, below: Callable[[Any], Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -239,6 +240,10 @@ def test_settings_are_told_apart_and_do_not_depend_on_the_process():
 
     assert plain(rate(0.1)) == plain(rate(0.1)) != plain(rate(0.2))
     assert plain(FixedThreshold(1.0)) == plain(FixedThreshold(1.0)) != plain(FixedThreshold(2.0))
+    held = SimpleNamespace(inner=SimpleNamespace(innermost=SimpleNamespace(value=1)))
+    for depth in range(6):
+        json.dumps(plain(held, depth))
+    assert plain(held, 4) != plain(SimpleNamespace(inner=SimpleNamespace(innermost=SimpleNamespace(value=2))), 4)
     assert " at 0x" not in json.dumps(plain([rate(0.1), torch.zeros(2), np.float32(1), {"a": {1, 2}}, object()]))
 
 
