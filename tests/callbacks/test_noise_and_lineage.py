@@ -130,7 +130,7 @@ def test_a_module_that_was_trained_without_privacy_stays_without(toy_task, toy_d
     assert "started from a run on the same data without this guarantee" in privacy.accounted.reason
 
 
-class Stop(Callback):
+class StopDuring(Callback):
     """Pulls the plug in the first step of a round."""
 
     def __init__(self, round_index):
@@ -155,24 +155,24 @@ def play(toy_task, toy_data, fit, tmp_path):
 
 def test_killed_before_its_first_checkpoint_a_run_keeps_what_it_released(play):
     with pytest.raises(RuntimeError, match="pulled"):
-        play(killed := private(), Stop(2), keep=False)
+        play(killed := private(), StopDuring(2), keep=False)
     assert counts(killed) == {"only": 3}
     with pytest.raises(RuntimeError, match="pulled"):
-        play(again := private(), Stop(0), keep=False)
+        play(again := private(), StopDuring(0), keep=False)
     assert counts(again) == {"only": 3}
 
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_checkpoint_that_is_continued_in_another_folder_knows_what_was_broken_off(play, tmp_path, secure):
     with pytest.raises(RuntimeError, match="pulled"):
-        play(private(secure=secure), Stop(2))
+        play(private(secure=secure), StopDuring(2))
     moved = play(private(secure=secure), ckpt_path=tmp_path / "run/last.ckpt", folder="other")
     assert counts(moved) == {"only": 4 if secure else 3}
 
 
 def test_a_checkpoint_without_its_journal_claims_nothing(play, tmp_path):
     with pytest.raises(RuntimeError, match="pulled"):
-        play(private(secure=True), Stop(2))
+        play(private(secure=True), StopDuring(2))
     (tmp_path / "run/privacy_ledger.json").unlink()
     moved = play(private(secure=True), ckpt_path=tmp_path / "run/last.ckpt", folder="other")
     assert "the journal of the run that it continues was not found" in moved.accounted.reason
@@ -180,7 +180,7 @@ def test_a_checkpoint_without_its_journal_claims_nothing(play, tmp_path):
 
 def test_continuing_with_other_settings_counts_the_broken_off_round_twice(play, tmp_path):
     with pytest.raises(RuntimeError, match="pulled"):
-        play(private(), Stop(2))
+        play(private(), StopDuring(2))
     sgd = {"client_optimizer": lambda parameters: torch.optim.AdamW(parameters, lr=0.03)}
     assert counts(play(private(), ckpt_path=tmp_path / "run/last.ckpt", **sgd)) == {"only": 4}
 
