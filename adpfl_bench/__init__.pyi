@@ -54,6 +54,7 @@ from .privacy.mechanisms import LaplaceMechanism as LaplaceMechanism
 from .privacy.mechanisms import Mechanism as Mechanism
 from .privacy.private_thresholds import HistogramThreshold as HistogramThreshold
 from .privacy.private_thresholds import QuantileThreshold as QuantileThreshold
+from .privacy.proofs import register_proof as register_proof
 from .privacy.thresholds import FixedThreshold as FixedThreshold
 from .privacy.thresholds import PercentileThreshold as PercentileThreshold
 from .privacy.thresholds import Threshold as Threshold

@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks import privacy_checks as checks
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.release_settings import release_settings
+from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping, RunGuarantee
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import Accounted
-from adpfl_bench.privacy.guarantee import no_guarantee, not_covered
+from adpfl_bench.privacy.guarantee import PrivacySetting
 from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Sampling
 from adpfl_bench.privacy.lineage import Ancestor, inherit, read_lineage
 from adpfl_bench.privacy.mechanisms import Mechanism
@@ -32,7 +33,7 @@ from adpfl_bench.seeding import Draws, SecretDraws, SeededDraws
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 
-class DifferentialPrivacy(Callback):
+class DifferentialPrivacy(GuaranteeKeeping):
     """Differential privacy: what each client sends is made private before anybody else sees it.
 
     * ``unit: batch`` (the published rule): the gradient of a batch's mean loss is clipped to the client's threshold C
@@ -52,7 +53,7 @@ class DifferentialPrivacy(Callback):
         noise_multiplier: Noise scale z in units of C, at least 0; or ``null`` with ``target_epsilon``.
         target_epsilon: The accounted epsilon that the run may reach with its last round; z is solved for before
             anything is trained.
-        delta: The delta at which epsilon is accounted; must be below 1 / (units of the smallest client).
+        delta: The delta at which epsilon is accounted; at most 0.01, and at most 1 / (2 units of the largest client).
         units_per_step: Units of a local step, in place of ``data.batch_size``: large steps suit noise, and one
             larger than every client makes each pass a single step. Memory for gradients does not grow with it.
         sampling: ``shuffle`` visits every unit once per local epoch, and claims no amplification; ``poisson`` draws
@@ -66,6 +67,7 @@ class DifferentialPrivacy(Callback):
     Attributes:
         engine: What stands between a client's gradients and everybody else.
         audited: What an audit found, for the record.
+        guarantee: What a proof supports of the run.
 
     Raises:
         ConfigError: A value is out of range, the Trainer or the network would change what is released, or no noise
@@ -104,10 +106,9 @@ class DifferentialPrivacy(Callback):
         self.nominal_epsilon = nominal_epsilon
         self.engine = PrivacyEngine(unit, threshold, mechanism, normalize, secure)
         self.audited: AuditedBlock | None = None
-        self._not_covered: tuple[str, ...] = ()
+        self.guarantee = RunGuarantee(PrivacySetting(unit, threshold, mechanism, noise_multiplier, sampling))
         self._first_weights: str | None = None
         self._elsewhere: tuple[Path, ...] | None = None
-        self._sends_buffers = False
 
     @property
     def ledger(self) -> PrivacyLedger:
@@ -129,7 +130,6 @@ class DifferentialPrivacy(Callback):
         Raises:
             ConfigError: As the class says.
         """
-        self._sends_buffers = federation.sends_buffers(task)
         self._first_weights, self._elsewhere = None, None
         if training:
             task.lineage.prepare()
@@ -139,9 +139,8 @@ class DifferentialPrivacy(Callback):
         checks.check_private_trainer(trainer)
         checks.check_private_federation(self.unit, federation)
         checks.check_delta(self.delta, self.unit, datamodule.unit_sizes)
+        self.guarantee.decide(trainer, task, federation, datamodule)
         self.settle_noise(federation.schedule, datamodule.unit_sizes, datamodule.units_per_step)
-        choices = checks.choices_by_validation(trainer)
-        self._not_covered = (*choices, *not_covered(self.unit, federation, task, task.started_from))
         if self.engine.clips_units:
             checks.check_private_task(task)
             self.engine.clip_units_of(task, task.example_losses, self.memory_budget)
@@ -195,7 +194,7 @@ class DifferentialPrivacy(Callback):
         assert self.mechanism is not None
         plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
         if self.target_epsilon is not None:
-            if reason := no_guarantee(self.unit, self.threshold, self.mechanism, 1.0, self._sends_buffers):
+            if reason := self.guarantee.found.reason:
                 raise ConfigError(
                     f"privacy.target_epsilon is {self.target_epsilon}, but no epsilon can be accounted: {reason}. State"
                     " privacy.noise_multiplier instead."
@@ -219,10 +218,10 @@ class DifferentialPrivacy(Callback):
     @property
     def accounted(self) -> Accounted:
         """The guarantee that is proved for everything released so far."""
-        z = self.noise_multiplier or 0.0
-        if reason := no_guarantee(self.unit, self.threshold, self.mechanism, z, self._sends_buffers):
-            return Accounted(None, self.delta, reason)
-        return self.engine.books.accounted(self.delta, self._not_covered)
+        found = self.guarantee.found
+        if found.reason:
+            return Accounted(None, self.delta, found.reason)
+        return replace(self.engine.books.accounted(self.delta, found.admitted), claimed=found.claimed)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -258,6 +257,7 @@ class DifferentialPrivacy(Callback):
                 accountant=accounted.accountant,
                 by_client=dict(accounted.by_client),
                 not_covered=accounted.not_covered,
+                claimed=accounted.claimed,
             ),
             audited=self.audited,
             ledger=self.engine.books.spent.state_dict(),
@@ -269,8 +269,9 @@ class DifferentialPrivacy(Callback):
             return "none, and none claimed"
         threshold, mechanism = type(self.threshold).__name__, type(self.mechanism).__name__
         rule = f"unit {self.unit}, {threshold}, {mechanism} with z = {self.noise_multiplier:.4g}"
-        if self.accounted.epsilon is None:
-            return f"{rule}; accounted epsilon: none, since {self.accounted.reason}"
+        if self.guarantee.found.reason:
+            return f"{rule}; accounted epsilon: none, since {self.guarantee.found.reason}"
+        rule += "".join(f"; claimed by the author of {claim}" for claim in self.guarantee.found.claimed)
         if self.target_epsilon is None:
             return f"{rule}; epsilon is accounted at delta {self.delta:g} as the run goes on"
         return f"{rule}, for epsilon {self.target_epsilon:g} at delta {self.delta:g} after the last round"
@@ -280,13 +281,15 @@ class DifferentialPrivacy(Callback):
         return [*release_metrics(self.engine.released), *epsilon_metrics(self.accounted)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Thresholds and ledger, as plain values."""
+        """Thresholds, ledger and what the guarantee has become, as plain values."""
         threshold = self.threshold.state_dict() if self.threshold else {}
         first = {"first_weights": self._first_weights} if self._first_weights else {}
-        return {"threshold": threshold, **first, **self.engine.books.state_dict()}
+        found = self.guarantee.state_dict()
+        return {"threshold": threshold, "guarantee": found, **first, **self.engine.books.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore thresholds and ledger."""
+        """Restore thresholds and ledger; what has been withdrawn before stays withdrawn."""
+        self.guarantee.load_state_dict(state_dict.get("guarantee", {}))
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
         self._first_weights = state_dict.get("first_weights")

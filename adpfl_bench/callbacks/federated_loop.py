@@ -14,7 +14,7 @@ from adpfl_bench.callbacks.federation_record import describe_federation
 from adpfl_bench.callbacks.lookup import federated_data, find_callback, need_task
 from adpfl_bench.callbacks.model_loading import ModelLoading
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
-from adpfl_bench.callbacks.trainer_checks import check_optimizers, check_trainer
+from adpfl_bench.callbacks.trainer_checks import check_accumulation, check_optimizers, check_trainer
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.aggregation import WeightedMean
@@ -201,8 +201,8 @@ class FederatedLoop(ModelLoading):
         if audit is not None:
             audit.prepare(task, privacy, self.settings, datamodule)
         if training:
-            make = self.settings.client_optimizer
-            self._step = task.local_step = LocalStep(task.example_losses, privacy.engine, make, audit)
+            losses, make, watch = task.example_losses, self.settings.client_optimizer, privacy.guarantee.watch
+            self._step = task.local_step = LocalStep(losses, privacy.engine, make, audit, watch)
             trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -213,9 +213,8 @@ class FederatedLoop(ModelLoading):
     def _assemble(self, pl_module: LightningModule) -> Federation:
         """Take the global weights over from the module, and restore the federation's state from a checkpoint."""
         federation = Federation(pl_module, self.settings)
-        self.rounds_completed = 0
+        self.rounds_completed = self._restored.get("rounds_completed", 0)
         if self._restored:
-            self.rounds_completed = self._restored["rounds_completed"]
             federation.load_state_dict(self._restored["federation"])
             self._restored = {}
         self._federation = federation
@@ -245,6 +244,7 @@ class FederatedLoop(ModelLoading):
         """Begin a round with its first batch, and a client's turn when the client changes."""
         assert self._progress is not None
         assert self._step is not None
+        check_accumulation(trainer)
         optimizer = trainer.optimizers[0]
         if not self._progress.open:
             epoch, untyped = trainer.current_epoch, cast(Any, trainer)

@@ -1,4 +1,4 @@
-"""Checks of a private run at its start, a sentence each, and the choices that no epsilon covers."""
+"""Checks of a private run at its start, a sentence each."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 from torch import nn
 
-from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.errors import ConfigError, check_choice
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.tasks.federated_task import FederatedTask
+
+_LARGEST_DELTA = 0.01
 
 
 def check_settings(unit: str, sampling: str, delta: float, units_per_step: int | None, memory_budget: float) -> None:
@@ -67,19 +67,24 @@ def check_method(
 
 
 def check_delta(delta: float, unit: str, sizes: Mapping[str, int]) -> None:
-    """Refuse a delta at which a unit might be published outright, by the number of units of each client.
+    """Refuse a delta at which units might be published outright, by the number of units of each client.
+
+    An (epsilon, delta)-DP method may publish each unit with probability delta, so delta is at most one in a hundred,
+    and so small that fewer than half a unit of any client's may be expected to be.
 
     Raises:
-        ConfigError: delta is not below 1 / (units of the smallest client); for clients, below 1 / clients.
+        ConfigError: delta is above 1/100, or above 1 / (2 units of the largest client); for clients, 1 / (2 clients).
     """
-    smallest, units = min(sizes.items(), key=lambda item: item[1])
-    who = f"client {smallest} has {units} training {'patients' if unit == 'patient' else 'examples'}"
+    largest, units = max(sizes.items(), key=lambda item: item[1])
+    who = f"client {largest} has {units} training {'patients' if unit == 'patient' else 'examples'}"
     if unit == "client":
         units, who = len(sizes), f"there are {len(sizes)} clients"
-    if delta >= 1 / units:
+    limit = min(_LARGEST_DELTA, 1 / (2 * units))
+    if delta > limit:
+        because = "it is the probability" if limit == _LARGEST_DELTA else f"{who}, and it is the probability"
         raise ConfigError(
-            f"privacy.delta is {delta}, but it must be below 1/{units}: {who}, and a larger delta would allow one of"
-            " them to be published outright."
+            f"privacy.delta is {delta}, but it must be at most {limit:.2g}: {because} with which a unit might be"
+            " published outright."
         )
 
 
@@ -87,7 +92,7 @@ def check_private_trainer(trainer: Trainer) -> None:
     """Refuse Trainer settings that would change what a privacy mechanism releases.
 
     Raises:
-        ConfigError: Gradient clipping by the Trainer, or a precision that scales gradients.
+        ConfigError: Gradient clipping by the Trainer, or a precision that scales the loss.
     """
     settings: Any = trainer
     if settings.gradient_clip_val is not None:
@@ -95,10 +100,10 @@ def check_private_trainer(trainer: Trainer) -> None:
             f"trainer.gradient_clip_val is {settings.gradient_clip_val} and privacy.unit is not none; the Trainer would"
             " clip again after the noise. Remove it: privacy.threshold does the clipping."
         )
-    if settings.precision not in ("32-true", "64-true", "bf16-mixed"):
+    if settings.precision == "16-mixed":
         raise ConfigError(
-            f"trainer.precision is {settings.precision}, but private gradients need 32-true, 64-true or bf16-mixed: the"
-            " loss scaling of fp16 skips steps and scales what is clipped."
+            "trainer.precision is 16-mixed, but private gradients need 32-true, 64-true or bf16-mixed: the loss scaling"
+            " of fp16 skips steps and scales what is clipped."
         )
 
 
@@ -117,18 +122,6 @@ def check_private_task(task: FederatedTask) -> None:
                 " unit's gradient is not defined; use instance or group normalisation"
                 " (model.network_arguments.norm: INSTANCE)."
             )
-
-
-def choices_by_validation(trainer: Trainer) -> tuple[str, ...]:
-    """Name the choices that this run makes by validation on private cases, which no epsilon covers."""
-    found = []
-    for callback in callbacks_of(trainer):
-        monitor = getattr(callback, "monitor", None)
-        if monitor and isinstance(callback, EarlyStopping):
-            found.append(f"stopping early by {monitor}")
-        elif monitor and isinstance(callback, Checkpoint):
-            found.append(f"choosing a round by {monitor}")
-    return tuple(found)
 
 
 def check_private_federation(unit: str, federation: FederatedSettings) -> None:

@@ -13,7 +13,7 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lineage_record import with_lineage
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
-from adpfl_bench.callbacks.privacy_checks import choices_by_validation
+from adpfl_bench.callbacks.privacy_parts import choices_of_round
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
 from adpfl_bench.records.blocks import CheckpointBlock, PrivacyBlock
@@ -119,7 +119,7 @@ class RunRecorder(Callback):
                 class_name=type(pl_module).__name__,
                 parameters=sum(parameter.numel() for parameter in pl_module.parameters()),
                 scored_round=None,
-                selection="; ".join(choices_by_validation(trainer)) or "last round",
+                selection="; ".join(choices_of_round(trainer)) or "last round",
                 started_from=task.started_from,
                 metrics=tuple(metric.described() for metric in task.metrics),
                 surface_tolerance={name: value for name, value in tolerances if value is not None},

@@ -5,8 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
 
+from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.errors import ConfigError
+
+_WRONG_IN_A_FEDERATION = (
+    (
+        (WeightAveraging, StochasticWeightAveraging),
+        "averages the network's weights from step to step, but in a federation these are one client's after another's;"
+        " the server averages clients (federated.server_optimizer)",
+    ),
+    (
+        GradientAccumulationScheduler,
+        "adds up gradients of several steps, but the next step may be another client's; raise data.batch_size instead",
+    ),
+    (
+        (LearningRateFinder, BatchSizeFinder),
+        "trains outside of the rounds, where no client has its turn and no ledger counts; try values in runs of their"
+        " own",
+    ),
+)
 
 
 def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> None:
@@ -20,16 +45,30 @@ def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> 
         )
     if not pl_module.automatic_optimization:
         raise ConfigError("FederatedLoop needs automatic optimization, but the model optimizes by hand.")
-    if settings.accumulate_grad_batches != 1:
-        raise ConfigError(
-            f"trainer.accumulate_grad_batches is {settings.accumulate_grad_batches}, but gradients must not be"
-            " accumulated across clients: set it to 1 and raise data.batch_size instead."
-        )
+    check_accumulation(trainer)
+    _check_callbacks(trainer)
     if settings.world_size != 1:
         raise ConfigError(
             f"The Trainer runs {settings.world_size} processes, but a federation is simulated in one: set"
             " trainer.devices and trainer.num_nodes to 1, and start one run for each GPU."
         )
+
+
+def check_accumulation(trainer: Trainer) -> None:
+    """Refuse, by a ConfigError, local steps on more than one batch: a client's gradient would move the next client."""
+    settings: Any = trainer
+    if settings.accumulate_grad_batches != 1:
+        raise ConfigError(
+            f"trainer.accumulate_grad_batches is {settings.accumulate_grad_batches}, but gradients must not be"
+            " accumulated across clients: set it to 1 and raise data.batch_size instead."
+        )
+
+
+def _check_callbacks(trainer: Trainer) -> None:
+    for callback in callbacks_of(trainer):
+        for kinds, reason in _WRONG_IN_A_FEDERATION:
+            if isinstance(callback, kinds):
+                raise ConfigError(f"{type(callback).__name__} {reason}. Take it out of trainer.callbacks.")
 
 
 def _check_whole_rounds(settings: Any) -> None:

@@ -119,7 +119,3 @@ class FederatedSettings:
             fine_tuning=self.schedule.fine_tuning_epochs > 0,
             cross=self.cross_scores,
         )
-
-    def sends_buffers(self, module: nn.Module) -> bool:
-        """Whether running statistics of the network leave the clients."""
-        return self.buffers == "average" and "shared" in self.schedule.turns and any(True for _ in module.buffers())

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.buffers import FederatedBuffers
 from adpfl_bench.federation.client_methods import LocalWork
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates
@@ -51,6 +52,7 @@ class Federation:
         self._fine_tuning = False
         self._clients = 1
         self._shares: Mapping[str, float] = {}
+        self._trained = {*shared, *local}
         self._method.reset()
 
     def begin_round(
@@ -91,6 +93,16 @@ class Federation:
         self._work = LocalWork(client, turn, self._clients, self._shared, self._server.global_weights)
         if not self._fine_tuning:
             self._method.on_client_start(self._work)
+
+    def check_trained(self) -> None:
+        """Refuse, by a ConfigError, parameters that are trained now and were not at the start: nobody shares them."""
+        for name, parameter in self._module.named_parameters():
+            if parameter.requires_grad and name not in self._trained:
+                raise ConfigError(
+                    f"{name} is trained now, but it was frozen when the run started; a federation shares, and privacy"
+                    " noises, what is trained from its start on. Take out what unfreezes it, and train on in a run of"
+                    " its own (model.init_from)."
+                )
 
     def change_gradients(self) -> None:
         """Let the method change the gradients of a local step, in place."""

@@ -35,6 +35,7 @@ class Accounted:
         reason: Why there is no guarantee; ``None`` where there is one.
         accountant: Name of the proof that epsilon comes from, see :func:`accountant`.
         not_covered: What the number does not cover, for example stopping early by private validation.
+        claimed: What the number rests on that its author states, and not a proof of this suite.
         by_client: The guarantee of every client that has released anything; epsilon is the largest.
     """
 
@@ -44,6 +45,7 @@ class Accounted:
     accountant: str | None = None
     not_covered: tuple[str, ...] = ()
     by_client: Mapping[str, float] = field(default_factory=dict)
+    claimed: tuple[str, ...] = ()
 
 
 def rdp_epsilon(events: Mapping[Release, int], delta: float) -> float:

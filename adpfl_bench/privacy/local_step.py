@@ -11,6 +11,7 @@ from adpfl_bench.federation.federated_settings import ClientOptimizer
 from adpfl_bench.federation.federation import Federation
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.observation import StepObservation
+from adpfl_bench.privacy.network_watch import NetworkWatch
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.unit_gradients import ExampleLosses
 
@@ -46,6 +47,8 @@ class LocalStep:
     5. The local optimizer steps on that.
     6. A step that released nothing, although the ledger counts it, is an error (:meth:`end`).
 
+    A watch looks at the network before and after each turn, for what changes without noise.
+
     Attributes:
         federation: Holds the client's method, once training has started.
 
@@ -54,6 +57,7 @@ class LocalStep:
         engine: Makes gradients private, or leaves them as they are.
         client_optimizer: Makes the clients' local optimizer, in place of the task's.
         observer: Looks on.
+        watch: Withdraws the guarantee if the network changes where no noise is.
     """
 
     def __init__(
@@ -62,20 +66,29 @@ class LocalStep:
         engine: PrivacyEngine,
         client_optimizer: ClientOptimizer | None = None,
         observer: StepObserver | None = None,
+        watch: NetworkWatch | None = None,
     ) -> None:
         self.federation: Federation | None = None
         self.client_optimizer = client_optimizer
         self._losses = losses
         self._engine = engine
         self._observer = observer
+        self._watch = watch
+        self._in_turn = False
         self._batch: TrainingBatch | None = None
 
     def begin(self, batch: TrainingBatch) -> None:
         """Begin a step.
 
         Raises:
+            ConfigError: Other parameters are trained than when the run started.
             RecordError: The ledger cannot be written, so nothing may be released.
         """
+        if self.federation is not None:
+            self.federation.check_trained()
+        if self._watch is not None and not self._in_turn:
+            self._watch.begin_turn()
+        self._in_turn = True
         self._batch = batch
         self._engine.begin(batch)
         if self._observer is not None:
@@ -100,6 +113,8 @@ class LocalStep:
         """
         assert self._batch is not None
         assert self.federation is not None
+        if self._watch is not None:
+            self._watch.look(optimizer)
         observer = self._observer
         self._engine.release(self._batch, optimizer, observer.see_release if observer is not None else None)
         if observer is not None:
@@ -125,6 +140,10 @@ class LocalStep:
         self._engine.end(self._batch)
         if self._observer is not None:
             self._observer.end(self._batch)
+        if self._batch.last:
+            self._in_turn = False
+            if self._watch is not None:
+                self._watch.end_turn()
         self._batch = None  # its images would stay in memory while the next ones are loaded
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.ledger import Norm, Release
+from adpfl_bench.privacy.proofs import ACCOUNTED_LAWS, noise_law
 from adpfl_bench.privacy.randomness import Randomness
 
 
@@ -62,8 +63,17 @@ class Mechanism(ABC):
         return threshold + 2 * source.lattice(scale) * reach
 
     def event(self, noise_multiplier: float, sensitivity: float = 1.0, sampling_rate: float = 1.0) -> Release:
-        """Return the ledger's entry for one release with noise of this law; arguments as :class:`Release`."""
-        return Release(type(self).__name__, noise_multiplier, sensitivity, sampling_rate, self.norm)
+        """Return the ledger's entry for one release with noise of this law; arguments as :class:`Release`.
+
+        It names the law that the noise is accounted as, whatever the class is called; a class that no proof is known
+        for stands there by its own name, which nothing is accounted for.
+        """
+        law = noise_law(type(self))
+        if law is None:
+            own = type(self).__name__
+            name = own if own not in ACCOUNTED_LAWS else f"{type(self).__module__}.{type(self).__qualname__}"
+            return Release(name, noise_multiplier, sensitivity, sampling_rate, self.norm)
+        return Release(law.name, law.factor * noise_multiplier, sensitivity, sampling_rate, self.norm)
 
     def split(self, noise_multiplier: float, share: float) -> tuple[float, float]:
         """Divide one release among two sums that are released together.

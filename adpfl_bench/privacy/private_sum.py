@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.randomness import Randomness
@@ -28,7 +29,8 @@ class PrivateSum:
         noise_multiplier: z of the joint release, at least 0.
 
     Raises:
-        ConfigError: The threshold's statistic would leave nothing of the budget.
+        ConfigError: The threshold's statistic would leave nothing of the budget; its share or its sensitivity is out
+            of range.
     """
 
     def __init__(self, threshold: Threshold, mechanism: Mechanism, noise_multiplier: float) -> None:
@@ -36,6 +38,7 @@ class PrivateSum:
         self.mechanism = mechanism
         self.noise_multiplier = noise_multiplier
         share = threshold.budget_share(mechanism, noise_multiplier)
+        _check(type(threshold).__name__, share, threshold.statistic_sensitivity)
         self.sum_multiplier, self.statistic_multiplier = mechanism.split(noise_multiplier, share)
 
     def clip_(self, client: str, gradient: list[Tensor]) -> tuple[float, float]:
@@ -72,6 +75,9 @@ class PrivateSum:
             units: Number of units, or the expected number where they are sampled: a public number.
             source: Where the noise comes from, on the device of ``total``.
 
+        Raises:
+            ConfigError: The threshold's statistic would be released without noise.
+
         Returns:
             Scale of the noise on the sum, and the noised statistic that the threshold learned from, [K].
         """
@@ -84,6 +90,11 @@ class PrivateSum:
         statistic = self.threshold.statistic(client, norms)
         if statistic.size and self.noise_multiplier > 0:
             reach = self.threshold.statistic_sensitivity
+            if reach == 0 or math.isinf(self.statistic_multiplier):
+                raise ConfigError(
+                    f"{type(self.threshold).__name__} has a statistic, so its budget_share and statistic_sensitivity"
+                    " must be greater than 0: otherwise it would be released without noise."
+                )
             noised = [torch.from_numpy(statistic).to(total[0].device)]
             wanted = self.statistic_multiplier * reach
             width = self.mechanism.widened(reach, statistic.size, wanted, source)
@@ -91,3 +102,16 @@ class PrivateSum:
             statistic = noised[0].cpu().numpy()
         self.threshold.learn(client, statistic, units)
         return scale, statistic
+
+
+def _check(name: str, share: float, sensitivity: float) -> None:
+    if not 0 <= share < 1:
+        raise ConfigError(
+            f"{name}.budget_share is what the threshold takes of the privacy budget and must lie in [0, 1), but it is"
+            f" {share}."
+        )
+    if not 0 <= sensitivity < math.inf:
+        raise ConfigError(
+            f"{name}.statistic_sensitivity says how far one unit moves the statistic and must be a finite number of at"
+            f" least 0, but it is {sensitivity}."
+        )

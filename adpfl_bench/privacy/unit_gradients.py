@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
 from adpfl_bench.privacy.example_functions import ExampleFunctions
+from adpfl_bench.privacy.full_precision import full_precision
 
 ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,6 +38,9 @@ class UnitGradients:
     A unit's gradient is the *sum* of its examples' gradients; it is clipped as a whole, so that a unit moves the result
     by at most the threshold, however many examples it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
     the example replaced by the unit).
+
+    All of it is computed in the precision of the weights, whatever the Trainer's is: bfloat16 and TF32 would round an
+    example's gradient by who else is in its chunk, and so let one unit move what the others bring.
 
     Args:
         module: Holds the trainable parameters; the network must not mix the examples of a batch.
@@ -67,25 +71,28 @@ class UnitGradients:
         """
         total = [torch.zeros_like(p, dtype=_wide(p)) for p in self._parameters.values()]
         norms, losses = [], []
-        for gradients, chunk_losses in self._by_unit(image, label, units):
-            chunk_norms = group_norms(gradients, norm)
-            factors = clip_factors(chunk_norms, threshold)
-            for tensor, gradient in zip(total, gradients, strict=True):
-                tensor += torch.tensordot(factors.to(gradient.dtype), gradient, dims=1)
-            norms.append(chunk_norms)
-            losses.append(chunk_losses)
+        with full_precision(image.device):
+            for gradients, chunk_losses in self._by_unit(image, label, units):
+                chunk_norms = group_norms(gradients, norm)
+                factors = clip_factors(chunk_norms, threshold)
+                for tensor, gradient in zip(total, gradients, strict=True):
+                    tensor += torch.tensordot(factors.to(gradient.dtype), gradient, dims=1)
+                norms.append(chunk_norms)
+                losses.append(chunk_losses)
         if not norms:
             return ClippedSum(total, image.new_zeros(0), image.new_zeros(0))
         return ClippedSum(total, torch.cat(norms), torch.cat(losses))
 
     def norms(self, image: Tensor, label: Tensor, units: Tensor, norm: Norm) -> Tensor:
         """Measure the norm of every unit's gradient, [U]; arguments as :meth:`clipped_sum`."""
-        parts = [group_norms(gradients, norm) for gradients, _ in self._by_unit(image, label, units)]
+        with full_precision(image.device):
+            parts = [group_norms(gradients, norm) for gradients, _ in self._by_unit(image, label, units)]
         return torch.cat(parts) if parts else image.new_zeros(0)
 
     def gradients(self, image: Tensor, label: Tensor, units: Tensor) -> Tensor:
         """Return the gradient of every unit, flat, [U, P]; arguments as :meth:`clipped_sum`."""
-        rows = [torch.cat([g.flatten(1) for g in part], dim=1) for part, _ in self._by_unit(image, label, units)]
+        with full_precision(image.device):
+            rows = [torch.cat([g.flatten(1) for g in part], dim=1) for part, _ in self._by_unit(image, label, units)]
         width = sum(p.numel() for p in self._parameters.values())
         return torch.cat(rows) if rows else image.new_zeros(0, width)
 
@@ -131,7 +138,8 @@ class UnitGradients:
             return tensor
 
         image, label = image.clone(), label.clone()  # what is kept of them is this example's, not the whole batch
-        with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        keeping = torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
+        with torch.enable_grad(), full_precision(image.device), keeping:
             loss = self._losses(image, label)
         del loss
         weights = {p.untyped_storage().data_ptr() for p in self._parameters.values()}

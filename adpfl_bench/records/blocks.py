@@ -145,6 +145,8 @@ class AccountedBlock(Block):
     by_client: dict[str, float] = Field(default_factory=dict)
     not_covered: tuple[str, ...] = ()
     """What else private data was used for."""
+    claimed: tuple[str, ...] = ()
+    """What epsilon rests on that the author of a class states, and no proof of this suite: *claimed by the author*."""
 
 
 class CheckBlock(Block):

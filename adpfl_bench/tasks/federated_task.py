@@ -127,7 +127,9 @@ class FederatedTask(ScoredTask):
         scheduler = self.lr_scheduler(optimizer)
         if isinstance(scheduler, CosineOverRounds) and scheduler.rounds is None:
             scheduler.rounds = self.trainer.max_epochs
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch"}}
+        # Only a schedule that follows a number says which.
+        number = {"monitor": scheduler.monitor} if hasattr(scheduler, "monitor") else {}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", **number}}
 
     def _start_from(self, path: Path) -> tuple[Ancestor, ...]:
         try:

@@ -10,13 +10,14 @@ from lightning.pytorch import Callback
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.callbacks.privacy_checks import check_private_trainer
+from adpfl_bench.callbacks.privacy_checks import check_delta, check_private_trainer
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, Mechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from tests.callbacks.test_federated_loop_refusals import NothingTrained
+from tests.conftest import looks_on
 from tests.privacy.zcdp import zcdp_epsilon
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
@@ -26,6 +27,7 @@ def fixed(z=2.0, **arguments):
     return DifferentialPrivacy("batch", FixedThreshold(1.0), LaplaceMechanism(), z, **arguments)
 
 
+@looks_on
 class Epsilons(Callback):
     """The privacy callback's numbers after each round."""
 
@@ -91,9 +93,9 @@ class Uniform(Mechanism):
     [
         (DifferentialPrivacy(), "plain", "average", "no noise is added"),
         (fixed(0.0), "plain", "average", "noise multiplier is 0"),
-        (fixed(), "batchnorm", "average", "running statistics of the network leave the client without noise"),
-        (fixed(), "batchnorm", "local", None),
-        (fixed(), "batchnorm", "reset", None),
+        (fixed(), "batchnorm", "average", "running statistics of the network (network.1) are computed from training"),
+        (fixed(), "batchnorm", "local", "running statistics of the network (network.1) are computed from training"),
+        (fixed(), "batchnorm", "reset", "running statistics of the network (network.1) are computed from training"),
         (fixed(), "plain", "average", None),
         (
             DifferentialPrivacy("batch", PercentileThreshold(), GaussianMechanism(), 50.0),
@@ -199,26 +201,34 @@ def test_arguments_out_of_range(arguments, sentence):
     ("arguments", "sentence"),
     [
         ({"gradient_clip_val": 1.0}, r"gradient_clip_val is 1\.0 and privacy\.unit is not none"),
-        ({"precision": "bf16-true"}, "precision is bf16-true, but private gradients need 32-true"),
     ],
 )
 def test_trainer_settings_that_change_a_release(toy_task, toy_data, fit, arguments, sentence):
     with pytest.raises(ConfigError, match=sentence):
         fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(), NothingTrained(), **arguments)
-    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(), **{**arguments, "precision": None})
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(), **arguments)
 
 
-@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "transformer-engine"])
-def test_precisions_that_a_cpu_does_not_have(precision):
-    with pytest.raises(ConfigError, match=f"precision is {precision}"):
-        check_private_trainer(SimpleNamespace(gradient_clip_val=None, precision=precision))
+def test_a_loss_that_is_scaled_is_refused():
+    """No CPU has this precision."""
+    with pytest.raises(ConfigError, match="precision is 16-mixed, but private gradients need 32-true"):
+        check_private_trainer(SimpleNamespace(gradient_clip_val=None, precision="16-mixed"))
 
 
-def test_delta_is_held_against_the_smallest_client(toy_task, toy_data, fit):
-    with pytest.raises(ConfigError, match="must be below 1/3: client cape has 3 training examples"):
-        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=1 / 3), NothingTrained())
-    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.33))
+def test_delta_is_held_against_every_client(toy_task, toy_data, fit):
+    """A third was accepted once for a client of three, and anything for the larger ones."""
+    with pytest.raises(ConfigError, match=r"delta is 0\.33, but it must be at most 0\.01: it is the probability"):
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.33), NothingTrained())
+    fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.01))
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(delta=0.5))
+    check_delta(0.0025, "record", {"small": 3, "large": 200})
+    with pytest.raises(ConfigError, match=r"at most 0\.0025: client large has 200 training examples, and it is"):
+        check_delta(0.003, "record", {"small": 3, "large": 200})
+    with pytest.raises(ConfigError, match="client large has 200 training patients"):
+        check_delta(0.003, "patient", {"small": 3, "large": 200})
+    check_delta(0.01, "client", {"small": 3, "large": 200})
+    with pytest.raises(ConfigError, match="there are 100 clients"):
+        check_delta(0.006, "client", dict.fromkeys(map(str, range(100)), 3))
 
 
 def test_an_optimizer_that_looks_at_several_gradients_for_one_step(toy_task, toy_data, fit):

@@ -11,6 +11,7 @@ from adpfl_bench.privacy.clipping import clip_factors, group_norms
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
+from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.privacy.randomness import NoiseStreams, Seeded
 from adpfl_bench.privacy.thresholds import PercentileThreshold
 from adpfl_bench.privacy.unit_gradients import ClippedSum, UnitGradients
@@ -99,7 +100,7 @@ class Claims(PercentileThreshold):
 
 
 class Peeks(QuantileThreshold):
-    """Learns from the statistic before it is noised, too."""
+    """Learns from the statistic before it is noised, too, and claims a proof."""
 
     def statistic(self, client, norms):
         exact = super().statistic(client, norms)
@@ -107,12 +108,16 @@ class Peeks(QuantileThreshold):
         return exact
 
 
-@pytest.mark.parametrize("rule", [Claims, Peeks])
-def test_a_threshold_from_raw_data_that_claims_a_proof(audited, rule):
+for cheat in (Claims, Peeks):
+    register_proof(cheat, "it follows noised sums alone")
+
+
+@pytest.mark.parametrize(("rule", "believed"), [(Claims, False), (Peeks, True)])
+def test_a_threshold_from_raw_data_that_claims_a_proof(audited, rule, believed):
     result, _ = audited(per_record(2.0, threshold=rule()))
     assert failed(result) == ["threshold"]
     assert result.checks["threshold"].figures["largest_difference"] > 0.05
-    assert result.accounted is not None
+    assert (result.accounted is not None) == believed
 
 
 class SkipsEmpty(PrivacyEngine):

@@ -13,9 +13,11 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import FORMAT_VERSION
+from tests.conftest import looks_on
 from tests.records.test_run_record import unknown_keys
 
 
+@looks_on
 class BreakOff(Callback):
     """Raises with the first batch of a round; notes the record as it is when the fit starts."""
 
