@@ -41,11 +41,13 @@ def plain(value):
 
 
 def outcome(trainer, task, loop, privacy):
+    private = privacy.state_dict()
+    del private["guarantee"]  # it remembers the callbacks of both parts of the run, which differ here
     return plain(
         {
             "weights": task.state_dict(),
             "loop": loop.state_dict(),
-            "privacy": privacy.state_dict(),
+            "privacy": private,
             "optimizer": trainer.lr_scheduler_configs[0].scheduler.state_dict()["_last_lr"],
             "metrics": [*loop.round_metrics(trainer), *privacy.round_metrics(trainer)],
             "rows": task.scores,
