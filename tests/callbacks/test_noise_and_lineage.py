@@ -20,7 +20,7 @@ from adpfl_bench.privacy.noise_key import plain
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.seeding import SecretDraws, SeededDraws
-from tests.conftest import ToyDataModule
+from tests.conftest import ToyDataModule, looks_on
 
 ONE = {"only": 6}
 
@@ -130,6 +130,7 @@ def test_a_module_that_was_trained_without_privacy_stays_without(toy_task, toy_d
     assert "started from a run on the same data without this guarantee" in privacy.accounted.reason
 
 
+@looks_on
 class StopDuring(Callback):
     """Pulls the plug in the first step of a round."""
 
