@@ -12,6 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks import privacy_checks as checks
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
+from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE, ProtectedUnits, accounted_block
 from adpfl_bench.callbacks.release_settings import release_settings
 from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping, RunGuarantee
 from adpfl_bench.data.datamodule import FederatedDataModule
@@ -27,7 +28,8 @@ from adpfl_bench.privacy.noise_key import noise_key, weights_digest
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
-from adpfl_bench.records.blocks import AccountedBlock, AuditedBlock, PrivacyBlock
+from adpfl_bench.records.blocks import AuditedBlock, PrivacyBlock
+from adpfl_bench.records.protected import unit_text
 from adpfl_bench.records.round_metrics import RoundMetric
 from adpfl_bench.seeding import Draws, SecretDraws, SeededDraws
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -67,6 +69,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
     Attributes:
         engine: What stands between a client's gradients and everybody else.
         audited: What an audit found, for the record.
+        units: What the units are, as the dataset states them.
         guarantee: What a proof supports of the run.
 
     Raises:
@@ -107,6 +110,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
         self.engine = PrivacyEngine(unit, threshold, mechanism, normalize, secure)
         self.audited: AuditedBlock | None = None
         self.guarantee = RunGuarantee(PrivacySetting(unit, threshold, mechanism, noise_multiplier, sampling))
+        self.units = ProtectedUnits.of(unit)
         self._first_weights: str | None = None
         self._elsewhere: tuple[Path, ...] | None = None
 
@@ -131,6 +135,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
             ConfigError: As the class says.
         """
         self._first_weights, self._elsewhere = None, None
+        self.units = ProtectedUnits.of(self.unit, datamodule)
         if training:
             task.lineage.prepare()
         if not training or self.unit == "none":
@@ -138,7 +143,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
         self.engine.books.open(Path(trainer.default_root_dir), task.lineage, secret=self.secure)
         checks.check_private_trainer(trainer)
         checks.check_private_federation(self.unit, federation)
-        checks.check_delta(self.delta, self.unit, datamodule.unit_sizes)
+        checks.check_delta(self.delta, self.unit, datamodule.unit_sizes, self.units.counted)
         self.guarantee.decide(trainer, task, federation, datamodule)
         self.settle_noise(federation.schedule, datamodule.unit_sizes, datamodule.units_per_step)
         if self.engine.clips_units:
@@ -250,15 +255,9 @@ class DifferentialPrivacy(GuaranteeKeeping):
         return PrivacyBlock(
             unit=self.unit,
             **stated,
-            accounted=AccountedBlock(
-                epsilon=accounted.epsilon,
-                delta=accounted.delta,
-                reason=accounted.reason,
-                accountant=accounted.accountant,
-                by_client=dict(accounted.by_client),
-                not_covered=accounted.not_covered,
-                claimed=accounted.claimed,
-            ),
+            protects=self.units.word,
+            units_per_person=self.units.most_per_person,
+            accounted=accounted_block(accounted, self.units.group_epsilon(accounted, self.engine.books, self.unit)),
             audited=self.audited,
             ledger=self.engine.books.spent.state_dict(),
         )
@@ -268,13 +267,14 @@ class DifferentialPrivacy(GuaranteeKeeping):
         if self.unit == "none":
             return "none, and none claimed"
         threshold, mechanism = type(self.threshold).__name__, type(self.mechanism).__name__
-        rule = f"unit {self.unit}, {threshold}, {mechanism} with z = {self.noise_multiplier:.4g}"
+        unit, noise = unit_text(self.unit, str(self.units.word)), SECRET_NOISE if self.secure else SEEDED_NOISE
+        rule = f"unit {unit}, {threshold}, {mechanism} with z = {self.noise_multiplier:.4g}"
         if self.guarantee.found.reason:
-            return f"{rule}; accounted epsilon: none, since {self.guarantee.found.reason}"
+            return f"{rule}; accounted epsilon: none, since {self.guarantee.found.reason}; {noise}"
         rule += "".join(f"; claimed by the author of {claim}" for claim in self.guarantee.found.claimed)
         if self.target_epsilon is None:
-            return f"{rule}; epsilon is accounted at delta {self.delta:g} as the run goes on"
-        return f"{rule}, for epsilon {self.target_epsilon:g} at delta {self.delta:g} after the last round"
+            return f"{rule}; epsilon is accounted at delta {self.delta:g} as the run goes on; {noise}"
+        return f"{rule}, for epsilon {self.target_epsilon:g} at delta {self.delta:g} after the last round; {noise}"
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Thresholds, noise scales, gradient-norm quantiles and accounted epsilon of the round, by client."""

@@ -15,6 +15,7 @@ from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.tasks.federated_task import FederatedTask
+from adpfl_bench.text import count
 
 _LARGEST_DELTA = 0.01
 
@@ -66,17 +67,17 @@ def check_method(
         )
 
 
-def check_delta(delta: float, unit: str, sizes: Mapping[str, int]) -> None:
+def check_delta(delta: float, unit: str, sizes: Mapping[str, int], word: str) -> None:
     """Refuse a delta at which units might be published outright, by the number of units of each client.
 
     An (epsilon, delta)-DP method may publish each unit with probability delta, so delta is at most one in a hundred,
-    and so small that fewer than half a unit of any client's may be expected to be.
+    and so small that fewer than half a unit of any client's may be expected to be. ``word`` is the dataset's for one.
 
     Raises:
         ConfigError: delta is above 1/100, or above 1 / (2 units of the largest client); for clients, 1 / (2 clients).
     """
     largest, units = max(sizes.items(), key=lambda item: item[1])
-    who = f"client {largest} has {units} training {'patients' if unit == 'patient' else 'examples'}"
+    who = f"client {largest} has {count(units, f'training {word}')}"
     if unit == "client":
         units, who = len(sizes), f"there are {len(sizes)} clients"
     limit = min(_LARGEST_DELTA, 1 / (2 * units))

@@ -19,6 +19,7 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.phantoms.cohort import write_phantom
 from adpfl_bench.phantoms.writer import PhantomWriter
+from adpfl_bench.records.protected import Identity
 
 
 class CaseSource(ABC):
@@ -26,6 +27,7 @@ class CaseSource(ABC):
 
     Attributes:
         clients: Who holds which cases, once the dataset is divided.
+        patient_id_is: What the ``patient_id`` of a case identifies; ``patient id`` where nobody says.
         phantom: Writes phantoms in the dataset's layout, if there are any.
         phantom_size: Shape of their images; none takes the writer's default.
         phantom_cases: Size of a phantom cohort.
@@ -34,12 +36,18 @@ class CaseSource(ABC):
     """
 
     clients: tuple[Client, ...] = ()
+    patient_id_is: Identity = "patient id"
     phantom: type[PhantomWriter] | None = None
     phantom_size: tuple[int, ...] | None = None
     phantom_cases: int
     phantom_seed: int
     phantom_shift: float
     _cases: Sequence[Case] = ()
+
+    @property
+    def example_is(self) -> Identity:
+        """What a training example is; ``record`` says no more than that it is one."""
+        return "record"
 
     @abstractmethod
     def scan(self, root: Path) -> list[Case]:

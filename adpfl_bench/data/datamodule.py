@@ -24,9 +24,10 @@ from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
 from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
-from adpfl_bench.data.rounds.training_set import TrainingSet, training_set
+from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, training_set
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms.site_shift import check_shift
+from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.records.blocks import ClientSizes, DataBlock
 
 _log = logging.getLogger(__name__)
@@ -168,6 +169,14 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Number of units (training examples, or patients with training examples) by client."""
         return self._training.unit_sizes
 
+    def units_per_person(self, unit: PrivacyUnit) -> Mapping[str, int] | None:
+        """Return the largest number of units that one person has at each client; ``None`` where no id is a person's."""
+        if unit == "none" or self.patient_id_is != "patient":
+            return None
+        if unit in ("patient", "client"):
+            return dict.fromkeys(self.unit_sizes, 1)
+        return most_examples(self._training.examples, self.example_patients())
+
     @property
     def units_per_step(self) -> int:
         """Units of a local step."""
@@ -273,4 +282,6 @@ class FederatedDataModule(LightningDataModule, CaseSource):
             partition=repr(self.partition),
             split_seed=self.split_seed,
             canaries=self._plan.canaries.describe() if self._plan.canaries is not None else None,
+            example_is=self.example_is,
+            patient_id_is=self.patient_id_is,
         )

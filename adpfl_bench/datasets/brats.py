@@ -103,6 +103,8 @@ class BraTSDataModule(VolumeDataModule):
         **volumes: Further arguments of VolumeDataModule.
     """
 
+    patient_id_is = "patient"
+
     def __init__(
         self,
         root: Path,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adpfl_bench.data.scanning import Layout
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.records.protected import Identity
 
 if TYPE_CHECKING:
     from adpfl_bench.data.datamodule import FederatedDataModule
@@ -28,11 +29,13 @@ class Dataset(Layout):
         datamodule: Its datamodule below ``adpfl_bench.datasets``, which also reads its folder and says what is wrong.
         phantoms: The writers of its phantoms below ``adpfl_bench.phantoms``, by the phantoms' names.
         task: Its file among ``tasks/``, without the ending.
+        identities: By the name of each of its datamodules what a training example is, and what a patient_id identifies.
     """
 
     datamodule: str
     phantoms: Mapping[str, str]
     task: str
+    identities: Mapping[str, tuple[Identity, Identity]]
 
 
 _ISIC = {
@@ -51,6 +54,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             datamodule="isic.ISICDataModule",
             phantoms={"isic": "isic_writer.IsicWriter"},
             task="isic",
+            identities={"ISICDataModule": ("image", "image")},
         ),
         "ham10000": Dataset(
             dataset="HAM10000",
@@ -61,6 +65,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             datamodule="ham10000.HAM10000DataModule",
             phantoms={"ham10000": "ham10000_writer.Ham10000Writer"},
             task="ham10000",
+            identities={"HAM10000DataModule": ("image", "lesion")},
         ),
         "kits": Dataset(
             dataset="KiTS",
@@ -71,6 +76,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             datamodule="kits.KiTSDataModule",
             phantoms={"kits": "volumes.kits_writer.KitsWriter"},
             task="kits",
+            identities={"KiTSDataModule": ("patient", "patient")},
         ),
         "brats": Dataset(
             dataset="BraTS",
@@ -87,6 +93,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             datamodule="brats.BraTSDataModule",
             phantoms={f"brats{year}": f"volumes.brats_writer.Brats{year}Writer" for year in (2021, 2023, 2024)},
             task="brats",
+            identities={"BraTSDataModule": ("patient", "patient")},
         ),
         "lgg": Dataset(
             dataset="TCGA-LGG",
@@ -96,6 +103,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             datamodule="lgg.LGGDataModule",
             phantoms={"lgg": "volumes.lgg_writer.LggWriter"},
             task="lgg",
+            identities={"LGGDataModule": ("patient", "patient"), "LGGSlicesDataModule": ("slice", "patient")},
         ),
         "msd": Dataset(
             dataset="Medical Segmentation Decathlon",
@@ -105,10 +113,16 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             datamodule="msd_brain.MSDBrainDataModule",
             phantoms={"msd_brain": "volumes.msd_brain_writer.MsdBrainWriter"},
             task="msd_brain",
+            identities={"MSDBrainDataModule": ("image", "image")},
         ),
     }
 )
 """The datasets by the names that the command line gives them."""
+
+IDENTITIES: Mapping[str, tuple[Identity, Identity]] = MappingProxyType(
+    {name: stated for dataset in DATASETS.values() for name, stated in dataset.identities.items()}
+)
+"""By the name of a datamodule of the suite what its examples are and what its ids identify."""
 
 PHANTOMS: Mapping[str, str] = MappingProxyType(
     {name: path for dataset in DATASETS.values() for name, path in dataset.phantoms.items()}

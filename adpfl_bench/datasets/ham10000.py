@@ -34,6 +34,7 @@ class HAM10000DataModule(ImageDataModule):
     """
 
     phantom = Ham10000Writer
+    patient_id_is = "lesion"
     usual_partition = NaturalPartition()
 
     def scan(self, root: Path) -> list[Case]:

@@ -24,6 +24,7 @@ class ISICDataModule(ImageDataModule):
     """
 
     phantom = IsicWriter
+    patient_id_is = "image"
 
     def scan(self, root: Path) -> list[Case]:
         """List the images of the challenge."""

@@ -89,6 +89,7 @@ class KiTSDataModule(VolumeDataModule):
     """
 
     phantom = KitsWriter
+    patient_id_is = "patient"
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import KNOWN_VALUES
 from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.phantoms.volumes.lgg_writer import LggWriter
+from adpfl_bench.records.protected import Identity
 
 NAME = "TCGA-LGG"
 LGG = LabelScheme(
@@ -57,6 +58,7 @@ class LGGDataModule(VolumeDataModule):
     """
 
     phantom = LggWriter
+    patient_id_is = "patient"
     usual_partition = NaturalPartition()
 
     def __init__(
@@ -87,6 +89,7 @@ class LGGSlicesDataModule(ImageDataModule):
     """
 
     phantom = LggWriter
+    patient_id_is = "patient"
     usual_partition = NaturalPartition()
 
     def __init__(
@@ -97,6 +100,11 @@ class LGGSlicesDataModule(ImageDataModule):
         **images: Any,
     ) -> None:
         super().__init__(root, partition, phantom_size=phantom_size, **images)
+
+    @property
+    def example_is(self) -> Identity:
+        """An example is a slice."""
+        return "slice"
 
     def scan(self, root: Path) -> list[Case]:
         """List the slices of all patients."""

@@ -37,6 +37,7 @@ class MSDBrainDataModule(VolumeDataModule):
     """Task01_BrainTumour of the Medical Segmentation Decathlon, which states neither patients nor hospitals."""
 
     phantom = MsdBrainWriter
+    patient_id_is = "image"
 
     def survey(self, root: Path) -> Survey:
         """Read ``dataset.json`` and list the cases."""

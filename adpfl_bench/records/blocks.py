@@ -12,6 +12,7 @@ from adpfl_bench.federation.aggregation_weights import WeightRule
 from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
 from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.privacy.ledger import Norm, PrivacyUnit, Sampling
+from adpfl_bench.records.protected import Identity, Protected
 
 
 class Block(BaseModel):
@@ -73,6 +74,10 @@ class DataBlock(Block):
     """Those of an audit; null in every other run."""
     release: str | None = None
     """The publisher's release of a dataset of volumes."""
+    example_is: Identity | None = None
+    """What a training example is; ``record`` where the dataset does not say."""
+    patient_id_is: Identity | None = None
+    """What the ids identify by which cases stay together; ``patient id`` where the dataset does not say."""
 
 
 class WeightsBlock(Block):
@@ -143,6 +148,9 @@ class AccountedBlock(Block):
     accountant: str | None = None
     """The proof that epsilon comes from."""
     by_client: dict[str, float] = Field(default_factory=dict)
+    group_epsilon: float | None = None
+    """Epsilon, at the same delta, of a person with ``units_per_person`` units, the largest of the clients'; null where
+    that number is not known or nothing is proved."""
     not_covered: tuple[str, ...] = ()
     """What else private data was used for."""
     claimed: tuple[str, ...] = ()
@@ -221,6 +229,10 @@ class PrivacyBlock(Block):
 
     unit: PrivacyUnit
     """What one neighbour differs in."""
+    protects: Protected | None = None
+    """The same in the dataset's word; null without privacy."""
+    units_per_person: int | None = None
+    """The largest number of units that one person has at a client; null where the dataset's ids are no persons'."""
     adjacency: str | None = None
     mechanism: str | None = None
     """Name of the mechanism's class."""

@@ -221,14 +221,14 @@ def test_delta_is_held_against_every_client(toy_task, toy_data, fit):
         fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.33), NothingTrained())
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), fixed(delta=0.01))
     fit(toy_task(), toy_data(), FederatedLoop(rounds=1), DifferentialPrivacy(delta=0.5))
-    check_delta(0.0025, "record", {"small": 3, "large": 200})
-    with pytest.raises(ConfigError, match=r"at most 0\.0025: client large has 200 training examples, and it is"):
-        check_delta(0.003, "record", {"small": 3, "large": 200})
-    with pytest.raises(ConfigError, match="client large has 200 training patients"):
-        check_delta(0.003, "patient", {"small": 3, "large": 200})
-    check_delta(0.01, "client", {"small": 3, "large": 200})
+    check_delta(0.0025, "record", {"small": 3, "large": 200}, "image")
+    with pytest.raises(ConfigError, match=r"at most 0\.0025: client large has 200 training images, and it is"):
+        check_delta(0.003, "record", {"small": 3, "large": 200}, "image")
+    with pytest.raises(ConfigError, match="client large has 200 training lesions"):
+        check_delta(0.003, "patient", {"small": 3, "large": 200}, "lesion")
+    check_delta(0.01, "client", {"small": 3, "large": 200}, "image")
     with pytest.raises(ConfigError, match="there are 100 clients"):
-        check_delta(0.006, "client", dict.fromkeys(map(str, range(100)), 3))
+        check_delta(0.006, "client", dict.fromkeys(map(str, range(100)), 3), "image")
 
 
 def test_an_optimizer_that_looks_at_several_gradients_for_one_step(toy_task, toy_data, fit):

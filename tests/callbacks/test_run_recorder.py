@@ -86,7 +86,14 @@ def test_scoring_again_does_not_lower_the_peak_memory(make_trainer, toy_task, to
         ),
         (
             DifferentialPrivacy("record", FixedThreshold(), LaplaceMechanism(), 4.0),
-            "unit record, FixedThreshold, LaplaceMechanism with z = 4; epsilon is accounted at delta 0.0001 as",
+            "unit record, FixedThreshold, LaplaceMechanism with z = 4; epsilon is accounted at delta 0.0001 as the run"
+            " goes on; noise from the seed: whoever knows it can take it off (privacy.secure: true for a model that"
+            " leaves)",
+        ),
+        (
+            DifferentialPrivacy("patient", FixedThreshold(), LaplaceMechanism(), 4.0, secure=True),
+            "unit patient (one patient id), FixedThreshold, LaplaceMechanism with z = 4; epsilon is accounted at delta"
+            " 0.0001 as the run goes on; noise from the operating system",
         ),
     ],
 )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+import adpfl_bench
 from adpfl_bench.cli import main
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.datasets.catalogue import DATASETS, PHANTOMS, find_datamodule, find_writer
+from adpfl_bench.datasets.catalogue import DATASETS, IDENTITIES, PHANTOMS, find_datamodule, find_writer
 from adpfl_bench.errors import ConfigError
 
 
@@ -68,3 +69,18 @@ def test_what_has_no_phantom_is_told() -> None:
 def test_pictures_need_not_be_prepared(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "isic", "--root", "."]) == 1
     assert "prepare is for volumes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", IDENTITIES)
+def test_every_datamodule_states_what_its_ids_identify_as_the_catalogue_does(name: str, tmp_path: Path) -> None:
+    """Tables of older records ask the catalogue, and runs the datamodule."""
+    data = getattr(adpfl_bench, name)(tmp_path)
+    assert (data.example_is, data.patient_id_is) == IDENTITIES[name]
+
+
+def test_the_catalogue_knows_the_words_of_all_datamodules() -> None:
+    public = {name for name in dir(adpfl_bench) if name.endswith("DataModule")}
+    assert {name for name in public if name not in ("FederatedDataModule", "ImageDataModule", "VolumeDataModule")} == {
+        *IDENTITIES
+    }
+    assert {dataset.datamodule.rpartition(".")[2] for dataset in DATASETS.values()} <= {*IDENTITIES}

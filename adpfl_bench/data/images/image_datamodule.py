@@ -23,6 +23,7 @@ from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, 
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
+from adpfl_bench.records.protected import Identity
 
 
 class ImageDataModule(FederatedDataModule, ABC):
@@ -66,6 +67,11 @@ class ImageDataModule(FederatedDataModule, ABC):
         self.memory_budget_gib = memory_budget_gib
         self.cache_directory = cache_directory
         self.phantom_size = phantom_size
+
+    @property
+    def example_is(self) -> Identity:
+        """An example is an image."""
+        return "image"
 
     def inventory(self, root: Path, release: str | None = None) -> Inventory:
         """List the cases that :meth:`scan` finds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,12 @@ def training_set(
         if plan.canaries is not None:
             plan.canaries.client = POOLED_CLIENT
     return TrainingSet(examples, patients if plan.by_patient else None)
+
+
+def most_examples(examples: Mapping[str, Sequence[ExampleId]], patients: Mapping[ExampleId, str]) -> Mapping[str, int]:
+    """Count the examples of the patient who has most of them, for each client; canaries are nobody's."""
+    owners = {client: Counter(patients[e] for e in own if e in patients) for client, own in examples.items()}
+    return {client: max(found.values(), default=1) for client, found in owners.items()}
 
 
 def _check_held_out(plan: TrainingPlan, division: Mapping[str, Sequence[ExampleId]]) -> None:

@@ -37,6 +37,7 @@ from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.records.blocks import DataBlock
+from adpfl_bench.records.protected import Identity
 
 SITE_FILE = "sites.csv"
 """A site file of this name in the dataset's folder is used if no other is given."""
@@ -116,6 +117,11 @@ class VolumeDataModule(FederatedDataModule, ABC):
         self.cache_directory = cache_directory
         self.prepare_workers = prepare_workers
         self.phantom_size = phantom_size
+
+    @property
+    def example_is(self) -> Identity:
+        """An example is all volumes of one id, of which a step draws a patch."""
+        return self.patient_id_is
 
     @abstractmethod
     def survey(self, root: Path) -> Survey:
