@@ -129,7 +129,10 @@ def test_method_without_guarantee_says_so(method, nominal, capsys):
         (["--targets", "inf"], "but it has inf"),
         (["--config", "callbacks/dp_fl.yaml", "--clients", "9"], "needs a task also where clients are stated"),
         ([*TINY, "--clients", "9", "--nothing", "1"], "There is no setting nothing"),
-        ([*TINY, "--clients", "99999", "--config", "callbacks/dp_fl.yaml"], "it must be below 1/99999"),
+        (
+            [*TINY, "--clients", "99999", "--config", "callbacks/dp_fl.yaml"],
+            "it must be at most 5e-06: client client_1",
+        ),
     ],
 )
 @pytest.mark.usefixtures("empty_folder")

@@ -203,3 +203,35 @@ def test_without_noise_a_release_is_the_sum_itself():
     assert scale == 0.0
     assert statistic.size == 0
     assert total[0].tolist() == [1.0, 2.0]
+
+
+class Grasping(QuantileThreshold):
+    """Takes another share than it may, or says that its statistic moves otherwise."""
+
+    def __init__(self, share, sensitivity):
+        super().__init__()
+        self.share, self.statistic_sensitivity = share, sensitivity
+
+    def budget_share(self, mechanism, noise_multiplier):
+        return self.share
+
+
+@pytest.mark.parametrize("share", [-3.0, 1.0, 1.5, math.nan, math.inf])
+def test_a_share_of_the_budget_is_a_share(share):
+    """A negative one halved the noise of the gradient."""
+    with pytest.raises(ConfigError, match=r"Grasping.budget_share .* must lie in \[0, 1\), but it is"):
+        PrivateSum(Grasping(share, 0.5), GaussianMechanism(), 1.0)
+
+
+@pytest.mark.parametrize("sensitivity", [-0.5, math.nan, math.inf])
+def test_a_sensitivity_is_a_length(sensitivity):
+    with pytest.raises(ConfigError, match=r"Grasping.statistic_sensitivity .* at least 0, but it is"):
+        PrivateSum(Grasping(0.1, sensitivity), GaussianMechanism(), 1.0)
+
+
+@pytest.mark.parametrize(("share", "sensitivity"), [(0.0, 0.5), (0.1, 0.0)])
+def test_a_statistic_is_not_released_without_noise(share, sensitivity):
+    rule = Grasping(share, sensitivity)
+    with pytest.raises(ConfigError, match="has a statistic, so its budget_share and statistic_sensitivity must be"):
+        follow(rule, [0.5], 1, z=1.0)
+    assert rule.current("a") == rule.initial
