@@ -127,8 +127,10 @@ class LocalStep:
         if observer is None:
             self._engine.release_delta(client, delta)
             return
-        raw = [tensor.clone() for tensor in delta]
-        self._engine.release_delta(client, delta, lambda seen: observer.see_delta(client, raw, seen))
+        raw, seen = [tensor.clone() for tensor in delta], list[StepObservation]()
+        self._engine.release_delta(client, delta, seen.append)
+        for release in seen:  # which holds what is sent, whatever was done to it since
+            observer.see_delta(client, raw, release)
 
     def end(self) -> None:
         """Make sure that the step released what the ledger says, also where its batch was empty.

@@ -82,7 +82,7 @@ class Replay:
             self._turn = (batch.client, batch.turn)
             self._federation.begin_turn(batch.client, batch.turn, self._optimizer)
         if not self._deltas or (fresh and batch.turn == "shared"):  # else the client trains by itself
-            self._compare(weights, "before a step")
+            self._compare(weights, f"before a step of round {batch.round + 1}")
 
     def _begin_round(self, round_index: int, steps: Steps, optimizer: Optimizer) -> None:
         for own, public in zip(self._optimizer.param_groups, optimizer.param_groups, strict=True):
@@ -107,7 +107,7 @@ class Replay:
         finally:
             for parameter in self._trained:
                 parameter.grad = None
-        self._compare(weights, "after a step")
+        self._compare(weights, f"after a step of round {(self._round or 0) + 1}")
 
     def delta(self, released: Tensor) -> None:
         """Take in what a client sent, [P] over the shared parameters."""
@@ -138,7 +138,7 @@ class Replay:
         """End the last round, and compare with the weights that the run ends with, if they are to be."""
         self.end_round()
         if weights is not None:
-            self._compare(weights, "at the end")
+            self._compare(weights, "at the end of the run")
 
     def _copy(self) -> dict[str, Tensor]:
         own = dict(self._module.named_parameters())
@@ -154,7 +154,7 @@ class Replay:
             distance = float(torch.linalg.vector_norm(found - expected))
             error = distance / max(moved, _STILL * size, 1e-30) if distance else 0.0
             if not error <= _TOLERANCE:
-                self._note(f"{when} of round {(self._round or 0) + 1}, {name} is not what the releases explain")
+                self._note(f"{when}, {name} is not what the releases explain")
             worst = max(worst, error if not math.isnan(error) else math.inf)
         self._errors.append(worst)
 

@@ -104,7 +104,7 @@ def _tests(seen: _Passes, client: str) -> list[tuple[str, float]]:
     steps, rate, population = seen.steps, seen.rate, seen.population
     trials, sizes = len(steps), [len(step) for step in steps]
     visits = Counter(unit for step in steps for unit in step)
-    counts = [*visits.values(), *([0] if len(visits) < population else [])]
+    counts = sorted({*visits.values(), *([0] if len(visits) < population else [])})
     often = [binomial_p_value(count, trials, rate, population) for count in counts]
     worst = counts[int(np.argmin(often))]
     pairs = list(zip(steps[::2], steps[1::2], strict=False))

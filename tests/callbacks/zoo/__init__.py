@@ -1,0 +1,1 @@
+"""Cheats of five families, each in a way that is refused, accounted as none, or found by an audit by name."""
