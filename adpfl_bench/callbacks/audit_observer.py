@@ -213,11 +213,11 @@ class AuditObserver:
         if self.deltas is not None and self._rounds > 0:
             self.deltas.end_round()
 
-    def finish(self, weights_end: bool) -> None:
-        """End the last round; ``weights_end`` says whether the run ends with the weights that it has now."""
+    def finish(self) -> None:
+        """End the last round, and look at the weights that the run ends with."""
         self._end_round()
         if self._replay is not None:
-            self._replay.finish(self._weights() if weights_end else None)
+            self._replay.finish(self._weights())
 
     def _look(self, batch: TrainingBatch, seen: FlatRelease) -> None:
         assert self._canaries is not None

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import StochasticWeightAveraging, WeightAveraging
 from torch import Tensor, nn
 
 from adpfl_bench.callbacks.audit_observer import AuditObserver
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
-from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.callbacks.privacy_checks import check_private_task
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.rounds.canaries import Canaries
@@ -159,7 +157,7 @@ class PrivacyAudit(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bound epsilon, and compare it with what is accounted for the client."""
         privacy, seen = self._privacy, self._observer
-        seen.finish(privacy.unit == "client" or not _averages(trainer))
+        seen.finish()
         delta = self.delta or privacy.delta
         coins: Canaries | CanaryClients | None = self._clients or self._canaries
         assert coins is not None
@@ -185,8 +183,3 @@ class PrivacyAudit(Callback):
             verdict=verdict(bound.epsilon, accounted, checks),
         )
         privacy.audited = self.result
-
-
-def _averages(trainer: Trainer) -> bool:
-    """Whether a callback of Lightning's ends the run with averages of weights, which are functions of releases."""
-    return any(isinstance(callback, WeightAveraging | StochasticWeightAveraging) for callback in callbacks_of(trainer))

@@ -134,11 +134,10 @@ class Replay:
             self._federation.end_round()
             self._round = None
 
-    def finish(self, weights: Mapping[str, Tensor] | None) -> None:
-        """End the last round, and compare with the weights that the run ends with, if they are to be."""
+    def finish(self, weights: Mapping[str, Tensor]) -> None:
+        """End the last round, and compare with the weights that the run ends with."""
         self.end_round()
-        if weights is not None:
-            self._compare(weights, "at the end of the run")
+        self._compare(weights, "at the end of the run")
 
     def _copy(self) -> dict[str, Tensor]:
         own = dict(self._module.named_parameters())

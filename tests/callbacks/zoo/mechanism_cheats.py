@@ -5,6 +5,7 @@ import torch
 from adpfl_bench.privacy.mechanisms import GaussianMechanism as Gaussian
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
+from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.privacy.randomness import NoiseStreams, Seeded
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 from adpfl_bench.seeding import torch_generator
@@ -46,30 +47,33 @@ class UniformNoise(Cheat):
         monkeypatch.setattr(Gaussian, "sample", sample)
 
 
-class CalledGaussian(Cheat):
-    """A class of somebody's own that goes by the name of another."""
+class _Quiet(Gaussian):
+    """A tenth of the noise."""
 
-    found_by = ("noise scale",)
-    says = "times the stated scale"
+    def sample(self, size, scale, source):
+        return 0.1 * super().sample(size, scale, source)
+
+
+class CalledGaussian(Cheat):
+    """A class of somebody's own that goes by the name of another: nothing is accounted for what it is."""
+
+    unaccounted = "GaussianMechanism"
 
     def privacy(self):
-        def sample(self, size, scale, source):
-            return 0.1 * Gaussian.sample(self, size, scale, source)
-
-        self.settings = {"mechanism": type("GaussianMechanism", (Gaussian,), {"sample": sample})()}
+        self.settings = {"mechanism": type("GaussianMechanism", (_Quiet,), {})()}
         return super().privacy()
 
 
-class AMechanismOfItsOwn(Cheat):
-    """Of which no bound is known: so none is accounted, and there is no law to compare with."""
+class ClaimsToBeGaussian(Cheat):
+    """Its author states a proof."""
 
-    unaccounted = "no bound is known here for the noise of Own|Own"
+    found_by = ("noise scale",)
+    says = r"the noise has 0\.(09|1)\d* times the stated scale"
 
     def privacy(self):
-        def sample(self, size, scale, source):
-            return 0.1 * Gaussian.sample(self, size, scale, source)
-
-        self.settings = {"mechanism": type("Own", (Gaussian,), {"sample": sample})()}
+        own = type("AsGoodAsGaussian", (_Quiet,), {})
+        register_proof(own, "its noise is Gaussian", like="GaussianMechanism")
+        self.settings = {"mechanism": own()}
         return super().privacy()
 
 

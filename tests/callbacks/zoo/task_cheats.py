@@ -192,21 +192,27 @@ class SetsTheRateByTheLoss(_Callback):
 
 
 class UnfreezesALayer(_Callback):
-    """And moves it, by what no release explains."""
+    """No noise of the plan's would reach it."""
 
-    says = "network.0.weight is not what the releases explain"
+    found_by = ()
+    says = "network.0.weight is trained now, but it was frozen when the run started"
 
     class callback(Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             if batch_idx == 3:
-                layer = pl_module.network[0]
-                layer.requires_grad_(True)
+                pl_module.network[0].requires_grad_(True)
 
-        def on_before_zero_grad(self, trainer, pl_module, optimizer):
-            layer = pl_module.network[0]
-            if layer.weight.requires_grad:
-                with torch.no_grad():
-                    layer.weight += 0.01
+    def arguments(self):
+        return {**super().arguments(), "task": WideTask("wide", optimizer=_trained, frozen=r"network\.0")}
+
+
+class MovesAFrozenLayer(_Callback):
+    says = "network.0.weight is not what the releases explain"
+
+    class callback(_Watcher):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            with torch.no_grad():
+                pl_module.network[0].weight += 1e-2 * self.raw[0].mean()
 
     def arguments(self):
         return {**super().arguments(), "task": WideTask("wide", optimizer=_trained, frozen=r"network\.0")}
@@ -226,15 +232,33 @@ class WritesInTheEnd(_Callback):
                     parameter -= 0.1 * raw
 
 
-class AveragesRawWeights(_Callback):
-    """What clients train with the unit client is no release, but it becomes the model."""
+class AveragesWeights(_Callback):
+    """What clients train with the unit client is no release, but it would become the model."""
 
-    says = "at the end of the run, network.0.weight is not what the releases explain"
+    found_by = ()
+    says = "EMAWeightAveraging averages the network's weights from step to step"
     settings = {"unit": "client"}  # noqa: RUF012
 
     @staticmethod
     def callback():
         return EMAWeightAveraging(decay=0.5)
+
+
+class AveragesRawWeights(_Callback):
+    """The same, by a class that nobody knows."""
+
+    says = "at the end of the run, network.0.weight is not what the releases explain"
+    settings = {"unit": "client"}  # noqa: RUF012
+
+    class callback(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if batch_idx == 1:  # within a client's turn
+                self.average = [p.detach().clone() for p in pl_module.parameters()]
+
+        def on_train_end(self, trainer, pl_module):
+            with torch.no_grad():
+                for parameter, own in zip(pl_module.parameters(), self.average, strict=True):
+                    parameter.lerp_(own, 0.5)
 
 
 class AMethodThatRemembers(Cheat):

@@ -78,14 +78,27 @@ class SumsRawNorms(_Rule):
 
 
 class TakesAShareThatIsNone(_Rule):
-    """A negative share of the budget, which halves the noise of the sum."""
+    """A negative share of the budget, which would halve the noise of the sum."""
 
-    found_by = ("noise scale",)
-    says = r"the noise has 0\.(4[5-9]|5[0-5])\d* times"
+    says = r"must lie in \[0, 1\), but it is -3"
 
     class rule(FixedThreshold):
         def budget_share(self, mechanism, noise_multiplier):
             return -3.0
+
+
+class TakesAnotherShareThanItSays(_Rule):
+    """A share that changes once the noise is settled: the sum has the noise of a small one, and so has the rest."""
+
+    found_by = ("noise scale",)
+    says = "the noise has 0.7"
+
+    class rule(QuantileThreshold):
+        asked = 0
+
+        def budget_share(self, mechanism, noise_multiplier):
+            type(self).asked += 1
+            return 0.05 if type(self).asked <= 2 else 0.5
 
 
 class LearnsOfTheDraw(Cheat):
