@@ -52,7 +52,7 @@ class Federation:
         self._fine_tuning = False
         self._clients = 1
         self._shares: Mapping[str, float] = {}
-        self._trained = {*shared, *local}
+        self._frozen = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
         self._method.reset()
 
     def begin_round(
@@ -96,8 +96,8 @@ class Federation:
 
     def check_trained(self) -> None:
         """Refuse, by a ConfigError, parameters that are trained now and were not at the start: nobody shares them."""
-        for name, parameter in self._module.named_parameters():
-            if parameter.requires_grad and name not in self._trained:
+        for name, parameter in self._frozen:
+            if parameter.requires_grad:
                 raise ConfigError(
                     f"{name} is trained now, but it was frozen when the run started; a federation shares, and privacy"
                     " noises, what is trained from its start on. Take out what unfreezes it, and train on in a run of"

@@ -13,6 +13,7 @@ from adpfl_bench.leaderboard.statistics_text import interval_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.metrics.registry import Metric
+from adpfl_bench.privacy.guarantee import CLAIMED
 
 
 def text_table(table: Table, brief: bool = False) -> TextTable:
@@ -82,7 +83,8 @@ def _on_audited(row: TableRow) -> str | None:
 def _accounted(row: TableRow, footnotes: Sequence[str]) -> str:
     value = "none"
     if row.accounted_epsilon is not None:
-        value = f"{row.accounted_epsilon:.4g} (delta {number(row.accounted_delta, 'g')})"
+        claimed = ", claimed" if CLAIMED in (row.accounted_not_covered or "") else ""
+        value = f"{row.accounted_epsilon:.4g} (delta {number(row.accounted_delta, 'g')}){claimed}"
     return value + _mark(_on_accounted(row), footnotes)
 
 

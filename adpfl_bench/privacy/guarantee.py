@@ -20,6 +20,9 @@ from adpfl_bench.privacy.rdp_curves import LEAST_NOISE
 from adpfl_bench.privacy.thresholds import Threshold
 
 THE_CLOCK = "the clock"
+CLAIMED = "what is claimed by the author of"
+"""How what an epsilon does not cover begins where that is a statement of an author's."""
+
 _PUBLIC_MONITORS = (None, "epoch", "step")
 _KNOWN_NAMES = frozenset(name.rpartition(".")[2] for proof in KNOWN for name in proof.names)
 _T = TypeVar("_T")
@@ -102,7 +105,7 @@ class Guarantee:
     @property
     def admitted(self) -> tuple[str, ...]:
         """What the guarantee does not cover, with what it rests on that is only claimed."""
-        return (*self.not_covered, *(f"what is claimed by the author of {claim}" for claim in self.claimed))
+        return (*self.not_covered, *(f"{CLAIMED} {claim}" for claim in self.claimed))
 
     def withdrawn(self, reason: str) -> Guarantee:
         """Return what is left when this was found."""

@@ -23,6 +23,7 @@ class NetworkWatch:
     def __init__(self, module: nn.Module, withdraw: Callable[[str], None]) -> None:
         self._module = module
         self._withdraw = withdraw
+        self._parameters: list[tuple[str, nn.Parameter]] = []
         self._trained: tuple[str, ...] = ()
         self._frozen: dict[str, Tensor] = {}
         self._buffers: dict[str, Tensor] = {}
@@ -30,8 +31,9 @@ class NetworkWatch:
     @torch.no_grad()
     def start(self) -> None:
         """Note what is trained, and what is not, as training starts."""
+        self._parameters = list(self._module.named_parameters())
         self._trained = self._now_trained()
-        self._frozen = {name: p.clone() for name, p in self._module.named_parameters() if not p.requires_grad}
+        self._frozen = {name: p.clone() for name, p in self._parameters if not p.requires_grad}
 
     @torch.no_grad()
     def begin_turn(self) -> None:
@@ -40,11 +42,12 @@ class NetworkWatch:
 
     def look(self, optimizer: Optimizer) -> None:
         """Look at what a local step is about to train."""
-        if self._now_trained() != self._trained:
-            changed = sorted({*self._now_trained()} ^ {*self._trained})
+        trained = self._now_trained()
+        if trained != self._trained:
+            changed = sorted({*trained} ^ {*self._trained})
             self._withdraw(f"what is trained changed during the run ({changed[0]})")
-            self._trained = self._now_trained()
-        own = {id(parameter) for parameter in self._module.parameters()}
+            self._trained = trained
+        own = {id(parameter) for _, parameter in self._parameters}
         if any(id(parameter) not in own for group in optimizer.param_groups for parameter in group["params"]):
             self._withdraw("the optimizer trains parameters that are not the network's")
 
@@ -54,13 +57,13 @@ class NetworkWatch:
         for name, buffer in self._module.named_buffers():
             if name not in self._buffers or _differ(buffer, self._buffers[name]):
                 self._withdraw(f"the buffer {name} of the network changed in training, and no noise covers it")
-        for name, parameter in self._module.named_parameters():
+        for name, parameter in self._parameters:
             if name in self._frozen and _differ(parameter, self._frozen[name]):
                 self._withdraw(f"the frozen parameter {name} changed in training, and no noise covers it")
         self._buffers = {}
 
     def _now_trained(self) -> tuple[str, ...]:
-        return tuple(name for name, parameter in self._module.named_parameters() if parameter.requires_grad)
+        return tuple(name for name, parameter in self._parameters if parameter.requires_grad)
 
 
 def _differ(now: Tensor, before: Tensor) -> bool:

@@ -242,6 +242,15 @@ def test_what_the_accounted_epsilon_does_not_cover_is_noted_at_it(tmp_path):
     )
 
 
+def test_an_epsilon_that_is_claimed_is_marked_in_its_cell(tmp_path):
+    claim = "what is claimed by the author of Double (noise of twice the scale)"
+    accounted = {"epsilon": 8.0, "delta": 1e-4, "reason": None, "not_covered": [claim]}
+    write_run(tmp_path / "0", "m", DICE, privacy=by_target(accounted=accounted))
+    board = Board(tmp_path)
+    assert board.cell("m", "Epsilon accounted") == "8 (delta 0.0001), claimed [1]"
+    assert f"[1] Not covered by the accounted epsilon: {claim}." in board.markdown
+
+
 def test_older_records_are_read_and_compared_by_what_they_state(tmp_path):
     write_run(tmp_path / "old", "dp_fl", DICE, privacy=private())
     assert Board(tmp_path).cell("dp_fl") == "–"  # noqa: RUF001
