@@ -18,6 +18,8 @@ from .data.partitioning.partition import Partition as Partition
 from .data.partitioning.partition import SizesPartition as SizesPartition
 from .data.partitioning.property_partition import PropertyPartition as PropertyPartition
 from .data.partitioning.property_partition import ShardPartition as ShardPartition
+from .data.rounds.poisson_loader import PoissonBatches as PoissonBatches
+from .data.rounds.poisson_loader import poisson_loader as poisson_loader
 from .data.volumes.release import Survey as Survey
 from .data.volumes.release import VolumeRelease as VolumeRelease
 from .data.volumes.volume_datamodule import VolumeDataModule as VolumeDataModule

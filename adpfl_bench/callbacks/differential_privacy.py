@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks import privacy_checks as checks
+from adpfl_bench.callbacks.plain_privacy import PlainPrivacy
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE, ProtectedUnits, accounted_block
 from adpfl_bench.callbacks.release_settings import release_settings
-from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping, RunGuarantee
+from adpfl_bench.callbacks.run_account import RunAccount
+from adpfl_bench.callbacks.run_guarantee import RunGuarantee
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federated_settings import FederatedSettings
@@ -22,9 +23,8 @@ from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.guarantee import PrivacySetting
 from adpfl_bench.privacy.ledger import PrivacyLedger, PrivacyUnit, Sampling
-from adpfl_bench.privacy.lineage import Ancestor, inherit, read_lineage
+from adpfl_bench.privacy.lineage import Ancestor
 from adpfl_bench.privacy.mechanisms import Mechanism
-from adpfl_bench.privacy.noise_key import noise_key, weights_digest
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
@@ -35,7 +35,7 @@ from adpfl_bench.seeding import Draws, SecretDraws, SeededDraws
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 
-class DifferentialPrivacy(GuaranteeKeeping):
+class DifferentialPrivacy(PlainPrivacy):
     """Differential privacy: what each client sends is made private before anybody else sees it.
 
     * ``unit: batch`` (the published rule): the gradient of a batch's mean loss is clipped to the client's threshold C
@@ -47,6 +47,10 @@ class DifferentialPrivacy(GuaranteeKeeping):
       Each client noises its own, since the server is not trusted.
 
     A threshold that learns from a noised statistic shares the budget with the gradient; z is what they have together.
+
+    A FederatedLoop of the same Trainer asks it at every step, in whatever order the callbacks stand. Without one it
+    makes any LightningModule private that has a loss per example, on a plain DataLoader; see
+    :class:`~adpfl_bench.callbacks.plain_privacy.PlainPrivacy`.
 
     Args:
         unit: ``none``, ``batch``, ``record``, ``patient`` or ``client``.
@@ -71,6 +75,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
         audited: What an audit found, for the record.
         units: What the units are, as the dataset states them.
         guarantee: What a proof supports of the run.
+        account: Connects what is released with the run, its checkpoints and the runs before it.
 
     Raises:
         ConfigError: A value is out of range, the Trainer or the network would change what is released, or no noise
@@ -111,8 +116,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
         self.audited: AuditedBlock | None = None
         self.guarantee = RunGuarantee(PrivacySetting(unit, threshold, mechanism, noise_multiplier, sampling))
         self.units = ProtectedUnits.of(unit)
-        self._first_weights: str | None = None
-        self._elsewhere: tuple[Path, ...] | None = None
+        self.account = RunAccount(self.engine)
 
     @property
     def ledger(self) -> PrivacyLedger:
@@ -134,13 +138,11 @@ class DifferentialPrivacy(GuaranteeKeeping):
         Raises:
             ConfigError: As the class says.
         """
-        self._first_weights, self._elsewhere = None, None
         self.units = ProtectedUnits.of(self.unit, datamodule)
         if training:
-            task.lineage.prepare()
+            self.account.open(Path(trainer.default_root_dir), task.lineage)
         if not training or self.unit == "none":
             return
-        self.engine.books.open(Path(trainer.default_root_dir), task.lineage, secret=self.secure)
         checks.check_private_trainer(trainer)
         checks.check_private_federation(self.unit, federation)
         checks.check_delta(self.delta, self.unit, datamodule.unit_sizes, self.units.counted)
@@ -161,32 +163,20 @@ class DifferentialPrivacy(GuaranteeKeeping):
 
         FederatedLoop calls it when a checkpoint has been loaded.
         """
-        lineage, seed = task.lineage, federation.schedule.seed
         kind, cohort, division = datamodule.describe().kind, datamodule.fingerprint, datamodule.division
-        own = Ancestor(lineage.run, kind, cohort, division, self.unit, seed=seed)
-        books = self.engine.books
-        lineage.train(
-            lambda: replace(own, reason=self.accounted.reason, releases=books.spent.state_dict(), folder=books.folder)
-        )
-        if self.unit == "none":
-            return
-        books.inherited = inherit(lineage.before, cohort, division, self.unit)
-        if self.secure:
-            self.engine.start(f"secret {secrets.token_hex(16)}")
-            return
+        own = Ancestor("", kind, cohort, division, self.unit, seed=federation.schedule.seed)
         untyped: Any = trainer
-        self._first_weights = self._first_weights or weights_digest(task)
-        settings = release_settings(task, datamodule, federation, self.settings, str(untyped.precision))
-        self.engine.start(noise_key(seed, self._first_weights, settings, untyped.strategy.root_device))
+
+        def settings() -> dict[str, Any]:
+            return release_settings(task, datamodule, federation, self.settings, str(untyped.precision))
+
+        self.account.begin(own, task, settings, untyped.strategy.root_device, lambda: self.accounted.reason)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Look for the journal of the run that is resumed: beside its checkpoint, and where it was written."""
-        untyped: Any = trainer
-        if self.unit == "none" or untyped.state.fn != "fit":
-            return
-        beside = Path(untyped.ckpt_path).resolve().parents[:2] if untyped.ckpt_path else ()
-        stated = read_lineage(checkpoint)[-1].folder
-        self._elsewhere = (*beside, *([Path(stated)] if stated else []))
+        """Look for the journal of the run that is resumed."""
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+        if self.unit != "none" and trainer.state.fn == "fit":
+            self.account.look_beside(trainer, checkpoint)
 
     def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
         """Solve for the noise if a target is given, and return what the run will release; units are by client.
@@ -209,17 +199,6 @@ class DifferentialPrivacy(GuaranteeKeeping):
         self.engine.settle(plan, self.noise_multiplier)
         return plan
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Make sure that there is a loop whose local steps are made private.
-
-        Raises:
-            ConfigError: There is none.
-        """
-        if self.unit != "none" and self.engine.sums is None:
-            raise ConfigError(
-                "A FederatedLoop was expected among the Trainer's callbacks, but there is none; add one to the list."
-            )
-
     @property
     def accounted(self) -> Accounted:
         """The guarantee that is proved for everything released so far."""
@@ -237,8 +216,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
 
     def describe(self) -> PrivacyBlock:
         """Return the privacy block of a run record."""
-        private = self.unit != "none"
-        accounted = self.accounted
+        private, plan, accounted = self.unit != "none", self.engine.plan, self.accounted
         settings: dict[str, Any] = {
             "adjacency": "zero-out",
             "mechanism": type(self.mechanism).__name__,
@@ -247,7 +225,7 @@ class DifferentialPrivacy(GuaranteeKeeping):
             "noise_multiplier": self.noise_multiplier,
             "target_epsilon": self.target_epsilon,
             "sampling": self.sampling,
-            "units_per_step": self.engine.plan.units_per_step if self.engine.plan is not None else None,
+            "units_per_step": plan.units_per_step if plan is not None else None,
             "secure": self.secure,
             "nominal_epsilon": self.nominal_epsilon,
         }
@@ -283,18 +261,11 @@ class DifferentialPrivacy(GuaranteeKeeping):
     def state_dict(self) -> dict[str, Any]:
         """Thresholds, ledger and what the guarantee has become, as plain values."""
         threshold = self.threshold.state_dict() if self.threshold else {}
-        first = {"first_weights": self._first_weights} if self._first_weights else {}
-        found = self.guarantee.state_dict()
-        return {"threshold": threshold, "guarantee": found, **first, **self.engine.books.state_dict()}
+        return {"threshold": threshold, "guarantee": self.guarantee.state_dict(), **self.account.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore thresholds and ledger; what has been withdrawn before stays withdrawn."""
         self.guarantee.load_state_dict(state_dict.get("guarantee", {}))
         if self.threshold:
             self.threshold.load_state_dict(state_dict["threshold"])
-        self._first_weights = state_dict.get("first_weights")
-        if "ledger" in state_dict:  # of versions that kept one, under a noise that is not made any more
-            state_dict = {"sessions": {"": state_dict["ledger"]}}
-        self.engine.books.restore(state_dict)
-        if self._elsewhere is not None:
-            self.engine.books.search(self._elsewhere)
+        self.account.load_state_dict(state_dict)

@@ -19,7 +19,7 @@ from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 # What stands between a task's loss and its weights. A task with one of its own does something else than is proved.
-_HOOKS = (
+TRAINING_HOOKS = (
     "training_step", "configure_optimizers", "configure_callbacks", "configure_model", "backward",
     "configure_gradient_clipping", "clip_gradients", "optimizer_step", "optimizer_zero_grad", "lr_scheduler_step",
     "on_fit_start", "on_train_start", "on_train_epoch_start", "on_train_batch_start", "on_before_batch_transfer",
@@ -135,21 +135,26 @@ def choices_of_round(trainer: Trainer) -> tuple[str, ...]:
 
 def faults(trainer: Trainer, task: FederatedTask, datamodule: LightningDataModule, unit: PrivacyUnit) -> Iterator[str]:
     """Name what was found that no line of the proof covers, a clause each."""
-    own = [name for name in _HOOKS if _replaced(task, FederatedTask, name)]
+    own = [name for name in TRAINING_HOOKS if replaced(task, FederatedTask, name)]
     if own:
         yield f"{type(task).__name__} has {own[0]} of its own, which the proof does not know"
-    own = [name for name in _PLAN if _replaced(datamodule, FederatedDataModule, name)]
+    own = [name for name in _PLAN if replaced(datamodule, FederatedDataModule, name)]
     if own:
         yield f"{type(datamodule).__name__} has {own[0]} of its own, so that it is not known who is in which step"
-    hooked = [name for name, p in task.named_parameters() if p._backward_hooks or _after_accumulation(p)]
-    if hooked:
+    if hooked := gradient_hooks(task):
         yield f"{hooked[0]} has a hook that sees its gradient before it is released"
     for callback in callbacks_of(trainer):
         if unit == "client" and isinstance(callback, ModelCheckpoint) and _saves_within_rounds(callback):
             yield f"{type(callback).__name__} saves within a round, when the network holds one client's weights"
 
 
-def _replaced(part: object, base: type, name: str) -> bool:
+def gradient_hooks(module: nn.Module) -> list[str]:
+    """Return the parameters with a hook that sees their gradient."""
+    return [name for name, p in module.named_parameters() if p._backward_hooks or _after_accumulation(p)]
+
+
+def replaced(part: object, base: type, name: str) -> bool:
+    """Tell whether an object does something else under a name than its base class."""
     return name in vars(part) or getattr(type(part), name, None) is not getattr(base, name, None)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
 
 from adpfl_bench.callbacks.privacy_parts import gather
 from adpfl_bench.data.datamodule import FederatedDataModule
@@ -21,6 +22,7 @@ class RunGuarantee:
 
     Attributes:
         found: The guarantee as it stands.
+        setting: The method's own part of what the proof must know.
         watch: Looks for what changes in the network without noise; ``None`` before a private run is decided on.
 
     Args:
@@ -30,16 +32,20 @@ class RunGuarantee:
     def __init__(self, setting: PrivacySetting) -> None:
         self.found = guarantee(setting)
         self.watch: NetworkWatch | None = None
-        self._setting = setting
+        self.setting = setting
         self._look: Callable[..., PrivacySetting] | None = None
 
     def decide(
         self, trainer: Trainer, task: FederatedTask, federation: FederatedSettings, datamodule: FederatedDataModule
     ) -> None:
-        """Decide on a run that is about to start."""
-        self._look = partial(gather, self._setting, trainer, task, federation, datamodule)
-        self.found = guarantee(self._look(started=False))
-        self.watch = NetworkWatch(task, self.withdraw)
+        """Decide on a federated run that is about to start."""
+        self.decide_by(task, partial(gather, self.setting, trainer, task, federation, datamodule))
+
+    def decide_by(self, module: nn.Module, look: Callable[..., PrivacySetting]) -> None:
+        """Decide on a run of a module; ``look(started=...)`` gathers what the proof must know."""
+        self._look = look
+        self.found = guarantee(look(started=False))
+        self.watch = NetworkWatch(module, self.withdraw)
 
     def start(self) -> None:
         """See what training starts with, and watch it from now on."""

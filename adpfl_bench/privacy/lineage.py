@@ -69,13 +69,13 @@ class Lineage:
         """Let the run at hand, or the next one, be the continuation of an earlier one."""
         self.run = self._continued = run
 
-    def resume(self, checkpoint: Mapping[str, Any], cohort: str, seed: int, unit: PrivacyUnit) -> None:
+    def resume(self, checkpoint: Mapping[str, Any], cohort: str, seed: int | None, unit: PrivacyUnit) -> None:
         """Go on with the run that wrote a checkpoint.
 
         Args:
             checkpoint: The checkpoint.
             cohort: Fingerprint of the data that there are now.
-            seed: Seed of the run that goes on.
+            seed: Seed of the run that goes on; ``None`` where it may be another, as its noise has another key then.
             unit: Its privacy unit. Where the checkpoint's run had another, it is a run before this one.
 
         Raises:
@@ -88,7 +88,7 @@ class Lineage:
                 f" files) was {own.cohort[:8]} and is {cohort[:8]}. Restore the files that were changed, added or"
                 " removed, or start a new run without --ckpt_path."
             )
-        if own.seed is not None and own.seed != seed:
+        if None not in (own.seed, seed) and own.seed != seed:
             raise CheckpointError(
                 f"The checkpoint belongs to a run with seed {own.seed}, but this one has seed {seed}: continue with"
                 f" --seed_everything {own.seed}, or start a new run without --ckpt_path."
