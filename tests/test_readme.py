@@ -20,7 +20,7 @@ def test_example_trains_scores_and_reads_its_run_back(
     assert (record["status"], record["rounds_completed"]) == ("finished", 2)
     printed = capsys.readouterr().out.splitlines()[-1]
     epsilon = record["privacy"]["accounted"]["epsilon"]
-    assert re.fullmatch(rf"Dice 0\.\d{{3}}, epsilon {epsilon:.3g} per patient at delta 0\.0001", printed)
+    assert re.fullmatch(rf"Dice 0\.\d{{3}}, epsilon {epsilon:.3g} per image at delta 0\.0001", printed)
     assert 0 < epsilon <= 8
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from adpfl_bench.privacy.odds import odds_text
 from adpfl_bench.records.blocks import AuditedBlock
 from adpfl_bench.records.spent import SpentBudget, nominal_text
 from adpfl_bench.text import make_table, print_facts, print_table
@@ -32,6 +33,7 @@ def _spent_facts(spent: SpentBudget) -> dict[str, str]:
     worst = max(spent.clients, key=lambda name: spent.clients[name].epsilon, default=None)
     by = "" if worst is None or not spent.epsilon else f" (client {worst}, by {spent.clients[worst].accountant})"
     facts["accounted"] = f"epsilon {spent.epsilon:.4g} at delta {spent.delta:g}{by}"
+    facts["odds"] = odds_text(spent.epsilon, spent.delta)
     if spent.ahead:
         facts["journal"] = "counts releases that run.json does not know of, and is included: a round was broken off"
     if covered := block.accounted.not_covered:

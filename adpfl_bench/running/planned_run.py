@@ -14,6 +14,7 @@ from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.forecast import Forecast
+from adpfl_bench.privacy.odds import odds_text
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.records.spent import nominal_text
 from adpfl_bench.report.commands import write_files
@@ -101,6 +102,7 @@ def show_plan(
     largest = "the same for every client" if equal else f"largest for {last.client}"
     after = f"after {count(last.round, 'round')}, {largest}"
     facts["accounted"] = f"epsilon {last.epsilon:.4g} at delta {method.delta:g} {after}"
+    facts["odds"] = odds_text(last.epsilon, method.delta)
     facts["nominal"] = nominal_text(method.nominal_epsilon)
     if method.accounted.not_covered:
         facts["not covered"] = "; ".join(method.accounted.not_covered)

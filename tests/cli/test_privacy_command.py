@@ -13,6 +13,7 @@ from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.forecast import ClientRound
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
+from adpfl_bench.privacy.odds import odds_text
 from adpfl_bench.records.spent import read_spent
 from adpfl_bench.report.privacy_plots import draw_epsilon
 from tests.cli.test_light_commands import HEAVY
@@ -102,6 +103,8 @@ def test_what_is_forecast_is_what_the_run_records(adpfl_bench, empty_folder, mon
     assert main(["privacy", str(folder)]) == 0
     spent = capsys.readouterr().out
     assert f"epsilon {accounted['epsilon']:.4g} at delta 0.0001" in spent
+    assert odds_text(accounted["epsilon"], 1e-4) in " ".join(spent.split())
+    assert odds_text(accounted["epsilon"], 1e-4) in " ".join(planned.split())
     assert "epsilon 8 (target), of which" in spent
     assert "no audit is recorded" in spent
 
