@@ -28,7 +28,9 @@ class PrivacyAudit(Callback):
     """Privacy audit: canaries join one client, its releases are attacked, and epsilon is bounded from below.
 
     The attack is white-box: it sees every release of the client (the noised sum after each local step), the weights
-    at every step, and all units but the canaries. A FederatedLoop of the same Trainer lets it take part.
+    at every step, and all units but the canaries. Where units are clients, canaries are clients that release beside the
+    run. Its checks take what should have happened from the ledger alone; an honest run fails one with probability at
+    most :data:`~adpfl_bench.privacy.audit.error_rates.ERROR_RATE`. A FederatedLoop lets it take part.
 
     Args:
         canaries: Number of canaries. The more there are, the higher the bound can become, and the less is the run like
