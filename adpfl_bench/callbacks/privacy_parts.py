@@ -14,7 +14,14 @@ from torch import nn
 from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.federation.federated_settings import FederatedSettings
-from adpfl_bench.privacy.guarantee import THE_CLOCK, MonitoredChoice, Part, PrivacySetting, not_covered
+from adpfl_bench.privacy.guarantee import (
+    THE_CLOCK,
+    MonitoredChoice,
+    Part,
+    PrivacySetting,
+    not_covered,
+    replaced_methods,
+)
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.tasks.federated_task import FederatedTask
 
@@ -144,6 +151,7 @@ def faults(trainer: Trainer, task: FederatedTask, datamodule: LightningDataModul
     if hooked := gradient_hooks(task):
         yield f"{hooked[0]} has a hook that sees its gradient before it is released"
     for callback in callbacks_of(trainer):
+        yield from replaced_methods(callback)
         if unit == "client" and isinstance(callback, ModelCheckpoint) and _saves_within_rounds(callback):
             yield f"{type(callback).__name__} saves within a round, when the network holds one client's weights"
 

@@ -6,7 +6,7 @@ printed. Everything else runs as well, and claims nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeVar
 
@@ -151,6 +151,7 @@ def guarantee(setting: PrivacySetting) -> Guarantee:
             f"running statistics of the network ({_names(setting.statistics)}) are computed from training images"
             " without noise"
         )
+    reasons += [fault for part in (mechanism, threshold) for fault in replaced_methods(part)]
     lines = []
     for part in (Part("mechanism", type(mechanism)), Part("threshold rule", type(threshold)), *parts):
         line = find_proof(*part)
@@ -172,6 +173,14 @@ def guarantee(setting: PrivacySetting) -> Guarantee:
     return Guarantee(
         tuple(lines), _joined(reasons, setting.faults), _joined(chosen, setting.not_covered), _joined(claimed)
     )
+
+
+def replaced_methods(part: object) -> Iterator[str]:
+    """Name the methods of an object that are not its class's any more, a clause each."""
+    kind = type(part)
+    for name in vars(part):
+        if callable(getattr(kind, name, None)):
+            yield f"{name} of {kind.__name__} was replaced by another one"
 
 
 def not_covered(

@@ -54,6 +54,11 @@ def _hooked(task):
     return task
 
 
+def _patched(callback):
+    callback.on_train_end = lambda trainer, pl_module: None
+    return callback
+
+
 def _replaced(task):
     task.training_step = task.training_step
     return task
@@ -81,6 +86,10 @@ class Greedy(torch.optim.SGD):
 
 CASES = {
     "own callback": (lambda task, data: {"callbacks": [Nosy()]}, "the proof does not know the callback Nosy"),
+    "replaced hook": (
+        lambda task, data: {"callbacks": [_patched(RunRecorder())]},
+        "on_train_end of RunRecorder was replaced by another one",
+    ),
     "heir of a known callback": (
         lambda task, data: {"callbacks": [type("Mine", (ModelCheckpoint,), {})()]},
         "the proof does not know the callback Mine",

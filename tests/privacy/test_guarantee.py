@@ -63,6 +63,18 @@ def test_a_mechanism_is_known_by_what_it_is_and_not_by_its_name(name, module):
     assert LaplaceMechanism("l1").event(2.0, 2.0, 0.5) == Release("LaplaceMechanism", 2.0, 2.0, 0.5, "l1")
 
 
+def test_methods_that_are_replaced_on_an_object_are_found():
+    mechanism, rule = GaussianMechanism(), FixedThreshold()
+    mechanism.norm = "l1"
+    assert decide("record", rule, mechanism).reason is None
+    mechanism.sample = lambda size, scale, source: source.normal(size)
+    rule.current = lambda client: 1e9
+    assert decide("record", rule, mechanism).reasons == (
+        "sample of GaussianMechanism was replaced by another one",
+        "current of FixedThreshold was replaced by another one",
+    )
+
+
 class Quiet(Threshold):
     """A rule that sees norms, and does not say what that costs."""
 
