@@ -20,6 +20,8 @@ CORE := tests/callbacks tests/data tests/federation tests/metrics tests/privacy 
 
 # Spinning threads collapse as soon as anything else wants a core.
 export OMP_WAIT_POLICY ?= PASSIVE
+# Compiled tests are kept for the next time, also in containers that ask for none: each worker would compile them all.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install demo test test-minimum lint format clean
 
