@@ -18,6 +18,7 @@ from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.callbacks.model_loading import ModelLoading
 from adpfl_bench.callbacks.plain_parts import gather_plain
 from adpfl_bench.callbacks.plain_passes import PlainPasses, read_passes
+from adpfl_bench.callbacks.release_settings import schedule_settings
 from adpfl_bench.callbacks.run_account import RunAccount
 from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping
 from adpfl_bench.callbacks.trainer_checks import check_accumulation, check_optimizers
@@ -132,7 +133,7 @@ class _PlainTraining:
             "hyperparameters": dict(self._module.hparams),
             "losses": inspect.unwrap(getattr(self._losses, "__func__", self._losses)),
             "optimizer": [type(optimizer), optimizer.defaults],
-            "schedules": [type(config.scheduler) for config in self._trainer.lr_scheduler_configs],
+            "schedules": [schedule_settings(config.scheduler) for config in self._trainer.lr_scheduler_configs],
             "precision": str(self._trainer.precision),
             "passes": self._passes,
             "privacy": self._privacy.settings,

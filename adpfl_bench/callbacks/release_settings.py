@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+from torch import nn
+
 from adpfl_bench.callbacks.federation_record import describe_federation
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.server import describe_optimizer
 from adpfl_bench.tasks.federated_task import FederatedTask
 
+_COUNTS = ("optimizer", "last_epoch", "best", "num_bad_epochs", "cooldown_counter", "T_cur", "T_i")
 _SIMPLE = (bool, int, float, str, tuple, list, type(None))
 
 
@@ -30,9 +34,22 @@ def release_settings(
         "attributes": {name: value for name, value in attributes.items() if isinstance(value, _SIMPLE)},
         "trained": [name for name, parameter in task.named_parameters() if parameter.requires_grad],
         "optimizer": describe_optimizer(optimizer),
-        "schedule": task.lr_scheduler,
+        "schedule": _schedule(task),
         "precision": precision,
         "data": datamodule.release_settings,
         "federated": describe_federation(federation, task).model_dump(mode="json"),
         "privacy": privacy,
     }
+
+
+def schedule_settings(schedule: Any) -> list[Any]:
+    """Class and settings of a learning-rate schedule, and of those that it is made of, without what it counts."""
+    settings = {name: value for name, value in vars(schedule).items() if name not in _COUNTS}
+    return [type(schedule), settings, [schedule_settings(part) for part in getattr(schedule, "_schedulers", ())]]
+
+
+def _schedule(task: FederatedTask) -> list[Any]:
+    """Settings of the task's schedule as it starts; empty without one."""
+    if task.lr_scheduler is None:
+        return []
+    return schedule_settings(task.lr_scheduler(task.optimizer([nn.Parameter(torch.zeros(1))])))

@@ -16,7 +16,7 @@ from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.case import Case
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
-from adpfl_bench.privacy.noise_key import plain
+from adpfl_bench.privacy.noise_key import noise_key, plain
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.seeding import SecretDraws, SeededDraws
@@ -71,6 +71,21 @@ def test_runs_of_one_seed_share_noise_only_if_they_are_equal(first_release):
     exact = 2 * first - other  # what was left where the second noise was twice the first
     small, _ = first_release(DifferentialPrivacy("record", FixedThreshold(0.1), GaussianMechanism(), 1e-6, delta=1e-3))
     assert float((exact - small).norm()) > 0.1 * float(first.norm())
+
+
+def gamma(value):
+    return lambda optimizer: torch.optim.lr_scheduler.ExponentialLR(optimizer, value)
+
+
+def test_settings_of_a_schedule_change_the_noise(toy_task, toy_data, fit):
+    released = []
+    for schedule in (gamma(0.5), gamma(0.5), gamma(0.6), None):
+        seen = Released()
+        fit(toy_task(lr_scheduler=schedule), toy_data(ONE), FederatedLoop(rounds=1), private(), seen)
+        released.append(seen.steps[0])
+    assert torch.equal(released[0], released[1])
+    assert not torch.equal(released[0], released[2])
+    assert not torch.equal(released[0], released[3])
 
 
 @pytest.mark.parametrize("change", [{"local_epochs": 2}, {"client_optimizer": "sgd"}, {"seed": 1}])
@@ -264,3 +279,14 @@ def test_a_record_lists_the_runs_before_it_and_sums_what_they_cost_each_cohort(t
     assert cohort.epsilon == privacy.accounted.epsilon > ancestor.epsilon
     assert sum(entry[-1] for entry in record.privacy.ledger["only"]) == 2
     assert RunDirectory(tmp_path).read_record().privacy.cohorts == record.privacy.cohorts
+
+
+def test_another_device_or_version_of_torch_is_another_key(monkeypatch):
+    def key(device="cpu"):
+        return noise_key(0, "weights", {"batch_size": 4}, torch.device(device))
+
+    first = key()
+    assert first == key() != key("cuda")
+    assert first != noise_key(1, "weights", {"batch_size": 4}, torch.device("cpu"))
+    monkeypatch.setattr(torch, "__version__", "0.0")
+    assert key() != first

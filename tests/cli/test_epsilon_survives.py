@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from adpfl_bench.callbacks.checkpointing import last_checkpoint
+from adpfl_bench.callbacks.checkpointing import RoundCheckpoint, last_checkpoint
+from adpfl_bench.cli import main
 from adpfl_bench.privacy.journal import LedgerJournal
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from tests.privacy.zcdp import largest_epsilon
@@ -108,3 +109,34 @@ def test_epsilon_never_falls_below_what_was_released(tmp_path: Path, phantom_fol
     else:
         assert counts == planned
         assert record["privacy"]["accounted"]["epsilon"] <= record["privacy"]["target_epsilon"]
+
+
+def test_a_run_that_is_started_again_before_its_first_checkpoint_is_the_same_run(
+    tmp_path: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a benchmark continues its runs: with --ckpt_path last, also where there is no checkpoint yet."""
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    files = ("tasks/isic.yaml", "callbacks/dp_fl_record.yaml", "configs/smoke.yaml")
+    arguments = [word for file in files for word in ("--config", file)]
+    arguments += [f"--data.phantom_directory={phantom_folder}", f"--trainer.default_root_dir={run}", "--score=false"]
+
+    def pull_the_plug(*_):
+        raise RuntimeError("pulled")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(RoundCheckpoint, "on_train_epoch_end", pull_the_plug)
+        with pytest.raises(RuntimeError, match="pulled"):
+            main(["fit", *arguments, "--data.batch_size=8"])
+    first = json.loads((run / "run.json").read_text())
+    spent = releases(on_disk(run))
+    assert spent > 0
+    for size in (8, 2):  # equal again, then with other settings, whose releases are others
+        with monkeypatch.context() as broken:
+            broken.setattr(RoundCheckpoint, "on_train_epoch_end", pull_the_plug)
+            with pytest.raises(RuntimeError, match="pulled"):
+                main(["fit", *arguments, "--ckpt_path=last", f"--data.batch_size={size}"])
+    record = json.loads((run / "run.json").read_text())
+    assert record["run"] == first["run"]
+    counted = releases(ledger_of(record["privacy"]["ledger"]))
+    assert counted == releases(on_disk(run)) > spent
