@@ -20,7 +20,7 @@ divided among clients, but no image is loaded; with --clients nothing is read at
 Of a RUN (its folder): what has been spent by client, and what is left of what was planned.
 
 options:
-  --clients N [N ...]   numbers of training units (records, patients) instead of a dataset: 380 270, or north=380
+  --clients N [N ...]   numbers of training units (examples, patients) instead of a dataset: 380 270, or north=380
   --targets E [E ...]   epsilons to find noise and rounds for (default: 1 4 8)
   --output FOLDER       where privacy.csv and privacy.png go (default: the run's folder)
 

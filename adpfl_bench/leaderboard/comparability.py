@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.audits import Audit, privacy_differences
+from adpfl_bench.leaderboard.protection import ids_word
 from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.run_directory import RunDirectory
@@ -94,6 +95,12 @@ class Group:
         stated = list(self.variants[0].runs[0].record.model.surface_tolerance)
         present = {region for _, region in self.test_set}
         return [*(region for region in stated if region in present), *sorted(present - set(stated))]
+
+    @property
+    def subject(self) -> str:
+        """What its ids of patients identify, in the dataset's word; ``patient`` where no record says."""
+        records = [run.record for variant in self.variants for run in variant.runs]
+        return next((word for word in map(ids_word, records) if word is not None), "patient")
 
     @property
     def cases(self) -> int:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from adpfl_bench.leaderboard.formatting import EMPTY, Column, metric_text, number, percent, set_table
+from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
 from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
 from adpfl_bench.leaderboard.statistics_text import range_text
 from adpfl_bench.leaderboard.table import Table
@@ -76,7 +77,7 @@ def _columns(table: Table) -> list[Column[TableRow]]:
     if ranks:
         columns.append(Column("Rank", lambda row: _rank(ranks[row.label])))
     columns += [
-        Column("Unit", lambda row: EMPTY if row.unit == "none" else row.unit, numeric=False),
+        Column("Unit", lambda row: EMPTY if row.unit == "none" else row.protects, numeric=False),
         Column("Epsilon", _epsilon, numeric=False),
     ]
     if len(deltas) > 1:
@@ -116,16 +117,18 @@ def _deltas(table: Table) -> list[str]:
 
 def _caption(table: Table) -> str:
     group, first = table.group, table.rows[0]
+    subjects = f"{group.subject}s"
     deltas = _deltas(table)
     rank = ""
     if ranking := table.statistics.ranking:
-        rank = f"; rank by {ranking[0].metrics.replace(SEPARATOR, ', ')} with its 95 % range over patients"
+        rank = f"; rank by {ranking[0].metrics.replace(SEPARATOR, ', ')} with its 95 % range over {subjects}"
     at = f" at delta {deltas[0]}" if len(deltas) == 1 else ""
+    seeded = f"; {NOISE_NOTE}" if any(row.noise == SEEDED for row in table.rows) else ""
     return (
         f"{group.task} ({group.kind} data), region {table.region}: {first.cases} test cases of {first.patients}"
-        f" patients. Means over cases and seeds; {table.main.title} with its 95 % interval over patients and"
+        f" {subjects}. Means over cases and seeds; {table.main.title} with its 95 % interval over {subjects} and"
         f" seeds{rank}."
-        f" Epsilon is the accounted one{at}, per unit; data {group.fingerprint[:8]}, test set {group.digest}."
+        f" Epsilon is the accounted one{at}, per unit{seeded}; data {group.fingerprint[:8]}, test set {group.digest}."
     )
 
 

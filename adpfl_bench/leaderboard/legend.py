@@ -9,8 +9,9 @@ LEGEND = (
     "Scored: whose scores they are. The global model: each test case is scored once. Each client's own model: once, by"
     " the model that its own client would use. The clients' own models on everyone's cases: by each of them, and a case"
     " counts with the mean over the models.",
-    "SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the standard"
-    " deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
+    "Patients are what the ids of a dataset identify, and headings call them by its word: ISIC has images, HAM10000"
+    " lesions. SD over patients: a patient's Dice is first averaged over its own cases and over the seeds; then the"
+    " standard deviation over patients (n - 1). SD over seeds: of the seeds' mean Dice (n - 1); empty for one seed.",
     "HD95 (edge voxels): the larger of the two directed 95th percentiles of distances between edge voxels, each"
     " counted once; MONAI's definition. NSD (area): the share of both surfaces, weighted by area, that lies within a"
     " tolerance of the other; the definition of the surface-distance package and of KiTS. The two take surfaces"
@@ -25,7 +26,11 @@ LEGEND = (
     " that happened, the largest over clients and seeds. Epsilon audited is a lower bound, with its confidence, from"
     " canaries in a run of its own with the same privacy settings: ! marks a method that its audit contradicts, an en"
     " dash one without an audit, and a low bound proves nothing. None of them means anything without its unit: what"
-    " one neighbour differs in.",
+    " one neighbour differs in, in the word of the dataset: an image, slice, lesion or patient, or a hospital (client);"
+    " record and patient id are one example and one id of which no more is known.",
+    "Epsilon of a person is that of all units together that one person has at a client, where ids are persons'; a dash"
+    " says that nobody knows it, and then it may be many times larger. Noise: seeded noise can be computed by whoever"
+    " knows the run's seed, and protects from nobody who does; secret noise is from the operating system.",
     "Wall time is the mean of a run, memory the largest over seeds.",
     "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md"
     " and docs/audit.md.",

@@ -12,6 +12,7 @@ from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
+from adpfl_bench.text import count
 
 DATA_NOTE = {
     "phantom": "Phantoms are synthetic: these numbers say that the code works, nothing about patients.",
@@ -51,7 +52,7 @@ def _overview_lines(tables: Sequence[Table]) -> list[str]:
 def _table_lines(table: Table) -> list[str]:
     text, region = text_table(table), escape_markdown(table.region)
     footnotes = [escape_markdown(f"[{index}] {reason}.") + "  " for index, reason in enumerate(text.footnotes, 1)]
-    lines = _titled(f"### Region {region}, {table.rows[0].patients} patients", text)
+    lines = _titled(f"### Region {region}, {count(table.rows[0].patients, table.group.subject)}", text)
     lines += [*footnotes, ""] if footnotes else []
     lines += _bullets([*table_notes(table), *texts.statistics_notes(table)]) or [""]
     if table.statistics.comparisons:

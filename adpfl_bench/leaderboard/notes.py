@@ -1,7 +1,9 @@
 """Notes of a table: what a reader has to know to read it rightly."""
 
 from adpfl_bench.leaderboard.audits import other_differences
+from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
 from adpfl_bench.leaderboard.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
+from adpfl_bench.records.protected import group_text
 from adpfl_bench.records.settings import describe_difference, object_differences
 
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
@@ -17,6 +19,7 @@ def table_notes(table: Table) -> list[str]:
         *_variants(table),
         *_held_out(table),
         *_fairness(table),
+        *_protection(table),
         *_audits(table),
     ]
 
@@ -87,6 +90,17 @@ def _fairness(table: Table) -> list[str]:
         if key.startswith(_FAIR_SECTIONS)
     ]
     return [f"The methods differ in more than federation and privacy: {_listed(found)}."] if found else []
+
+
+def _protection(table: Table) -> list[str]:
+    """Say from whom noise does not protect, and of whom nothing is known."""
+    seeded = [row.label for row in table.rows if row.noise == SEEDED]
+    notes = [f"{', '.join(seeded)}: {NOISE_NOTE}."] if seeded else []
+    unknown: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.accounted_epsilon is not None and row.group_epsilon is None:
+            unknown.setdefault(group_text(None, None, row.protects), []).append(row.label)
+    return [*notes, *(f"{', '.join(labels)}: {text}." for text, labels in unknown.items())]
 
 
 def _audits(table: Table) -> list[str]:

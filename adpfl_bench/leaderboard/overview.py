@@ -42,10 +42,11 @@ def make_overviews(tables: Sequence[Table]) -> list[Overview]:
     # Beside Dice, IoU and NSD would say little more at this distance.
     passed_over = {DICE.name, IOU.name, NSD.name}
     others = {m.name: m for table in tables for m in table.metrics[1:] if m.ranked and m.name not in passed_over}
+    subjects = "/".join(sorted({f"{table.group.subject}s" for table in tables}))
     epsilon = Column[_Line]("Epsilon accounted", lambda line: _epsilon(line.rows.values()), numeric=False)
     return [
         Overview(f"Mean {main} %, in brackets the SD over seeds", _set(tables, _main, [epsilon])),
-        Overview(f"SD of {main} over patients, in points", _set(tables, lambda row: percent(row.sd_patients, ".1f"))),
+        Overview(f"SD of {main} over {subjects}, in points", _set(tables, lambda row: percent(row.sd_patients, ".1f"))),
         *(_of_metric(tables, metric) for metric in others.values()),
     ]
 
@@ -114,4 +115,4 @@ def _epsilon(rows: Iterable[TableRow]) -> str:
         return "none"
     values = sorted(row.accounted_epsilon for row in found if row.accounted_epsilon is not None)
     ends = dict.fromkeys(f"{value:.3g}" for value in (values[0], values[-1]))
-    return f"{' to '.join(ends)} per {'/'.join(sorted({row.unit for row in found}))}"
+    return f"{' to '.join(ends)} per {'/'.join(sorted({row.protects for row in found}))}"

@@ -36,17 +36,19 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
         Column("Seeds", lambda row: str(row.n_seeds), brief=True),
         metric_column(main, unit),
         Column("95 % interval", interval_text, brief=True),
-        Column("SD patients", lambda row: percent(row.sd_patients), brief=True),
+        Column(f"SD {first.patients_are}s", lambda row: percent(row.sd_patients), brief=True),
         Column("SD seeds", lambda row: percent(row.sd_seeds), brief=True),
         *(metric_column(metric, unit) for metric in others),
         *([Column[TableRow]("Missed", lambda row: f"{row.missed} / {row.scored}")] if first.missed is not None else []),
         Column("Worst client", _worst_client, numeric=False, brief=True),
         Column("Spread", lambda row: percent(row.client_spread)),
         Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f"), brief=True),
-        Column("Unit", lambda row: row.unit, numeric=False),
+        Column("Unit", lambda row: row.protects, numeric=False),
         Column("Epsilon nominal", lambda row: number(row.nominal_epsilon, "g"), brief=True),
         Column("Epsilon accounted", lambda row: _accounted(row, footnotes), numeric=False, brief=True),
         Column("Epsilon audited", lambda row: _audited(row, footnotes, brief), numeric=False, brief=True),
+        Column("Epsilon of a person", _of_a_person, numeric=False),
+        Column("Noise", lambda row: row.noise or EMPTY, numeric=False),
         Column("Wall s", lambda row: number(row.wall_seconds, ",.0f")),
         Column("Memory MiB", lambda row: number(row.peak_memory_mb, ",.0f")),
     ]
@@ -86,6 +88,13 @@ def _accounted(row: TableRow, footnotes: Sequence[str]) -> str:
         claimed = ", claimed" if CLAIMED in (row.accounted_not_covered or "") else ""
         value = f"{row.accounted_epsilon:.4g} (delta {number(row.accounted_delta, 'g')}){claimed}"
     return value + _mark(_on_accounted(row), footnotes)
+
+
+def _of_a_person(row: TableRow) -> str:
+    if row.group_epsilon is None or row.units_per_person is None:
+        return EMPTY
+    several = f" ({row.units_per_person} units)" if row.units_per_person > 1 else ""
+    return f"{row.group_epsilon:.4g}{several}"
 
 
 def _audited(row: TableRow, footnotes: Sequence[str], brief: bool) -> str:

@@ -5,15 +5,17 @@ from collections.abc import Collection, Sequence
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline
 from adpfl_bench.leaderboard.audits import Audit, audits_beside, contradictions, strongest
+from adpfl_bench.leaderboard.protection import protected_word
 from adpfl_bench.leaderboard.scored_run import SCORED_MODEL, headline_rows
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.case_score import CaseScore, ScoreMeans, count_missed, mean_over_models, sample_sd
+from adpfl_bench.records.protected import unit_text
 from adpfl_bench.records.run_directory import RunDirectory
 
 
-def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = ()) -> str:
-    """Say what is stated, what is proved and what was measured of a run's privacy."""
+def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = (), word: str | None = None) -> str:
+    """Say what is stated, what is proved and what was measured of a run's privacy; ``word`` is the dataset's."""
     accounted = privacy.accounted
     audit = strongest(audits)
     measured = "none (no audit beside this run)" if audit is None else audit.bound
@@ -29,7 +31,8 @@ def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = ()) -> str:
     if accounted.epsilon is not None and accounted.not_covered:
         proved += f" (not covered: {'; '.join(accounted.not_covered)})"
     stated = "none" if privacy.nominal_epsilon is None else f"{privacy.nominal_epsilon:g}"
-    return f"unit {privacy.unit}; epsilon nominal {stated}, accounted {proved}, audited {measured}"
+    unit = unit_text(privacy.unit, word or privacy.protects or privacy.unit)
+    return f"unit {unit}; epsilon nominal {stated}, accounted {proved}, audited {measured}"
 
 
 def summarize_run(directory: RunDirectory) -> str:
@@ -59,7 +62,8 @@ def summarize_run(directory: RunDirectory) -> str:
                 of = "" if headline == "global" else f" ({_scored(name, chosen)})"
                 lines.append(f"{split:>10} {region}{of}: {_scores_text(chosen, metrics, held_out)}")
     if record is not None:
-        lines.append(f"{'privacy':>10} {privacy_text(record.privacy, audits_beside(directory.path, record))}")
+        audits = audits_beside(directory.path, record)
+        lines.append(f"{'privacy':>10} {privacy_text(record.privacy, audits, protected_word(record))}")
     lines.append(f"{'record':>10} {directory.path}")
     return "\n".join(lines)
 

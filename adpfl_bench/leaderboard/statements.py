@@ -4,15 +4,9 @@ from dataclasses import dataclass
 
 from adpfl_bench.leaderboard.audits import strongest
 from adpfl_bench.leaderboard.comparability import Variant
+from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED, protected_word
 from adpfl_bench.leaderboard.table_row import TableRow
-
-UNITS = {
-    "batch": "what one batch of a local epoch holds; not all examples of a patient",
-    "record": "one training example",
-    "patient": "all training examples of one patient",
-    "client": "all training examples of one client",
-}
-"""What privacy protects, by its unit."""
+from adpfl_bench.records.protected import MEANINGS, group_text
 
 
 @dataclass(frozen=True)
@@ -44,12 +38,16 @@ def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
     if row.unit == "none":
         rule = "Not private: updates leave a client as they are."
         return PrivacyStatement(row.label, rule, "none", "none", _audited(variant, row))
-    privacy = variant.runs[0].record.privacy
+    record = variant.runs[0].record
+    privacy, word = record.privacy, protected_word(record)
+    meaning = MEANINGS[word] if word else "nothing"
     rule = (
-        f"Unit: {row.unit} ({UNITS[row.unit]}), adjacency: {privacy.adjacency or 'not stated'}."
+        f"Unit: {row.protects} ({meaning}), adjacency: {privacy.adjacency or 'not stated'}."
         f" Noise: {privacy.mechanism} with scale {_number(privacy.noise_multiplier)} times the threshold,"
         f" which is a {privacy.threshold}."
     )
+    if row.noise is not None:
+        rule += f" It is {row.noise}" + (f": {NOISE_NOTE}." if row.noise == SEEDED else ", from the operating system.")
     nominal = (
         "none"
         if row.nominal_epsilon is None
@@ -59,8 +57,8 @@ def privacy_statement(variant: Variant, row: TableRow) -> PrivacyStatement:
         accounted = f"none: {row.accounted_reason or 'no reason was recorded'}"
     else:
         accounted = (
-            f"{row.accounted_epsilon:.4g} at delta {_number(row.accounted_delta)}, per {row.unit}, the largest over"
-            " clients and seeds"
+            f"{row.accounted_epsilon:.4g} at delta {_number(row.accounted_delta)}, per {row.protects}, the largest over"
+            f" clients and seeds; {group_text(row.units_per_person, row.group_epsilon, row.protects)}"
         )
         if row.accounted_not_covered:
             accounted += f". Not covered: {row.accounted_not_covered}"

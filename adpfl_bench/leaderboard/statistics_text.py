@@ -92,8 +92,8 @@ def ranking_heading(rows: Sequence[RankingRow]) -> str:
 def ranking_notes(rows: Sequence[RankingRow]) -> list[str]:
     """Say how firm a ranking is."""
     return [
-        f"Kendall's tau between this order and that of other patients is {rows[0].stability:.2f} on average over"
-        " resamples; 1 is the same order, 0 any order."
+        f"Kendall's tau between this order and that of a resample is {rows[0].stability:.2f} on average; 1 is the same"
+        " order, 0 any order."
     ]
 
 
@@ -102,22 +102,22 @@ def statistics_notes(table: Table) -> list[str]:
     statistics = table.statistics
     left_out = statistics.scores.left_out
     titles = {metric.name: metric.title for metric in table.metrics}
-    main = table.main.name
+    main, subject = table.main.name, table.group.subject
     if main in left_out:
         return [f"There are no intervals, comparisons and ranking of region {table.region}: {left_out[main]}."]
     if statistics.patients == 1:
-        return ["One patient shows nothing of how scores vary: there are no intervals, comparisons and ranking."]
+        return [f"One {subject} shows nothing of how scores vary: there are no intervals, comparisons and ranking."]
     notes = []
     if len(table.rows) == 1:
         notes.append("One method alone: there is nothing to compare it with, and no ranking.")
     if statistics.patients < _FEW_PATIENTS:
         notes.append(
-            f"Intervals and ranking come from {statistics.patients} patients only and know of no others: they are"
-            " rough."
+            f"Intervals and ranking come from {statistics.patients} {subject}s only and know of no others: they"
+            " are rough."
         )
     notes += _seed_notes(table)
     if statistics.comparable:
-        notes += _test_notes(statistics.comparisons)
+        notes += _test_notes(statistics.comparisons, subject)
         notes += [f"{titles[metric]} is not in the ranking: {reason}." for metric, reason in left_out.items()]
     return notes
 
@@ -125,11 +125,11 @@ def statistics_notes(table: Table) -> list[str]:
 def _seed_notes(table: Table) -> list[str]:
     single = [row.label for row in table.rows if row.n_seeds == 1]
     few = [row.label for row in table.rows if 1 < row.n_seeds < _FEW_SEEDS]
-    notes = []
+    notes, subject = [], table.group.subject
     if single:
         notes.append(
-            f"One seed of {_named(single, table)}: the interval covers the choice of patients alone, and no comparison"
-            " can tell the method from this one model."
+            f"One seed of {_named(single, table)}: the interval covers the choice of {subject}s alone, and no"
+            " comparison can tell the method from this one model."
         )
     if few:
         notes.append(
@@ -139,13 +139,13 @@ def _seed_notes(table: Table) -> list[str]:
     return notes
 
 
-def _test_notes(rows: Sequence[ComparisonRow]) -> list[str]:
+def _test_notes(rows: Sequence[ComparisonRow], subject: str) -> list[str]:
     patients, tests = rows[0].patients, rows[0].tests
     comparisons = f"{tests} comparison{'s' if tests > 1 else ''}"
     smallest = min(1.0, 2.0 * 0.5**patients * tests)
     if smallest > SIGNIFICANCE:
         return [
-            f"With {patients} patients and {comparisons} no difference can be significant: the smallest"
+            f"With {patients} {subject}s and {comparisons} no difference can be significant: the smallest"
             f" possible corrected p-value is {smallest:.2g}."
         ]
     marked = Counter(MARKS[row.finding] for row in rows)
@@ -154,7 +154,7 @@ def _test_notes(rows: Sequence[ComparisonRow]) -> list[str]:
         found.append(f"{marked[BY_TEST]} by the test alone, (*)")
     if marked[CONTRADICTION]:
         found.append(f"{marked[CONTRADICTION]} with test and mean at odds, (!)")
-    return [f"Of {comparisons} over {patients} patients: {', '.join(found)}."]
+    return [f"Of {comparisons} over {patients} {subject}s: {', '.join(found)}."]
 
 
 def _named(labels: Sequence[str], table: Table) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from adpfl_bench.leaderboard.audits import contradictions, strongest
 from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.protection import noise_source, person, protected_word
 from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.leaderboard.table_statistics import TableStatistics
@@ -130,6 +131,7 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
     means = ScoreMeans(pooled, metrics, variant.runs[0].held_out_clients)
     mean, worst = means.mean(main), means.worst_client
     epsilon, delta, reason = _accounted(variant)
+    units_per_person, group_epsilon = _person(variant)
     audit = strongest(variant.audits)
     records = [run.record for run in variant.runs]
     return TableRow(
@@ -141,6 +143,7 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         n_seeds=len(variant.runs),
         cases=len(by_seed[0]),
         patients=len(patients),
+        patients_are=group.subject,
         metric=main,
         mean=math.nan if mean is None else mean,
         ci_low=None,
@@ -156,11 +159,15 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         client_spread=means.spread,
         gap_closed=None,
         unit=variant.runs[0].record.privacy.unit,
+        protects=protected_word(variant.runs[0].record) or "none",
         nominal_epsilon=variant.runs[0].record.privacy.nominal_epsilon,
         accounted_epsilon=epsilon,
         accounted_delta=delta,
         accounted_reason=reason,
         accounted_not_covered=_joined(what for record in records for what in record.privacy.accounted.not_covered),
+        units_per_person=units_per_person,
+        group_epsilon=group_epsilon,
+        noise=noise_source(records[0].privacy),
         audited_epsilon=audit.found.epsilon if audit else None,
         audited_delta=audit.found.delta if audit else None,
         audited_confidence=audit.found.confidence if audit else None,
@@ -178,6 +185,18 @@ def _accounted(variant: Variant) -> tuple[float | None, float | None, str | None
     blocks = [run.record.privacy.accounted for run in variant.runs]
     worst = max(blocks, key=lambda block: np.inf if block.epsilon is None else block.epsilon)
     return worst.epsilon, worst.delta, worst.reason
+
+
+def _person(variant: Variant) -> tuple[int | None, float | None]:
+    """Number of units and their epsilon: one run that does not know leaves the method without."""
+    found = [person(run.record) for run in variant.runs]
+    sizes = [size for size, _ in found if size is not None]
+    epsilons = [epsilon for _, epsilon in found if epsilon is not None]
+    whole = len(variant.runs)
+    return (
+        max(sizes) if len(sizes) == whole else None,
+        max(epsilons) if len(epsilons) == whole else None,
+    )
 
 
 def _joined(texts: Iterable[str]) -> str | None:

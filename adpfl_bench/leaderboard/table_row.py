@@ -53,6 +53,7 @@ class TableRow(MethodLine):
         n_seeds: S.
         cases: N.
         patients: Number of patients among the cases.
+        patients_are: What they are: what the dataset's ids identify.
         metric: The main metric, which D is of.
         mean: :math:`\frac{1}{SN} \sum_{s,c} D_{sc}`; not a number where a case lacks it.
         ci_low: Lower end of the mean's 95 % interval over patients and seeds, cut at 0; ``None`` for one patient.
@@ -72,11 +73,16 @@ class TableRow(MethodLine):
         gap_closed: (method - dp_fl) / (fedavg - dp_fl) in the mean; ``None`` unless the group has each reference once
             and fedavg is the better one.
         unit: What one privacy neighbour differs in; ``none`` for a method that is not private.
+        protects: The same in the dataset's word.
         nominal_epsilon: What the method's authors state.
         accounted_epsilon: What a proof supports for the runs that happened, the largest over seeds; ``None`` without.
         accounted_delta: The delta that it holds at.
         accounted_reason: Why there is none.
         accounted_not_covered: What private data was used for besides, which this epsilon does not cover.
+        units_per_person: The largest number of units that one person has at a client; ``None`` where nobody knows it.
+        group_epsilon: What a proof supports for all of them together, the largest over seeds; ``None`` likewise, and
+            where nothing is proved.
+        noise: Where noise comes from: ``seeded`` or ``secret``; ``None`` without, or where it is not recorded.
         audited_epsilon: What audits refute anything below, the largest over audits of this method with these privacy
             settings; ``None`` where none was given.
         audited_delta: The delta that it is stated at.
@@ -95,6 +101,7 @@ class TableRow(MethodLine):
     n_seeds: int
     cases: int
     patients: int
+    patients_are: str
     metric: Metric
     mean: float
     ci_low: float | None
@@ -110,11 +117,15 @@ class TableRow(MethodLine):
     client_spread: float | None
     gap_closed: float | None
     unit: str
+    protects: str
     nominal_epsilon: float | None
     accounted_epsilon: float | None
     accounted_delta: float | None
     accounted_reason: str | None
     accounted_not_covered: str | None
+    units_per_person: int | None
+    group_epsilon: float | None
+    noise: str | None
     audited_epsilon: float | None
     audited_delta: float | None
     audited_confidence: float | None

@@ -22,6 +22,7 @@ from adpfl_bench.leaderboard.table import Table, by_group, ordered_variants
 from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.report.board import Illustrations
 from adpfl_bench.report.plot import Picture
+from adpfl_bench.text import count
 
 _MOST_RANKS = 10
 """With more methods the page shows no column for each rank; ranking.csv has them."""
@@ -93,7 +94,7 @@ def _table(table: Table) -> dict[str, Any]:
     statistics = table.statistics
     return {
         "region": table.region,
-        "patients": table.rows[0].patients,
+        "patients": count(table.rows[0].patients, table.group.subject),
         "text": text_table(table),
         "notes": [*table_notes(table), *texts.statistics_notes(table)],
         "matrix": _matrix(table) if statistics.comparisons else None,

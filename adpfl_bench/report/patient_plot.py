@@ -38,7 +38,7 @@ def draw_patients(table: Table) -> Plot | None:
     dice = patient_dice(table)
     if not dice:
         return None
-    places, title = method_places(table.group), table.main.title
+    places, title, subject = method_places(table.group), table.main.title, table.group.subject
     with new_figure(0.8 + 0.48 * len(dice)) as figure:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):
@@ -48,24 +48,24 @@ def draw_patients(table: Table) -> Plot | None:
         axis.set_ylim(len(dice) - 0.45, -0.55)
         lowest = min(float(values.min()) for values in dice.values())
         axis.set_xlim(max(lowest - 4, -2), 102)
-        axis.set_xlabel(f"{title} (%) of a patient")
+        axis.set_xlabel(f"{title} (%) of each {subject}")
         axis.grid(axis="x")
         axis.spines["left"].set_visible(False)
     patients = len(next(iter(dice.values())))
-    dots = "each dot is a patient" if patients <= _MOST_DOTS else f"dots are {_MOST_DOTS} of {patients} patients"
+    dots = f"each dot is one {subject}" if patients <= _MOST_DOTS else f"dots are {_MOST_DOTS} of {patients} {subject}s"
     quartiles = {label: np.percentile(values, [25, 50, 75]) for label, values in dice.items()}
     return Plot(
         figure,
         alt=(
-            f"{title} of {patients} patients by method, region {table.region}. Median and quartiles: "
+            f"{title} of {patients} {subject}s by method, region {table.region}. Median and quartiles: "
             + "; ".join(f"{label} {q[1]:.1f} % ({q[0]:.1f} to {q[2]:.1f})" for label, q in quartiles.items())
             + "."
         ),
         caption=(
-            f"A patient's {title} is the mean over its cases and the seeds. Above, how many patients score so; the box"
+            f"The {title} of each {subject} is the mean over its cases and the seeds. Above, how many score so; the box"
             f" holds the middle half, the line in it is the median, the dot the mean; below, {dots}."
         ),
-        title=f"{title} of each patient, region {table.region}",
+        title=f"{title} of each {subject}, region {table.region}",
     )
 
 

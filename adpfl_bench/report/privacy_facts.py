@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.leaderboard.statements import UNITS
+from adpfl_bench.records.protected import MEANINGS, Protected, group_text, unit_text
 from adpfl_bench.text import count
 
 _LISTED_CLIENTS = 12
@@ -21,34 +22,43 @@ def privacy_facts(
         units: Number of units by client.
         per_step: Units of a step.
     """
-    things = "records" if method.unit in ("none", "batch", "client") else f"{method.unit}s"
     if len(units) > _LISTED_CLIENTS:
         listed = f"{len(units)} with {min(units.values())} to {max(units.values())}"
     else:
         listed = ", ".join(f"{name} {number}" for name, number in units.items())
     facts = {
         "schedule": _schedule(schedule, list(units)),
-        "clients": f"{listed} training {things}",
+        "clients": f"{listed} training {method.units.counted}s",
     }
     if method.threshold is None or method.mechanism is None or method.engine.sums is None:
         return {"unit": "none", **facts}
     described, noise = method.describe(), method.engine.sums
+    word = method.units.word
+    assert word is not None
     norm = str(described.clipping_norm).upper()
     solved = f"solved for epsilon {method.target_epsilon:g}" if method.target_epsilon is not None else "as given"
     share = method.threshold.budget_share(method.mechanism, noise.noise_multiplier)
     statistic = f"the threshold's statistic {noise.statistic_multiplier:.4g} ({share:.1%} of the budget)"
     whole = "all of the budget for the sum; the threshold has no statistic"
     return {
-        "unit": f"{method.unit}: {UNITS[method.unit]}",
+        "unit": f"{unit_text(method.unit, word)}: {MEANINGS[word]}",
+        "person": _person(method, word),
         "adjacency": f"{described.adjacency}: a neighbour has the unit's contribution replaced by nothing",
         "threshold": str(described.threshold),
         "mechanism": f"{described.mechanism}, contributions clipped in {norm} norm",
-        "noise": f"z = {noise.noise_multiplier:.4g}, {solved}",
+        "noise": f"z = {noise.noise_multiplier:.4g}, {solved}; {SECRET_NOISE if method.secure else SEEDED_NOISE}",
         "split": f"sum {noise.sum_multiplier:.4g}, {statistic}" if share else whole,
         "sampling": _sampling(method, units, per_step),
         **facts,
         "delta": f"{method.delta:g}",
     }
+
+
+def _person(method: DifferentialPrivacy, word: Protected) -> str:
+    most = method.units.most_per_person
+    if most is None or most == 1:
+        return group_text(most, None, word)
+    return f"a person has up to {most} of these; run.json states what they get together"
 
 
 def _schedule(schedule: RoundSchedule, clients: Sequence[str]) -> str:

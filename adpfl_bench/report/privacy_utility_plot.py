@@ -31,7 +31,7 @@ def draw_privacy_utility(table: Table) -> dict[str, Plot]:
     Returns:
         Plots by name; none where no method has an accounted epsilon.
     """
-    units = dict.fromkeys(row.unit for row in table.rows if _proved(row))
+    units = dict.fromkeys(row.protects for row in table.rows if _proved(row))
     return {f"privacy-{number}": _draw(table, unit) for number, unit in enumerate(units, 1)}
 
 
@@ -45,7 +45,7 @@ def _kind(row: TableRow) -> str:
 
 def _draw(table: Table, unit: str) -> Plot:
     places = method_places(table.group)
-    proved = [row for row in table.rows if _proved(row) and row.unit == unit]
+    proved = [row for row in table.rows if _proved(row) and row.protects == unit]
     apart = {kind: [row for row in table.rows if not _proved(row) and _kind(row) == kind] for kind in _APART}
     apart = {kind: rows for kind, rows in apart.items() if rows}
     shown_at = _side_by_side(proved)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED, noise_source, person, protected_word
 from adpfl_bench.privacy.odds import odds_text
 from adpfl_bench.records.blocks import AuditedBlock
+from adpfl_bench.records.protected import group_text, unit_text
 from adpfl_bench.records.spent import SpentBudget, nominal_text
 from adpfl_bench.text import make_table, print_facts, print_table
 
@@ -23,9 +25,11 @@ def show_spent(folder: Path, spent: SpentBudget) -> None:
 def _spent_facts(spent: SpentBudget) -> dict[str, str]:
     block = spent.record.privacy
     z = "not stated" if block.noise_multiplier is None else f"{block.noise_multiplier:.4g}"
+    word = protected_word(spent.record)
+    source = noise_source(block)
     facts = {
-        "unit": f"{block.unit}, adjacency {block.adjacency or 'not stated'}",
-        "noise": f"{block.mechanism or 'none'}, z = {z}",
+        "unit": f"{unit_text(block.unit, word or block.unit)}, adjacency {block.adjacency or 'not stated'}",
+        "noise": f"{block.mechanism or 'none'}, z = {z}" + (f"; {NOISE_NOTE}" if source == SEEDED else ""),
         "audited": _audited(block.audited),
     }
     if spent.reason is not None:
@@ -36,6 +40,7 @@ def _spent_facts(spent: SpentBudget) -> dict[str, str]:
     facts["odds"] = odds_text(spent.epsilon, spent.delta)
     if spent.ahead:
         facts["journal"] = "counts releases that run.json does not know of, and is included: a round was broken off"
+    facts["person"] = group_text(*person(spent.record), word or block.unit)
     if covered := block.accounted.not_covered:
         facts["not covered"] = "; ".join(covered)
     kind = "target" if block.target_epsilon is not None else "after the last planned round"

@@ -18,6 +18,7 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.config.config_files import packaged_root, read_config
 from adpfl_bench.config.method_files import ConfigFile
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.privacy.accounting import accountant
@@ -67,6 +68,10 @@ _PRIVACY = """## Privacy
 by round and for each client, before anything is trained.
 """
 _FOOT = """
+* A guarantee is for one unit. What a `record` (an example) and a `patient` (what ids identify) are, the dataset says:
+
+{datasets}
+* Noise is from the seed unless `privacy.secure` is true, and protects from nobody who knows the seed.
 * Noise is given with the norm that contributions are clipped in.
 * A guarantee of epsilon and delta is a target: z is solved for before training, from the rounds and the clients'
   numbers of units. With z given, epsilon follows from these.
@@ -93,7 +98,17 @@ def method_table(folder: Path) -> str:
     federation = [_federation_cells(path) for path in paths if kinds[path] == "federation"]
     privacy = [_privacy_cells(path) for path in paths if kinds[path] != "federation"]
     parts = [_HEAD, _FEDERATION, _table(_FEDERATION_HEADINGS, federation)]
-    return "\n".join([*parts, _PRIVACY, _table(_PRIVACY_HEADINGS, privacy) + _FOOT])
+    return "\n".join([*parts, _PRIVACY, _table(_PRIVACY_HEADINGS, privacy), _foot()])
+
+
+def _foot() -> str:
+    rows = [
+        (dataset.dataset, f"`{name}`", *identities)
+        for dataset in DATASETS.values()
+        for name, identities in dataset.identities.items()
+    ]
+    own = ("your own", "", "image, or `record` if it does not say", "`patient id` if it does not say")
+    return _FOOT.format(datasets=_table(("Dataset", "Datamodule", "`record`", "`patient`"), [*rows, own])).lstrip("\n")
 
 
 def _federation_cells(path: Path) -> list[str]:
@@ -138,11 +153,16 @@ def _privacy_cells(path: Path) -> list[str]:
     if reason:
         cells.append(f"none: {reason}")
     elif method.target_epsilon is not None:
-        cells.append(f"epsilon {method.target_epsilon:g} at delta {method.delta:g}, per {method.unit}")
+        cells.append(f"epsilon {method.target_epsilon:g} at delta {method.delta:g}, per {_unit(method)}")
     else:
-        cells.append(f"z = {method.noise_multiplier:g}; epsilon at delta {method.delta:g}, per {method.unit}")
+        cells.append(f"z = {method.noise_multiplier:g}; epsilon at delta {method.delta:g}, per {_unit(method)}")
     nominal = "none" if method.nominal_epsilon is None else f"{method.nominal_epsilon:g}"
     return [*cells, nominal, _first_comment(path)]
+
+
+def _unit(method: DifferentialPrivacy) -> str:
+    """What the guarantee is for: without a dataset, the unit by its setting."""
+    return f"`{method.unit}`" if method.unit in ("record", "patient") else method.unit
 
 
 def _callback(path: Path, block: str, kind: type[Callback]) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.leaderboard.audits import Audit, strongest
+from adpfl_bench.leaderboard.protection import noise_source, person, protected_word
 from adpfl_bench.leaderboard.scored_run import headline_rows
 from adpfl_bench.metrics.registry import UNSTATED, Metric
-from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.case_score import CaseScore, ScoreMeans, count_missed, mean_over_models
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
@@ -99,7 +99,7 @@ def record_summary(
         "wall_seconds": record.wall_seconds,
         "peak_memory_mb": record.peak_memory_mb,
         "peak_gpu_memory_mb": record.peak_gpu_memory_mb,
-        **{f"privacy/{name}": value for name, value in _privacy(record.privacy).items()},
+        **{f"privacy/{name}": value for name, value in _privacy(record).items()},
     }
     if audit := strongest(audits):
         found = {name: getattr(audit.found, name) for name in ("epsilon", "delta", "confidence")}
@@ -108,10 +108,15 @@ def record_summary(
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _privacy(privacy: PrivacyBlock) -> dict[str, Value | None]:
-    accounted = privacy.accounted
+def _privacy(record: RunRecord) -> dict[str, Value | None]:
+    privacy, accounted = record.privacy, record.privacy.accounted
+    units_per_person, group_epsilon = person(record)
     values: dict[str, Value | None] = {
         "unit": privacy.unit,
+        "protects": protected_word(record),
+        "units_per_person": units_per_person,
+        "group_epsilon": group_epsilon,
+        "noise": noise_source(privacy),
         "nominal_epsilon": privacy.nominal_epsilon,
         "accounted_epsilon": accounted.epsilon,
         "accounted_reason": accounted.reason,

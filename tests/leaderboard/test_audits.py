@@ -236,7 +236,11 @@ def test_what_the_accounted_epsilon_does_not_cover_is_noted_at_it(tmp_path):
     both = "stopping early by val_dice; weights that started from real data"
     assert board.cell("m", "Epsilon accounted") == "8 (delta 0.0001) [1]"
     assert f"[1] Not covered by the accounted epsilon: {both}." in board.markdown
-    assert f"the largest over clients and seeds. Not covered: {both}" in board.page
+    assert (
+        "the largest over clients and seeds; what all training examples of one person together get is not known"
+        in board.page
+    )
+    assert f"is not known. Not covered: {both}" in board.page
     assert "at delta 0.0001 (not covered: stopping early by val_dice), audited" in summarize_run(
         RunDirectory(tmp_path / "0")
     )

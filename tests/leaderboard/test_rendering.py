@@ -49,7 +49,7 @@ def test_markdown_rounds_and_says_what_it_shows(tmp_path):
     assert cells == [
         *("fedavg", "global model", "2", "71.67", "0.00 to 100.00", "17.68", "2.36", "35.83", "2.83", "17.92", "0 / 6"),
         *("south 55.00", "25.00", "100"),
-        *("none", "–", "none [1]", "–", "10", "101"),  # noqa: RUF001
+        *("none", "–", "none [1]", "–", "–", "–", "10", "101"),  # noqa: RUF001
     ]
     assert "| 8.5 (delta 0.0001) |" in text
     assert "[1] the method is not private." in text

@@ -108,7 +108,7 @@ def test_patients_are_drawn_with_quartiles_and_means(tmp_path):
     assert len(shown) == 2 * 21
     assert sorted(shown[::2]) == pytest.approx([100 * (value + 0.02) for value in dice.values()])
     assert any(np.allclose(bar[:, 0], [52, 92]) for bar in bars(plot))  # whiskers
-    assert "each dot is a patient" in plot.caption
+    assert "each dot is one patient" in plot.caption
 
 
 def test_of_very_many_patients_some_are_dots(tmp_path):

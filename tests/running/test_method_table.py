@@ -24,9 +24,9 @@ def cells(table):
     rows, headings = {}, []
     for line in (line for line in table.splitlines() if line.startswith("| ")):
         row = [cell.strip() for cell in line.strip("|").split(" | ")]
-        if row[0] == "File":
+        if row[0] in ("File", "Dataset"):
             headings = row
-        else:
+        elif headings[0] == "File":
             rows[row[0].strip("` ")] = dict(zip(headings, row, strict=True))
     return rows
 
@@ -45,12 +45,21 @@ def test_rows_of_privacy_files_say_what_is_promised(table):
     found = cells(table)
     assert found["adp_fl.yaml"]["Guarantee"].startswith("none: the clipping threshold is a raw percentile")
     assert found["adp_fl.yaml"]["Nominal epsilon"] == "0.001"
-    assert found["dp_sgd.yaml"]["Guarantee"] == "epsilon 8 at delta 0.0001, per patient"
+    assert found["dp_sgd.yaml"]["Guarantee"] == "epsilon 8 at delta 0.0001, per `patient`"
     assert (found["dp_sgd.yaml"]["Sampling"], found["dp_sgd.yaml"]["Accountant"]) == ("poisson", "PLD")
     assert found["adp_fl_quantile.yaml"]["Threshold"] == "QuantileThreshold"
     assert found["dp_fl_record.yaml"]["Noise"] == "LaplaceMechanism, L2"
     for row in found.values():
         assert row.get("What it is") or row["What it does"]
+
+
+def test_the_page_says_what_a_record_and_a_patient_are(table):
+    for row in (
+        "| ISIC | `ISICDataModule` | image | image |",
+        "| HAM10000 | `HAM10000DataModule` | image | lesion |",
+        "| TCGA-LGG | `LGGSlicesDataModule` | slice | patient |",
+    ):
+        assert row in table.splitlines()
 
 
 def test_rows_of_federation_files_say_what_they_do(table):

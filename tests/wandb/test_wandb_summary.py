@@ -96,7 +96,12 @@ def test_what_a_run_was_and_cost(tmp_path):
     assert summary == {
         **{"task": "toy", "method": "m", "seed": 2, "status": "finished", "rounds_completed": 3, "parameters": 1234},
         **{"data/kind": "phantom", "val_dice_max": 0.8, "wall_seconds": 12.0, "peak_memory_mb": 102.0},
-        **{"privacy/unit": "batch", "privacy/nominal_epsilon": 0.001, "privacy/accounted_epsilon": 8.5},
+        **{
+            "privacy/unit": "batch",
+            "privacy/protects": "batch",
+            "privacy/nominal_epsilon": 0.001,
+            "privacy/accounted_epsilon": 8.5,
+        },
         **{"privacy/delta": 1e-4, "privacy/noise_multiplier": 0.25},
         **{"privacy/mechanism": "LaplaceMechanism", "privacy/threshold": "FixedThreshold"},
     }
