@@ -238,13 +238,13 @@ class AuditObserver:
     def _own_gradient(self) -> Tensor:
         return torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in self._trained])
 
-    def _rerun(self, batch: TrainingBatch, canary: int, threshold: float) -> Tensor:
-        """Make a step once more by the run's own path, with a canary flipped and nothing learned from it."""
+    def _rerun(self, batch: TrainingBatch, canary: int | None, threshold: float) -> Tensor:
+        """Make a step once more by the run's own path, with a canary flipped, if any, and nothing learned from it."""
         assert self._canaries is not None
         engine, rule, mechanism = self._privacy.engine, self._privacy.threshold, self._privacy.mechanism
         assert rule is not None
         assert mechanism is not None
-        other = flipped(batch, canary, self._canaries.examples_of(canary))
+        other = batch if canary is None else flipped(batch, canary, self._canaries.examples_of(canary))
         kept = dict(vars(rule))
         rule.__dict__.update(current=lambda client: threshold, observe=lambda client, norms: None)
         try:

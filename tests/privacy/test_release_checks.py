@@ -27,7 +27,7 @@ def test_sensitivity():
     assert sensitivity([], 1.0, 1e-3).passed is None
     wrong = sensitivity([0.9], 1.0, 1e-3, [0.0, 0.2])
     assert wrong.passed is False
-    assert wrong.reason == "a sum is 0.2 thresholds away from that of its clipped units"
+    assert wrong.reason == "a sum is 0.2 thresholds away from what its units bring"
     assert sensitivity([], 1.0, 1e-3, [1e-5]).passed
     assert sensitivity([float("nan")], 1.0, 1e-3).passed is False
 

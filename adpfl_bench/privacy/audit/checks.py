@@ -60,7 +60,7 @@ def sensitivity(moves: Sequence[float], limit: float, tolerance: float, errors: 
     if not largest <= limit * (1 + tolerance):
         reasons.append(f"a unit moves the sum by {largest:.3g} thresholds")
     elif not error <= tolerance:
-        reasons.append(f"a sum is {error:.3g} thresholds away from that of its clipped units")
+        reasons.append(f"a sum is {error:.3g} thresholds away from what its units bring")
     return Check(not reasons, figures, "; ".join(reasons) or None)
 
 

@@ -52,8 +52,8 @@ class FlatRelease(NamedTuple):
     norm: Norm = "l2"
 
 
-Rerun = Callable[[TrainingBatch, int, float], Tensor]
-"""Makes a step once more, up to its sum before noise, [P]: its batch with a canary flipped, at a threshold."""
+Rerun = Callable[[TrainingBatch, int | None, float], Tensor]
+"""Makes a step once more, up to its sum before noise, [P]: of its batch with a canary flipped, or none; at a threshold."""
 
 
 class StepAttack:
@@ -74,7 +74,8 @@ class StepAttack:
     Attributes:
         moves: How far canaries moved the sum, in units of the threshold: where a step is computed apart, and where it
             is made once more with and without each.
-        errors: How far sums were from those of their units, each computed and clipped by itself, in the same units.
+        errors: How far sums were from those of their units, each computed and clipped by itself, and from those of the
+            same step made once more, in the same units.
     """
 
     def __init__(
@@ -109,16 +110,23 @@ class StepAttack:
         if slots and seen.threshold > 0:
             look = self._see_sum if self._canaries.clipped else self._see_mean
             look(batch, slots, seen)
-            if seen.threshold < math.inf:
-                self._flip(batch, seen)
+        if slots and 0 < seen.threshold < math.inf:
+            self._flip(batch, seen)
+        self._again(batch, seen)
 
     def see_others(self, batch: TrainingBatch, seen: FlatRelease) -> None:
         """Compare the sum of a client without canaries with what its units bring."""
+        self._again(batch, seen)
         if self._canaries.clipped and seen.threshold > 0:
             known = self._reference.others(batch.image, batch.label, batch.units, seen.threshold, seen.released)
             self.errors += self._distances(seen, [known])
         elif seen.threshold < math.inf:
             self.moves += self._distances(seen, [torch.zeros_like(seen.exact)])  # a mean that is clipped as a whole
+
+    def _again(self, batch: TrainingBatch, seen: FlatRelease) -> None:
+        """Make the step once more as it is: what differs comes from an earlier one, and would count there."""
+        if self._rerun is not None and 0 < seen.threshold < math.inf:
+            self.errors += self._distances(seen, [self._rerun(batch, None, seen.threshold)])
 
     def _flip(self, batch: TrainingBatch, seen: FlatRelease) -> None:
         """Make the step once more with each of some canaries out that was in, or in that was out."""

@@ -263,7 +263,7 @@ class ASumThatLacksAUnit(Cheat):
     """Each unit keeps to C, but the sum is not that of the units."""
 
     found_by = ("sensitivity",)
-    says = "thresholds away from that of its clipped units|a unit moves"
+    says = "thresholds away from what its units bring|a unit moves"
 
     def arrange(self, monkeypatch):
         def factor(norms, factors):

@@ -63,6 +63,13 @@ class RunningMean(_Task):
             return super().example_losses(image - 5 * self.seen, label)
 
 
+class RunningMeanOfBatches(RunningMean):
+    """The same where the batch's mean is clipped, so that no unit moves it by more than is said; but two of them."""
+
+    says = "thresholds away from what its units bring"
+    settings = {"unit": "batch"}  # noqa: RUF012
+
+
 class APenaltyForTheBatch(_Task):
     """A regulariser of the batch's outputs, whose gradient passes no clipping."""
 
