@@ -53,7 +53,7 @@ class FlatRelease(NamedTuple):
 
 
 Rerun = Callable[[TrainingBatch, int | None, float], Tensor]
-"""Makes a step once more, up to its sum before noise, [P]: of its batch with a canary flipped, or none; at a threshold."""
+"""Makes a step once more, up to its sum before noise, [P]: of a batch with one canary flipped, or none."""
 
 
 class StepAttack:

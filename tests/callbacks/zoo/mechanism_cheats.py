@@ -92,14 +92,14 @@ class ABiasWithLessNoise(Cheat):
     """The last number of hundreds."""
 
     found_by = ("noise scale",)
-    says = "the noise of tensor 4 of 4 has 0.1"
+    says = r"the noise of tensor 4 of 4 has 0\.0"
 
     def arrange(self, monkeypatch):
         sample = Gaussian.sample
 
         def less(self, size, scale, source):
             noise = sample(self, size, scale, source)
-            noise[-1] *= 0.1
+            noise[-1] *= 0.03
             return noise
 
         monkeypatch.setattr(Gaussian, "sample", less)

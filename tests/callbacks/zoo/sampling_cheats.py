@@ -73,6 +73,7 @@ class BatchesOfOneSize(_Plan):
 class AShuffleThatIsCalledSampling(_Plan):
     found_by = ("sampling",)
     says = "batches are not of the sizes that independent draws have|more or less often"
+    run = {"rounds": 5}  # noqa: RUF012
 
     @staticmethod
     def changed(steps, own, generator):
