@@ -45,13 +45,17 @@ class ProtectedUnits:
         return None if self.per_person is None else max(self.per_person.values(), default=1)
 
     def group_epsilon(self, accounted: Accounted, books: PrivacyBooks, unit: PrivacyUnit) -> float | None:
-        """Return what the person with most units gets, the largest over clients; ``None`` where it is not known."""
+        """Return what the person with most units gets, the largest over clients; ``None`` where it is not known.
+
+        Where a run before this one divided the same data in another way, a person may have had more units in it.
+        """
         if self.per_person is None or accounted.epsilon is None:
             return None
-        sizes = self.per_person
+        sizes, released = self.per_person, books.events()
+        if unit in ("record", "batch") and not {*released, *books.inherited.by_client} <= set(sizes):
+            return None
         found = (
-            group_epsilon(events, accounted.delta, sizes.get(client, 1), unit)
-            for client, events in books.events().items()
+            group_epsilon(events, accounted.delta, sizes.get(client, 1), unit) for client, events in released.items()
         )
         return max(found, default=0.0)
 

@@ -26,6 +26,7 @@ from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, training_set
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.round_schedule import POOLED_CLIENT
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.records.blocks import ClientSizes, DataBlock
@@ -170,11 +171,16 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         return self._training.unit_sizes
 
     def units_per_person(self, unit: PrivacyUnit) -> Mapping[str, int] | None:
-        """Return the largest number of units that one person has at each client; ``None`` where no id is a person's."""
+        """Return the largest number of units that one person has at each client; ``None`` where nobody knows that.
+
+        Either no id is a person's, or no dataset was scanned, so that nothing says whose the examples are.
+        """
         if unit == "none" or self.patient_id_is != "patient":
             return None
         if unit in ("patient", "client"):
             return dict.fromkeys(self.unit_sizes, 1)
+        if not self._fingerprint:
+            return None
         return most_examples(self._training.examples, self.example_patients())
 
     @property
@@ -249,8 +255,14 @@ class FederatedDataModule(LightningDataModule, CaseSource):
 
     @property
     def division(self) -> str:
-        """Digest of who holds which training cases."""
-        held = [(client.name, [(case.case_id, case.patient_id) for case in client.train]) for client in self.clients]
+        """Digest of who trains on which cases: pooled, none is a hospital's any more."""
+        held = [
+            (
+                POOLED_CLIENT if self._plan.pooled else client.name,
+                [(case.case_id, case.patient_id) for case in client.train],
+            )
+            for client in self.clients
+        ]
         return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
     @property

@@ -15,6 +15,8 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.case import Case
 from adpfl_bench.errors import CheckpointError
+from adpfl_bench.privacy.accounting import client_epsilon
+from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.noise_key import noise_key, plain
 from adpfl_bench.privacy.thresholds import FixedThreshold
@@ -290,3 +292,16 @@ def test_another_device_or_version_of_torch_is_another_key(monkeypatch):
     assert first != noise_key(1, "weights", {"batch_size": 4}, torch.device("cpu"))
     monkeypatch.setattr(torch, "__version__", "0.0")
     assert key() != first
+
+
+@pytest.mark.parametrize("pooled_first", [True, False])
+def test_a_unit_that_was_pooled_in_one_run_and_a_clients_in_another_pays_for_both(
+    toy_task, toy_data, fit, tmp_path, pooled_first
+):
+    sizes = {"alps": 6, "bay": 3}
+    loops = [FederatedLoop(rounds=1, pooled=pooled) for pooled in (pooled_first, not pooled_first)]
+    fit(toy_task(), toy_data(sizes), loops[0], private()).save_checkpoint(tmp_path / "start.ckpt")
+    task, privacy = toy_task(init_from=tmp_path / "start.ckpt"), private()
+    fit(task, toy_data(sizes), loops[1], privacy)
+    release = Release("GaussianMechanism", 1.0)
+    assert privacy.accounted.epsilon == pytest.approx(client_epsilon({release: 2}, 1e-3))

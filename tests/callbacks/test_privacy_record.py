@@ -13,6 +13,7 @@ from adpfl_bench import (
     LaplaceMechanism,
 )
 from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.data.case import Case, Client
 from adpfl_bench.privacy.accounting import client_epsilon, group_epsilon
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.conftest import ToyDataModule
@@ -125,3 +126,26 @@ def test_the_record_keeps_it_to_the_end(make_trainer, toy_task, tmp_path):
     assert (record.data.example_is, record.data.patient_id_is) == ("image", "patient")
     assert (record.privacy.protects, record.privacy.units_per_person) == ("image", 3)
     assert record.privacy.accounted.group_epsilon > record.privacy.accounted.epsilon > 0
+
+
+def test_clients_that_are_stated_in_place_of_a_dataset_say_nothing_of_persons():
+    data = Photographs("patient")
+    data.use_clients([Client("alps", tuple(Case(f"{i}", f"{i}", (), None) for i in range(3)), (), ())])
+    assert data.units_per_person("record") is None
+    assert data.units_per_person("patient") == {"alps": 1}
+
+
+@pytest.mark.parametrize(("unit", "known"), [("record", False), ("batch", False), ("patient", True)])
+def test_a_person_may_have_had_more_units_where_another_run_divided_the_data_otherwise(
+    fit, toy_task, tmp_path, unit, known
+):
+    first, second = (DifferentialPrivacy(unit, FixedThreshold(), GaussianMechanism(), 4.0) for _ in range(2))
+    trainer = fit(toy_task(), Photographs("patient"), FederatedLoop(rounds=1), first)
+    trainer.save_checkpoint(tmp_path / "start.ckpt")
+    assert first.describe().accounted.group_epsilon is not None
+    again = Photographs("patient")
+    again.split_seed = 1
+    fit(toy_task(init_from=tmp_path / "start.ckpt"), again, FederatedLoop(rounds=1), second)
+    found = second.describe().accounted
+    assert found.epsilon > first.describe().accounted.epsilon
+    assert found.group_epsilon == (found.epsilon if known else None)
