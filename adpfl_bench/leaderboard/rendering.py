@@ -13,7 +13,7 @@ from adpfl_bench.leaderboard.statistics_text import interval_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.privacy.guarantee import CLAIMED
+from adpfl_bench.privacy.ledger import CLAIMED
 
 
 def text_table(table: Table, brief: bool = False) -> TextTable:

@@ -13,15 +13,13 @@ from typing import NamedTuple, TypeVar
 from torch import nn
 
 from adpfl_bench.federation.federated_settings import FederatedSettings
-from adpfl_bench.privacy.ledger import PrivacyUnit, Sampling
+from adpfl_bench.privacy.ledger import CLAIMED, PrivacyUnit, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.proofs import KNOWN, PartKind, ProofLine, find_proof
 from adpfl_bench.privacy.rdp_curves import LEAST_NOISE
 from adpfl_bench.privacy.thresholds import Threshold
 
 THE_CLOCK = "the clock"
-CLAIMED = "what is claimed by the author of"
-"""How what an epsilon does not cover begins where that is a statement of an author's."""
 
 _PUBLIC_MONITORS = (None, "epoch", "step")
 _KNOWN_NAMES = frozenset(name.rpartition(".")[2] for proof in KNOWN for name in proof.names)

@@ -14,6 +14,9 @@ Sampling = Literal["shuffle", "poisson"]
 ANYONE = ""
 """Whoever a unit was with, where it is not known; no client has this name."""
 
+CLAIMED = "what is claimed by the author of"
+"""How what an epsilon does not cover begins where that is a statement of an author's."""
+
 
 @dataclass(frozen=True)
 class Release:

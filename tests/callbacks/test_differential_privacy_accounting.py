@@ -238,5 +238,5 @@ def test_an_optimizer_that_looks_at_several_gradients_for_one_step(toy_task, toy
 
 
 def test_needs_a_federated_loop(toy_task, toy_data, fit):
-    with pytest.raises(ConfigError, match="A FederatedLoop was expected among the Trainer's callbacks"):
+    with pytest.raises(ConfigError, match="trains under a FederatedLoop; add one to the Trainer's callbacks"):
         fit(toy_task(), toy_data(), fixed())

@@ -45,7 +45,7 @@ def ham10000(tmp_path: Path) -> Path:
         (["--data.partition=Nope"], "partition cannot be made from what was given; possible are adpfl_bench.Dirichlet"),
         (["--privacy.threshold=PercentileThreshold", "--privacy.threshold.percentile=0"], "must lie in (0, 100]"),
         (["--privacy.noise_multiplier=-0.1"], "privacy.noise_multiplier is a noise scale in units of the threshold"),
-        (["--privacy.delta=0.9"], "privacy.delta is 0.9, but it must be below 1/2"),
+        (["--privacy.delta=0.9"], "privacy.delta is 0.9, but it must be at most 0.01"),
         (["--privacy.unit=batch", "--privacy.threshold=null"], "privacy.threshold and privacy.mechanism must be given"),
         (["--federated.participation=1.5"], "federated.participation is the fraction of clients per round"),
         (["--federated.clients_per_round=9"], "federated.clients_per_round is 9, but there are only 4 clients"),
@@ -53,7 +53,7 @@ def ham10000(tmp_path: Path) -> Path:
         (["--trainer.limit_train_batches=3"], "trainer.limit_train_batches is 3, which would cut a round short"),
         (["--trainer.accumulate_grad_batches=2"], "gradients must not be accumulated across clients"),
         (["--trainer.gradient_clip_val=1"], "privacy.threshold does the clipping"),
-        (["--trainer.precision=16-true"], "private gradients need 32-true, 64-true or bf16-mixed"),
+        (["--trainer.precision=16-mixed"], "private gradients need 32-true, 64-true or bf16-mixed"),
         (
             ["--model.network=UNett"],
             "model.network is UNett, which is not a segmentation network of this suite; possible are",
