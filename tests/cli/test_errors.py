@@ -53,7 +53,6 @@ def ham10000(tmp_path: Path) -> Path:
         (["--trainer.limit_train_batches=3"], "trainer.limit_train_batches is 3, which would cut a round short"),
         (["--trainer.accumulate_grad_batches=2"], "gradients must not be accumulated across clients"),
         (["--trainer.gradient_clip_val=1"], "privacy.threshold does the clipping"),
-        (["--trainer.precision=16-mixed"], "private gradients need 32-true, 64-true or bf16-mixed"),
         (
             ["--model.network=UNett"],
             "model.network is UNett, which is not a segmentation network of this suite; possible are",
