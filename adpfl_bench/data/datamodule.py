@@ -177,7 +177,7 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """
         if unit == "none" or self.patient_id_is != "patient":
             return None
-        if unit in ("patient", "client"):
+        if unit in ("patient", "client") or (unit == "record" and self.example_is == "patient"):
             return dict.fromkeys(self.unit_sizes, 1)
         if not self._fingerprint:
             return None
