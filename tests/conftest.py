@@ -26,6 +26,7 @@ from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.tasks.segmentation import SegmentationTask
+from tests.impostors import unmask
 
 pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
 
@@ -34,6 +35,13 @@ settings.register_profile("suite", deadline=None, max_examples=int(os.environ.ge
 settings.load_profile("suite")
 # Tearing down what torch and Lightning have loaded takes seconds, and nobody waits for it.
 atexit.register(gc.freeze)
+
+
+@pytest.fixture(autouse=True)
+def _unmasked():
+    yield
+    unmask()
+
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3}
 

@@ -11,6 +11,7 @@ from adpfl_bench.privacy.unit_gradients import UnitGradients
 from adpfl_bench.seeding import torch_generator
 from tests.callbacks.broken_sums import broken_sum
 from tests.callbacks.zoo.cheat import Cheat
+from tests.impostors import impostor
 
 
 class HalfTheGaussianNoise(Cheat):
@@ -60,7 +61,7 @@ class CalledGaussian(Cheat):
     unaccounted = "GaussianMechanism"
 
     def privacy(self):
-        self.settings = {"mechanism": type("GaussianMechanism", (_Quiet,), {})()}
+        self.settings = {"mechanism": impostor(_Quiet, "mine", "GaussianMechanism")()}
         return super().privacy()
 
 
