@@ -1,5 +1,5 @@
 # make demo   trains FL, DP-FL and ADP-FL on a phantom cohort and writes a leaderboard and a report
-# make test   runs the tests; with COVERAGE=1 it says how much of the package they cover
+# make test   runs the tests; with COVERAGE=1 it says how much of the package they cover, with EXAMPLES=50 they try harder
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
 # make ... TORCH_INDEX=URL   takes torch from PyTorch's own index, which has builds without CUDA for every Python

@@ -26,12 +26,13 @@ from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.tasks.segmentation import SegmentationTask
+from tests.effort import EXAMPLES
 from tests.impostors import unmask
 
 pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
 
 # How long an example takes says more about the machine's other work than about the code. EXAMPLES=500 tries more.
-settings.register_profile("suite", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "50")))
+settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("suite")
 # Tearing down what torch and Lightning have loaded takes seconds, and nobody waits for it.
 atexit.register(gc.freeze)

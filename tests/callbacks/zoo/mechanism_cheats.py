@@ -233,20 +233,6 @@ class AStreamForAllClientsDeltas(_Streams):
         purpose = staticmethod(lambda round_index, client: (round_index,))
 
 
-class AUnitLeftUnclipped(Cheat):
-    """The last of every batch, as by a wrong index."""
-
-    found_by = ("sensitivity",)
-    says = r"a unit moves the sum by \d+"
-
-    def arrange(self, monkeypatch):
-        def factor(norms, factors):
-            factors[-1] = 1.0
-            return factors
-
-        monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(factor))
-
-
 class WeightsAfterClipping(Cheat):
     """Three times the weight for some units."""
 

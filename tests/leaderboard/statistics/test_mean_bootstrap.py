@@ -11,6 +11,7 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.leaderboard.statistics import paired_scores
 from adpfl_bench.leaderboard.statistics.bootstrap import MeanBootstrap, mean_variance
 from adpfl_bench.leaderboard.statistics.paired_scores import patient_counts
+from tests.effort import THOROUGH
 
 PATIENTS = ["p0", "p0", "p1", "p2", "p2", "p2"]
 VALUES = {
@@ -214,7 +215,7 @@ def test_a_share_needs_three_methods():
 
 
 def test_shares_cover_the_true_share():
-    rng, hits, cohorts = np.random.default_rng(10), 0, 200
+    rng, hits, cohorts = np.random.default_rng(10), 0, 200 if THOROUGH else 100
     for _ in range(cohorts):
         bootstrap = MeanBootstrap(make_scores(three_methods(rng, 0.06, 40)), 500, seed=int(rng.integers(2**31)))
         interval = bootstrap.share("m", "l", "u")
