@@ -27,6 +27,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.data.partitioning.partition import IIDPartition
 from adpfl_bench.datasets.isic import ISICDataModule
+from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.client_methods import ClientMethod, Ditto, FedProx, Scaffold
 from adpfl_bench.privacy.audit.error_rates import ERROR_RATE
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
@@ -140,11 +141,16 @@ def main() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     counts: Counter[str] = Counter()
     tests: Counter[str] = Counter()
-    accused, above = 0, 0
+    accused, above, diverged = 0, 0, 0
     with tempfile.TemporaryDirectory() as phantoms:
         for seed in range(arguments.first, arguments.first + arguments.runs):
             settings = draw(seed)
-            result = audited(settings, Path(phantoms))
+            try:
+                result = audited(settings, Path(phantoms))
+            except BenchError as error:  # noise may let a network diverge, which is no accusation
+                diverged += 1
+                print(json.dumps({"settings": settings, "ended": str(error)}), flush=True)
+                continue
             counts.update(f"{name} {value}" for name, value in settings.items() if name != "seed")
             tests.update(name for name, check in result.checks.items() if check.passed is not None)
             failed = {name: check.reason for name, check in result.checks.items() if check.passed is False}
@@ -154,7 +160,9 @@ def main() -> None:
                 print(json.dumps({"settings": settings, "failed": failed, "exceeds": exceeds}), flush=True)
     print("runs by setting:", ", ".join(f"{name}: {count}" for name, count in sorted(counts.items())))
     print("runs by check that was decided:", ", ".join(f"{name}: {count}" for name, count in sorted(tests.items())))
-    print(f"{arguments.runs} honest runs, {accused} accused by a check; stated error rate of each: {ERROR_RATE:.1e}")
+    print(f"{diverged} runs diverged under their noise, and were not audited to the end")
+    audits = arguments.runs - diverged
+    print(f"{audits} honest runs, {accused} accused by a check; stated error rate of each: {ERROR_RATE:.1e}")
     print(f"audited epsilon above the accounted one: {above} (at most 5 % of them by chance)")
 
 
