@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 
@@ -15,9 +14,10 @@ from adpfl_bench.callbacks.privacy_parts import (
     gradient_hooks,
     replaced,
     running_statistics,
+    started_parts,
     trainer_parts,
 )
-from adpfl_bench.privacy.guarantee import Part, PrivacySetting
+from adpfl_bench.privacy.guarantee import PrivacySetting
 from adpfl_bench.privacy.lineage import Lineage
 
 # Theirs is to make the optimizer, and to have a training step that is not called.
@@ -28,16 +28,9 @@ def gather_plain(
     setting: PrivacySetting, trainer: Trainer, module: LightningModule, lineage: Lineage, passes: PlainPasses
 ) -> PrivacySetting:
     """Complete a method's own setting by all that the proof has to know of a run that has its optimizer."""
-    untyped: Any = trainer
-    schedules = [config.scheduler for config in trainer.lr_scheduler_configs]
-    schedules = [part for schedule in schedules for part in (schedule, *getattr(schedule, "_schedulers", ()))]
     return replace(
         setting,
-        parts=(
-            *trainer_parts(trainer),
-            *(Part("local optimizer", type(optimizer)) for optimizer in untyped.optimizers if optimizer.param_groups),
-            *(Part("learning-rate schedule", type(schedule)) for schedule in schedules),
-        ),
+        parts=(*trainer_parts(trainer), *started_parts(trainer)),
         statistics=running_statistics(module),
         choices=choices_by_number(trainer),
         faults=tuple(_faults(module, passes)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, default_collate
 
-from adpfl_bench.data.rounds.poisson_loader import PoissonBatches
+from adpfl_bench.data.rounds.poisson_loader import EmptyBatches, PoissonBatches
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.ledger import Sampling
 
@@ -52,6 +52,7 @@ def read_passes(loader: Any, secure: bool) -> PlainPasses:
     if type(batches) is PoissonBatches:
         rate = 1.0 if secure and not batches.secret else batches.rate
         fault = None if batches.examples == units else "its PoissonBatches were made for another number of examples"
+        fault = _collation(loader) or fault
         return PlainPasses(units, batches.expected, len(batches), "poisson", rate, fault)
     size = getattr(batches, "batch_size", None)
     if not isinstance(size, int):
@@ -66,6 +67,8 @@ def _fault(loader: DataLoader[Any], batches: BatchSampler, units: int) -> str | 
     sampler: Any = batches.sampler
     if type(loader) is not DataLoader:
         return f"how {type(loader).__name__} draws examples is not known"
+    if fault := _collation(loader):
+        return fault
     if type(batches) is not BatchSampler:
         return f"how {type(batches).__name__} draws examples is not known"
     if type(sampler) is RandomSampler:
@@ -74,3 +77,11 @@ def _fault(loader: DataLoader[Any], batches: BatchSampler, units: int) -> str | 
     if type(sampler) is not SequentialSampler:
         return f"how {type(sampler).__name__} draws examples is not known"
     return None
+
+
+def _collation(loader: DataLoader[Any]) -> str | None:
+    """What makes batches of examples may mix them, so that a unit is in the gradients of others."""
+    collate = loader.collate_fn
+    if collate is default_collate or type(collate) is EmptyBatches:
+        return None
+    return f"how {getattr(collate, '__name__', type(collate).__name__)} makes a batch of examples is not known"

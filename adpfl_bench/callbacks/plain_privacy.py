@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.guarantee import PrivacySetting
 from adpfl_bench.privacy.ledger import PrivacyUnit, Sampling
 from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, Lineage
-from adpfl_bench.privacy.local_step import mean_loss
+from adpfl_bench.privacy.local_step import LocalStep
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.seeding import SecretDraws
 
@@ -74,6 +75,7 @@ class _PlainTraining:
         self._module: Any = module
         self._losses: Callable[[Tensor, Tensor], Tensor] = losses
         self._passes: PlainPasses | None = None
+        self._step: LocalStep | None = None
         self._batch: TrainingBatch | None = None
         privacy.account.open(Path(trainer.default_root_dir), self.lineage)
 
@@ -105,6 +107,7 @@ class _PlainTraining:
         own = Ancestor(kind="unknown", unit=privacy.unit, seed=torch.initial_seed())
         device = trainer.strategy.root_device
         privacy.account.begin(own, self._module, self._settings, device, lambda: privacy.accounted.reason)
+        self._step = LocalStep(self._losses, privacy.engine, watch=privacy.guarantee.watch)
         if privacy.secure:  # dropout's masks must not tell whose batch they are from
             torch.manual_seed(SecretDraws().seed())
         self._module.training_step = self._training_step
@@ -124,7 +127,10 @@ class _PlainTraining:
             )
 
     def _look(self, passes: PlainPasses, setting: PrivacySetting, started: bool) -> PrivacySetting:
-        return gather_plain(setting, self._trainer, self._module, self.lineage, passes)
+        now = read_passes(self._trainer.train_dataloader, self._privacy.secure)
+        if now != passes:
+            now = replace(now, fault=now.fault or "the DataLoader changed during the run")
+        return gather_plain(setting, self._trainer, self._module, self.lineage, now)
 
     def _settings(self) -> dict[str, Any]:
         optimizer = self._trainer.optimizers[0]
@@ -159,7 +165,7 @@ class _PlainTraining:
             client=CLIENT,
             turn="shared",
             local_epoch=0,
-            last=False,
+            last=self._trainer.is_last_batch or self._trainer.global_step + 1 == self._trainer.max_steps,
             planned_units=passes.units_per_step if passes.sampling == "poisson" else len(batch[0]),
             divisor=passes.units_per_step,
             pass_steps=passes.steps,
@@ -169,26 +175,23 @@ class _PlainTraining:
             units=torch.arange(len(batch[0])),
             round=self._trainer.current_epoch,
         )
-        self._privacy.engine.begin(self._batch)
+        assert self._step is not None
+        self._step.begin(self._batch)
 
     def _training_step(self, batch: Any, batch_idx: int) -> Tensor:
         assert self._batch is not None
-        if self._privacy.engine.clips_units:
-            return self._privacy.engine.clipped_loss(self._batch)
-        return mean_loss(self._losses(self._batch.image, self._batch.label), None)
+        assert self._step is not None
+        return self._step.loss(self._batch)
 
     def release(self, optimizer: torch.optim.Optimizer) -> None:
         """Make the step's gradients private, in place."""
-        assert self._batch is not None
-        watch = self._privacy.guarantee.watch
-        if watch is not None:
-            watch.look(optimizer)
-        self._privacy.engine.release(self._batch, optimizer)
+        assert self._step is not None
+        self._step.change_gradients(optimizer)
 
     def end(self) -> None:
         """Make sure that the step released what the ledger says."""
-        assert self._batch is not None
-        self._privacy.engine.end(self._batch)
+        assert self._step is not None
+        self._step.end()
         self._batch = None
 
     def save(self, checkpoint: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,28 +81,36 @@ def learning_parts(
 
     ``started`` says whether the Trainer has them already; before that they are made once to be looked at.
     """
-    parts = [Part("local optimizer", type(optimizer)) for optimizer in _optimizers(trainer, task, federation, started)]
-    parts += [Part("learning-rate schedule", type(schedule)) for schedule in _schedules(trainer, task, started)]
+    parts = started_parts(trainer) if started else _parts(*_made_once(task, federation))
     if unit == "client":
         parts.append(Part("client method", type(federation.client_method)))
     return tuple(parts)
 
 
-def _optimizers(trainer: Trainer, task: FederatedTask, federation: FederatedSettings, started: bool) -> list[Any]:
-    if started:
-        return [optimizer for optimizer in trainer.optimizers if optimizer.param_groups]
-    return [(federation.client_optimizer or task.optimizer)(_one_weight(task))]
+def started_parts(trainer: Trainer) -> list[Part]:
+    """Return the optimizer and the schedules that a Trainer has."""
+    optimizers = [optimizer for optimizer in trainer.optimizers if optimizer.param_groups]
+    return _parts(optimizers, [config.scheduler for config in trainer.lr_scheduler_configs])
 
 
-def _schedules(trainer: Trainer, task: FederatedTask, started: bool) -> list[Any]:
-    if started:
-        found: list[Any] = [config.scheduler for config in trainer.lr_scheduler_configs]
-    elif task.lr_scheduler is not None:
-        found = [task.lr_scheduler(task.optimizer(_one_weight(task)))]
-    else:
-        found = []
-    # Some are made of others.
-    return [part for schedule in found for part in (schedule, *getattr(schedule, "_schedulers", ()))]
+def _parts(optimizers: Sequence[Any], schedules: Sequence[Any]) -> list[Part]:
+    return [
+        *(Part("local optimizer", type(optimizer)) for optimizer in optimizers),
+        *(Part("learning-rate schedule", type(schedule)) for schedule in _with_parts(schedules)),
+    ]
+
+
+def _with_parts(schedules: Sequence[Any]) -> list[Any]:
+    """Schedules, and those that they are made of."""
+    return [part for schedule in schedules for part in (schedule, *getattr(schedule, "_schedulers", ()))]
+
+
+def _made_once(task: FederatedTask, federation: FederatedSettings) -> tuple[list[Any], list[Any]]:
+    return [(federation.client_optimizer or task.optimizer)(_one_weight(task))], _schedules(task)
+
+
+def _schedules(task: FederatedTask) -> list[Any]:
+    return [] if task.lr_scheduler is None else [task.lr_scheduler(task.optimizer(_one_weight(task)))]
 
 
 def _one_weight(task: FederatedTask) -> list[nn.Parameter]:
@@ -129,7 +137,7 @@ def choices_by_number(trainer: Trainer, task: FederatedTask | None = None) -> tu
     if configs:
         found += [MonitoredChoice(LEARNING_RATES, config.monitor) for config in configs if config.reduce_on_plateau]
     elif task is not None:
-        made = _schedules(trainer, task, started=False)
+        made = _with_parts(_schedules(task))
         found += [MonitoredChoice(LEARNING_RATES, getattr(schedule, "monitor", None)) for schedule in made]
     return tuple(found)
 

@@ -36,7 +36,7 @@ class StepObserver(Protocol):
 
 
 class LocalStep:
-    """The local step of all clients; FederatedLoop owns it, and the task asks it.
+    """The local step of all clients; FederatedLoop owns it, or a run without a federation, and what is trained asks it.
 
     1. The ledger is told of the step's release before it is computed (:meth:`begin`).
     2. The loss and its gradient. Where the units of privacy are examples or patients, each unit's gradient is clipped
@@ -50,7 +50,7 @@ class LocalStep:
     A watch looks at the network before and after each turn, for what changes without noise.
 
     Attributes:
-        federation: Holds the client's method, once training has started.
+        federation: Holds the client's method, once training has started; ``None`` for a run without a federation.
 
     Args:
         losses: The task's loss of each example, [B], from images and labels.
@@ -112,14 +112,14 @@ class LocalStep:
             ConfigError: The optimizer asks for more than one gradient of the step.
         """
         assert self._batch is not None
-        assert self.federation is not None
         if self._watch is not None:
             self._watch.look(optimizer)
         observer = self._observer
         self._engine.release(self._batch, optimizer, observer.see_release if observer is not None else None)
         if observer is not None:
             observer.see_gradient(self._batch)
-        self.federation.change_gradients()
+        if self.federation is not None:
+            self.federation.change_gradients()
 
     def release_delta(self, client: str, delta: list[Tensor]) -> None:
         """Make what a client sends private, in place, where the unit of privacy is the client."""

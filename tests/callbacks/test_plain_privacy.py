@@ -20,6 +20,7 @@ from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 
 N, B = 24, 6
+NO_LOADER = object()  # the module's own
 
 
 class Block(nn.Module):
@@ -98,7 +99,8 @@ def train(tmp_path):
             enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in more), enable_progress_bar=False,
             default_root_dir=tmp_path / folder, **arguments,
         )  # fmt: skip
-        trainer.fit(module, loader or DataLoader(images(), batch_size=B, shuffle=True), ckpt_path=ckpt_path)
+        loader = None if loader is NO_LOADER else loader or DataLoader(images(), batch_size=B, shuffle=True)
+        trainer.fit(module, loader, ckpt_path=ckpt_path)
         return module
 
     return run
@@ -233,6 +235,52 @@ def test_what_the_proof_does_not_know_claims_nothing(train, privacy, changes, re
     train(privacy, epochs=1, **changes)
     assert privacy.accounted.epsilon is None
     assert reason in privacy.accounted.reason
+
+
+class Counting(Classifier):
+    """Keeps a running mean of its own, in a buffer that no layer declares."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+
+    def example_losses(self, image, target):
+        self.mean += 0.1 * image.detach().mean((0, 2, 3))
+        return super().example_losses(image, target)
+
+
+@pytest.mark.parametrize("arguments", [{"epochs": 1}, {"epochs": 3, "max_steps": 2}])
+def test_a_buffer_that_training_changes_claims_nothing(train, arguments):
+    privacy = private(unit="batch")
+    train(privacy, module=Counting(), **arguments)
+    assert "the buffer mean of the network changed in training" in privacy.accounted.reason
+
+
+def mixed(examples):
+    """Every image holds a part of another one."""
+    image, target = torch.utils.data.default_collate(examples)
+    return (image + image.roll(1, 0)) / 2, target
+
+
+@pytest.mark.parametrize("sampling", ["shuffle", "poisson"])
+def test_a_batch_that_is_made_in_an_unknown_way_claims_nothing(train, sampling):
+    how = {"batch_size": B} if sampling == "shuffle" else {"batch_sampler": PoissonBatches(N, B, seed=3)}
+    privacy = private(sampling=sampling)
+    train(privacy, loader=DataLoader(images(), collate_fn=mixed, **how), epochs=1)
+    assert privacy.accounted.reason == "how mixed makes a batch of examples is not known"
+
+
+class OtherLoader(Classifier):
+    """Has larger batches from its second pass on."""
+
+    def train_dataloader(self):
+        return DataLoader(images(), batch_size=B if self.current_epoch == 0 else 2 * B)
+
+
+def test_a_loader_that_changes_claims_nothing(train):
+    privacy = private()
+    train(privacy, module=OtherLoader(), loader=NO_LOADER, epochs=2, reload_dataloaders_every_n_epochs=1)
+    assert privacy.accounted.reason == "the DataLoader changed during the run"
 
 
 def test_an_unknown_callback_claims_nothing(train):
