@@ -223,7 +223,6 @@ class RunRecorder(Callback):
             task=self.task,
             method=self.method,
             config=self.config,
-            data_kind=self._record.data.kind if self._record else "unknown",
         ).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -64,12 +64,11 @@ class PrivacyBooks:
             RecordError: One cannot be read.
         """
         for folder in folders:
-            if self._journal is None or folder / self._journal.path.name != self._journal.path:
-                for session, ledger in LedgerJournal(folder).read().items():
-                    if session.run == self._lineage.run:
-                        self._on_disk.setdefault(session, PrivacyLedger()).raise_to(ledger.state_dict())
-        own = (self._lineage.run, "")
-        self._lost = bool(self.ledger.clients()) and all(session.run not in own for session in self._on_disk)
+            for session, ledger in LedgerJournal(folder).read().items():
+                if session.run == self._lineage.run:
+                    self._on_disk.setdefault(session, PrivacyLedger()).raise_to(ledger.state_dict())
+        found = {session.run for session in self._on_disk} & {self._lineage.run, ""}
+        self._lost = bool(self.ledger.clients()) and not found
 
     def begin(self, key: str) -> None:
         """Enter what is released from now on under a key of noise."""

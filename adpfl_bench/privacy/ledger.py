@@ -11,6 +11,10 @@ Norm = Literal["l2", "l1"]
 PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
 Sampling = Literal["shuffle", "poisson"]
 
+LawName = Literal["GaussianMechanism", "LaplaceMechanism"]
+ACCOUNTED_LAWS: tuple[LawName, ...] = get_args(LawName)
+"""The laws of noise that epsilon can be computed for."""
+
 ANYONE = ""
 """Whoever a unit was with, where it is not known; no client has this name."""
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.ledger import Norm, Release
-from adpfl_bench.privacy.proofs import ACCOUNTED_LAWS, noise_law
+from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, Norm, Release
+from adpfl_bench.privacy.proofs import noise_law
 from adpfl_bench.privacy.randomness import Randomness
 
 

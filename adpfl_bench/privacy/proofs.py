@@ -11,9 +11,10 @@ import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, LawName
 
 PartKind = Literal[
     "privacy unit",
@@ -30,9 +31,6 @@ PartKind = Literal[
     "checkpoint writer",
     "logger",
 ]
-LawName = Literal["GaussianMechanism", "LaplaceMechanism"]
-ACCOUNTED_LAWS: tuple[LawName, ...] = get_args(LawName)
-"""The laws of noise that epsilon can be computed for."""
 
 
 @dataclass(frozen=True)

@@ -41,12 +41,9 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.ledger import Release
+from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, Release
 
 Array = NDArray[np.float64]
-
-ACCOUNTED_MECHANISMS = ("GaussianMechanism", "LaplaceMechanism")
-"""The laws of noise that these curves are proved for."""
 
 LEAST_NOISE = 1e-30
 """Noise multipliers below this are no noise: float32 would lose it beside any gradient, and squares would overflow."""
@@ -74,7 +71,7 @@ def shift(release: Release) -> float:
     Raises:
         ConfigError: No curve is proved for this mechanism.
     """
-    if release.mechanism not in ACCOUNTED_MECHANISMS:
+    if release.mechanism not in ACCOUNTED_LAWS:
         raise ConfigError(f"No bound is known here for the noise of {release.mechanism}.")
     if release.sensitivity == 0 or release.sampling_rate == 0:
         return 0.0

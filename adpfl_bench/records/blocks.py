@@ -265,7 +265,8 @@ class CheckpointBlock(Block):
     """The run recorder's part of a checkpoint."""
 
     data_kind: str = "unknown"
-    """Kind of data that the weights were trained on: ``phantom``, ``real`` or ``unknown``."""
+    """Kind of data that the weights were trained on, in checkpoints from before they stated their runs: ``phantom``,
+    ``real`` or ``unknown``."""
     wall_seconds: float = 0.0
     """Time spent until the checkpoint was taken."""
     task: str = "task"
