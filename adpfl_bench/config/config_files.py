@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -77,7 +78,7 @@ class CommandLine(NamedTuple):
         words: The command line as the parser takes it: files, then options.
         files: Its configuration files, the default method's first where it applies.
         method: What the run's method is called.
-        notes: Sentences on what a method file states and another one overrides.
+        notes: Sentences on what a file or option states and another one overrides.
     """
 
     words: list[str]
@@ -132,7 +133,20 @@ def settle(arguments: Sequence[str]) -> CommandLine:
         for index, file in enumerate(files)
         for key, later in overridden_settings(file, files[index + 1 :]).items()
     ]
+    notes += _lost_arguments(options)
     return CommandLine([*configs, *named, *options], files, method, notes)
+
+
+def _lost_arguments(options: Sequence[str]) -> Iterator[str]:
+    """Point out arguments of a class that stand before the class, which then starts from its own defaults."""
+    names = [word.partition("=")[0] for word in options if word.startswith("--")]
+    keys = [name.replace(".init_args.", ".").removesuffix(".class_path") for name in names]
+    for (early, early_key), (late, late_key) in combinations(zip(names, keys, strict=True), 2):
+        if early_key.startswith(f"{late_key}."):
+            yield (
+                f"{early} stands before {late}: if that is another class than before, it starts from its own defaults;"
+                f" give {early} after it."
+            )
 
 
 def _for_task(file: ConfigFile, tasks: Sequence[str | None]) -> Iterator[ConfigFile]:

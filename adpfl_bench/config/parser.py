@@ -1,4 +1,4 @@
-"""An argument parser whose errors are sentences."""
+"""An argument parser whose errors are sentences, and in which another class starts from its own defaults."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from inspect import isabstract
 from pydoc import locate
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, _typehints
 from lightning.pytorch.cli import LightningArgumentParser
 
 from adpfl_bench.errors import ConfigError
@@ -24,6 +24,30 @@ _REFUSED = re.compile(
 _INNERMOST = re.compile(
     r"""Parser key "([^"]+)":(?:(?!Parser key)[\s\S])*?Subtypes: \[<class '([\w.]+)'(?![\s\S]*Parser key)"""
 )
+_keep_what_fits: Any = _typehints.discard_init_args_on_class_path_change
+
+
+def _start_from_own_defaults(parser: Any, before: Any, now: Any) -> None:
+    """Forget what was set of a class where another one takes its place.
+
+    jsonargparse would hand on whatever has the same name: AdamW's weight decay to SGD, which has none by default. Only
+    where no class was named before does it know better what is meant.
+    """
+    named = before and "init_args" in before and before["class_path"] is not None
+    if not named:
+        _keep_what_fits(parser, before, now)
+    elif not _is_same_class(before["class_path"], now["class_path"]):
+        before.pop("init_args")
+
+
+def _is_same_class(*class_paths: str) -> bool:
+    """Whether two class paths name one class; both have been imported by now, and modules may export each other's."""
+    one, other = (locate(class_path) for class_path in class_paths)
+    return class_paths[0] == class_paths[1] or (one is other and one is not None)
+
+
+_typehints.discard_init_args_on_class_path_change = _start_from_own_defaults
+
 _SAYS_NOTHING = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
 
 

@@ -50,8 +50,8 @@ _TRAINER_DEFAULTS = {
 class BenchCLI(LightningCLI):
     """LightningCLI of one command, with ``federated``, ``privacy`` and ``record`` as blocks of their own.
 
-    Later ``--config`` files override earlier ones key by key; :mod:`adpfl_bench.config.method_files` says which method
-    they make, and when the default one is below them.
+    Later ``--config`` files override earlier ones key by key, and another class starts from its own defaults;
+    :mod:`adpfl_bench.config.method_files` says which method they make, and when the default one is below them.
 
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
