@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
 from adpfl_bench.public_names import with_public_names
-from adpfl_bench.records.blocks import CheckpointBlock
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
 
 LAST = "last"

@@ -14,11 +14,13 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lineage_record import with_lineage
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
 from adpfl_bench.callbacks.privacy_parts import choices_of_round
+from adpfl_bench.callbacks.run_history import RunHistory
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.blocks import CheckpointBlock, PrivacyBlock
+from adpfl_bench.records.blocks import PrivacyBlock
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
+from adpfl_bench.records.digests import config_sha256
 from adpfl_bench.records.environment import (
-    config_sha256,
     git_revision,
     package_versions,
     peak_gpu_memory_mb,
@@ -27,6 +29,7 @@ from adpfl_bench.records.environment import (
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
+from adpfl_bench.records.seal import seal
 
 
 class RunRecorder(Callback):
@@ -57,6 +60,7 @@ class RunRecorder(Callback):
         self._record: RunRecord | None = None
         self._claimed = False
         self._continued = ""
+        self._history = RunHistory()
         self._resuming = False
         self._seconds_before = 0.0
         self._started = time.monotonic()
@@ -72,7 +76,7 @@ class RunRecorder(Callback):
         if record is None:
             return
         if resuming:
-            self._continued = record.run
+            self._continued, self._history.earlier = record.run, record
             return
         raise RecordError(
             f"{folder} already holds a run ({record.status}, {record.rounds_completed} rounds). Continue"
@@ -93,11 +97,13 @@ class RunRecorder(Callback):
         """Open the record; a resumed run's shows what its checkpoint has spent from the start."""
         if not self._claimed:
             self.claim(self._directory.path, self._resuming)
-        self._record = self._describe(trainer, pl_module)
+        record = self._describe(trainer, pl_module)
+        content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
+        self._history.open(record, content, self._resuming)
+        self._record = record
         self._directory.cases_file.unlink(missing_ok=True)
         self._directory.examples_file.unlink(missing_ok=True)
         self._save("running")
-        content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
         self._directory.write_partition(content)
         print(self._headline(self._record, trainer))
 
@@ -146,13 +152,17 @@ class RunRecorder(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drop the rounds that the checkpoint does not know of."""
+        assert self._record is not None
         self._directory.keep_rounds(need_callback(trainer, FederatedLoop).rounds_completed)
+        self._history.begin(self._record, self._directory)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the round that has just been validated."""
+        assert self._record is not None
         loop = need_callback(trainer, FederatedLoop)
         metrics = round_metrics(trainer, pl_module)
-        self._directory.append_rounds(RoundRow(loop.rounds_completed, *metric) for metric in metrics)
+        lines = self._directory.append_rounds(RoundRow(loop.rounds_completed, *metric) for metric in metrics)
+        self._history.add(self._record, loop.rounds_completed, lines, trainer, pl_module)
         names = {m: m.name if m.client == ALL_CLIENTS else f"{m.name}/{m.client}" for m in metrics}
         for logger in trainer.loggers:
             logger.log_metrics({names[m]: m.value for m in metrics}, step=loop.rounds_completed)
@@ -211,6 +221,7 @@ class RunRecorder(Callback):
         record.peak_memory_mb = max(record.peak_memory_mb or 0.0, round(peak_memory_mb(), 1))
         gpu = [peak for peak in (record.peak_gpu_memory_mb, peak_gpu_memory_mb()) if peak is not None]
         record.peak_gpu_memory_mb = max(gpu, default=None)
+        seal(record, self._directory, closed=status != "running")
         self._directory.write_record(record)
 
     def _wall_seconds(self) -> float:
@@ -223,12 +234,15 @@ class RunRecorder(Callback):
             task=self.task,
             method=self.method,
             config=self.config,
+            chain=self._history.chain,
         ).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting from the time spent before."""
         self._resuming = True
-        self._seconds_before = CheckpointBlock.model_validate(state_dict).wall_seconds
+        block = CheckpointBlock.model_validate(state_dict)
+        self._seconds_before = block.wall_seconds
+        self._history.restore(block)
 
 
 def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMetric]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Literal
 
@@ -256,25 +255,3 @@ class PrivacyBlock(Block):
     ``accounted``."""
     cohorts: tuple[CohortBlock, ...] = ()
     """What the weights have cost each cohort that trained them, this run included; only where runs came before it."""
-
-
-_PLACE = "RunRecorder"
-
-
-class CheckpointBlock(Block):
-    """The run recorder's part of a checkpoint."""
-
-    data_kind: str = "unknown"
-    """Kind of data that the weights were trained on, in checkpoints from before they stated their runs: ``phantom``,
-    ``real`` or ``unknown``."""
-    wall_seconds: float = 0.0
-    """Time spent until the checkpoint was taken."""
-    task: str = "task"
-    method: str = "method"
-    config: dict[str, Any] | None = None
-    """The resolved configuration; none from Python, and in checkpoints of other programs."""
-
-    @classmethod
-    def of(cls, checkpoint: Mapping[str, Any]) -> CheckpointBlock:
-        """Find the block in a checkpoint; one without it says nothing."""
-        return cls.model_validate(checkpoint.get("callbacks", {}).get(_PLACE, {}))

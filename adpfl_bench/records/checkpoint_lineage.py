@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, read_lineage
-from adpfl_bench.records.blocks import CheckpointBlock
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
 
 
 def checkpoint_lineage(checkpoint: Mapping[str, Any]) -> tuple[Ancestor, ...]:

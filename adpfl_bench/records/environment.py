@@ -1,7 +1,5 @@
 """Environment of a run: package versions, source revision, memory."""
 
-import hashlib
-import json
 import platform
 import re
 import resource
@@ -9,7 +7,6 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -61,8 +58,3 @@ def peak_memory_mb() -> float:
 def peak_gpu_memory_mb() -> float | None:
     """Most GPU memory that tensors took so far, in MiB; ``None`` without a GPU."""
     return torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else None
-
-
-def config_sha256(config: dict[str, Any]) -> str:
-    """Hash a resolved configuration; the order of its keys does not matter."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()

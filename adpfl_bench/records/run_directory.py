@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
+from adpfl_bench.privacy.journal import JOURNAL_NAME
 from adpfl_bench.records.case_score import CaseScore, columns_of, from_line, to_line
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.text import csv_text
@@ -38,6 +39,7 @@ class RunDirectory:
         self.rounds_file = self.path / "rounds.csv"
         self.cases_file = self.path / "cases.csv"
         self.partition_file = self.path / "partition.csv"
+        self.journal_file = self.path / JOURNAL_NAME
         self.examples_file = self.path / "examples.npz"
         self.checkpoints = self.path / "checkpoints"
 
@@ -75,24 +77,47 @@ class RunDirectory:
         """
         self._write(self.partition_file, content)
 
-    def append_rounds(self, rows: Iterable[RoundRow]) -> None:
-        """Append lines to rounds.csv, all or none.
+    def append_rounds(self, rows: Iterable[RoundRow]) -> bytes:
+        """Append lines to rounds.csv, all or none, and return them.
 
         Raises:
-            RecordError: They could not be written; the earlier lines are whole.
+            RecordError: They could not be written, or a name contains a line break; the earlier lines are whole.
         """
+        rows = list(rows)
+        lines = csv_text(rows).encode()
+        if lines.count(b"\n") != len(rows):
+            broken = next(row for row in rows if set(row.client + row.name) & set("\r\n"))
+            raise RecordError(
+                f"{self.rounds_file} has a line for each number, but the name {broken.name!r} or the client"
+                f" {broken.client!r} contains a line break; rename it."
+            )
         if not self.rounds_file.exists():
             self._write(self.rounds_file, csv_text([RoundRow._fields]))
         try:
-            append_to_file(self.rounds_file, csv_text(rows).encode())
+            append_to_file(self.rounds_file, lines)
         except OSError as error:
             raise _unwritable(self.rounds_file, error) from error
+        return lines
 
     def keep_rounds(self, completed: int) -> None:
         """Drop the lines of rounds after ``completed``, which a resumed run will write again."""
         if self.rounds_file.exists():
-            kept = [row for row in self.read_rounds() if row.round <= completed]
-            self._write(self.rounds_file, csv_text([RoundRow._fields, *kept]))
+            kept = (lines for number, lines in self.round_lines().items() if number <= completed)
+            self._write(self.rounds_file, csv_text([RoundRow._fields]).encode() + b"".join(kept))
+
+    def round_lines(self) -> dict[int, bytes]:
+        """Return each round's lines of rounds.csv as they stand; what a crash left unfinished is passed over.
+
+        Raises:
+            RecordError: It is missing, or a line does not begin with the number of a round.
+        """
+        found: dict[int, list[bytes]] = {}
+        try:
+            for line in self.rounds_file.read_bytes().split(b"\n")[1:-1]:
+                found.setdefault(int(line.partition(b",")[0]), []).append(line + b"\n")
+        except (OSError, ValueError) as error:
+            raise _no_rounds(self.rounds_file, error) from error
+        return {number: b"".join(lines) for number, lines in found.items()}
 
     def read_rounds(self) -> list[RoundRow]:
         """Read rounds.csv; a last line that a crash left unfinished is passed over.
@@ -108,7 +133,7 @@ class RunDirectory:
                 for line in csv.DictReader(io.StringIO(whole))
             ]
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"{self.rounds_file} cannot be read as a table of rounds: {error!r}") from error
+            raise _no_rounds(self.rounds_file, error) from error
 
     def write_cases(self, rows: Sequence[CaseScore]) -> None:
         """Replace the lines of cases.csv of the splits in ``rows``; those of other splits stay.
@@ -146,6 +171,10 @@ class RunDirectory:
             replace_file(path, content.encode() if isinstance(content, str) else content)
         except OSError as error:
             raise _unwritable(path, error) from error
+
+
+def _no_rounds(path: Path, error: Exception) -> RecordError:
+    return RecordError(f"{path} cannot be read as a table of rounds: {error!r}")
 
 
 def _unwritable(path: Path, error: OSError) -> RecordError:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock
+from adpfl_bench.records.chain import ChainBlock
 
 FORMAT_VERSION = 1
 """That of the records that this version writes; it grows where an older version could not read them any more."""
@@ -36,6 +37,18 @@ class ModelBlock(Block):
     """What cases are scored by, the main metric first."""
     surface_tolerance: dict[str, float] = Field(default_factory=dict)
     """Tolerance of each region's normalised surface distance, in the unit of its distances."""
+
+
+class DigestsBlock(Block):
+    """Digests by which a record, and the files beside it, can be checked against each other."""
+
+    chain: ChainBlock
+    elsewhere: int = 0
+    """Number of first rounds whose lines of rounds.csv are in another folder, which the run was continued from."""
+    fields: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of what stands under each of this file's other keys."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """SHA-256 of the files beside this one; none while a process writes them."""
 
 
 class RunRecord(Block):
@@ -67,6 +80,8 @@ class RunRecord(Block):
     """The resolved configuration."""
     error: str | None = None
     """Why a failed run failed."""
+    digests: DigestsBlock | None = None
+    """What the record proves itself by; null in records from before there was this."""
 
     @property
     def progress(self) -> str:

@@ -64,6 +64,8 @@ def assert_same_run(run: Path, reference: Path) -> None:
     assert [record["status"] for record in records] == ["finished", "finished"]
     for key in ("privacy", "rounds_completed", "model", "data", "federated"):
         assert records[0][key] == records[1][key], key
+    assert records[0]["digests"]["chain"] == records[1]["digests"]["chain"]
+    assert len(records[0]["digests"]["chain"]["links"]) == ROUNDS
 
 
 @pytest.mark.parametrize(("after_round", "pause"), [(0, 0.0), (2, 0.0), (4, 0.05)])

@@ -10,13 +10,7 @@ import torch
 
 import adpfl_bench
 from adpfl_bench.records import environment
-from adpfl_bench.records.environment import (
-    config_sha256,
-    git_revision,
-    package_versions,
-    peak_gpu_memory_mb,
-    peak_memory_mb,
-)
+from adpfl_bench.records.environment import git_revision, package_versions, peak_gpu_memory_mb, peak_memory_mb
 
 
 def test_versions_are_those_that_run(monkeypatch):
@@ -79,9 +73,3 @@ def test_peak_memory_counts_what_was_touched():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what a machine without a GPU says")
 def test_gpu_memory_without_a_gpu():
     assert peak_gpu_memory_mb() is None
-
-
-def test_config_hash_follows_values_and_not_the_order_of_keys():
-    assert config_sha256({"a": 1, "b": {"c": 2, "d": 3}}) == config_sha256({"b": {"d": 3, "c": 2}, "a": 1})
-    assert config_sha256({"a": 1}) != config_sha256({"a": 2})
-    assert config_sha256({"a": Path("x")}) == config_sha256({"a": "x"})

@@ -1,0 +1,80 @@
+"""History of a run: the chain of its rounds, from its start or its checkpoint to its last round."""
+
+from __future__ import annotations
+
+from lightning.pytorch import LightningModule, Trainer
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.callbacks.lookup import find_callback
+from adpfl_bench.errors import CheckpointError
+from adpfl_bench.privacy.ledger import PrivacyLedger
+from adpfl_bench.privacy.noise_key import weights_digest
+from adpfl_bench.records.chain import ChainBlock, run_origin
+from adpfl_bench.records.checkpoint_block import CheckpointBlock
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import DigestsBlock, RunRecord
+
+
+class RunHistory:
+    """The chain of a run's rounds; of a run that is resumed that of its checkpoint, which the record must agree with.
+
+    Attributes:
+        earlier: The record that the folder held when the run was resumed.
+        chain: The chain so far; ``None`` before the run is open.
+    """
+
+    def __init__(self) -> None:
+        self.earlier: RunRecord | None = None
+        self.chain: ChainBlock | None = None
+
+    def restore(self, checkpoint: CheckpointBlock) -> None:
+        """Go on from a checkpoint; one from before there was a chain has none."""
+        self.chain = checkpoint.chain
+
+    def open(self, record: RunRecord, partition: bytes, resuming: bool) -> None:
+        """Give the record of a run that starts its digests.
+
+        Args:
+            record: The record, as it starts.
+            partition: What partition.csv will hold.
+            resuming: Whether a checkpoint has been restored.
+
+        Raises:
+            CheckpointError: The checkpoint tells of other rounds than the record that the folder held, or of rounds on
+                another partition.
+        """
+        origin = run_origin(record.seed, record.data.kind, record.data.fingerprint, partition)
+        chain = self.chain if resuming else None
+        if chain is None:
+            chain = ChainBlock(origin=origin)
+        elif chain.origin != origin:
+            raise CheckpointError(
+                "The checkpoint belongs to another run: it was made with another seed, on other data, or with another"
+                " division of them among clients than there is now. Restore what was changed, or start a new run"
+                " without --ckpt_path."
+            )
+        before = self.earlier.digests if self.earlier is not None else None
+        if resuming and before is not None and (place := chain.parts_from(before.chain)) is not None:
+            where = f"round {place}" if place else "their start"
+            raise CheckpointError(
+                f"The checkpoint and the run.json of this folder are of different histories, which part at {where}:"
+                " restore the one that belongs to the other, or resume in a folder of its own"
+                " (--trainer.default_root_dir)."
+            )
+        self.chain = chain
+        record.digests = DigestsBlock(chain=chain)
+
+    def begin(self, record: RunRecord, directory: RunDirectory) -> None:
+        """Note from which round on the folder has the run's lines, when those after the checkpoint are dropped."""
+        assert record.digests is not None
+        rounds = directory.round_lines() if directory.rounds_file.exists() else {}
+        record.digests.elsewhere = min(rounds, default=record.rounds_completed + 1) - 1
+
+    def add(self, record: RunRecord, number: int, lines: bytes, trainer: Trainer, module: LightningModule) -> None:
+        """Add a round, of which rounds.csv has the lines, to the chain."""
+        assert self.chain is not None
+        assert record.digests is not None
+        privacy = find_callback(trainer, DifferentialPrivacy)
+        ledger = privacy.ledger if privacy is not None else PrivacyLedger()
+        self.chain = self.chain.extended(number, lines, ledger.state_dict(), weights_digest(module))
+        record.digests.chain = self.chain

@@ -1,0 +1,32 @@
+"""Block of a checkpoint: what the run recorder states of the run that wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.chain import ChainBlock
+
+_PLACE = "RunRecorder"
+
+
+class CheckpointBlock(Block):
+    """The run recorder's part of a checkpoint."""
+
+    data_kind: str = "unknown"
+    """Kind of data that the weights were trained on, in checkpoints from before they stated their runs: ``phantom``,
+    ``real`` or ``unknown``."""
+    wall_seconds: float = 0.0
+    """Time spent until the checkpoint was taken."""
+    task: str = "task"
+    method: str = "method"
+    config: dict[str, Any] | None = None
+    """The resolved configuration; none from Python, and in checkpoints of other programs."""
+    chain: ChainBlock | None = None
+    """The chain of the rounds until the checkpoint; none in checkpoints from before there was one."""
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any]) -> CheckpointBlock:
+        """Find the block in a checkpoint; one without it says nothing."""
+        return cls.model_validate(checkpoint.get("callbacks", {}).get(_PLACE, {}))

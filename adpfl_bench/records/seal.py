@@ -1,0 +1,55 @@
+"""Seal of a record: the digests by which its parts, and the files beside it, can be checked against each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.records.digests import file_sha256, json_sha256
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import RunRecord
+
+DIGESTS = "digests"
+
+
+def seal(record: RunRecord, directory: RunDirectory, closed: bool) -> None:
+    """Bring the digests of a record up to date, before it is written; one from before there were digests gets none.
+
+    Args:
+        record: The record.
+        directory: Its folder, with the files as they are when it is written.
+        closed: Whether nobody writes these files any more. Until then they run ahead of the record.
+
+    Raises:
+        RecordError: A file cannot be read.
+    """
+    digests = record.digests
+    if digests is None:
+        return
+    # Lines of a round may be there before the record counts it.
+    digests.chain = digests.chain.until(record.rounds_completed)
+    digests.files = {path.name: _digest(path) for path in sealed_files(directory)} if closed else {}
+    digests.fields = field_digests(json.loads(record.to_json()))
+
+
+def sealed_files(directory: RunDirectory) -> Iterator[Path]:
+    """Name the files of a run that its record has digests of, as far as they are there."""
+    files = directory.rounds_file, directory.cases_file, directory.partition_file, directory.journal_file
+    return (path for path in files if path.exists())
+
+
+def field_digests(content: dict[str, Any]) -> dict[str, str]:
+    """Hash what stands under each key of run.json, the digests left out."""
+    return {key: json_sha256(value) for key, value in content.items() if key != DIGESTS}
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise RecordError(
+            f"{path} cannot be read ({error.strerror}), so the record cannot state its digest."
+        ) from error
