@@ -100,7 +100,8 @@ def test_cyclic_order_depends_on_the_seed():
 
 def test_clients_drop_out_as_often_as_stated_and_independently():
     schedule = RoundSchedule(1, seed=2, dropout=0.3)
-    absent = np.array([[name in schedule.absent(i, NAMES) for name in NAMES] for i in range(600)])
+    absences = (schedule.absent(index, NAMES) for index in range(600))
+    absent = np.array([[name in names for name in NAMES] for names in absences])
     assert np.abs(absent.mean(axis=0) - 0.3).max() < 5 * math.sqrt(0.3 * 0.7 / 600)
     correlation = np.corrcoef(absent.T.astype(float)) - np.eye(len(NAMES))
     assert np.abs(correlation).max() < 5 / math.sqrt(600)
