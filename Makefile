@@ -1,5 +1,6 @@
 # make demo   trains FL, DP-FL and ADP-FL on a phantom cohort and writes a leaderboard and a report
 # make test   runs the tests; with COVERAGE=1 it says how much of the package they cover, with EXAMPLES=50 they try harder
+# make accidents   tries every kind of bad input, of which the tests try a part that ADPFL_ACCIDENTS_SEED chooses
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
 # make ... TORCH_INDEX=URL   takes torch from PyTorch's own index, which has builds without CUDA for every Python
@@ -23,7 +24,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled tests are kept for the next time, also in containers that ask for none: each worker would compile them all.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test test-minimum lint format clean
+.PHONY: install demo test accidents test-minimum lint format clean
 
 install: $(VENV)/.installed
 
@@ -42,6 +43,9 @@ demo: install
 
 test: install
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=worksteal $(if $(COVERAGE),--cov)
+
+accidents: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.corpus.bad_inputs
 
 test-minimum: $(VENV)-minimum/.installed
 	$(VENV)-minimum/bin/pytest --numprocesses=$(WORKERS) $(CORE) --deselect $(SCHEMA)

@@ -27,6 +27,11 @@ def a_few(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def is_text(name: str) -> bool:
+    """Whether a name is one in UTF-8: of a file, Python keeps bytes that are not as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     """Lines of a CSV file: ``None`` is an empty cell, a boolean 0 or 1, and a float has every digit."""
     text = io.StringIO()

@@ -26,7 +26,7 @@ from adpfl_bench.data.rounds.round_plan import plan_round
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.tasks.segmentation import SegmentationTask
-from tests.effort import EXAMPLES
+from tests.effort import ACCIDENTS_SEED, EXAMPLES
 from tests.impostors import unmask
 
 pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
@@ -36,6 +36,10 @@ settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("suite")
 # Tearing down what torch and Lightning have loaded takes seconds, and nobody waits for it.
 atexit.register(gc.freeze)
+
+
+def pytest_report_header():
+    return f"a part of the accidents, chosen by ADPFL_ACCIDENTS_SEED={ACCIDENTS_SEED}"
 
 
 @pytest.fixture(autouse=True)

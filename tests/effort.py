@@ -7,3 +7,6 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "25"))
 
 THOROUGH = EXAMPLES >= 50
 """Whether the slow ones of many like cases are tried too."""
+
+ACCIDENTS_SEED = int(os.environ.get("ADPFL_ACCIDENTS_SEED", "0"))
+"""Chooses the accidents that the tests try; ``make accidents`` tries them all."""

@@ -1,13 +1,15 @@
 """Entry point: a table of commands, each imported when it is asked for, so that most answer without loading torch."""
 
+import io
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 import adpfl_bench
-from adpfl_bench.errors import BenchError
-from adpfl_bench.text import say_loading
+from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.text import is_text, say_loading
 
 
 class Command(NamedTuple):
@@ -62,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, or 1 after an error that was printed as a sentence or if `verify` found problems.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a terminal has no letters for is no reason to end
     if not words or words[0] in ("-h", "--help"):
         print(_help())
         return 0
@@ -72,10 +77,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"adpfl-bench: there is no command {words[0]}; possible are {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
     try:
+        _check_text(words)
         return _run(COMMANDS[words[0]], words)
     except BenchError as error:
         print(f"adpfl-bench: {error}", file=sys.stderr)
         return 1
+
+
+def _check_text(words: Sequence[str]) -> None:
+    for word in words:
+        if not is_text(word):
+            raise ConfigError(
+                f"{os.fsencode(word)!r} on the command line is not UTF-8, so that no record could state it; rename the"
+                " file or folder."
+            )
 
 
 def _run(command: Command, words: Sequence[str]) -> int:

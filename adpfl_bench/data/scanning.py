@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from adpfl_bench.errors import DataError
-from adpfl_bench.text import a_few
+from adpfl_bench.text import a_few, is_text
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,11 @@ def list_folders(folder: Path, pattern: str) -> list[Path]:
     """List the folders in a folder whose names match a shell pattern, sorted; none if there is no such folder.
 
     Raises:
-        DataError: It cannot be listed.
+        DataError: It cannot be listed, or one has a name that is no text.
     """
     if not folder.is_dir():
         return []
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
-    except OSError as error:
-        raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
+    names = _list(folder, os.DirEntry.is_dir)
     return [folder / name for name in names if fnmatchcase(name, pattern)]
 
 
@@ -133,10 +129,21 @@ def list_files(folder: Path) -> list[str]:
     """List the names of a folder's files that do not begin with a dot, sorted.
 
     Raises:
-        DataError: It cannot be listed.
+        DataError: It cannot be listed, or one has a name that is no text.
     """
+    return _list(folder, os.DirEntry.is_file)
+
+
+def _list(folder: Path, wanted: Callable[[os.DirEntry[str]], bool]) -> list[str]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file())
+            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and wanted(entry))
     except OSError as error:
         raise DataError(f"The folder {folder} cannot be listed: {error.strerror}.") from error
+    for name in names:
+        if not is_text(name):
+            raise DataError(
+                f"The folder {folder} holds {os.fsencode(name)!r}, whose name is not UTF-8, so that no table could"
+                " state it; rename it."
+            )
+    return names

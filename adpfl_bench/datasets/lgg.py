@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +187,8 @@ def _slices(folder: Path) -> tuple[list[int], list[Problem]]:
     for number in sorted(masks - images):
         wrong.append(Problem(folder.name, f"slice {number} is missing", folder / f"{folder.name}_{number}_mask.tif"))
     both = sorted(images | masks)
-    gaps = sorted(set(range(both[0], both[-1] + 1)) - set(both)) if both else []
-    wrong += [Problem(folder.name, f"slice {number} is missing", folder) for number in gaps]
+    for below, above in itertools.pairwise(both):
+        if above - below > 1:  # which may be millions
+            gap = f"slice {below + 1} is" if above - below == 2 else f"slices {below + 1} to {above - 1} are"
+            wrong.append(Problem(folder.name, f"{gap} missing", folder))
     return both, wrong

@@ -35,12 +35,15 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
         Array [3, H, W] of 0 to 255.
 
     Raises:
-        DataError: The file is missing, damaged, or not an 8-bit RGB, RGBA or grey image.
+        DataError: The file is missing, damaged, not an 8-bit RGB, RGBA or grey image, or holds several pictures.
     """
     try:
         with Image.open(path) as image:
             if image.mode not in ("RGB", "RGBA", "L"):
                 raise DataError(f"{path} is an image of mode {image.mode}; convert it to 8-bit RGB.")
+            _check_single(path, image)
+            if any(";16" in str(part) for part in image.tile):  # Pillow would keep the upper 8 bits, and say nothing
+                raise DataError(f"{path} has 16 bits a channel; convert it to 8-bit RGB, as its values mean it.")
             if size is not None:
                 image.draft(None, (2 * size[1], 2 * size[0]))
             rgb = image.convert("RGB")
@@ -63,13 +66,14 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
         Array [1, H, W] of 0 and 1.
 
     Raises:
-        DataError: The file is missing or damaged, has several channels or a palette, or other values; grey values
-            are refused, because where to cut them is not this program's to choose.
+        DataError: The file is missing or damaged, has several pictures or channels or a palette, or other values; grey
+            values are refused, because where to cut them is not this program's to choose.
     """
     try:
         with Image.open(path) as image:
             if image.mode not in ("1", "L"):
                 raise DataError(f"{path} is a mask of mode {image.mode}; expected one 8-bit channel of 0 and 255.")
+            _check_single(path, image)
             grey = image.convert("L")
         values = [value for value, pixels in enumerate(grey.histogram()) if pixels]
         check_binary(path, values)
@@ -133,6 +137,13 @@ def _read_size(path: Path) -> tuple[int, int]:
             return image.size
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
+
+
+def _check_single(path: Path, image: Image.Image) -> None:
+    """Refuse animations and pages, of which only the first would be seen; a phone's MPO has its photograph there."""
+    pictures = getattr(image, "n_frames", 1)
+    if pictures > 1 and image.format != "MPO":
+        raise DataError(f"{path} has {pictures} pictures where one is expected; keep one of them.")
 
 
 def _unreadable(path: Path, error: BaseException) -> DataError:

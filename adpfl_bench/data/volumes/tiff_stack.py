@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ from adpfl_bench.errors import DataError
 
 _Type = TypeVar("_Type", bound=np.generic)
 # What tifffile and its codecs raise for files that are damaged in one way or another.
-_DAMAGE = (OSError, ValueError, KeyError, IndexError, RuntimeError, zlib.error, tifffile.TiffFileError)
+_DAMAGE = (
+    *(OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, OverflowError, MemoryError),
+    *(struct.error, zlib.error, tifffile.TiffFileError),
+)
 _CHANNELS = 3
 
 #: Axes of the stored array [row, column, slice] in the patient, in voxels: rows run from front to back, and columns
@@ -103,11 +107,14 @@ def _read_mask(path: Path) -> NDArray[np.uint8]:
 def _read(path: Path) -> NDArray[Any]:
     try:
         with tifffile.TiffFile(path) as file:
-            if len(file.pages) == 1:
-                return np.asarray(file.pages[0].asarray())
             pages = len(file.pages)
+            pixels = np.asarray(file.pages[0].asarray()) if pages == 1 else None
     except _DAMAGE as error:
-        raise unreadable(path, str(error)) from error
+        raise unreadable(path, str(error) or type(error).__name__) from error
+    if pixels is not None:
+        if pixels.dtype.kind not in "buif":
+            raise DataError(f"{path} has pixels of the type {pixels.dtype}; expected real numbers")
+        return pixels
     # A file that was cut off has no pages for tifffile, which is no error to it.
     raise DataError(f"{path} has {pages} pages where one is expected; take it again from the publisher's archive")
 

@@ -1,0 +1,81 @@
+"""What bad inputs are given to: commands, and the readers that they use."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from adpfl_bench.cli import main
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
+from adpfl_bench.data.partitioning.partition import IIDPartition
+from adpfl_bench.datasets.catalogue import find_datamodule
+from adpfl_bench.errors import BenchError
+from tests.corpus.kind import Answer, Ask
+
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "isic": {"image_size": (16, 16)},
+    "ham10000": {"image_size": (16, 16)},
+    "lgg": {"patch_size": (8, 8, 2)},
+    "brats": {"patch_size": (8, 8, 8), "spacing": None},
+    "msd": {"patch_size": (8, 8, 8), "spacing": None},
+    "kits": {"patch_size": (8, 8, 4), "spacing": None},
+}
+_STARTS = {"brats": "brats2021", "msd": "msd_brain"}
+
+
+def command(name: str, start: str, words: Callable[[Path], Sequence[object]], writes: Sequence[str] = ()) -> Ask:
+    """Return what calls a command with words that name the input."""
+    return Ask(name, start, lambda root: answer_of(words(root)), tuple(writes))
+
+
+def answer_of(words: Sequence[object]) -> Answer:
+    """Call the command line; what it printed stands in the trial's text."""
+    return Answer(main([str(word) for word in words]) != 0, "")
+
+
+def verify(dataset: str) -> Ask:
+    """Return ``adpfl-bench verify`` of a dataset."""
+    start = _STARTS.get(dataset, dataset)
+    return command("verify", start, lambda root: ["verify", dataset, "--root", root, "--workers", "1"])
+
+
+def load(dataset: str, **settings: Any) -> Ask:
+    """Return what a run does with a dataset before it trains; the value is its evaluation cases by id."""
+    return Ask(
+        "fit's data", _STARTS.get(dataset, dataset), lambda root: Answer(False, "", loaded(dataset, root, settings))
+    )
+
+
+def both(dataset: str) -> Ask:
+    """Return ``verify`` and what a run does with the data, which must agree; sentence and value are the latter's."""
+
+    def answer(root: Path) -> Answer:
+        verified = verify(dataset).answer(root)
+        try:
+            value = loaded(dataset, root, {})
+        except BenchError as error:
+            if verified.refused:
+                return Answer(True, str(error))
+            raise AssertionError(f"verify accepts what a run refuses: {error}") from error
+        if verified.refused:
+            raise AssertionError("verify refuses what a run accepts")
+        return Answer(False, "", value)
+
+    return Ask("verify, and fit's data", _STARTS.get(dataset, dataset), answer)
+
+
+def loaded(dataset: str, root: Path, settings: dict[str, Any]) -> dict[str, EvaluationCase]:
+    """Divide and load a dataset as a fit does, and bring every case as it is scored."""
+    kind: Any = find_datamodule(dataset)
+    how = {"partition": IIDPartition(1), "validation_fraction": 0, "test_fraction": 0, **_SETTINGS[dataset]}
+    if dataset not in ("isic", "ham10000"):
+        how["cache_directory"] = root.parent / "cache"
+    data = kind(root, **{**how, **settings})
+    data.scheme = _scheme(dataset)
+    data.setup("fit")
+    return {case.case_id: data.evaluation_case(case, True) for case in data._cases}
+
+
+def _scheme(dataset: str) -> Any:
+    from adpfl_bench.datasets import brats, kits, lgg
+
+    return {"brats": brats.BRATS, "msd": brats.BRATS, "kits": kits.KITS, "lgg": lgg.LGG}.get(dataset)

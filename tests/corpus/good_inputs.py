@@ -1,0 +1,53 @@
+"""Good inputs, made once and copied for each trial: small phantoms in the datasets' own layouts, and runs on them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from adpfl_bench.datasets.catalogue import find_writer
+from adpfl_bench.phantoms.cohort import write_phantom
+
+_SIZES = {
+    "isic": (32, 40),
+    "ham10000": (32, 40),
+    "lgg": (8, 32, 32),
+    "brats2021": (20, 20, 16),
+    "msd_brain": (20, 20, 16),
+    "kits": (16, 32, 32),
+}
+_CASES = 3
+
+
+class GoodInputs(Mapping[str, Path]):
+    """Folders of good inputs by name, each made when it is first asked for.
+
+    Args:
+        folder: Where they are made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, Path] = {}
+
+    def __getitem__(self, name: str) -> Path:
+        if name not in self._made:
+            path = self._folder / name
+            MAKERS[name](path)
+            self._made[name] = path
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MAKERS)
+
+    def __len__(self) -> int:
+        return len(MAKERS)
+
+
+def _phantom(name: str) -> Callable[[Path], object]:
+    return lambda path: write_phantom(find_writer(name), path, _CASES, 0, _SIZES[name])
+
+
+MAKERS: Mapping[str, Callable[[Path], object]] = {
+    "nothing": lambda path: path.mkdir(parents=True),
+    **{name: _phantom(name) for name in _SIZES},
+}
+"""By name, what makes a good input at a path."""
