@@ -193,7 +193,7 @@ def compare_runs(folders: Iterable[Path]) -> Comparison:
             record = directory.read_record()
             if record.data.canaries is None and record.privacy.audited is None:
                 run = scored_run(directory, record)
-                key = (record.task, record.data.kind, record.data.fingerprint, run.test_set)
+                key = (record.task, record.data.kind, record.data.fingerprint, run.test_set())
                 members.setdefault(key, []).append(run)
             elif record.privacy.audited is None:
                 listed.append(ListedAudit(folder, f"audit, unfinished: {record.progress}"))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Sequence
+from itertools import product
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline
 from adpfl_bench.leaderboard.audits import Audit, audits_beside, contradictions, strongest
@@ -9,9 +10,10 @@ from adpfl_bench.leaderboard.protection import protected_word
 from adpfl_bench.leaderboard.scored_run import SCORED_MODEL, headline_rows
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.blocks import PrivacyBlock
-from adpfl_bench.records.case_score import CaseScore, ScoreMeans, count_missed, mean_over_models, sample_sd
 from adpfl_bench.records.protected import unit_text
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.records.score_means import ScoreMeans, count_missed, mean_over_models, sample_sd
 
 
 def privacy_text(privacy: PrivacyBlock, audits: Sequence[Audit] = (), word: str | None = None) -> str:
@@ -45,20 +47,20 @@ def summarize_run(directory: RunDirectory) -> str:
         RecordError: The run has no record or no scores.
     """
     lines = []
-    rows = directory.read_cases()
+    scores = directory.read_scores()
     record = directory.find_record()
-    headline: Headline = "global" if any(row.model == GLOBAL_MODEL for row in rows) else "everyone"
+    headline: Headline = "global" if scores.model.equals(GLOBAL_MODEL).any() else "everyone"
     held_out: tuple[str, ...] = ()
     metrics = UNSTATED
     if record is not None:
         headline, held_out = record.federated.headline, record.federated.held_out_clients
         metrics = record.model.metrics
-    for split, region in sorted({(row.split, row.region) for row in rows}):
-        scored = [row for row in rows if (row.split, row.region) == (split, region)]
-        judged: dict[Headline, list[CaseScore]] = {headline: headline_rows(scored, headline, held_out)}
+    for split, region in product(sorted(scores.split.present()), sorted(scores.region.present())):
+        scored = scores.take(scores.split.equals(split) & scores.region.equals(region))
+        judged: dict[Headline, ScoreColumns] = {headline: headline_rows(scored, headline, held_out)}
         judged.setdefault("global", headline_rows(scored, "global"))
         for name, chosen in judged.items():
-            if chosen:
+            if len(chosen):
                 of = "" if headline == "global" else f" ({_scored(name, chosen)})"
                 lines.append(f"{split:>10} {region}{of}: {_scores_text(chosen, metrics, held_out)}")
     if record is not None:
@@ -68,17 +70,17 @@ def summarize_run(directory: RunDirectory) -> str:
     return "\n".join(lines)
 
 
-def _scored(name: Headline, rows: Sequence[CaseScore]) -> str:
+def _scored(name: Headline, rows: ScoreColumns) -> str:
     """What was scored; while validating, own models score their own client's cases even if others' count at the end."""
-    own = all(row.model == row.client for row in rows)
+    own = rows.model.texts() == rows.client.texts()
     return SCORED_MODEL["own" if own else name]
 
 
-def _scores_text(scores: Sequence[CaseScore], metrics: Sequence[Metric], held_out: Collection[str]) -> str:
+def _scores_text(scores: ScoreColumns, metrics: Sequence[Metric], held_out: Collection[str]) -> str:
     """Return means over the cases of one region and split; a case that several models scored counts once."""
-    means = ScoreMeans(list(mean_over_models(scores).values()), metrics, held_out)
+    means = ScoreMeans(mean_over_models(scores), metrics, held_out)
     main, *others = (metric for metric in metrics if metric.ranked)
-    deviation = sample_sd(score.values.get(main.name, math.nan) for score in means.scores) or 0.0
+    deviation = sample_sd(means.scores.by(main)) or 0.0
     texts = [f"{_text(means, main)} (SD over {len(means.scores)} cases {deviation:.4f})"]
     texts += [_text(means, metric) for metric in others]
     missed = count_missed(scores)

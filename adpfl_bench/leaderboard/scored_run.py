@@ -1,16 +1,20 @@
 """Scored run: one that is finished, as tables need it; and its headline, the models whose scores it is judged by."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline, counting_models
-from adpfl_bench.records.case_score import CaseScore, mean_over_models
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.records.score_means import mean_over_models
 from adpfl_bench.records.settings import flatten_settings, settings_digest
+from adpfl_bench.records.text_column import BoolArray
 
 SCORED_MODEL: Mapping[Headline, str] = {
     "global": "global model",
@@ -20,36 +24,63 @@ SCORED_MODEL: Mapping[Headline, str] = {
 """What tables say was scored."""
 
 
-def headline_rows(rows: Iterable[CaseScore], headline: Headline, held_out: Collection[str] = ()) -> list[CaseScore]:
+def headline_rows(scores: ScoreColumns, headline: Headline, held_out: Collection[str] = ()) -> ScoreColumns:
     """Choose the rows that a run is judged by."""
-    rows = list(rows)
-    own = {row.model for row in rows} - {GLOBAL_MODEL}
-    return [row for row in rows if row.model in counting_models(headline, row.client, held_out, own)]
+    return scores.take(_counting(scores, headline, held_out)[scores.client.codes, scores.model.codes])
 
 
-def check_models(rows: Sequence[CaseScore], headline: Headline, held_out: Collection[str] = ()) -> None:
+def check_models(scores: ScoreColumns, headline: Headline, held_out: Collection[str] = ()) -> None:
     """Refuse rows that score a case by fewer models, or more often, than the headline asks for.
 
     Raises:
         RecordError: Which score is missing or there twice.
     """
-    found: dict[tuple[str, str], set[str]] = {}
-    clients = {row.case: row.client for row in rows}
-    for row in rows:
-        models = found.setdefault((row.case, row.region), set())
-        if row.model in models:
+    keys = scores.keys()
+    if len(np.unique(keys)) < len(keys):
+        _refuse_repeated(scores)
+    clients = np.zeros(len(scores.case.names), dtype=np.int64)
+    clients[scores.case.codes] = scores.client.codes
+    owners = clients[scores.case.codes]
+    _, pairs = np.unique(scores.pairs(), return_inverse=True)
+    counting = _counting(scores, headline, held_out)
+    needed = counting.sum(axis=1)[owners]
+    found = np.bincount(pairs, weights=counting[owners, scores.model.codes])[pairs]
+    faults = (needed == 0) | (found < needed)
+    if faults.any():
+        row = scores[int(np.argmax(faults))]
+        same = scores.take(scores.case.equals(row.case) & scores.region.equals(row.region))
+        client = scores.client.names[owners[int(np.argmax(faults))]]
+        models = set(counting_models(headline, client, held_out, _own_models(scores))) - set(same.model.present())
+        raise RecordError(
+            f"its federated.headline is {headline}, but cases.csv has no score by {_named(models)} for"
+            f" {row.region} of {row.case}, a test case of {client}"
+        )
+
+
+def _counting(scores: ScoreColumns, headline: Headline, held_out: Collection[str]) -> BoolArray:
+    """Whether the scores of a client's cases by a model count, by the codes of client and model."""
+    own = _own_models(scores)
+    places = {model: place for place, model in enumerate(scores.model.names)}
+    of_everyone = [places[model] for model in own]
+    table = np.zeros((len(scores.client.names), len(places)), dtype=np.bool_)
+    for row, client in zip(table, scores.client.names, strict=True):
+        counting = counting_models(headline, client, held_out, own)
+        row[of_everyone if counting is own else [places[model] for model in counting if model in places]] = True
+    return table
+
+
+def _own_models(scores: ScoreColumns) -> set[str]:
+    """Clients whose own models scored something."""
+    return set(scores.model.present()) - {GLOBAL_MODEL}
+
+
+def _refuse_repeated(scores: ScoreColumns) -> None:
+    found = set()
+    for row in scores:
+        if (row.case, row.region, row.model) in found:
             of = "" if row.model == GLOBAL_MODEL else f" by the model of {row.model}"
             raise RecordError(f"cases.csv scores a region of a test case twice{of}: {row.region} of {row.case}")
-        models.add(row.model)
-    everyone = {row.model for row in rows} - {GLOBAL_MODEL}
-    for (case, region), models in found.items():
-        client = clients[case]
-        needed = set(counting_models(headline, client, held_out, everyone))
-        if not needed or not needed <= models:
-            raise RecordError(
-                f"its federated.headline is {headline}, but cases.csv has no score by {_named(needed - models)} for"
-                f" {region} of {case}, a test case of {client}"
-            )
+        found.add((row.case, row.region, row.model))
 
 
 def _named(models: Collection[str]) -> str:
@@ -58,7 +89,7 @@ def _named(models: Collection[str]) -> str:
     return "the global model" if GLOBAL_MODEL in models else f"the model of {' and '.join(sorted(models))}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ScoredRun:
     """A run whose last round's model was scored on its test cases.
 
@@ -70,12 +101,12 @@ class ScoredRun:
 
     directory: RunDirectory
     record: RunRecord
-    all_rows: tuple[CaseScore, ...]
+    all_rows: ScoreColumns
 
     @cached_property
-    def rows(self) -> tuple[CaseScore, ...]:
+    def rows(self) -> ScoreColumns:
         """The test rows that tables score the run by: of the models that its headline names."""
-        return tuple(headline_rows(self.all_rows, self.headline, self.held_out_clients))
+        return headline_rows(self.all_rows, self.headline, self.held_out_clients)
 
     @property
     def headline(self) -> Headline:
@@ -87,18 +118,20 @@ class ScoredRun:
         """Clients that took no part in training and are scored all the same."""
         return self.record.federated.held_out_clients
 
-    def case_scores(self, region: str) -> dict[str, CaseScore]:
+    def case_scores(self, region: str) -> ScoreColumns:
         """Return one score of each test case, the mean over the models that the run is judged by.
 
         Returns:
-            Scores by case id; empty for a region that was not scored.
+            A row for each case; none for a region that was not scored.
         """
-        return self._case_scores.get(region, {})
+        found = self._case_scores.get(region)
+        if found is None:
+            found = self._case_scores[region] = mean_over_models(self.rows.of_region(region))
+        return found
 
     @cached_property
-    def _case_scores(self) -> dict[str, dict[str, CaseScore]]:
-        regions = dict.fromkeys(row.region for row in self.rows)
-        return {region: mean_over_models(row for row in self.rows if row.region == region) for region in regions}
+    def _case_scores(self) -> dict[str, ScoreColumns]:
+        return {}
 
     @cached_property
     def rounds(self) -> Sequence[RoundRow]:
@@ -131,10 +164,9 @@ class ScoredRun:
             settings["federated.held_out_clients"] = json.dumps(self.held_out_clients)
         return settings
 
-    @cached_property
     def test_set(self) -> frozenset[tuple[str, str]]:
-        """The (case, region) pairs that were scored."""
-        return frozenset((row.case, row.region) for row in self.rows)
+        """Return the (case, region) pairs that were scored."""
+        return frozenset(zip(self.rows.case.texts(), self.rows.region.texts(), strict=True))
 
 
 def scored_run(directory: RunDirectory, record: RunRecord) -> ScoredRun:
@@ -150,8 +182,9 @@ def scored_run(directory: RunDirectory, record: RunRecord) -> ScoredRun:
         raise RecordError(f"its scores are those of round {scored}, but {completed} rounds are completed")
     if not directory.cases_file.exists():
         raise RecordError("no test scores: there is no cases.csv")
-    rows = tuple(row for row in directory.read_cases() if row.split == "test")
-    if not rows:
+    scores = directory.read_scores()
+    rows = scores.take(scores.split.equals("test"))
+    if not len(rows):
         raise RecordError("no test scores: cases.csv has no case of the split test")
     run = ScoredRun(directory, record, rows)
     check_models(rows, run.headline, run.held_out_clients)

@@ -16,7 +16,8 @@ from adpfl_bench.leaderboard.table_statistics import TableStatistics
 from adpfl_bench.leaderboard.threshold_rows import ThresholdRow, compare_thresholds
 from adpfl_bench.leaderboard.who_benefits import WhoBenefits, who_benefits
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.case_score import ScoreMeans, count_missed, mean_if_all, mean_score, means_by, sample_sd
+from adpfl_bench.records.score_columns import join_scores
+from adpfl_bench.records.score_means import ScoreMeans, count_missed, mean_if_all, mean_score, means_by, sample_sd
 
 UPPER_REFERENCE = "fedavg"
 LOWER_REFERENCE = "dp_fl"
@@ -121,12 +122,12 @@ def _order(row: TableRow) -> tuple[int, float, str]:
 
 
 def _row(group: Group, region: str, variant: Variant) -> TableRow:
-    by_seed = [list(run.case_scores(region).values()) for run in variant.runs]
-    pooled = [score for scores in by_seed for score in scores]
-    rows = [row for run in variant.runs for row in run.rows if row.region == region]
+    by_seed = [run.case_scores(region) for run in variant.runs]
+    pooled = join_scores(by_seed)
+    rows = join_scores([run.rows.of_region(region) for run in variant.runs])
     metrics = group.metrics
     main = metrics[0]
-    patients = means_by(pooled, lambda score: score.patient, main)
+    patients = means_by(pooled, pooled.patient, main)
     seeds = [mean_score(scores, main) for scores in by_seed]
     means = ScoreMeans(pooled, metrics, variant.runs[0].held_out_clients)
     mean, worst = means.mean(main), means.worst_client

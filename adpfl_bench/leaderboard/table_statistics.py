@@ -1,18 +1,19 @@
 """Statistics of a table: intervals, tests of every pair, and a ranking."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
+
+import numpy as np
 
 from adpfl_bench.errors import DataError
 from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.comparisons import ComparisonRow, compare_pairs
 from adpfl_bench.leaderboard.rankings import RankingRow, rank_group
 from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
-from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedRun, PairedScores
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.case_score import CaseScore
+from adpfl_bench.records.score_columns import ScoreColumns
 
 
 class MetricScores(NamedTuple):
@@ -36,11 +37,18 @@ def metric_scores(variants: Sequence[Variant], region: str, metrics: Sequence[Me
     """Collect the scores of every ranked metric that all runs have for all cases, and in one unit."""
     usable: dict[str, PairedScores] = {}
     left_out: dict[str, str] = {}
+    owners = {run: _owners(run.case_scores(region)) for variant in variants for run in variant.runs}
     for metric in (metric for metric in metrics if metric.ranked):
         reason = _incomparable(variants, region, metric)
         if reason is None:
+            runs = {
+                identity(variant): {
+                    run.seed: PairedRun(*owners[run], run.case_scores(region).by(metric)) for run in variant.runs
+                }
+                for variant in variants
+            }
             try:
-                usable[metric.name] = _scores(variants, region, metric)
+                usable[metric.name] = PairedScores(runs, higher_is_better=metric.higher_is_better)
             except DataError as error:
                 reason = str(error)
         if reason is not None:
@@ -48,38 +56,26 @@ def metric_scores(variants: Sequence[Variant], region: str, metrics: Sequence[Me
     return MetricScores(usable, left_out)
 
 
-def _scores(variants: Sequence[Variant], region: str, metric: Metric) -> PairedScores:
-    runs = {
-        identity(variant): {
-            run.seed: {
-                case: PairedScore(_value(score, metric), score.patient, score.client)
-                for case, score in run.case_scores(region).items()
-            }
-            for run in variant.runs
-        }
-        for variant in variants
-    }
-    return PairedScores(runs, higher_is_better=metric.higher_is_better)
+def _owners(scores: ScoreColumns) -> tuple[list[str], list[str], list[str]]:
+    """Cases, their patients and their clients."""
+    return scores.case.texts(), scores.patient.texts(), scores.client.texts()
 
 
 def _incomparable(variants: Sequence[Variant], region: str, metric: Metric) -> str | None:
     for variant in variants:
         for run in variant.runs:
-            for case, score in run.case_scores(region).items():
-                if not math.isfinite(_value(score, metric)):
-                    return f"{variant.label} with seed {run.seed} has none for case {case}"
+            scores = run.case_scores(region)
+            known = np.isfinite(scores.by(metric))
+            if not known.all():
+                return f"{variant.label} with seed {run.seed} has none for case {scores.case[int(np.argmin(known))]}"
     runs = [run for variant in variants for run in variant.runs]
-    units = {row.distance_unit for run in runs for row in run.rows if row.region == region}
-    if metric.unit == "distance" and len(units) > 1:
-        return "some are in mm and some in px"
+    if metric.unit == "distance":
+        units = {unit for run in runs for unit in run.rows.of_region(region).distance_unit.present()}
+        if len(units) > 1:
+            return "some are in mm and some in px"
     if metric.tolerant and len({run.record.model.surface_tolerance.get(region) for run in runs}) > 1:
         return "the methods were scored at different tolerances"
     return None
-
-
-def _value(score: CaseScore, metric: Metric) -> float:
-    value = score[metric]
-    return math.nan if value is None else value
 
 
 class TableStatistics:

@@ -8,7 +8,7 @@ import numpy as np
 from adpfl_bench.leaderboard.client_scores import ClientScores
 from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table_row import MethodLine
-from adpfl_bench.records.case_score import sample_sd
+from adpfl_bench.records.score_means import sample_sd
 
 LOCAL_REFERENCE = "local"
 """The method that gains are measured against: every client trains a model of its own, alone."""

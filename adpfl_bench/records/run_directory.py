@@ -9,8 +9,9 @@ from typing import NamedTuple
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.privacy.journal import JOURNAL_NAME
-from adpfl_bench.records.case_score import CaseScore, columns_of, from_line, to_line
+from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
 from adpfl_bench.records.run_record import RunRecord, parse_record
+from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
 from adpfl_bench.text import csv_text
 
 
@@ -148,22 +149,33 @@ class RunDirectory:
         lines = ([line.get(column) for column in columns] for line in map(to_line, ordered))
         self._write(self.cases_file, csv_text([columns, *lines]))
 
-    def read_cases(self) -> list[CaseScore]:
-        """Read cases.csv; one without a column ``model`` holds scores of the global model.
+    def cases_content(self) -> bytes:
+        """Return cases.csv as it is, for ``parse_scores``.
 
         Raises:
-            RecordError: It is missing or malformed.
+            RecordError: It is missing or cannot be read.
         """
         try:
-            with self.cases_file.open(newline="") as file:
-                return [from_line(line) for line in csv.DictReader(file)]
+            return self.cases_file.read_bytes()
         except FileNotFoundError:
             raise RecordError(
                 f"{self.path} has no {self.cases_file.name}: the run has not been scored yet; finish it with"
                 " --ckpt_path last."
             ) from None
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise RecordError(f"{self.cases_file} cannot be read as a table of cases: {error!r}") from error
+        except OSError as error:
+            raise RecordError(f"{self.cases_file} cannot be read as a table of cases: {error}") from error
+
+    def read_scores(self) -> ScoreColumns:
+        """Read cases.csv by columns; one without a column ``model`` holds scores of the global model.
+
+        Raises:
+            RecordError: It is missing or malformed.
+        """
+        return parse_scores(self.cases_content(), self.cases_file)
+
+    def read_cases(self) -> list[CaseScore]:
+        """As :meth:`read_scores`, line by line."""
+        return list(self.read_scores())
 
     def _write(self, path: Path, content: str | bytes) -> None:
         try:

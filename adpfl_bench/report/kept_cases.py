@@ -142,8 +142,8 @@ def _stored(file: Any) -> list[ChosenCase]:
 def _of_examples(run: ScoredRun) -> list[ChosenCase]:
     examples = {case: example for case, example in read_examples(run).items() if example.truth.any()}
     dice: dict[str, list[float]] = {}
-    for row in run.all_rows:
-        if row.case in examples and row.model == examples[row.case].model:
+    for row in run.all_rows.take(run.all_rows.case.is_in(examples)):
+        if row.model == examples[row.case].model:
             dice.setdefault(row.case, []).append(row.values[DICE.name])
     ranked = sorted(dice, key=lambda case: (-float(np.mean(dice[case])), case))
     if not ranked:

@@ -135,8 +135,8 @@ def _chosen(examples: Mapping[str, KeptCase], common: set[str], most: int) -> li
 def _dice(run: ScoredRun, examples: Mapping[str, KeptCase]) -> dict[str, dict[str, float]]:
     """Dice of the kept cases by region, of the model whose prediction is shown."""
     scores: dict[str, dict[str, float]] = {}
-    for row in run.all_rows:
-        if row.case in examples and row.model == examples[row.case].model:
+    for row in run.all_rows.take(run.all_rows.case.is_in(examples)):
+        if row.model == examples[row.case].model:
             scores.setdefault(row.case, {})[row.region] = row.values[DICE.name]
     return scores
 

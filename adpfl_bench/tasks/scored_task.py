@@ -14,8 +14,10 @@ from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.case_score import CaseScore, mean_score
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
+from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.records.score_means import mean_score
 
 Mask = NDArray[np.bool_]
 
@@ -111,13 +113,13 @@ class ScoredTask(LightningModule):
         """
         found = []
         for name, metric, scores in self._published("val", in_rounds=True):
-            groups: dict[tuple[str, str], list[CaseScore]] = {}
-            for score in scores:
-                for client in (score.client, ALL_CLIENTS):
-                    groups.setdefault((client, name), []).append(score)
+            groups: dict[tuple[str, str], list[int]] = {}
+            for row, (owner, region) in enumerate(zip(scores.client.texts(), scores.region.texts(), strict=True)):
+                for client in (owner, ALL_CLIENTS):
+                    groups.setdefault((client, name), []).append(row)
                     if len(self.regions) > 1:
-                        groups.setdefault((client, f"{name}_{score.region}"), []).append(score)
-            means = [(client, what, mean_score(group, metric)) for (client, what), group in groups.items()]
+                        groups.setdefault((client, f"{name}_{region}"), []).append(row)
+            means = [(*key, mean_score(scores.take(np.array(rows)), metric)) for key, rows in groups.items()]
             found += [RoundMetric(client, what, mean) for client, what, mean in means if mean is not None]
         return found
 
@@ -131,19 +133,19 @@ class ScoredTask(LightningModule):
         for name, metric, scores in self._published("test"):
             self._log_mean(name, scores, metric, logger=True)  # Trainer.test returns what loggers are given
             for region in self.regions if len(self.regions) > 1 else ():
-                of_region = [score for score in scores if score.region == region]
-                self._log_mean(f"{name}_{region}", of_region, metric, logger=True)
+                self._log_mean(f"{name}_{region}", scores.of_region(region), metric, logger=True)
 
-    def _log_mean(self, name: str, scores: Sequence[CaseScore], metric: Metric, logger: bool = False) -> None:
+    def _log_mean(self, name: str, scores: ScoreColumns, metric: Metric, logger: bool = False) -> None:
         if (mean := mean_score(scores, metric)) is not None:
             self.log(name, mean, logger=logger)
 
-    def _published(self, stage: str, in_rounds: bool = False) -> Iterator[tuple[str, Metric, list[CaseScore]]]:
+    def _published(self, stage: str, in_rounds: bool = False) -> Iterator[tuple[str, Metric, ScoreColumns]]:
         """What means are taken of: the scores of the clients' own models where there are such, and the global one's."""
-        of_global = [score for score in self.scores if score.model == GLOBAL_MODEL]
-        own = [score for score in self.scores if score.model != GLOBAL_MODEL]
+        scores = ScoreColumns.of(self.scores)
+        is_global = scores.model.equals(GLOBAL_MODEL)
+        of_global, own = scores.take(is_global), scores.take(~is_global)
         for metric in self.metrics:
             if metric.in_rounds or not in_rounds:
-                yield f"{stage}_{metric.name}", metric, own or of_global
-                if own and of_global:
+                yield f"{stage}_{metric.name}", metric, own if len(own) else of_global
+                if len(own) and len(of_global):
                     yield f"{stage}_{metric.name}_global", metric, of_global

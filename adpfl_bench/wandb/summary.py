@@ -7,10 +7,12 @@ from adpfl_bench.leaderboard.audits import Audit, strongest
 from adpfl_bench.leaderboard.protection import noise_source, person, protected_word
 from adpfl_bench.leaderboard.scored_run import headline_rows
 from adpfl_bench.metrics.registry import UNSTATED, Metric
-from adpfl_bench.records.case_score import CaseScore, ScoreMeans, count_missed, mean_over_models
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
 from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.records.score_columns import ScoreColumns, join_scores
+from adpfl_bench.records.score_means import ScoreMeans, count_missed, mean_over_models
 
 Value = float | int | str
 
@@ -18,7 +20,7 @@ _OF_A_MECHANISM = ("target_epsilon", "noise_multiplier", "mechanism", "threshold
 
 
 def score_summary(
-    scores: Sequence[CaseScore],
+    scores: Iterable[CaseScore],
     headline: Headline = "global",
     held_out: Collection[str] = (),
     metrics: Sequence[Metric] = UNSTATED,
@@ -38,35 +40,36 @@ def score_summary(
         ``dice_REGION/CLIENT``. Where clients' own models are judged and the global one was scored too, its Dice is
         ``dice_global``. What was not computed for every case is left out.
     """
-    judged = _by_region(headline_rows(scores, headline, held_out))
+    columns = ScoreColumns.of(scores)
+    judged = _by_region(headline_rows(columns, headline, held_out))
     shown = [metric for metric in metrics if metric.ranked]
     values: dict[str, Value] = _means(judged, shown, held_out) if judged else {}
     if len(judged) > 1:
         for name in judged:
             values.update(_means({name: judged[name]}, shown, held_out, f"_{name}"))
-    of_global = _by_region(headline_rows(scores, "global"))
+    of_global = _by_region(headline_rows(columns, "global"))
     if headline != "global" and of_global:
         mean = ScoreMeans(_cases(of_global), shown).mean(shown[0])
         values.update({} if mean is None else {f"{shown[0].name}_global": mean})
     return values
 
 
-def _by_region(scores: Sequence[CaseScore]) -> dict[str, list[CaseScore]]:
-    return {name: [s for s in scores if s.region == name] for name in dict.fromkeys(s.region for s in scores)}
+def _by_region(scores: ScoreColumns) -> dict[str, ScoreColumns]:
+    return {name: scores.of_region(name) for name in scores.region.present()}
 
 
-def _cases(by_region: Mapping[str, Sequence[CaseScore]]) -> list[CaseScore]:
-    return [score for scores in by_region.values() for score in mean_over_models(scores).values()]
+def _cases(by_region: Mapping[str, ScoreColumns]) -> ScoreColumns:
+    return join_scores([mean_over_models(scores) for scores in by_region.values()])
 
 
 def _means(
-    by_region: Mapping[str, Sequence[CaseScore]], metrics: Sequence[Metric], held_out: Collection[str], suffix: str = ""
+    by_region: Mapping[str, ScoreColumns], metrics: Sequence[Metric], held_out: Collection[str], suffix: str = ""
 ) -> dict[str, Value]:
     means, main = ScoreMeans(_cases(by_region), metrics, held_out), metrics[0].name
     worst = means.worst_client
     values: dict[str, Value | None] = {
         **{metric.name: means.mean(metric) for metric in metrics},
-        "n_missed": count_missed(score for scores in by_region.values() for score in scores),
+        "n_missed": count_missed(join_scores(list(by_region.values()))),
         "hd95_unit": means.distance_unit or None,
         "worst_client": worst,
         f"worst_client_{main}": None if worst is None else means.clients[worst],

@@ -5,31 +5,36 @@ import pytest
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.run_summary import privacy_text, summarize_run
 from adpfl_bench.metrics.registry import DICE, HD95, UNSTATED
-from adpfl_bench.records.case_score import ScoreMeans, count_missed
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.records.score_means import ScoreMeans, count_missed
 from tests.leaderboard.records import NOT_PRIVATE, case_row, private, record_of, write_run
 
 ROWS = [case_row("a1", 0.9), case_row("a2", 0.5), case_row("b", 0.4)]
 
 
+def means_of(rows):
+    return ScoreMeans(ScoreColumns.of(rows), UNSTATED)
+
+
 def test_scores_by_hand():
-    means = ScoreMeans(ROWS, UNSTATED)
+    means = means_of(ROWS)
     assert means.distance_unit == "px"
     assert [means.mean(metric) for metric in UNSTATED] == pytest.approx([0.6, 0.3, 4, 0.15])
     assert (means.worst_client, means.clients["south"]) == ("south", pytest.approx(0.4))
     assert means.spread == pytest.approx(0.3)
-    assert count_missed([*ROWS, case_row("b", 0.0)]) == 1
+    assert count_missed(ScoreColumns.of([*ROWS, case_row("b", 0.0)])) == 1
 
 
 def test_a_missing_or_mixed_distance_has_no_mean():
-    assert ScoreMeans([*ROWS, case_row("b", 0.0, hd95=None)], UNSTATED).mean(HD95) is None
-    mixed = ScoreMeans([*ROWS, case_row("b", 0.0, distance_unit="mm")], UNSTATED)
+    assert means_of([*ROWS, case_row("b", 0.0, hd95=None)]).mean(HD95) is None
+    mixed = means_of([*ROWS, case_row("b", 0.0, distance_unit="mm")])
     assert (mixed.mean(HD95), mixed.distance_unit) == (None, "mm/px")
     assert mixed.mean(DICE) == pytest.approx(0.45)
 
 
 def test_client_means_weigh_cases_equally_and_are_sorted():
-    means = ScoreMeans(ROWS[::-1], UNSTATED).clients
+    means = means_of(ROWS[::-1]).clients
     assert list(means) == ["north", "south"]
     assert means == {"north": pytest.approx(0.7), "south": pytest.approx(0.4)}
 

@@ -164,6 +164,9 @@ def test_cases_without_a_column_of_models_are_the_global_model_s(directory):
 def test_a_case_cut_off_before_its_model_is_not_read_as_the_global_model_s(directory):
     directory.write_cases([case_row("b", 0.5, model="south")])
     directory.cases_file.write_text(directory.cases_file.read_text()[: -len(",south\n")])
+    with pytest.raises(RecordError, match="a line has 11 cells, but there are 12 headings"):
+        directory.read_cases()
+    directory.cases_file.write_text(directory.cases_file.read_text() + ",\n")
     with pytest.raises(RecordError, match="a line does not say which model it scores"):
         directory.read_cases()
 

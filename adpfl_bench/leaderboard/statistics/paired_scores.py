@@ -1,7 +1,7 @@
 """Paired scores: what methods reached on the same cases, run by run; and resamples of the patients."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,18 +17,20 @@ _DIGITS = 12
 """Scores that agree in so many digits are equal: means of equal scores differ in the last of a float's sixteen."""
 
 
-class PairedScore(NamedTuple):
-    """Score of one run on one case.
+class PairedRun(NamedTuple):
+    """Scores of one run on N cases, each once, in any order.
 
     Attributes:
-        score: The score, finite.
-        patient: Id of the patient. Cases with the same id are one patient's, wherever they are held.
-        client: The client that holds the case.
+        cases: Ids of the cases.
+        patients: Of each case the id of its patient. Cases with the same id are one patient's, wherever they are held.
+        clients: Of each case the client that holds it.
+        scores: Shape ``[N]``, finite.
     """
 
-    score: float
-    patient: str
-    client: str
+    cases: Sequence[str]
+    patients: Sequence[str]
+    clients: Sequence[str]
+    scores: FloatArray
 
 
 class PairedScores:
@@ -38,7 +40,7 @@ class PairedScores:
     the order of their ids, so that no result depends on the order in which cases were read.
 
     Args:
-        runs: By method and seed, the score of each case by its id.
+        runs: Scores by method and seed.
         higher_is_better: The metric's direction. Only rankings need it.
 
     Attributes:
@@ -49,45 +51,41 @@ class PairedScores:
         higher_is_better: As given.
 
     Raises:
-        DataError: There is no method, run or case; a run lacks cases that others have; a case has two patients or
-            clients; a score is not finite.
+        DataError: There is no method, run or case; a run lacks cases that others have, or has one twice; a case
+            has two patients or clients; a score is not finite.
 
     Example:
-        >>> case = {"c1": PairedScore(0.8, "p1", "a"), "c2": PairedScore(0.6, "p1", "a")}
-        >>> case |= {"c3": PairedScore(0.9, "p2", "b")}
-        >>> scores = PairedScores({"fedavg": {0: case}})
+        >>> run = PairedRun(["c1", "c2", "c3"], ["p1", "p1", "p2"], ["a", "a", "b"], np.array([0.8, 0.6, 0.9]))
+        >>> scores = PairedScores({"fedavg": {0: run}})
         >>> scores.patient_means("fedavg").tolist()
         [0.7, 0.9]
     """
 
-    def __init__(
-        self, runs: Mapping[str, Mapping[int, Mapping[str, PairedScore]]], higher_is_better: bool = True
-    ) -> None:
+    def __init__(self, runs: Mapping[str, Mapping[int, PairedRun]], higher_is_better: bool = True) -> None:
         by_run = {(method, seed): run for method, of_method in runs.items() for seed, run in of_method.items()}
         empty = [method for method, of_method in runs.items() if not of_method]
-        if empty or not by_run or not all(by_run.values()):
+        if empty or not by_run or not all(len(run.cases) for run in by_run.values()):
             what = f"method {empty[0]} has no run" if empty else "there is no run or no case"
             raise DataError(f"Expected methods with at least one run over at least one case each, but {what}.")
         first = next(iter(by_run.values()))
-        for (method, seed), run in by_run.items():
-            _check_run(f"{method} with seed {seed}", run, first)
-        self._runs = runs
+        order = _order(first.cases)
+        ordered = {key: _values(f"{key[0]} with seed {key[1]}", run, first, order) for key, run in by_run.items()}
         self.higher_is_better = higher_is_better
         self.methods = tuple(runs)
-        self.cases = tuple(sorted(first))
-        self.patients = tuple(sorted({case.patient for case in first.values()}))
+        self.cases = tuple(first.cases[place] for place in order.tolist())
+        self.patients = tuple(sorted(set(first.patients)))
         position = {patient: index for index, patient in enumerate(self.patients)}
-        self._patient_of = np.array([position[first[case].patient] for case in self.cases])
+        self._patient_of = np.array([position[first.patients[place]] for place in order.tolist()])
         self.cases_per_patient = np.bincount(self._patient_of, minlength=len(self.patients))
+        self._seeds = {method: tuple(of_method) for method, of_method in runs.items()}
         self._values = {
-            method: np.array([[run[case].score for case in self.cases] for run in of_method.values()], dtype=float)
-            for method, of_method in runs.items()
+            method: np.stack([ordered[method, seed] for seed in of_method]) for method, of_method in runs.items()
         }
 
     def seeds(self, method: str) -> tuple[int, ...]:
         """Return the seeds of a method's runs, in the order given."""
         self._check_method(method)
-        return tuple(self._runs[method])
+        return self._seeds[method]
 
     def values(self, method: str) -> FloatArray:
         """Return a method's scores, of shape ``[S, N]``: its seeds by the cases."""
@@ -122,25 +120,47 @@ class PairedScores:
         return settled
 
     def _check_method(self, method: str) -> None:
-        if method not in self._runs:
+        if method not in self._seeds:
             raise ConfigError(f"Expected one of the methods {', '.join(self.methods)}, but found {method}.")
 
 
-def _check_run(name: str, run: Mapping[str, PairedScore], first: Mapping[str, PairedScore]) -> None:
-    missing, added = first.keys() - run.keys(), run.keys() - first.keys()
+def _order(cases: Sequence[str]) -> NDArray[np.int64]:
+    """Places of cases in the order of their ids."""
+    return np.array(sorted(range(len(cases)), key=cases.__getitem__))
+
+
+def _values(name: str, run: PairedRun, first: PairedRun, order: NDArray[np.int64]) -> FloatArray:
+    """Check a run against the first, and return its scores in the order of the cases' ids."""
+    own = order if run.cases == first.cases else _order(run.cases)
+    if run[:3] != first[:3] or run is first:
+        _check_cases(name, run, first)
+    values = np.asarray(run.scores, dtype=np.float64)[own]
+    if not np.isfinite(values).all():
+        place = int(own[np.argmax(~np.isfinite(values))])
+        raise DataError(
+            f"Expected a finite score, but {name} has {run.scores[place]} for case {run.cases[place]}: leave the"
+            " metric out."
+        )
+    return values
+
+
+def _check_cases(name: str, run: PairedRun, first: PairedRun) -> None:
+    if len(set(run.cases)) < len(run.cases):
+        twice = next(case for case in run.cases if run.cases.count(case) > 1)
+        raise DataError(f"Expected a score for each case, but {name} has case {twice} twice: score it again.")
+    missing, added = set(first.cases) - set(run.cases), set(run.cases) - set(first.cases)
     if missing or added:
         what = f"lacks {a_few(sorted(missing))}" if missing else f"also has {a_few(sorted(added))}"
         raise DataError(
-            f"Expected every run to score the same {len(first)} cases, but {name} {what}: score it again on all test"
-            " cases, or leave the run out."
+            f"Expected every run to score the same {len(first.cases)} cases, but {name} {what}: score it again on all"
+            " test cases, or leave the run out."
         )
-    for case, (score, patient, client) in run.items():
-        if not math.isfinite(score):
-            raise DataError(f"Expected a finite score, but {name} has {score} for case {case}: leave the metric out.")
-        if (patient, client) != first[case][1:]:
+    owners = dict(zip(first.cases, zip(first.patients, first.clients, strict=True), strict=True))
+    for case, patient, client in zip(*run[:3], strict=True):
+        if (patient, client) != owners[case]:
             raise DataError(
-                f"Expected case {case} to be patient {first[case].patient}'s at client {first[case].client} in every"
-                f" run, but {name} has patient {patient} at client {client}: compare runs with the same division."
+                f"Expected case {case} to be patient {owners[case][0]}'s at client {owners[case][1]} in every run, but"
+                f" {name} has patient {patient} at client {client}: compare runs with the same division."
             )
 
 

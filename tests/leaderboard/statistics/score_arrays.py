@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedRun, PairedScores
 
 
 def make_scores(values, patients=None, clients=None, higher_is_better=True):
@@ -11,12 +11,10 @@ def make_scores(values, patients=None, clients=None, higher_is_better=True):
     n = next(iter(arrays.values())).shape[1]
     patients = [f"p{case:04d}" for case in range(n)] if patients is None else patients
     clients = ["clinic"] * n if clients is None else clients
+    cases = [f"c{i:04d}" for i in range(n)]
     return PairedScores(
         {
-            method: {
-                seed: {f"c{i:04d}": PairedScore(float(run[i]), patients[i], clients[i]) for i in range(n)}
-                for seed, run in enumerate(array)
-            }
+            method: {seed: PairedRun(cases, list(patients), list(clients), run) for seed, run in enumerate(array)}
             for method, array in arrays.items()
         },
         higher_is_better,

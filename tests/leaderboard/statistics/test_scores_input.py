@@ -11,7 +11,7 @@ from score_arrays import make_scores
 
 import adpfl_bench.leaderboard.statistics
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.leaderboard.statistics.paired_scores import PairedScore, PairedScores
+from adpfl_bench.leaderboard.statistics.paired_scores import PairedRun, PairedScores
 
 VALUES = {"a": [[0.1, 0.2, 0.3, 0.9], [0.5, 0.6, 0.7, 0.1]], "b": [[0.4, 0.4, 0.4, 0.4]]}
 PATIENTS = ["p2", "p1", "p2", "p3"]
@@ -44,13 +44,15 @@ def test_an_unknown_method_is_named(scores):
 
 
 def test_the_order_of_cases_does_not_matter(scores):
+    cases, patients, clients = list(scores.cases), PATIENTS, ["x", "x", "x", "y"]
+    shuffled = {0: [3, 1, 0, 2], 1: [0, 2, 1, 3]}  # each run in an order of its own
     turned = PairedScores(
         {
             method: {
-                seed: {
-                    case: PairedScore(scores.values(method)[position, i], *identity)
-                    for i, (case, identity) in reversed(list(enumerate(zip(scores.cases, IDENTITIES, strict=True))))
-                }
+                seed: PairedRun(
+                    *([column[place] for place in shuffled[seed]] for column in (cases, patients, clients)),
+                    scores.values(method)[position][shuffled[seed]],
+                )
                 for position, seed in enumerate(scores.seeds(method))
             }
             for method in scores.methods
@@ -58,9 +60,7 @@ def test_the_order_of_cases_does_not_matter(scores):
     )
     assert turned.cases == scores.cases
     assert turned.patient_sums("a").tolist() == scores.patient_sums("a").tolist()
-
-
-IDENTITIES = [("p2", "x"), ("p1", "x"), ("p2", "x"), ("p3", "y")]
+    assert turned.values("a").tolist() == scores.values("a").tolist()
 
 
 def test_only_rounding_is_settled():
@@ -72,25 +72,28 @@ def test_only_rounding_is_settled():
     assert large.settle_ties(np.array([1e-8, 1e-3])).tolist() == [0.0, 1e-3]
 
 
-def case(score=0.5, patient="p", client="x"):
-    return PairedScore(score, patient, client)
+def run(cases="c", score=0.5, patient="p", client="x"):
+    n = len(cases)
+    return PairedRun(list(cases), [patient] * n, [client] * n, np.full(n, score))
 
 
 @pytest.mark.parametrize(
     ("runs", "sentence"),
     [
         ({}, "there is no run or no case"),
-        ({"a": {0: {}}}, "there is no run or no case"),
-        ({"a": {0: {"c": case()}}, "b": {}}, "method b has no run"),
+        ({"a": {0: run("")}}, "there is no run or no case"),
+        ({"a": {0: run()}, "b": {}}, "method b has no run"),
         (
-            {"a": {0: {f"c{i}": case() for i in range(6)}}, "b": {3: {"c0": case()}}},
-            "same 6 cases, but b with seed 3 lacks c1, c2, c3 and 2 more: score it again",
+            {"a": {0: run("cdefgh")}, "b": {3: run("c")}},
+            "same 6 cases, but b with seed 3 lacks d, e, f and 2 more: score it again",
         ),
-        ({"a": {0: {"c": case()}, 1: {"c": case(), "d": case()}}}, "a with seed 1 also has d"),
-        ({"a": {0: {"c": case(float("nan"))}}}, "finite score, but a with seed 0 has nan for case c"),
-        ({"a": {0: {"c": case(float("inf"))}}}, "has inf for case c"),
-        ({"a": {0: {"c": case()}, 1: {"c": case(patient="q")}}}, "case c to be patient p's at client x.*patient q"),
-        ({"a": {0: {"c": case()}, 1: {"c": case(client="y")}}}, "has patient p at client y"),
+        ({"a": {0: run(), 1: run("cd")}}, "a with seed 1 also has d"),
+        ({"a": {0: run("cdc")}}, "a score for each case, but a with seed 0 has case c twice"),
+        ({"a": {0: run("cd"), 1: run("cdd")}}, "a with seed 1 has case d twice"),
+        ({"a": {0: run(score=float("nan"))}}, "finite score, but a with seed 0 has nan for case c"),
+        ({"a": {0: run(score=float("inf"))}}, "has inf for case c"),
+        ({"a": {0: run(), 1: run(patient="q")}}, "case c to be patient p's at client x.*patient q"),
+        ({"a": {0: run(), 1: run(client="y")}}, "has patient p at client y"),
     ],
 )
 def test_contradictions_are_refused(runs, sentence):
