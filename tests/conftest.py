@@ -42,6 +42,14 @@ def pytest_report_header():
     return f"a part of the accidents, chosen by ADPFL_ACCIDENTS_SEED={ACCIDENTS_SEED}"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """Nothing that a test keeps for the next run lands in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ADPFL_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _unmasked():
     yield

@@ -33,7 +33,7 @@ from adpfl_bench.records.seal import seal
 
 
 class RunRecorder(Callback):
-    """Recorder of run.json, rounds.csv and cases.csv in the Trainer's ``default_root_dir``.
+    """Recorder of run.json, rounds.csv, cases.csv, partition.csv and data.csv in the Trainer's ``default_root_dir``.
 
     run.json and rounds.csv are brought up to date at the end of every round, before the round's checkpoint is written,
     so a run that is resumed from a checkpoint finds at least the rounds of that checkpoint; those after it are dropped
@@ -105,6 +105,7 @@ class RunRecorder(Callback):
         self._directory.examples_file.unlink(missing_ok=True)
         self._save("running")
         self._directory.write_partition(content)
+        self._directory.write_data(federated_data(trainer).contents.files)
         print(self._headline(self._record, trainer))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:

@@ -33,6 +33,7 @@ class CaseSource(ABC):
         phantom_cases: Size of a phantom cohort.
         phantom_seed: Seed of it.
         phantom_shift: How far apart its sites are.
+        cache_directory: Where to keep what is made of the files; none takes the user's.
     """
 
     clients: tuple[Client, ...] = ()
@@ -42,6 +43,7 @@ class CaseSource(ABC):
     phantom_cases: int
     phantom_seed: int
     phantom_shift: float
+    cache_directory: Path | None = None
     _cases: Sequence[Case] = ()
 
     @property

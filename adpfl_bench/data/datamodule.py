@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +11,9 @@ import torch
 from lightning.pytorch import LightningDataModule
 
 from adpfl_bench.data.case import Client
-from adpfl_bench.data.case_source import CaseSource
+from adpfl_bench.data.data_statement import DataStatement
 from adpfl_bench.data.evaluation.evaluation_set import EvaluationLoader, EvaluationSet
-from adpfl_bench.data.fingerprint import dataset_fingerprint, dataset_kind
+from adpfl_bench.data.fingerprint import dataset_fingerprint
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.case_properties import LESION_SIZE, with_lesion_sizes
 from adpfl_bench.data.partitioning.partition import Partition
@@ -26,24 +24,16 @@ from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, training_set
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.federation.round_schedule import POOLED_CLIENT
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.privacy.ledger import PrivacyUnit
-from adpfl_bench.records.blocks import ClientSizes, DataBlock
 
 _log = logging.getLogger(__name__)
-
-# What says where data lie, how fast they come, or what is a setting of its own here.
-_NOT_RELEASED = {
-    *("trainer", "clients", "root", "phantom_directory", "cache_directory", "num_workers", "prepare_workers"),
-    *("memory_budget_gib", "evaluation_batch_size", "window_batch_size", "window_overlap"),
-}
 
 PHANTOM_ROOT = "phantom"
 """Given as the root, it asks for the dataset's phantom cohort."""
 
 
-class FederatedDataModule(LightningDataModule, CaseSource):
+class FederatedDataModule(LightningDataModule, DataStatement):
     """Datamodule of a federation: divides a dataset among clients, and brings rounds of batches and cases to score.
 
     A subclass says how its dataset is scanned, how phantoms of it are made, and how cases become tensors; see
@@ -106,18 +96,23 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         self._loaded = False
         self._plan = TrainingPlan()
         self._training = TrainingSet({}, None)
-        self._fingerprint = ""
         self._workers: PersistentWorkers | None = None
         self._evaluation = EvaluationSet(self.evaluation_case, evaluation_batch_size, num_workers)
 
     def setup(self, stage: str) -> None:
-        """Scan the dataset, divide it among clients and load their images, once."""
+        """Scan the dataset, divide it among clients, hash its files and load their images, once.
+
+        Raises:
+            DataError: A file cannot be read, or was changed between the two.
+        """
         if self._loaded:
             return
         if self.scheme is None:
             self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
         self.divide()
+        self.read_contents()
         self._examples = self.load_cases(self._cases)
+        self.contents.check()
         self._loaded = True
 
     def divide(self) -> None:
@@ -232,6 +227,8 @@ class FederatedDataModule(LightningDataModule, CaseSource):
         """Bring the validation cases: on the network's grid while training, on their own when validating at the end."""
         trainer: Any = self.trainer
         fitting, plan = trainer.state.fn == "fit", self._plan
+        if not fitting:
+            self.contents.check()
         tuned = not fitting or (plan.schedule is not None and plan.schedule.is_fine_tuning(self._round()))
         models = plan.models.fine_tuned if tuned else plan.models.validation
         scored = [client for client in self.clients if client.name not in plan.held_out]
@@ -240,60 +237,12 @@ class FederatedDataModule(LightningDataModule, CaseSource):
 
     def test_dataloader(self) -> EvaluationLoader:
         """Bring the test cases on their own grid."""
+        self.contents.check()
         pairs = self._plan.models.test.pairs([client.name for client in self.clients], list(self.train_sizes))
         return self._evaluation.loader(self.clients, pairs, "test", native=True)
 
     def predict_dataloader(self) -> EvaluationLoader:
         """Bring each test case once, on its own grid: for its client's own model where clients have such."""
+        self.contents.check()
         pairs = self._plan.models.test.predictors([client.name for client in self.clients], list(self.train_sizes))
         return self._evaluation.loader(self.clients, pairs, "test", native=True)
-
-    @property
-    def fingerprint(self) -> str:
-        """Fingerprint of the dataset's files; empty where none was scanned."""
-        return self._fingerprint
-
-    @property
-    def division(self) -> str:
-        """Digest of who trains on which cases: pooled, none is a hospital's any more."""
-        held = [
-            (
-                POOLED_CLIENT if self._plan.pooled else client.name,
-                [(case.case_id, case.patient_id) for case in client.train],
-            )
-            for client in self.clients
-        ]
-        return hashlib.sha256(json.dumps(held).encode()).hexdigest()
-
-    @property
-    def release_settings(self) -> dict[str, Any]:
-        """What of these data and settings changes what a run releases."""
-        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        canaries = self._plan.canaries
-        return {
-            **{name: value for name, value in public.items() if name not in _NOT_RELEASED},
-            "class": type(self),
-            "fingerprint": self.fingerprint,
-            "division": self.division,
-            "canaries": canaries.describe().model_dump() if canaries is not None else None,
-        }
-
-    def describe(self) -> DataBlock:
-        """Return the data block of a run record."""
-        return DataBlock(
-            datamodule=type(self).__name__,
-            kind=dataset_kind(self.root),
-            fingerprint=self._fingerprint,
-            cases=len(self._cases),
-            clients={
-                client.name: ClientSizes(
-                    train=len(client.train), validation=len(client.validation), test=len(client.test)
-                )
-                for client in self.clients
-            },
-            partition=repr(self.partition),
-            split_seed=self.split_seed,
-            canaries=self._plan.canaries.describe() if self._plan.canaries is not None else None,
-            example_is=self.example_is,
-            patient_id_is=self.patient_id_is,
-        )

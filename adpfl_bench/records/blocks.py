@@ -56,6 +56,19 @@ class CanariesBlock(Block):
     """Training examples of each."""
 
 
+class ContentsBlock(Block):
+    """What the files of all cases of a run held: its data's identity."""
+
+    algorithm: str
+    """How ``root`` is made of them; ``sha256-tree-1`` is described in ``adpfl_bench/records/file_digests.py``."""
+    root: str
+    """Root of the Merkle tree over the files' contents, in hexadecimal; data.csv has its leaves."""
+    files: int
+    """Number of files."""
+    bytes: int
+    """Their size in all."""
+
+
 class DataBlock(Block):
     """The data that a run was trained and scored on."""
 
@@ -63,7 +76,9 @@ class DataBlock(Block):
     """Name of the datamodule's class."""
     kind: Literal["phantom", "real"]
     fingerprint: str
-    """SHA-256 of the files' relative paths and sizes, in hexadecimal."""
+    """SHA-256 of the relative paths and sizes of the dataset's files, in hexadecimal."""
+    contents: ContentsBlock | None = None
+    """What the files held; null in records from before this was stated, and where there are no files."""
     cases: int | None = None
     clients: dict[str, ClientSizes] = Field(default_factory=dict)
     partition: str | None = None

@@ -1,4 +1,4 @@
-"""Folder of one run: run.json, rounds.csv, cases.csv."""
+"""Folder of one run: run.json, rounds.csv, cases.csv, data.csv."""
 
 import csv
 import io
@@ -10,6 +10,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.privacy.journal import JOURNAL_NAME
 from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
+from adpfl_bench.records.file_digests import FileDigest, digests_table, read_digests
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
 from adpfl_bench.text import csv_text
@@ -40,6 +41,7 @@ class RunDirectory:
         self.rounds_file = self.path / "rounds.csv"
         self.cases_file = self.path / "cases.csv"
         self.partition_file = self.path / "partition.csv"
+        self.data_file = self.path / "data.csv"
         self.journal_file = self.path / JOURNAL_NAME
         self.examples_file = self.path / "examples.npz"
         self.checkpoints = self.path / "checkpoints"
@@ -77,6 +79,28 @@ class RunDirectory:
             RecordError: It could not be written; the earlier one is whole.
         """
         self._write(self.partition_file, content)
+
+    def write_data(self, files: Iterable[FileDigest]) -> None:
+        """Replace data.csv, the digests of the files that the run reads; without such files there is none.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        if rows := list(files):
+            self._write(self.data_file, digests_table(rows))
+        else:
+            self.data_file.unlink(missing_ok=True)
+
+    def read_data(self) -> list[FileDigest]:
+        """Read data.csv.
+
+        Raises:
+            RecordError: It is missing or malformed.
+        """
+        try:
+            return read_digests(self.data_file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{self.data_file} cannot be read as a table of files: {error}") from error
 
     def append_rounds(self, rows: Iterable[RoundRow]) -> bytes:
         """Append lines to rounds.csv, all or none, and return them.

@@ -37,8 +37,8 @@ def seal(record: RunRecord, directory: RunDirectory, closed: bool) -> None:
 
 def sealed_files(directory: RunDirectory) -> Iterator[Path]:
     """Name the files of a run that its record has digests of, as far as they are there."""
-    files = directory.rounds_file, directory.cases_file, directory.partition_file, directory.journal_file
-    return (path for path in files if path.exists())
+    tables = directory.rounds_file, directory.cases_file, directory.partition_file, directory.data_file
+    return (path for path in (*tables, directory.journal_file) if path.exists())
 
 
 def field_digests(content: dict[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench.records.file_digests import contents_root
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.cli.conftest import Run
 
@@ -29,6 +30,9 @@ def test_record_has_the_promised_fields(adpfl_bench: Run, capsys: pytest.Capture
     data = record["data"]
     assert data["kind"] == "phantom"
     assert len(data["fingerprint"]) == 64
+    files = RunDirectory(run).read_data()
+    assert data["contents"]["root"] == contents_root(files)
+    assert data["contents"]["files"] == len({row.file for row in files}) == 64
     assert data["cases"] == 32
     assert sum(sum(sizes.values()) for sizes in data["clients"].values()) == 32
     assert set(data["clients"]) == {"vidir_molemax", "vidir_modern", "rosendahl", "vienna_dias"}
