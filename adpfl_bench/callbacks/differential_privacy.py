@@ -164,7 +164,8 @@ class DifferentialPrivacy(PlainPrivacy):
         FederatedLoop calls it when a checkpoint has been loaded.
         """
         kind, cohort, division = datamodule.describe().kind, datamodule.fingerprint, datamodule.division
-        own = Ancestor("", kind, cohort, division, self.unit, seed=federation.schedule.seed)
+        seed, contents = federation.schedule.seed, datamodule.contents.digest
+        own = Ancestor("", kind, cohort, division, self.unit, seed=seed, contents=contents)
         untyped: Any = trainer
 
         def settings() -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 
+from adpfl_bench.callbacks.data_changes import data_state
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federation_record import describe_federation
 from adpfl_bench.callbacks.lookup import federated_data, find_callback, need_task
@@ -227,8 +228,7 @@ class FederatedLoop(ModelLoading):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Make sure that the run that is resumed had these data and this seed."""
         if trainer.state.fn == "fit":
-            cohort, unit = federated_data(trainer).fingerprint, self._privacy.unit
-            need_task(pl_module).lineage.resume(checkpoint, cohort, self.schedule.seed, unit)
+            need_task(pl_module).lineage.resume(checkpoint, data_state(trainer), self.schedule.seed, self._privacy.unit)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from the module's weights; nothing is left of an earlier fit, which may have been cut off."""

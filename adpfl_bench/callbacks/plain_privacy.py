@@ -29,7 +29,7 @@ from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.accounting import Accounted
 from adpfl_bench.privacy.guarantee import PrivacySetting
 from adpfl_bench.privacy.ledger import PrivacyUnit, Sampling
-from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, Lineage
+from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, DataState, Lineage
 from adpfl_bench.privacy.local_step import LocalStep
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.seeding import SecretDraws
@@ -200,7 +200,7 @@ class _PlainTraining:
 
     def load(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the run that wrote a checkpoint."""
-        self.lineage.resume(checkpoint, "", None, self._privacy.unit)
+        self.lineage.resume(checkpoint, DataState(), None, self._privacy.unit)
 
     def finish(self) -> None:
         """Give the module its own training step back."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from adpfl_bench.callbacks.data_changes import check_scored_data
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lineage_record import with_lineage
@@ -85,13 +86,19 @@ class RunRecorder(Callback):
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Find the record of a run that is scored; that of a fit is opened when its checkpoint has been read."""
+        """Find the record of a run that is scored; that of a fit is opened when its checkpoint has been read.
+
+        Raises:
+            RecordError: The run that is scored was made with other data.
+        """
         self._directory = RunDirectory(Path(trainer.default_root_dir))
         self._resuming = False
         if stage == "fit" and self._continued:  # there may be no checkpoint yet, and releases all the same
             need_task(pl_module).lineage.continue_run(self._continued)
         if stage != "fit" and not self._record:
             self._record = self._directory.find_record()
+            if self._record is not None and stage != "predict":  # predictions may be of any data
+                check_scored_data(self._record, self._directory, federated_data(trainer))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Open the record; a resumed run's shows what its checkpoint has spent from the start."""

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -48,12 +48,18 @@ class DataContents:
         """Root of the Merkle tree over the files; empty where there are none."""
         return contents_root(self.files)
 
-    def describe(self) -> ContentsBlock | None:
-        """Return the block of a run record; ``None`` where there are no files."""
+    def describe(self, test: Collection[str]) -> ContentsBlock | None:
+        """Return the block of a run record, whose cases ``test`` are scored; ``None`` where there are no files."""
         if not self.files:
             return None
         sizes = {row.file: row.size for row in self.files}
-        return ContentsBlock(algorithm=ALGORITHM, root=self.digest, files=len(sizes), bytes=sum(sizes.values()))
+        return ContentsBlock(
+            algorithm=ALGORITHM,
+            root=self.digest,
+            test_root=contents_root(row for row in self.files if row.case in test),
+            files=len(sizes),
+            bytes=sum(sizes.values()),
+        )
 
     def check(self) -> None:
         """Make sure that the files still hold what they held; only those whose times differ are read.

@@ -89,7 +89,7 @@ class DataStatement(CaseSource):
             datamodule=type(self).__name__,
             kind=dataset_kind(self.root),
             fingerprint=self._fingerprint,
-            contents=self.contents.describe(),
+            contents=self.contents.describe({case.case_id for client in self.clients for case in client.test}),
             cases=len(self._cases),
             clients={
                 client.name: ClientSizes(

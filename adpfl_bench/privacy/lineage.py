@@ -24,7 +24,9 @@ class Ancestor:
     Attributes:
         run: Id of the run; empty where it is not known.
         kind: Kind of its data: ``phantom``, ``real`` or ``unknown``.
-        cohort: Fingerprint of its data; empty where it is not known.
+        cohort: Fingerprint of its data, by names and sizes of files; empty where it is not known. What runs of one
+            cohort release adds up, whatever the files held: other pixels under the same names are the same patients'.
+        contents: What these files held, the root of their Merkle tree; empty where it is not known.
         division: Digest of who held which training cases.
         unit: Its privacy unit.
         reason: Why nothing is proved of it, or ``None`` where something is.
@@ -42,6 +44,26 @@ class Ancestor:
     releases: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     folder: str = ""
+    contents: str = ""
+
+
+def _unknown(_: str) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class DataState:
+    """The data that there are now, for a run that goes on with a checkpoint.
+
+    Attributes:
+        cohort: Their fingerprint, as in :class:`Ancestor`.
+        contents: What the files hold; empty where it is not known.
+        changes: Says in a clause how files that had the given root differ from these; empty where nobody knows.
+    """
+
+    cohort: str = ""
+    contents: str = ""
+    changes: Callable[[str], str] = _unknown
 
 
 class Lineage:
@@ -69,12 +91,12 @@ class Lineage:
         """Let the run at hand, or the next one, be the continuation of an earlier one."""
         self.run = self._continued = run
 
-    def resume(self, checkpoint: Mapping[str, Any], cohort: str, seed: int | None, unit: PrivacyUnit) -> None:
+    def resume(self, checkpoint: Mapping[str, Any], data: DataState, seed: int | None, unit: PrivacyUnit) -> None:
         """Go on with the run that wrote a checkpoint.
 
         Args:
             checkpoint: The checkpoint.
-            cohort: Fingerprint of the data that there are now.
+            data: The data that there are now.
             seed: Seed of the run that goes on; ``None`` where it may be another, as its noise has another key then.
             unit: Its privacy unit. Where the checkpoint's run had another, it is a run before this one.
 
@@ -82,11 +104,10 @@ class Lineage:
             CheckpointError: It was made with other data or another seed.
         """
         *before, own = read_lineage(checkpoint)
-        if own.cohort and own.cohort != cohort:
+        if own.cohort not in ("", data.cohort) or (data.contents and own.contents not in ("", data.contents)):
             raise CheckpointError(
-                "The checkpoint was made from other data than there are now: their fingerprint (names and sizes of all"
-                f" files) was {own.cohort[:8]} and is {cohort[:8]}. Restore the files that were changed, added or"
-                " removed, or start a new run without --ckpt_path."
+                f"The checkpoint was made from other data than there are now: {_difference(own, data)}. Restore the"
+                " files that were changed, added or removed, or start a new run without --ckpt_path."
             )
         if None not in (own.seed, seed) and own.seed != seed:
             raise CheckpointError(
@@ -117,6 +138,16 @@ class Lineage:
         """Kind of data that the weights at hand started from: ``real`` before ``unknown`` before ``phantom``."""
         kinds = {ancestor.kind for ancestor in self.before}
         return next((kind for kind in ("real", "unknown", "phantom") if kind in kinds), None)
+
+
+def _difference(own: Ancestor, data: DataState) -> str:
+    if own.contents and (changes := data.changes(own.contents)):
+        return changes
+    if own.cohort != data.cohort:
+        return (
+            f"their fingerprint (names and sizes of all files) was {own.cohort[:8]} and is {data.cohort[:8] or 'none'}"
+        )
+    return f"what their files hold (data.contents of run.json) was {own.contents[:8]} and is {data.contents[:8]}"
 
 
 def read_lineage(checkpoint: Mapping[str, Any]) -> tuple[Ancestor, ...]:

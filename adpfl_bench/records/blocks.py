@@ -63,6 +63,8 @@ class ContentsBlock(Block):
     """How ``root`` is made of them; ``sha256-tree-1`` is described in ``adpfl_bench/records/file_digests.py``."""
     root: str
     """Root of the Merkle tree over the files' contents, in hexadecimal; data.csv has its leaves."""
+    test_root: str
+    """The same of the files of the test cases alone; empty where there are none."""
     files: int
     """Number of files."""
     bytes: int

@@ -15,6 +15,7 @@ from adpfl_bench.data.digest_cache import DigestCache, FileTimes, KnownDigest
 from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import DataError
 from adpfl_bench.records.digests import file_sha256
+from adpfl_bench.records.file_digests import contents_root
 
 IMAGE = "ISIC-2017_Training_Data/ISIC_0000002.jpg"
 LABEL = "ISIC-2017_Training_Part1_GroundTruth/ISIC_0000002_segmentation.png"
@@ -57,8 +58,9 @@ def test_it_has_the_digest_of_every_file(isic):
         content = (isic / row.file).read_bytes()
         assert (row.size, row.sha256) == (len(content), hashlib.sha256(content).hexdigest())
         assert row.case in row.file
-    described = found.describe()
+    described = found.describe(["ISIC_0000001"])
     assert (described.algorithm, described.root) == ("sha256-tree-1", found.digest)
+    assert described.test_root == contents_root(row for row in found.files if "0000001" in row.file)
     assert (described.files, described.bytes) == (len(paths), sum(path.stat().st_size for path in paths))
 
 
@@ -137,8 +139,8 @@ def test_cases_without_a_label_and_files_of_several_cases(isic, hashed):
     found = read_contents(isic, cases)
     assert [(row.case, row.file) for row in found.files] == [("a", IMAGE), ("b", IMAGE)]
     assert hashed == ["ISIC_0000002.jpg"]
-    assert found.describe().files == 1
-    assert read_contents(isic, [Case("a", "a", (), None)]).describe() is None
+    assert found.describe([]).files == 1
+    assert read_contents(isic, [Case("a", "a", (), None)]).describe([]) is None
 
 
 def test_a_change_during_the_run_is_told(isic, hashed):
