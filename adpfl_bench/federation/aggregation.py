@@ -3,8 +3,8 @@
 ===========================  ==================================================  =======  ================
 rule                         aggregate                                           weights  memory
 ===========================  ==================================================  =======  ================
-``WeightedMean()``           weighted mean                                       yes      one delta
-``FedNova()``                weighted mean of deltas per effective local step    yes      one delta
+``WeightedMean()``           weighted mean                                       yes      two deltas
+``FedNova()``                weighted mean of deltas per effective local step    yes      two deltas
 ``CoordinateMedian()``       median at each coordinate                           no       all deltas (CPU)
 ``TrimmedMean(trim=0.1)``    mean without the extremes at each coordinate        no       all deltas (CPU)
 ===========================  ==================================================  =======  ================
@@ -25,6 +25,7 @@ from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.aggregator import Aggregator
+from adpfl_bench.federation.exact_sum import BUFFER_BITS, WEIGHT_BITS, ExactSum
 
 
 def effective_steps(steps: int, momentum: float = 0.0) -> float:
@@ -42,33 +43,37 @@ def effective_steps(steps: int, momentum: float = 0.0) -> float:
 class WeightedMean(Aggregator):
     """FedAvg's average ``sum_k p_k delta_k`` (McMahan et al. 2017, arXiv 1602.05629, Algorithm 1).
 
-    A running sum on the deltas' device: memory is that of one delta, whatever the number of clients.
+    A running :class:`~adpfl_bench.federation.exact_sum.ExactSum` on the deltas' device: its bits do not depend on the
+    order of the clients, and its memory, twice that of a delta, not on their number.
     """
+
+    _bits = WEIGHT_BITS
 
     def __init__(self) -> None:
         super().__init__()
         self._coefficients: dict[str, float] = {}
-        self._sum: list[Tensor] = []
+        self._sum = ExactSum(1, self._bits)
 
     def for_buffers(self) -> Aggregator:
         """Average buffers by the clients' weights, whatever the number of local steps."""
-        return WeightedMean()
+        return BufferMean()
 
     def _begin(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float) -> None:
         self._coefficients = dict(weights)
-        self._sum = []
+        self._sum = ExactSum(len(weights), self._bits)
 
-    @torch.no_grad()
     def _add(self, client: str, delta: list[Tensor]) -> None:
-        coefficient = self._coefficients[client]
-        if self._sum:
-            torch._foreach_add_(self._sum, delta, alpha=coefficient)
-        else:
-            self._sum = list(torch._foreach_mul(delta, coefficient))
+        self._sum.add(delta, self._coefficients[client])
 
     def _combine(self) -> list[Tensor]:
-        total, self._sum = self._sum, []
-        return total
+        total, self._sum = self._sum, ExactSum(1, self._bits)
+        return total.result()
+
+
+class BufferMean(WeightedMean):
+    """The same average, of running statistics: with more room, since variances may be large."""
+
+    _bits = BUFFER_BITS
 
 
 class FedNova(WeightedMean):
@@ -92,7 +97,7 @@ class FedNova(WeightedMean):
                 " leave them out of the round."
             )
         effective = {client: effective_steps(local_steps[client], momentum) for client in weights}
-        total = sum(weights[client] * effective[client] for client in weights)
+        total = math.fsum(weights[client] * effective[client] for client in weights)
         super()._begin({client: total * weights[client] / effective[client] for client in weights}, local_steps, 0.0)
 
 

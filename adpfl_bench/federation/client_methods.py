@@ -15,6 +15,7 @@ from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_tensors import ClientTensors
+from adpfl_bench.federation.exact_sum import ExactSum
 from adpfl_bench.federation.round_schedule import Turn
 
 
@@ -127,7 +128,7 @@ class Scaffold(ClientMethod):
         """Set all control variates to zero."""
         self._own = ClientTensors()
         self._server: list[Tensor] = []
-        self._change: list[Tensor] = []
+        self._change: ExactSum | None = None
         self._correction: list[Tensor] = []
         self._gradient_sum: list[Tensor] = []
         self._steps = 0
@@ -154,8 +155,9 @@ class Scaffold(ClientMethod):
         server = _beside(self._server, work.weights)
         old = torch._foreach_sub(server, self._correction)
         new = torch._foreach_div(self._gradient_sum, self._steps)
-        change = torch._foreach_sub(new, old)
-        self._change = list(change) if not self._change else list(torch._foreach_add(self._change, change))
+        if self._change is None:
+            self._change = ExactSum(self._clients)
+        self._change.add(torch._foreach_sub(new, old), 1 / self._clients)
         self._own.save(work.client, list(new))
         self._gradient_sum, self._correction = [], []
 
@@ -163,10 +165,10 @@ class Scaffold(ClientMethod):
     def on_round_end(self) -> None:
         """Move the server's control variate."""
         if self._change:
-            step = torch._foreach_div(self._change, self._clients)
+            step = self._change.result()
             server = _beside(self._server, step)
             self._server = list(torch._foreach_add(server, step))
-            self._change = []
+            self._change = None
 
     def state_dict(self) -> dict[str, Any]:
         """Return the server's and the clients' control variates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -119,7 +120,11 @@ class Federation:
         """Take over what a client has trained; ``release`` makes what it sends private, in place.
 
         Returns:
-            The L2 norm of how far the client has moved from the global weights; infinite or NaN when it diverged.
+            The L2 norm of how far the client has moved from the global weights; infinite or NaN when it diverged, after
+            which the round cannot go on.
+
+        Raises:
+            OutOfRange: A sum has no room for what the client sends.
         """
         assert self._work is not None
         client, turn = self._work.client, self._work.turn
@@ -127,6 +132,8 @@ class Federation:
         if turn == "shared":
             release(client, delta)
             norm = self._server.receive(client, delta)
+            if not math.isfinite(norm):
+                return norm
             self._buffers.collect_from(client, self._module)
             self._local.collect_from(client)
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch.optim import Optimizer
 
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.federation.exact_sum import OutOfRange
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation, ReleaseDelta
 from adpfl_bench.federation.round_report import RoundReport
@@ -73,14 +75,18 @@ class RoundProgress:
         """End the client's turn; ``release`` makes what it sends private, in place.
 
         Raises:
-            BenchError: The client's weights are no longer finite.
+            BenchError: The client's weights are no longer finite, or too far from the global ones.
         """
         assert self.client is not None
-        norm = self._federation.end_turn(optimizer, release)
-        if not torch.isfinite(torch.tensor(norm)):
+        what = "its weights are no longer finite"
+        try:
+            norm = self._federation.end_turn(optimizer, release)
+        except OutOfRange as error:
+            norm, what = math.inf, str(error)
+        if not math.isfinite(norm):
             raise BenchError(
-                f"Client {self.client} diverged in round {self.round + 1}: its weights are no longer finite. Lower the"
-                " learning rate or the noise; the last checkpoint holds the round before."
+                f"Client {self.client} diverged in round {self.round + 1}: {what}. Lower the learning rate or the"
+                " noise; the last checkpoint holds the round before."
             )
         self.report.end_turn(self.client, self._turn, norm)
         self.client = None

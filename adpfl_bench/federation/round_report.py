@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -56,5 +57,5 @@ class RoundReport:
         name = "train_loss" if shares else "personal_train_loss"
         losses = {client: value for client, key, value in self._numbers if key == name and client is not None}
         weights = shares or dict.fromkeys(losses, 1 / max(1, len(losses)))
-        overall = sum(weights[client] * loss for client, loss in losses.items())
+        overall = math.fsum(weights[client] * loss for client, loss in losses.items())
         return [*self._numbers, (None, "train_loss", overall)]

@@ -12,6 +12,7 @@ The calls of a round::
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,8 +52,8 @@ class Server:
     optimizer takes one step on it (Reddi et al. 2021, arXiv 2003.00295, Algorithm 1). ``SGD(lr=1)`` is FedAvg (McMahan
     et al. 2017, arXiv 1602.05629); others are in :mod:`~adpfl_bench.federation.server_optimizers`.
 
-    Memory is three copies of the shared weights (global, sum of deltas, one temporary) whatever the number of clients,
-    where the aggregator keeps a running sum.
+    Memory is four copies of the shared weights (global, one temporary, the sum of deltas in 64-bit integers) whatever
+    the number of clients, where the aggregator keeps a running sum.
 
     Args:
         parameters: What the clients share, as the network holds it: trained in place, and overwritten by :meth:`send`
@@ -104,11 +105,16 @@ class Server:
     def receive(self, client: str, delta: list[Tensor]) -> float:
         """Take in a participant's delta, and return its L2 norm; infinite or NaN when the client diverged.
 
+        That of one who diverged is not aggregated.
+
         Raises:
             BenchError: The client takes no part in the round, or has sent already.
+            OutOfRange: The sum of deltas has no room for it.
         """
-        self.aggregator.receive(client, delta)
-        return delta_norm(delta)
+        norm = delta_norm(delta)
+        if math.isfinite(norm):
+            self.aggregator.receive(client, delta)
+        return norm
 
     def finish_round(self) -> None:
         """Step the server optimizer on the pseudo-gradient and write the new global weights into the network.

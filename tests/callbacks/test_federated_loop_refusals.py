@@ -168,6 +168,14 @@ def test_weights_that_diverge(toy_task, toy_data, fit, value):
         fit(toy_task(), toy_data(), FederatedLoop(rounds=3), Diverge(value))
 
 
+def test_weights_that_are_too_far_to_be_added(toy_task, toy_data, fit):
+    expected = (
+        r"Client bay diverged in round 2: what it sends is too large: with its weight [\d.]+e\+11, where there is"
+    )
+    with pytest.raises(BenchError, match=expected):
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=3), Diverge(1e12))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_diverges(toy_task, toy_data, fit, value):
     task, loop = toy_task(), FederatedLoop(rounds=3)
