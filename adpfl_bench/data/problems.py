@@ -74,6 +74,7 @@ def unreadable(path: Path, reason: str) -> DataError:
         return DataError(f"{path} does not exist; restore it or scan the folder again.")
     if path.is_file() and path.stat().st_size == 0:
         return DataError(f"{path} is empty; take it again from the publisher's archive.")
+    reason = " ".join(reason.split())
     return DataError(f"{path} cannot be read ({reason}); take it again from the publisher's archive.")
 
 

@@ -1,29 +1,44 @@
 """All kinds of bad input."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from tests.corpus.bad_headers import HEADERS
+from tests.corpus.bad_label_maps import LABEL_MAPS
 from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_pictures import PICTURES
 from tests.corpus.bad_slices import SLICES
+from tests.corpus.bad_voxels import VOXELS
 from tests.corpus.kind import Kind
 
-KINDS: Sequence[Kind] = (*PICTURES, *MASKS, *SLICES)
+KINDS: Sequence[Kind] = (*PICTURES, *MASKS, *SLICES, *HEADERS, *VOXELS, *LABEL_MAPS)
+
+
+ALWAYS = (
+    "slices: a pair with a number of 18 digits",
+    "headers: a claim of 30,000 cubed",
+    "headers: voxels that begin at infinity",
+    "voxels: complex numbers",
+    "voxels: colours",
+    "places: a singular affine",
+    "places: sform and qform apart",
+)
+"""Kinds that no sample is without: they were once a traceback, a hang, or taken without a word."""
 
 
 def areas() -> list[str]:
     """Return the areas in their order."""
-    return list(Counter(kind.area for kind in KINDS))
+    return list(dict.fromkeys(kind.area for kind in KINDS))
 
 
 def sample(seed: int, share: float, among: Sequence[Kind] = KINDS) -> list[Kind]:
-    """Draw a share of the kinds, at least one of each area."""
+    """Draw a share of the kinds, at least one of each area, beside those of :data:`ALWAYS`."""
     generator = np.random.default_rng(seed)
-    chosen = []
+    chosen = {kind.label for kind in among if kind.label in ALWAYS}
     for area in dict.fromkeys(kind.area for kind in among):
-        of_area = [kind for kind in among if kind.area == area]
-        count = max(1, round(share * len(of_area)))
-        chosen += [of_area[index] for index in sorted(generator.permutation(len(of_area))[:count])]
-    return chosen
+        of_area = [kind.label for kind in among if kind.area == area]
+        chosen |= {
+            of_area[index] for index in generator.permutation(len(of_area))[: max(1, round(share * len(of_area)))]
+        }
+    return [kind for kind in among if kind.label in chosen]

@@ -11,7 +11,7 @@ from adpfl_bench.errors import DataError
 from tests.corpus.bad_inputs import forked, main
 from tests.corpus.good_inputs import GoodInputs
 from tests.corpus.kind import Accepted, Answer, Ask, Kind, Refused
-from tests.corpus.registry import KINDS, sample
+from tests.corpus.registry import ALWAYS, KINDS, sample
 from tests.corpus.trial import Trial, try_kind
 from tests.effort import ACCIDENTS_SEED, THOROUGH
 
@@ -40,7 +40,11 @@ def test_a_sample_is_of_every_area_and_another_with_another_seed() -> None:
     chosen = [sample(seed, 0.1) for seed in (1, 1, 2)]
     assert {kind.area for kind in chosen[0]} == {kind.area for kind in KINDS}
     assert chosen[0] == chosen[1] != chosen[2]
-    assert abs(len(chosen[0]) - len(KINDS) / 10) < 15
+    assert abs(len(chosen[0]) - len(KINDS) / 10 - len(ALWAYS)) < 15
+
+
+def test_what_went_wrong_once_is_always_tried() -> None:
+    assert set(ALWAYS) <= {kind.label for kind in sample(3, 0.01)}
 
 
 def write(root: Path) -> None:

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import Affine
 from adpfl_bench.data.problems import unreadable
+from adpfl_bench.data.volumes.nifti_checks import check_nifti
 from adpfl_bench.errors import DataError
 
 Float32Array = NDArray[np.float32]
 
 # What nibabel, gzip and the operating system raise for files that are damaged in one way or another.
-_DAMAGE = (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+_DAMAGE = (OSError, EOFError, ValueError, OverflowError, IndexError, zlib.error, ImageFileError, HeaderDataError)
 
 
 @dataclass(frozen=True)
@@ -131,18 +132,25 @@ def read_header(path: Path) -> VolumeHeader:
     """Read shape and affine of a NIfTI file.
 
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing or damaged, or :func:`~adpfl_bench.data.volumes.nifti_checks.check_nifti` refuses
+            it.
     """
-    try:
-        image: Any = nib.load(path)
-    except _DAMAGE as error:
-        raise _unreadable(path, error) from error
+    image = _load(path)
     return VolumeHeader(tuple(int(side) for side in image.shape), np.asarray(image.affine, dtype=np.float64))
 
 
-def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
+def _load(path: Path) -> Any:
     try:
-        kind: Any = type(nib.load(path))
+        image = nib.load(path)
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+    check_nifti(path, image)
+    return image
+
+
+def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
+    kind: Any = type(_load(path))
+    try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
             proxy = kind.from_stream(stream).dataobj
             values: NDArray[Any] = np.asanyarray(proxy if volume is None else proxy[..., volume])
@@ -150,6 +158,8 @@ def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
             while stream.read(_BUFFER):
                 continue
         return values
+    except MemoryError as error:
+        raise DataError(f"{path} does not fit into memory; prepare it on a larger machine.") from error
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
 
