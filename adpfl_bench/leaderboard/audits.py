@@ -116,6 +116,8 @@ def other_differences(record: RunRecord, audit: Audit) -> list[str]:
         settings["kind of data"] = found.data.kind
         if record.data.kind == audit.record.data.kind:
             settings["fingerprint of the data"] = found.data.fingerprint[:8]
+            if None not in (record.data.contents, audit.record.data.contents) and found.data.contents is not None:
+                settings["contents of the data"] = found.data.contents.root[:8]
     return _described(run, audited)
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.audits import Audit, privacy_differences
+from adpfl_bench.leaderboard.held_contents import by_contents
 from adpfl_bench.leaderboard.protection import ids_word
 from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
 from adpfl_bench.metrics.registry import Metric
@@ -74,6 +75,8 @@ class Group:
         test_set: The (case, region) pairs that every run scored.
         variants: The methods.
         misfits: Of each audit of one of these methods whose privacy settings are no run's, why it stands in no row.
+        test_root: Root over the contents of the test cases' files; empty where no record states it.
+        apart: Why runs on files of the same names and sizes are in another group; empty where none are.
     """
 
     task: str
@@ -82,6 +85,8 @@ class Group:
     test_set: frozenset[tuple[str, str]]
     variants: tuple[Variant, ...]
     misfits: tuple[str, ...] = ()
+    test_root: str = ""
+    apart: str = ""
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -110,7 +115,7 @@ class Group:
     @cached_property
     def digest(self) -> str:
         """Eight hexadecimal digits that name the group."""
-        identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set)]
+        identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set), *filter(None, [self.test_root])]
         return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
 
     @property
@@ -176,9 +181,10 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
 def compare_runs(folders: Iterable[Path]) -> Comparison:
     """Sort runs into groups that may be compared.
 
-    Phantom and real data, other files, other test cases and other regions make other groups. Within a group, the runs
-    of a method are averaged over seeds only where all their settings agree; else the method has several rows. An audit
-    is no such run: it joins the methods of its task and name that have its privacy settings.
+    Phantom and real data, other files, test cases with other contents, other test cases and other regions make other
+    groups. Within a group, the runs of a method are averaged over seeds only where all their settings agree, and all
+    their files held the same; else the method has several rows. An audit is no such run: it joins the methods of its
+    task and name that have its privacy settings.
 
     Returns:
         Groups, the runs that are in none of them with the reason, and the audits.
@@ -203,9 +209,10 @@ def compare_runs(folders: Iterable[Path]) -> Comparison:
             left_out.append(LeftOut(folder, str(error)))
     groups = []
     for identity, runs in members.items():
-        kept, repeated = _one_per_seed(runs)
-        left_out += repeated
-        groups.append(Group(*identity, variants=_variants(kept)))
+        for part in by_contents(runs):
+            kept, repeated = _one_per_seed(part.runs)
+            left_out += repeated
+            groups.append(Group(*identity, variants=_variants(kept), test_root=part.test_root, apart=part.apart))
     order = {"real": 0, "phantom": 1}
     groups.sort(key=lambda group: (group.task, order.get(group.kind, 2), -group.cases, group.digest))
     groups = [_with_audits(group, audits) for group in groups]

@@ -13,6 +13,7 @@ _LONGEST_LIST = 4
 def table_notes(table: Table) -> list[str]:
     """Say what limits the comparison within a table."""
     return [
+        *filter(None, [table.group.apart]),
         *_tolerance(table),
         *_gap(table),
         *_seeds(table),

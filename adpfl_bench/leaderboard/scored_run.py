@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -97,11 +97,13 @@ class ScoredRun:
         directory: Where its files are.
         record: What run.json holds.
         all_rows: The test rows of cases.csv, of all models.
+        held: What its files held, as a setting, where other runs of its table have others.
     """
 
     directory: RunDirectory
     record: RunRecord
     all_rows: ScoreColumns
+    held: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def rows(self) -> ScoreColumns:
@@ -157,7 +159,7 @@ class ScoredRun:
         return settings_digest(self._settings(as_written=True))
 
     def _settings(self, as_written: bool) -> dict[str, str]:
-        settings = flatten_settings(self.record.config, as_written)
+        settings = {**flatten_settings(self.record.config, as_written), **self.held}
         if self.headline != "global":
             settings["federated.headline"] = json.dumps(self.headline)
         if self.held_out_clients:
