@@ -29,6 +29,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from adpfl_bench.metrics.functional import hausdorff_distance, normalized_surface_distance
+from adpfl_bench.metrics.region_masks import RegionMasks
+from adpfl_bench.metrics.registry import HD95, NSD
 from adpfl_bench.phantoms.volumes.space import Space, depth_in_ellipsoid, smooth_field
 
 Mask = NDArray[np.bool_]
@@ -68,7 +70,11 @@ def ways(prediction: Mask, target: Mask, spacing: Spacing) -> dict[str, Callable
     def package_distances() -> dict:
         return surface_distance.compute_surface_distances(target, prediction, spacing)
 
+    def region() -> RegionMasks:
+        return RegionMasks(prediction, target, spacing, TOLERANCE)
+
     return {
+        "both ours, as scored": lambda: HD95.score(masks := region()) + NSD.score(masks),
         "HD95 ours": lambda: hausdorff_distance(prediction, target, spacing, percentile=95),
         "HD95 MONAI": lambda: float(compute_hausdorff_distance(p, t, percentile=95, spacing=spacing)),
         "NSD ours": lambda: normalized_surface_distance(prediction, target, TOLERANCE, spacing),
@@ -98,7 +104,7 @@ def compare(title: str, prediction: Mask, target: Mask, spacing: Spacing) -> boo
             way()
             seconds[name].append(time.perf_counter() - start)
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    for name, value in values.items():
+    for name, value in list(values.items())[1:]:
         print(f"  {name:<24} {value:>9.5f}   {1000 * medians[name]:>7.0f} ms")
     differences = {
         "HD95, ours and MONAI": abs(values["HD95 ours"] - values["HD95 MONAI"]),
@@ -106,7 +112,8 @@ def compare(title: str, prediction: Mask, target: Mask, spacing: Spacing) -> boo
     }
     for name, difference in differences.items():
         print(f"  difference of {name}: {difference:.1e}")
-    ours = medians["HD95 ours"] + medians["NSD ours"]
+    ours = medians["both ours, as scored"]
+    print(f"  both ours, as a run scores them: {1000 * ours:.0f} ms")
     for name in ("NSD MONAI", "NSD MONAI, subvoxels"):
         ratio = (medians["HD95 MONAI"] + medians[name]) / ours
         print(f"  HD95 MONAI and {name} together take {ratio:.1f} times as long as ours")

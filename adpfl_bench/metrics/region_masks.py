@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from adpfl_bench.metrics.functional.boundary import crop_to_union
 from adpfl_bench.metrics.functional.masks import BoolArray
 from adpfl_bench.metrics.functional.overlap import overlap_update
 
@@ -40,6 +41,11 @@ class RegionMasks:
     def overlap(self) -> tuple[int, int]:
         """Number of voxels of both masks, and of each mask added up."""
         return overlap_update(self.prediction, self.target)
+
+    @cached_property
+    def cropped(self) -> tuple[BoolArray, BoolArray]:
+        """Prediction and target in the bounding box of their union; one of them has voxels."""
+        return crop_to_union(self.prediction, self.target)
 
     @property
     def diagonal(self) -> float:

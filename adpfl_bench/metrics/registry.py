@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from adpfl_bench.metrics.functional.overlap import dice_compute, iou_compute
-from adpfl_bench.metrics.functional.surface import hausdorff_distance, normalized_surface_distance
+from adpfl_bench.metrics.functional.surface import hausdorff_of_cropped, surface_share_of_cropped
 from adpfl_bench.metrics.region_masks import RegionMasks
 
 
@@ -85,7 +85,7 @@ HD95 = MaskMetric(
     name="hd95",
     title="HD95",
     description="the larger of the two directed 95th percentiles of distances between edge voxels",
-    function=lambda masks: hausdorff_distance(masks.prediction, masks.target, masks.spacing),
+    function=lambda masks: hausdorff_of_cropped(*masks.cropped, masks.spacing),
     both_empty=0.0,
     one_empty=lambda masks: masks.diagonal,
     higher_is_better=False,
@@ -96,7 +96,7 @@ NSD = MaskMetric(
     name="nsd",
     title="NSD",
     description="share of both surfaces, weighted by area, within a tolerance of the other",
-    function=lambda masks: normalized_surface_distance(masks.prediction, masks.target, masks.tolerance, masks.spacing),
+    function=lambda masks: surface_share_of_cropped(*masks.cropped, masks.spacing, masks.tolerance),
     kind="area",
     tolerant=True,
 )

@@ -17,14 +17,22 @@ def crop_to_union(prediction: BoolArray, target: BoolArray) -> tuple[BoolArray, 
     the array for background, which is what lies outside the box, and also how MONAI and surface-distance treat the
     border of the image.
     """
-    union = prediction | target
-    box: tuple[slice, ...] = ()
-    for axis in range(union.ndim):
-        occupied = np.flatnonzero(union.any(axis=tuple(other for other in range(union.ndim) if other != axis)))
-        box += (slice(int(occupied[0]), int(occupied[-1]) + 1),)
-        # The later axes are scanned inside the box found so far only.
-        union = union[(slice(None),) * axis + box[-1:]]
+    boxes = [_bounding_box(mask) for mask in (prediction, target) if mask.any()]
+    box = tuple(
+        slice(min(part.start for part in parts), max(part.stop for part in parts)) for parts in zip(*boxes, strict=True)
+    )
     return prediction[box], target[box]
+
+
+def _bounding_box(mask: BoolArray) -> tuple[slice, ...]:
+    """The smallest box around the voxels of a mask that has some, whatever the order of its axes in memory."""
+    box: dict[int, slice] = {}
+    # From the slowest axis to the fastest, and within the box found so far only.
+    for axis in sorted(range(mask.ndim), key=lambda axis: -abs(mask.strides[axis])):
+        window = mask[tuple(box.get(other, slice(None)) for other in range(mask.ndim))]
+        occupied = np.flatnonzero(window.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        box[axis] = slice(int(occupied[0]), int(occupied[-1]) + 1)
+    return tuple(box[axis] for axis in range(mask.ndim))
 
 
 def edge_voxels(mask: BoolArray) -> BoolArray:

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from adpfl_bench.metrics.functional.boundary import crop_to_union, edge_voxels, neighbour_codes
 from adpfl_bench.metrics.functional.element_size import element_sizes
-from adpfl_bench.metrics.functional.masks import BoolArray, FloatArray, Spacing, check_masks, check_spacing
-from adpfl_bench.metrics.functional.nearest import nearest_distances
+from adpfl_bench.metrics.functional.masks import BoolArray, Spacing, check_masks, check_spacing
+from adpfl_bench.metrics.functional.nearest import nearest_distances, within_distance
 
 ROUNDING = 1e-9
 """Relative slack within which a distance still equals the tolerance.
@@ -58,7 +58,7 @@ def hausdorff_distance(
         )
     if not (prediction.any() and target.any()):
         return _diagonal(target.shape, scale) if prediction.any() or target.any() else 0.0
-    return _hausdorff_compute(*_hausdorff_update(prediction, target, scale), percentile)
+    return hausdorff_of_cropped(*crop_to_union(prediction, target), scale, percentile)
 
 
 def normalized_surface_distance(
@@ -102,36 +102,30 @@ def normalized_surface_distance(
         )
     if not (prediction.any() and target.any()):
         return 0.0 if prediction.any() or target.any() else 1.0
-    return _surface_compute(*_surface_update(prediction, target, scale), tolerance)
+    return surface_share_of_cropped(*crop_to_union(prediction, target), scale, tolerance)
 
 
 def _diagonal(shape: tuple[int, ...], spacing: tuple[float, ...]) -> float:
     return float(np.linalg.norm(np.multiply(shape, spacing)))
 
 
-def _hausdorff_update(
-    prediction: BoolArray, target: BoolArray, spacing: tuple[float, ...]
-) -> tuple[FloatArray, FloatArray]:
-    """Distances between the edge voxels: from the prediction, and from the target."""
-    prediction, target = map(edge_voxels, crop_to_union(prediction, target))
-    return nearest_distances(prediction, target, spacing), nearest_distances(target, prediction, spacing)
+def hausdorff_of_cropped(
+    prediction: BoolArray, target: BoolArray, spacing: tuple[float, ...], percentile: float = 95.0
+) -> float:
+    """`hausdorff_distance` of two masks that have voxels, cropped to their union."""
+    ours, theirs = edge_voxels(prediction), edge_voxels(target)
+    directed = nearest_distances(ours, theirs, spacing), nearest_distances(theirs, ours, spacing)
+    return float(max(np.percentile(distances, percentile) for distances in directed))
 
 
-def _hausdorff_compute(from_prediction: FloatArray, from_target: FloatArray, percentile: float) -> float:
-    return float(max(np.percentile(from_prediction, percentile), np.percentile(from_target, percentile)))
-
-
-def _surface_update(
-    prediction: BoolArray, target: BoolArray, spacing: tuple[float, ...]
-) -> tuple[FloatArray, FloatArray]:
-    """Distance and size of the boundary elements of the prediction, then of the target."""
+def surface_share_of_cropped(
+    prediction: BoolArray, target: BoolArray, spacing: tuple[float, ...], tolerance: float
+) -> float:
+    """`normalized_surface_distance` of two masks that have voxels, cropped to their union."""
     sizes = element_sizes(spacing)
-    codes = [neighbour_codes(mask) for mask in crop_to_union(prediction, target)]
+    codes = [neighbour_codes(mask) for mask in (prediction, target)]
     borders = [(code > 0) & (code < len(sizes) - 1) for code in codes]
-    distances = [nearest_distances(own, other, spacing) for own, other in (borders, borders[::-1])]
-    weights = [sizes[code[border]] for code, border in zip(codes, borders, strict=True)]
-    return np.concatenate(distances), np.concatenate(weights)
-
-
-def _surface_compute(distances: FloatArray, weights: FloatArray, tolerance: float) -> float:
-    return float(weights[distances <= tolerance * (1 + ROUNDING)].sum() / weights.sum())
+    limit = tolerance * (1 + ROUNDING)
+    within = np.concatenate([within_distance(own, other, spacing, limit) for own, other in (borders, borders[::-1])])
+    weights = np.concatenate([sizes[code[border]] for code, border in zip(codes, borders, strict=True)])
+    return float(weights[within].sum() / weights.sum())

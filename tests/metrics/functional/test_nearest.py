@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from mask_examples import mask_pairs_with_spacing, thorough
 
 from adpfl_bench.metrics.functional import nearest
@@ -20,3 +21,24 @@ def test_the_density_of_the_points_decides_which_way_is_taken(density, way, monk
         monkeypatch.setattr(nearest, name, lambda *_, name=name: taken.append(name))
     nearest.nearest_distances(source, destination, (1.0, 1.0))
     assert taken == [way]
+
+
+@thorough
+@given(example=mask_pairs_with_spacing(occupied=True), limit=st.floats(0, 9), most=st.sampled_from([0, 700, 10**6]))
+def test_what_is_looked_up_is_within_the_distance(example, limit, most):
+    source, destination, spacing = example
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nearest, "MOST_STEPS", most)
+        found = nearest.within_distance(source, destination, spacing, limit)
+    distances = nearest.transform_distances(source, destination, spacing)
+    clear = np.abs(distances - limit) > 1e-9  # floating point decides a tie, and a score has slack for it
+    np.testing.assert_array_equal(found[clear], distances[clear] <= limit)
+
+
+def test_looking_up_computes_no_distance(monkeypatch):
+    monkeypatch.setattr(nearest, "nearest_distances", None)
+    line = np.zeros((1, 40), dtype=np.bool_)
+    source, destination = line.copy(), line.copy()
+    source[0, ::2] = destination[0, 7] = True
+    found = nearest.within_distance(source, destination, (1.0, 0.5), 2.0)
+    assert np.flatnonzero(source)[found].tolist() == [4, 6, 8, 10]
