@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
@@ -43,7 +45,8 @@ class RunHistory:
             CheckpointError: The checkpoint tells of other rounds than the record that the folder held, or of rounds on
                 another partition.
         """
-        origin = run_origin(record.seed, record.data.kind, record.data.fingerprint, partition)
+        division = hashlib.sha256(partition).hexdigest()
+        origin = run_origin(record.seed, record.data.kind, record.data.fingerprint, division)
         chain = self.chain if resuming else None
         if chain is None:
             chain = ChainBlock(origin=origin)

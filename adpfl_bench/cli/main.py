@@ -48,6 +48,9 @@ COMMANDS = {
     "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
     "verify": Command("datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": Command("datasets.phantom", "phantom", "Write a synthetic cohort in a dataset's own layout."),
+    "verify-run": Command(
+        "cli.verify_run", "verify_run", "Check what the records of runs prove, and their scores again.", True
+    ),
     "leaderboard": Command("report.commands", "leaderboard", "Make tables and pictures from finished runs."),
     "report": Command("report.commands", "report", "Make one page of finished runs, to be read offline."),
     "wandb": Command("wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
@@ -61,7 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; by default the process's own.
 
     Returns:
-        The exit status: 0, or 1 after an error that was printed as a sentence or if `verify` found problems.
+        The exit status: 0, or 1 after an error that was printed as a sentence, or if `verify` or `verify-run` found
+        problems.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):

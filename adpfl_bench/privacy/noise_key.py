@@ -40,8 +40,13 @@ def noise_key(seed: int, weights: str, settings: Mapping[str, Any], device: torc
 
 def weights_digest(module: nn.Module) -> str:
     """Return a SHA-256 of a module's parameters and persistent buffers, and of their names, in hexadecimal."""
+    return state_digest(module.state_dict())
+
+
+def state_digest(state: Mapping[str, Any]) -> str:
+    """Return the same of a module's state, as a checkpoint has it."""
     digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
+    for name, value in state.items():
         digest.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
         digest.update(_content(value) if isinstance(value, Tensor) else repr(value).encode())
     return digest.hexdigest()

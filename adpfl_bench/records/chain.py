@@ -75,9 +75,16 @@ class ChainBlock(Block):
         ]
 
 
-def run_origin(seed: int, kind: str, fingerprint: str, partition: bytes) -> str:
-    """Return what a chain begins with: equal ones tell of the same seed on the same division of the same data."""
-    return json_sha256([seed, kind, fingerprint, hashlib.sha256(partition).hexdigest()])
+def run_origin(seed: int, kind: str, fingerprint: str, partition: str) -> str:
+    """Return what a chain begins with: equal ones tell of the same seed on the same division of the same data.
+
+    Args:
+        seed: Seed of the run.
+        kind: Kind of the data.
+        fingerprint: Fingerprint of the data.
+        partition: SHA-256 of partition.csv.
+    """
+    return json_sha256([seed, kind, fingerprint, partition])
 
 
 def ledger_sha256(ledger: Mapping[str, Any]) -> str:

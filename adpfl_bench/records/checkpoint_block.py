@@ -29,4 +29,5 @@ class CheckpointBlock(Block):
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> CheckpointBlock:
         """Find the block in a checkpoint; one without it says nothing."""
-        return cls.model_validate(checkpoint.get("callbacks", {}).get(_PLACE, {}))
+        callbacks = checkpoint.get("callbacks")
+        return cls.model_validate(callbacks.get(_PLACE, {}) if isinstance(callbacks, Mapping) else {})

@@ -46,19 +46,26 @@ class RunDirectory:
         self.examples_file = self.path / "examples.npz"
         self.checkpoints = self.path / "checkpoints"
 
+    def record_content(self) -> bytes:
+        """Return run.json as it is.
+
+        Raises:
+            RecordError: It is missing or cannot be read.
+        """
+        try:
+            return self.record_file.read_bytes()
+        except FileNotFoundError:
+            raise RecordError(f"{self.path} holds no run: {self.record_file.name} is missing there.") from None
+        except OSError as error:
+            raise RecordError(f"{self.record_file} cannot be read: {error}") from error
+
     def read_record(self) -> RunRecord:
         """Read run.json, of this format or an earlier one.
 
         Raises:
             RecordError: It is missing, not JSON or no such record.
         """
-        try:
-            content = self.record_file.read_bytes()
-        except FileNotFoundError:
-            raise RecordError(f"{self.path} holds no run: {self.record_file.name} is missing there.") from None
-        except OSError as error:
-            raise RecordError(f"{self.record_file} cannot be read: {error}") from error
-        return parse_record(content, self.record_file)
+        return parse_record(self.record_content(), self.record_file)
 
     def find_record(self) -> RunRecord | None:
         """As :meth:`read_record`, or ``None`` if there is none yet."""

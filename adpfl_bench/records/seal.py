@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def sealed_files(directory: RunDirectory) -> Iterator[Path]:
     return (path for path in (*tables, directory.journal_file) if path.exists())
 
 
-def field_digests(content: dict[str, Any]) -> dict[str, str]:
+def field_digests(content: Mapping[str, Any]) -> dict[str, str]:
     """Hash what stands under each key of run.json, the digests left out."""
     return {key: json_sha256(value) for key, value in content.items() if key != DIGESTS}
 

@@ -97,6 +97,26 @@ def read_spent(folder: Path) -> SpentBudget:
     return SpentBudget(record, accounted.reason, accounted.delta, clients, ahead)
 
 
+def planned_releases(record: RunRecord, ledger: PrivacyLedger) -> dict[str, int]:
+    """Count by client the releases that all planned rounds make at least, as far as the record says.
+
+    Args:
+        record: The record.
+        ledger: Its ledger, which tells what a release is.
+
+    Raises:
+        ConfigError: The record has an impossible schedule.
+    """
+    planned = {}
+    for client, visits in _visits(record).items():
+        ends = [_by_end(release, visits, record.privacy) for release in ledger.events(client)]
+        sizes = record.data.clients.get(client)
+        trains = sizes is None or sizes.train > 0
+        one = int(trains and any(record.privacy.unit != "client" or visit.turn == "shared" for visit in visits))
+        planned[client] = max((end for end in ends if end is not None), default=one)
+    return planned
+
+
 def _visits(record: RunRecord) -> dict[str, Counter[Visit]]:
     """How often each client makes each of its turns in all planned rounds."""
     federated = record.federated

@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from adpfl_bench.config.config_files import find_config, packaged_configs
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.verification.evidence import Evidence
+from adpfl_bench.records.verification.run_verification import verify_evidence
 from tests.cli.conftest import Run
 from tests.pairwise import pairwise
 
@@ -123,6 +126,7 @@ def test_every_two_choices_meet_in_a_run(
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     models = {row["model"] for row in rows}
     clients = {row["client"] for row in rows}
+    assert verify_evidence(Evidence.of(RunDirectory(folder)), thorough=True).text == "verified"
     headline = "everyone" if federation == "local" else "own" if federation in OWN_MODELS else "global"
     assert record["federated"]["headline"] == headline
     assert models - {"global"} == (clients if headline != "global" else set())
@@ -134,6 +138,7 @@ def test_other_private_methods_run(adpfl_bench: Run, privacy: str) -> None:
     record = json.loads((Path("runs/isic") / privacy / "seed0/run.json").read_text())
     assert (record["method"], record["status"]) == (privacy, "finished")
     assert record["privacy"]["accounted"]["epsilon"] is not None
+    assert verify_evidence(Evidence.of(RunDirectory(only_run())), thorough=True).text == "verified"
 
 
 @pytest.mark.parametrize("task", TASKS)

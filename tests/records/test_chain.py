@@ -75,11 +75,11 @@ def test_where_histories_part():
 
 
 def test_an_origin_tells_runs_apart():
-    one = run_origin(0, "phantom", "f", b"case,patient\n")
+    one = run_origin(0, "phantom", "f", "p")
     others = [
-        run_origin(1, "phantom", "f", b"case,patient\n"),
-        run_origin(0, "real", "f", b"case,patient\n"),
-        run_origin(0, "phantom", "g", b"case,patient\n"),
-        run_origin(0, "phantom", "f", b"case,patient,client\n"),
+        run_origin(1, "phantom", "f", "p"),
+        run_origin(0, "real", "f", "p"),
+        run_origin(0, "phantom", "g", "p"),
+        run_origin(0, "phantom", "f", "q"),
     ]
     assert len({one, *others}) == 5

@@ -1,0 +1,123 @@
+"""Check of the scores: each is possible, and they are those of the partition's cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from adpfl_bench.errors import RecordError
+from adpfl_bench.federation.scored_models import GLOBAL_MODEL
+from adpfl_bench.metrics.registry import DICE, IOU
+from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.records.text_column import BoolArray
+from adpfl_bench.records.verification.config_values import mapping
+from adpfl_bench.records.verification.evidence import Evidence
+from adpfl_bench.records.verification.finding import Finding
+from adpfl_bench.text import count
+
+_UNITS = ("mm", "px")
+_ROUNDED = 5e-6
+"""By how much Dice and IoU of a case may disagree, where somebody has rounded them to six digits."""
+_LIMITS = {"test": "limit_test_batches", "validation": "limit_val_batches"}
+
+
+def check_scores(evidence: Evidence) -> Iterator[Finding]:
+    """Make sure that every score is possible, and there once."""
+    try:
+        scores = evidence.scores
+    except RecordError as error:
+        yield Finding("scores", str(error))
+        return
+    if scores is None or not len(scores):
+        return
+    yield from _ranges(evidence.record, scores)
+    yield from _units(evidence.record, scores)
+    keys, first = np.unique(scores.keys(), return_index=True)
+    if len(keys) < len(scores):
+        row = int(np.setdiff1d(np.arange(len(scores)), first)[0])
+        yield Finding("scores", f"{_named(scores, row)} is scored twice")
+
+
+def _ranges(record: RunRecord, scores: ScoreColumns) -> Iterator[Finding]:
+    units = {metric.name: metric.unit for metric in record.model.metrics}
+    for name, values in scores.values.items():
+        impossible = ~np.isfinite(values)
+        if units.get(name) == "share":
+            impossible |= ~((values >= 0) & (values <= 1))
+        elif units.get(name) == "distance":
+            impossible |= ~(values >= 0)
+        impossible &= ~scores.empty[name]
+        if impossible.any():
+            row = int(np.argmax(impossible))
+            yield Finding("scores", f"{name} of {_named(scores, row)} is {values[row]:g}")
+    dice, iou = scores.by(DICE), scores.by(IOU)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        apart = np.abs(iou - dice / (2 - dice)) > _ROUNDED
+    if apart.any():
+        row = int(np.argmax(apart))
+        yield Finding("scores", f"dice and iou of {_named(scores, row)} are {dice[row]:g} and {iou[row]:g}")
+
+
+def _units(record: RunRecord, scores: ScoreColumns) -> Iterator[Finding]:
+    """Look at the units of distances: tolerances of surfaces are in one unit, so all distances of a run are."""
+    measured: BoolArray = np.zeros(len(scores), dtype=np.bool_)
+    for metric in record.model.metrics:
+        if metric.unit == "distance" and metric.name in scores.empty:
+            measured |= ~scores.empty[metric.name]
+    found = scores.distance_unit.take(measured).present()
+    if unknown := [unit for unit in found if unit not in _UNITS]:
+        yield Finding("scores", f"a distance is in {unknown[0] or 'no unit'}, and should be in mm or px")
+    elif len(found) > 1:
+        yield Finding("scores", f"distances are in {' and '.join(sorted(found))}")
+
+
+def check_cases(evidence: Evidence) -> Iterator[Finding]:
+    """Make sure that what is scored are the partition's cases; where it is not there, that there are as many."""
+    record = evidence.record
+    try:
+        scores, partition = evidence.scores, evidence.partition
+    except RecordError:  # other checks say so
+        return
+    if scores is None or not len(scores):
+        return
+    clients = set(record.data.clients)
+    strangers = [name for name in scores.model.present() if name != GLOBAL_MODEL and name not in clients]
+    if clients and strangers:
+        yield Finding("cases", f"cases.csv has scores by the model of {strangers[0]}, which is no client")
+    places = dict(
+        zip(
+            scores.case.texts(),
+            zip(scores.patient.texts(), scores.client.texts(), scores.split.texts(), strict=True),
+            strict=True,
+        )
+    )
+    if partition is not None:
+        for case, place in places.items():
+            if (known := partition.get(case)) != place:
+                where = "it does not name" if known is None else f"it puts at {known.client}, {known.split}"
+                yield Finding(
+                    "cases", f"cases.csv has {case} of {place[1]}, {place[2]}, which partition.csv says {where}"
+                )
+                return
+    trainer = mapping(record.config.get("trainer"))
+    for split in scores.split.present():
+        if trainer.get(_LIMITS.get(split, "")) is not None or trainer.get("fast_dev_run"):
+            continue  # fewer batches were asked for
+        found: dict[str, int] = {}
+        for _, client, own in places.values():
+            found[client] = found.get(client, 0) + (own == split)
+        for client, sizes in record.data.clients.items():
+            wanted = getattr(sizes, split, 0)
+            if found.get(client, 0) != wanted:
+                scored = count(found.get(client, 0), f"{split} case")
+                yield Finding("cases", f"cases.csv scores {scored} of {client}, which has {wanted:,}")
+                return
+
+
+def _named(scores: ScoreColumns, row: int) -> str:
+    """Name the case and region of a row."""
+    score = scores[row]
+    by = "" if score.model == GLOBAL_MODEL else f" by the model of {score.model}"
+    return f"{score.region} of {score.case}{by}"

@@ -1,0 +1,122 @@
+"""Rescoring: a run's last checkpoint scores its cases again, and everything is compared with the record."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from adpfl_bench.callbacks.checkpointing import last_checkpoint
+from adpfl_bench.errors import BenchError
+from adpfl_bench.privacy.noise_key import state_digest
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.records.verification.finding import Finding
+from adpfl_bench.running.training import BenchCLI, run
+
+
+class Rescoring(BenchCLI):
+    """The command line of ``test`` that scores validation cases too.
+
+    Attributes:
+        scores: The scores.
+    """
+
+    def start(self) -> None:
+        """Score all cases by the checkpoint's models."""
+        how = {"datamodule": self.datamodule, "ckpt_path": self._checkpoint, "verbose": False}
+        self.trainer.validate(self.model, **how)
+        self.trainer.test(self.model, **how)
+        self.scores = RunDirectory(self.run_directory).read_scores()
+
+
+def score_again(directory: RunDirectory, record: RunRecord, root: Path | None, tolerance: float) -> list[Finding]:
+    """Score a run's cases by its last checkpoint, on the data, and say what is otherwise than in its folder.
+
+    Nothing is written into the folder.
+
+    Args:
+        directory: The run's folder.
+        record: Its record, whose configuration says what is scored on what.
+        root: The dataset's folder; ``None``: where the configuration has it.
+        tolerance: By how much a share, or a distance in relation to itself, may differ.
+    """
+    if record.data.canaries is not None or record.privacy.audited is not None:
+        return []  # what an audit has trained is never scored
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            return list(_compare(directory, record, _rescore(directory, record, root, Path(scratch)), tolerance))
+    except BenchError as error:
+        return [Finding("scored again", f"it cannot be: {error}")]
+
+
+def _rescore(directory: RunDirectory, record: RunRecord, root: Path | None, scratch: Path) -> Rescoring:
+    config = scratch / "config.yaml"
+    config.write_text(yaml.safe_dump(record.config))
+    checkpoint = last_checkpoint(directory.path)
+    words = ["--config", str(config), "--ckpt_path", str(checkpoint), "--trainer.default_root_dir", str(scratch)]
+    words += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
+    words += ["--data.root", str(root)] if root is not None else []
+    made = run(["test", *words], Rescoring)
+    assert isinstance(made, Rescoring)
+    return made
+
+
+def _compare(directory: RunDirectory, record: RunRecord, made: Rescoring, tolerance: float) -> Iterator[Finding]:
+    data = made.datamodule.describe()
+    for name in ("kind", "fingerprint", "clients", "contents"):
+        ours, theirs = getattr(record.data, name), getattr(data, name)
+        if ours is not None and ours != theirs:
+            yield Finding("data", f"{name} of the data there is not that of run.json")
+    parameters = sum(parameter.numel() for parameter in made.model.parameters())
+    if record.model.parameters not in (None, parameters):
+        yield Finding(
+            "record", f"the network has {parameters:,} parameters, but run.json states {record.model.parameters:,}"
+        )
+    if record.digests is not None and record.digests.chain.links:
+        state = torch.load(last_checkpoint(directory.path), map_location="cpu", weights_only=True, mmap=True)
+        if state_digest(state["state_dict"]) != record.digests.chain.links[-1].weights:
+            yield Finding("checkpoint", "its weights are not those of the last round")
+    yield from compare_scores(directory.read_scores(), made.scores, tolerance)
+
+
+def compare_scores(recorded: ScoreColumns, found: ScoreColumns, tolerance: float) -> Iterator[Finding]:
+    """Compare every score of a run with what its checkpoint scores now.
+
+    Args:
+        recorded: What cases.csv has.
+        found: What was scored now.
+        tolerance: By how much a share, or a distance in relation to itself, may differ.
+    """
+    ours, theirs = _by_key(recorded), _by_key(found)
+    if missing := sorted(ours.keys() ^ theirs.keys()):
+        split, case, region, model = missing[0]
+        where = "now" if missing[0] in ours else "in cases.csv"
+        yield Finding("scored again", f"{region} of {case} ({split}, model {model}) is not scored {where}")
+        return
+    places = np.array([theirs[key] for key in ours], dtype=np.int64)
+    again = found.take(places)
+    for name in recorded.values:
+        before, now = recorded.values[name], again.values.get(name, np.full(len(again), np.nan))
+        scale = np.maximum(1.0, np.maximum(np.abs(before), np.abs(now)))
+        with np.errstate(invalid="ignore"):
+            same = np.abs(before - now) <= tolerance * scale
+        wrong = ~(same | (np.isnan(before) & np.isnan(now)))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            score = recorded[row]
+            yield Finding(
+                "scored again",
+                f"{name} of {score.region} of {score.case} is {before[row]:.6g} in cases.csv, and {now[row]:.6g} now"
+                f" ({int(wrong.sum()):,} of {len(recorded):,} scores differ)",
+            )
+
+
+def _by_key(scores: ScoreColumns) -> dict[tuple[str, str, str, str], int]:
+    keys = zip(scores.split.texts(), scores.case.texts(), scores.region.texts(), scores.model.texts(), strict=True)
+    return {key: place for place, key in enumerate(keys)}
