@@ -35,7 +35,8 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fit(*files: str) -> dict[str, object]:
     arguments = [word for file in (*files, "configs/smoke.yaml") for word in ("--config", file)]
-    assert main(["fit", *arguments, "--trainer.default_root_dir=run"]) == 0
+    trusted = [f"--trust={module}" for module in MODULES]
+    assert main(["fit", *arguments, *trusted, "--trainer.default_root_dir=run"]) == 0
     return json.loads(Path("run/run.json").read_text())
 
 
@@ -87,10 +88,11 @@ def test_dataset_of_pictures(examples: Path, capsys: pytest.CaptureFixture[str])
     assert all(case.startswith(patient) and case != patient for case, patient, *_ in cases)
     next(Path("photos/photos").iterdir()).write_bytes(b"no photograph")
     next(Path("photos/masks").iterdir()).unlink()
-    assert main(["verify", "clinic.ClinicDataModule", "--root", "photos"]) == 1
+    assert main(["verify", "clinic.ClinicDataModule", "--root", "photos", "--trust", "clinic"]) == 1
     assert "2 problems in" in capsys.readouterr().out
     (examples / "nothing").mkdir()
-    assert main(["fit", "--config", "clinic.yaml", "--data.root=nothing", "--trainer.default_root_dir=other"]) == 1
+    words = ["--config", "clinic.yaml", "--data.root=nothing", "--trainer.default_root_dir=other"]
+    assert main(["fit", *words, "--trust=clinic"]) == 1
     assert "Expected photographs in nothing/photos" in capsys.readouterr().err
 
 
@@ -115,7 +117,7 @@ def test_dataset_of_volumes(
     assert regions == {"heart", "chamber"}
     assert "val_dice_chamber" in (run / "rounds.csv").read_text()
     Path("hearts/patient003_label.nii.gz").unlink()
-    assert main(["verify", "heart.HeartDataModule", "--root", "hearts"]) == 1
+    assert main(["verify", "heart.HeartDataModule", "--root", "hearts", "--trust", "heart"]) == 1
     assert "patient003_label.nii.gz is missing" in capsys.readouterr().out
 
 
@@ -193,7 +195,7 @@ def test_client_method(examples: Path) -> None:
 
 def test_client_method_changes_what_is_trained(examples: Path) -> None:
     files = ["tasks/isic.yaml", "fedcm.yaml", "configs/smoke.yaml"]
-    arguments = [word for file in files for word in ("--config", file)]
+    arguments = [*(word for file in files for word in ("--config", file)), "--trust=fedcm"]
     scores = {}
     for alpha in ("1.0", "0.5"):
         setting = ["--federated.client_method.init_args.alpha", alpha, "--trainer.default_root_dir", f"alpha{alpha}"]

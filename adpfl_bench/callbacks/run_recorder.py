@@ -47,6 +47,7 @@ class RunRecorder(Callback):
 
     Attributes:
         config: The resolved configuration, which goes into the record; the command line fills it in.
+        trusted: Modules of others whose classes the command line lets the configuration name; likewise.
 
     Raises:
         RecordError: The folder already holds a run and neither resuming nor overwriting was asked for, or a file
@@ -58,6 +59,7 @@ class RunRecorder(Callback):
         self.method = method
         self.overwrite = overwrite
         self.config: dict[str, Any] = {}
+        self.trusted: tuple[str, ...] = ()
         self._record: RunRecord | None = None
         self._claimed = False
         self._continued = ""
@@ -146,6 +148,7 @@ class RunRecorder(Callback):
             git_revision=git_revision(),
             config_sha256=config_sha256(self.config),
             config=self.config,
+            trusted=self.trusted,
         )
 
     def _headline(self, record: RunRecord, trainer: Trainer) -> str:

@@ -12,7 +12,8 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     """Call ``function`` with what the command line says.
 
     Its docstring becomes the help. A parameter that is false by default is a flag, which needs no value. A required
-    one that is a list takes one or more words, which jsonargparse's own ``auto_cli`` would want as one JSON list.
+    one that is a list takes one or more words, which jsonargparse's own ``auto_cli`` would want as one JSON list. One
+    that is an empty tuple by default takes one word, and may be given several times.
 
     Args:
         function: What the command does.
@@ -33,6 +34,9 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
         required = parameter.default is parameter.empty
         if parameter.default is False:
             parser.add_argument(f"--{name}", nargs="?", const=True, default=False, **how)
+        elif parameter.default == ():
+            how["type"] = get_args(hints[name])[0]
+            parser.add_argument(f"--{name}", action="append", default=[], metavar="MODULE", **how)
         elif required and get_origin(hints[name]) is list:
             parser.add_argument(name, nargs="+", metavar=name.upper(), **{**how, "type": get_args(hints[name])[0]})
         elif required and parameter.kind is parameter.KEYWORD_ONLY:

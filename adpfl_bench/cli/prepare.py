@@ -11,6 +11,7 @@ from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.datasets.catalogue import DATASETS, DatasetName, find_datamodule
 from adpfl_bench.errors import INTERRUPTED, ConfigError
 from adpfl_bench.text import say_loading
+from adpfl_bench.trust import trusting
 
 
 def prepare(
@@ -23,6 +24,7 @@ def prepare(
     exclude: list[str] | None = None,
     cache_directory: Path | None = None,
     workers: int | None = None,
+    trust: tuple[str, ...] = (),
 ) -> int:
     """Check every volume of a dataset and prepare it for training, once; what is prepared already is kept.
 
@@ -39,9 +41,11 @@ def prepare(
         cache_directory: Where to keep prepared cases; by default the environment variable ADPFL_CACHE or
             ~/.cache/adpfl_bench.
         workers: Threads that prepare; by default one for each processor, at most 8.
+        trust: Module of your own whose class the command line names, such as clinic; may be given several times.
     """
     say_loading("prepare")
-    kind = find_datamodule(dataset)
+    with trusting(trust):
+        kind = find_datamodule(dataset)
 
     from adpfl_bench.data.volumes.preparation import Preparation
     from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule  # deferred: it needs torch and Lightning

@@ -20,6 +20,7 @@ from adpfl_bench.config.method_files import (
 from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
+from adpfl_bench.trust import trusted_modules
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = ("tasks", "callbacks", "configs")
@@ -79,12 +80,14 @@ class CommandLine(NamedTuple):
         files: Its configuration files, the default method's first where it applies.
         method: What the run's method is called.
         notes: Sentences on what a file or option states and another one overrides.
+        trusted: Modules that ``--trust`` names, whose classes the configuration may name too.
     """
 
     words: list[str]
     files: list[ConfigFile]
     method: str
     notes: list[str]
+    trusted: tuple[str, ...]
 
 
 class WordParser(argparse.ArgumentParser):
@@ -108,6 +111,7 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     * ``--config NAME`` and ``-c NAME`` stand for the file found for it, or for its text where another file changes it.
     * The block of the command line's task under ``by_task`` is as a file of its own, after the one that it stands in.
     * Options override files. The method's name is that of ``--method``, or the one that the files make up.
+    * ``--trust`` is for the person at the command line alone: no file can say it.
 
     Raises:
         ConfigError: A file is not found or is no YAML, its ``by_task`` is not a block for each task, or settings of
@@ -117,6 +121,7 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     parser.add_argument("-c", "--config", action="append", default=[])
     parser.add_argument("--task")
     parser.add_argument("--method")
+    parser.add_argument("--trust", action="append", default=[])
     given, options = parser.parse_known_args([with_public_names(word) for word in arguments])
     files = [read_config(name) for name in given.config]
     tasks = [given.task, *(file.content.get("task") for file in reversed(files))]
@@ -134,7 +139,7 @@ def settle(arguments: Sequence[str]) -> CommandLine:
         for key, later in overridden_settings(file, files[index + 1 :]).items()
     ]
     notes += _lost_arguments(options)
-    return CommandLine([*configs, *named, *options], files, method, notes)
+    return CommandLine([*configs, *named, *options], files, method, notes, trusted_modules(given.trust))
 
 
 def _lost_arguments(options: Sequence[str]) -> Iterator[str]:

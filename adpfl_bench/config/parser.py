@@ -11,6 +11,7 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
+from adpfl_bench.trust import check_class_path, refusal
 
 _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config"}
 # In the words of jsonargparse 4.49 and later (option, accepted) and of earlier versions (key, expected).
@@ -48,7 +49,23 @@ def _is_same_class(*class_paths: str) -> bool:
 
 _typehints.discard_init_args_on_class_path_change = _start_from_own_defaults
 
+# What its policy says of import paths, which config/class_paths.py sets; and of the path as it was given.
+_DENIED = re.compile(r"Importing '([\w.]+)' is not allowed")
+_GIVEN = re.compile(r"given class_path '([\w.]+)'")
 _SAYS_NOTHING = ("Does not validate", "Subtypes:", "Errors:", "- Expected a <class 'NoneType'>", "Given value")
+
+
+class UntrustedClassPath(ConfigError):
+    """A class path names code that may not run.
+
+    Attributes:
+        path: Where that code is.
+        given: The class path as it was given, which may go through another module.
+    """
+
+    def __init__(self, path: str, given: str) -> None:
+        super().__init__(str(refusal(path, "The configuration")))
+        self.path, self.given = path, given
 
 
 class BenchArgumentParser(LightningArgumentParser):
@@ -62,6 +79,10 @@ class BenchArgumentParser(LightningArgumentParser):
         """
         if not self.exit_on_error:  # a parser of a nested class, whose complaint the outer one will word
             super().error(message, ex)
+        if denied := _DENIED.search(message):
+            name = denied[1].rpartition(".")[2]
+            given = [path for path in _GIVEN.findall(message) if path.rpartition(".")[2] == name]
+            raise UntrustedClassPath(denied[1], (given or [denied[1]])[0])
         raise ConfigError(explain(message, [str(action.dest) for action in self._actions]))
 
 
@@ -102,6 +123,7 @@ def _unknown_key(name: str, known: Iterable[str]) -> str:
 
 
 def _settings_of(class_path: str) -> list[str]:
+    check_class_path(class_path, "The configuration")  # before anything is imported to explain what is wrong
     kind: Any = locate(class_path)
     names: list[str] = ArgumentParser().add_class_arguments(kind, "its", fail_untyped=False, skip={"params"})
     return [name.removeprefix("its.") for name in names]

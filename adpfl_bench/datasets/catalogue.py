@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from adpfl_bench.data.scanning import Layout
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.records.protected import Identity
+from adpfl_bench.trust import check_class_path
 
 if TYPE_CHECKING:
     from adpfl_bench.data.datamodule import FederatedDataModule
@@ -179,9 +180,13 @@ def find_writer(name: str) -> type[PhantomWriter]:
 
 def _import_class(path: str, unknown: str) -> type[Any]:
     module, _, name = path.rpartition(".")
-    advice = "of your own, give the class path, such as clinic.ClinicDataModule, with its folder on PYTHONPATH"
+    advice = (
+        "of your own, give the class path, such as clinic.ClinicDataModule, with its folder on PYTHONPATH and --trust"
+        " clinic"
+    )
     if not module:
         raise ConfigError(f"{unknown}; {advice}.")
+    check_class_path(path, "The command line")
     try:
         found: Any = getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adpfl_bench.datasets.catalogue import PhantomName, find_writer
 from adpfl_bench.phantoms.cohort import make_writer, write_phantom
+from adpfl_bench.trust import trusting
 
 
 def phantom(
@@ -17,12 +18,13 @@ def phantom(
     workers: int = 1,
     labels: Path | None = None,
     shift: float = 1.0,
+    trust: tuple[str, ...] = (),
 ) -> None:
     """Write a synthetic cohort that needs no download, in the file layout of a real dataset.
 
     Args:
         dataset: Dataset whose layout and look are imitated; or the class path of a datamodule of your own that has
-            phantoms, such as clinic.ClinicDataModule, with its folder on PYTHONPATH.
+            phantoms, such as clinic.ClinicDataModule, with its folder on PYTHONPATH and --trust clinic.
         output: Folder to create; phantoms/DATASET if not given.
         cases: Number of images.
         seed: Seed of the cohort; the same arguments give the same files.
@@ -34,8 +36,10 @@ def phantom(
             invented ones, one case for each map. Only for kits.
         shift: How far apart the sites are, in their scanners or cameras and in how often things occur: 0 makes them all
             alike, 1 is usual, more moves them further apart.
+        trust: Module of your own whose class the command line names, such as clinic; may be given several times.
     """
-    writer = find_writer(dataset)
+    with trusting(trust):
+        writer = find_writer(dataset)
     folder = Path("phantoms") / writer.name if output is None else output
     size = None if image_size is None else tuple(image_size)
     written = write_phantom(

@@ -16,11 +16,19 @@ from adpfl_bench.datasets.catalogue import DatasetName, find_datamodule
 from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.text import count, say_loading
+from adpfl_bench.trust import trusting
 
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
 
 
-def verify(dataset: DatasetName, *, root: Path, release: str | None = None, workers: int | None = None) -> int:
+def verify(
+    dataset: DatasetName,
+    *,
+    root: Path,
+    release: str | None = None,
+    workers: int | None = None,
+    trust: tuple[str, ...] = (),
+) -> int:
     """Read every file of a dataset and list all that is wrong with it.
 
     Found are missing and damaged files, shapes and positions that disagree, voxels that are no numbers, constant
@@ -29,15 +37,18 @@ def verify(dataset: DatasetName, *, root: Path, release: str | None = None, work
 
     Args:
         dataset: What the folder holds; or the class path of a datamodule of your own that reads it, such as
-            clinic.ClinicDataModule, with its folder on PYTHONPATH.
+            clinic.ClinicDataModule, with its folder on PYTHONPATH and --trust clinic.
         root: Folder of the dataset as its publisher ships it.
         release: Name of the release, where the folder does not give it away.
         workers: Processes that read, each a case at a time; by default one for each processor.
+        trust: Module of your own whose class the command line names, such as clinic; may be given several times.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers must be 1 or more; found {workers}.")
     say_loading("verify")
-    inventory = find_datamodule(dataset)(root=root).inventory(root, release)  # type: ignore[call-arg]
+    with trusting(trust):
+        datamodule = find_datamodule(dataset)
+    inventory = datamodule(root=root).inventory(root, release)  # type: ignore[call-arg]
     if release not in (None, inventory.name):
         raise ConfigError(f"{root} holds {inventory.name}, and not {release}; leave --release out.")
     if not inventory.cases and not inventory.problems:

@@ -10,7 +10,7 @@ from rich.console import Console
 from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
 from adpfl_bench.grid.display import make_display, plan_table, plan_text, summary
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
-from adpfl_bench.grid.grid import Grid, read_grid
+from adpfl_bench.grid.grid import Grid, confirmed_trust, read_grid
 from adpfl_bench.grid.plan import make_plan, read_patterns
 from adpfl_bench.grid.run_state import RunState, TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
@@ -32,6 +32,7 @@ def benchmark(
     retry_failed: bool = False,
     only: str | None = None,
     engine: EngineName = "local",
+    trust: tuple[str, ...] = (),
 ) -> int:
     """Make every run of a grid of tasks, methods and seeds, and tables of them.
 
@@ -47,6 +48,7 @@ def benchmark(
         retry_failed: Try again what has failed; other runs that failed are left as they are.
         only: Make only these runs: task/method/seed patterns separated by commas, such as isic/adp_fl*/0.
         engine: Processes of this machine, jobs of a Slurm cluster, or processes under submitit.
+        trust: Module of your own whose classes the configurations name, such as clinic; may be given several times.
 
     Raises:
         BenchError: The grid is wrong, fit would refuse one of its configurations, or a run's folder holds another run.
@@ -54,6 +56,7 @@ def benchmark(
     if jobs is not None and jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, but it is {jobs}.")
     grid = read_grid(config)
+    grid = grid.model_copy(update={"trust": confirmed_trust(grid, trust, config)})
     if output is not None:
         grid = grid.model_copy(update={"output": output, "results": None})
     console = make_console()

@@ -1,7 +1,7 @@
 """Grid file: the tasks, methods and seeds of a benchmark, and their settings."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from pydantic import (
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.trust import is_below, trusted_modules
 
 _NAMES_A_RUN = {
     "task": "name it in the task's file",
@@ -168,6 +169,7 @@ class Grid(_Stated):
         output: Folder of runs, logs and what is kept to continue them.
         results: Folder of tables; ``None`` for ``results`` in ``output``.
         slurm: What jobs ask Slurm for, as submitit's AutoExecutor calls it.
+        trust: Modules whose classes the configurations name beside the suite's own; the command line has to say so too.
     """
 
     tasks: Annotated[tuple[TaskEntry, ...], Field(min_length=1), BeforeValidator(_listed), AfterValidator(_distinct)]
@@ -180,6 +182,7 @@ class Grid(_Stated):
     output: Path = Path("benchmark")
     results: Path | None = None
     slurm: dict[str, Any] = Field(default_factory=dict)
+    trust: Texts = ()
 
     @field_validator("by_task")
     @classmethod
@@ -210,6 +213,29 @@ def read_grid(name: str) -> Grid:
         return Grid.model_validate(_read_yaml(path))
     except ValidationError as error:
         raise ConfigError(_sentence(error, path)) from None
+
+
+def confirmed_trust(grid: Grid, given: Sequence[str], name: str) -> tuple[str, ...]:
+    """Return the modules that a grid's runs may name classes of.
+
+    A file must not vouch for itself: what it asks for holds only if the command line asks for it.
+
+    Args:
+        grid: The grid.
+        given: What ``--trust`` names.
+        name: The grid's file.
+
+    Raises:
+        ConfigError: The grid asks for more.
+    """
+    trusted = trusted_modules(given)
+    missing = [module for module in grid.trust if not is_below(module, trusted)]
+    if missing:
+        raise ConfigError(
+            f"{name} asks to trust {' and '.join(missing)}, whose code would run here. If you know that code and want"
+            f" it to run, add {' '.join(f'--trust {module}' for module in missing)}."
+        )
+    return trusted
 
 
 def _read_yaml(path: Path) -> Any:

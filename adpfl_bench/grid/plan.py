@@ -208,7 +208,8 @@ def _words(grid: Grid, task: TaskEntry, method: MethodEntry) -> list[str]:
     settings = (grid.overrides, grid.by_task.get(task.name, {}), method.overrides)  # later words win
     options = [word for stated in settings for word in as_options(stated)]
     named = [] if method.name is None else [f"--method={method.name}"]
-    return [*(word for file in files for word in ("--config", file)), *options, *named]
+    trusted = [f"--trust={module}" for module in grid.trust]
+    return [*(word for file in files for word in ("--config", file)), *options, *named, *trusted]
 
 
 def _wanted(cell: _Cell, grid: Grid, only: Sequence[Pattern]) -> list[int]:

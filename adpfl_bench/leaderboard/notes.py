@@ -21,6 +21,7 @@ def table_notes(table: Table) -> list[str]:
         *_held_out(table),
         *_fairness(table),
         *_protection(table),
+        *_trusted(table),
         *_audits(table),
     ]
 
@@ -102,6 +103,18 @@ def _protection(table: Table) -> list[str]:
         if row.accounted_epsilon is not None and row.group_epsilon is None:
             unknown.setdefault(group_text(None, None, row.protects), []).append(row.label)
     return [*notes, *(f"{', '.join(labels)}: {text}." for text, labels in unknown.items())]
+
+
+def _trusted(table: Table) -> list[str]:
+    """Say whose runs could use code that does not come with the suite."""
+    by_modules: dict[tuple[str, ...], list[str]] = {}
+    for variant in table.group.variants:
+        if modules := tuple(sorted({module for run in variant.runs for module in run.record.trusted})):
+            by_modules.setdefault(modules, []).append(variant.label)
+    return [
+        f"{', '.join(labels)}: made with code of {' and '.join(modules)} (--trust), which does not come with the suite."
+        for modules, labels in by_modules.items()
+    ]
 
 
 def _audits(table: Table) -> list[str]:

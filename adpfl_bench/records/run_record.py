@@ -78,6 +78,8 @@ class RunRecord(Block):
     config_sha256: str | None = None
     config: dict[str, Any] = Field(default_factory=dict)
     """The resolved configuration."""
+    trusted: tuple[str, ...] = ()
+    """Modules of others that ``--trust`` named, so that their code could take part in the run."""
     error: str | None = None
     """Why a failed run failed."""
     digests: DigestsBlock | None = None

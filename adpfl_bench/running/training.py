@@ -26,14 +26,16 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.prediction_writer import PredictionWriter
 from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.config.class_paths import allow_imports, check_class_paths, check_parsed, place_of
 from adpfl_bench.config.config_files import settle
-from adpfl_bench.config.parser import BenchArgumentParser
+from adpfl_bench.config.parser import BenchArgumentParser, UntrustedClassPath
 from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.data.datamodule import FederatedDataModule
-from adpfl_bench.errors import BenchError, CheckpointError
+from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.tasks.federated_task import FederatedTask
+from adpfl_bench.trust import refusal, trusting
 from adpfl_bench.wandb.cases import WandbCases
 from adpfl_bench.wandb.logger import name_wandb_run
 
@@ -60,12 +62,24 @@ class BenchCLI(LightningCLI):
 
     def __init__(self, command: str, arguments: Sequence[str]) -> None:
         self.command = command
-        line = settle(arguments)
-        for note in line.notes:
+        self.line = settle(arguments)
+        for note in self.line.notes:
             print(note, file=sys.stderr)
+        allow_imports(self.line.trusted)
+        with trusting(self.line.trusted):
+            check_class_paths(self.line.files)
+            try:
+                self._make()
+            except UntrustedClassPath as error:
+                raise refusal(error.path, place_of(error.given, self.line.files)) from None
+
+    def _make(self) -> None:
+        """Parse the command line, and make what it names."""
+        command = self.command
         for name in adpfl_bench.__all__:
             getattr(adpfl_bench, name)  # so that all public classes are known by their short names
         description = (inspect.getdoc(getattr(Trainer, command)) or "").partition("\n")[0]
+        description += " --trust MODULE, which may be given several times, lets class paths name a module of your own."
         super().__init__(
             FederatedTask,
             FederatedDataModule,
@@ -80,7 +94,7 @@ class BenchCLI(LightningCLI):
             parser_class=BenchArgumentParser,
             # Options are never abbreviated: a typo must not become another setting.
             parser_kwargs={"prog": f"adpfl-bench {command}", "description": description, "allow_abbrev": False},
-            args=line.words,
+            args=self.line.words,
             run=False,
         )
 
@@ -103,10 +117,16 @@ class BenchCLI(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the given arguments, and only them."""
         self.config = parser.parse_args(args)
+        check_parsed(self.config, self.line.trusted)
 
     def before_instantiate_classes(self) -> None:
         """Settle the run's folder, and refuse before any data is read what can be refused by then."""
         config, given = self.config, self.config.ckpt_path
+        if config.weights_only is False:
+            raise ConfigError(
+                "weights_only is false, but a checkpoint that holds more than weights and plain values could run code"
+                " when it is read; leave weights_only out."
+            )
         self.run_directory = Path(
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
         )
@@ -146,7 +166,7 @@ class BenchCLI(LightningCLI):
         callbacks += [RoundCheckpoint(self.run_directory), *([progress_callback()] if shows_progress else [])]
         plugins = [*(settings.get("plugins") or []), AtomicCheckpointIO()]
         recorder: RunRecorder = self.config_init["record"]
-        recorder.config = self.config_dump
+        recorder.config, recorder.trusted = self.config_dump, self.line.trusted
         if self.command == "fit":
             recorder.claim(self.run_directory, self._resuming)
         return super().instantiate_trainer(

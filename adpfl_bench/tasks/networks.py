@@ -11,6 +11,7 @@ import monai.networks.nets as nets
 from torch import nn
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.trust import check_class_path
 
 # MONAI's classifiers take the same arguments, so the networks that segment have to be named.
 _NETWORKS: dict[str, Any] = {
@@ -70,6 +71,8 @@ def build_network(
 
 def _import_network(path: str) -> type[nn.Module]:
     module, _, name = path.rpartition(".")
+    if module:
+        check_class_path(path, "model.network")
     try:
         network = getattr(importlib.import_module(module), name) if module else None
     except (ImportError, AttributeError) as error:

@@ -21,6 +21,15 @@ def rows_of(root):
     return {row.label: row for row in table.rows}
 
 
+def test_code_of_others_is_noted_at_its_method(tmp_path):
+    for seed, trusted in enumerate((["zoo"], ["clinic"], [])):
+        write_run(tmp_path / f"a{seed}", "fedavg", {"a1": 0.5, "b": 0.6}, seed=seed, trusted=trusted)
+        write_run(tmp_path / f"b{seed}", "dp_fl", {"a1": 0.4, "b": 0.5}, seed=seed)
+    (table,) = tables_of(tmp_path)
+    (note,) = [note for note in table_notes(table) if "--trust" in note]
+    assert note == "fedavg: made with code of clinic and zoo (--trust), which does not come with the suite."
+
+
 def test_golden_row(tmp_path):
     row = rows_of(toy_runs(tmp_path))["fedavg"]
     assert (row.task, row.kind, row.region, row.method, row.seeds, row.n_seeds) == (
