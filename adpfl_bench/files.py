@@ -11,7 +11,7 @@ import secrets
 import shutil
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -125,17 +125,19 @@ def remove_leftovers(folder: Path, name: str | None = None, ours: bool = False) 
         process, here = int(found["process"]), found["host"] in (None, _HOST)
         if not ours and (not here or process == os.getpid()):
             continue
-        if here and process != os.getpid() and _lives(process):
+        if here and process != os.getpid() and lives(process):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
-            path.unlink(missing_ok=True)
-        removed.append(path)
+            with suppress(OSError):  # another user's, say; it is in nobody's way
+                path.unlink(missing_ok=True)
+        if not path.exists():
+            removed.append(path)
     return removed
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
     """Tell whether a process of this host has the id."""
     try:
         os.kill(process, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from adpfl_bench.records.environment import (
 )
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
+from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
 from adpfl_bench.records.seal import seal
 
@@ -67,6 +69,7 @@ class RunRecorder(Callback):
         self._resuming = False
         self._seconds_before = 0.0
         self._started = time.monotonic()
+        self._hold = ExitStack()
 
     def claim(self, folder: Path, resuming: bool) -> None:
         """Refuse a folder whose run would be overwritten unasked.
@@ -94,6 +97,7 @@ class RunRecorder(Callback):
             RecordError: The run that is scored was made with other data.
         """
         self._directory = RunDirectory(Path(trainer.default_root_dir))
+        self._hold.enter_context(RunLock(self._directory.path).joined())
         self._resuming = False
         if stage == "fit" and self._continued:  # there may be no checkpoint yet, and releases all the same
             need_task(pl_module).lineage.continue_run(self._continued)
@@ -201,8 +205,16 @@ class RunRecorder(Callback):
             self._record.model.scored_round = need_callback(trainer, FederatedLoop).rounds_completed
             self._save(self._record.status)
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Leave the folder to others."""
+        self._hold.close()
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say how the run ended; Ctrl-C leaves the last round's checkpoint to continue from."""
+        """Say how the run ended, and leave the folder to others."""
+        with self._hold:
+            self._note_end(trainer, pl_module, exception)
+
+    def _note_end(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if not self._record or isinstance(exception, RecordError):
             return
         if trainer.state.fn == "fit":

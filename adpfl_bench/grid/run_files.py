@@ -5,23 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
-from adpfl_bench.errors import BenchError, RecordError
-from adpfl_bench.files import replace_file
+from adpfl_bench.errors import RecordError
+from adpfl_bench.files import remove_leftovers, replace_file
+from adpfl_bench.records.run_lock import RunLock
 
 Outcome = Literal["finished", "failed", "interrupted", "refused"]
-
-
-class RunIsTaken(BenchError):
-    """Another process is at work on the run."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +75,15 @@ class RunFiles:
         return self.output / "state" / f"{self.name}.json"
 
     @property
-    def lock_file(self) -> Path:
-        """Locked by the process that is at work on the run; the system unlocks it when the process ends, however."""
-        return self.output / "state" / f"{self.name}.lock"
+    def lock(self) -> RunLock:
+        """The lock of the run's folder, which every command takes that works there."""
+        return RunLock(self.folder)
 
     def set_aside(self) -> Path | None:
-        """Move the run's folder out of the runs, so that it can be started anew; ``None`` if there is none."""
+        """Move the run's folder out of the runs, so that it can be started anew; ``None`` if there is none.
+
+        Its lock, which must be held, is that of the place, and does not move along.
+        """
         if not self.folder.exists():
             return None
         number = 1
@@ -95,6 +91,7 @@ class RunFiles:
             number += 1
         target.parent.mkdir(parents=True, exist_ok=True)
         self.folder.rename(target)
+        self.lock.forget_in(target)
         return target
 
     def read_attempts(self) -> list[Attempt]:
@@ -120,47 +117,10 @@ class RunFiles:
         content = json.dumps([asdict(entry) for entry in [*earlier, attempt]], indent=1) + "\n"
         try:
             self.attempts_file.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.attempts_file.parent, self.attempts_file.name)
             replace_file(self.attempts_file, content.encode())
         except OSError as error:
             raise RecordError(f"{self.attempts_file} could not be written: {error.strerror}; make room.") from error
-
-    @contextmanager
-    def locked(self, wait: float = 0.0) -> Iterator[None]:
-        """Hold the run's lock.
-
-        Raises:
-            RunIsTaken: Another process has it.
-        """
-        lock = FileLock(self.lock_file)
-        try:
-            self.lock_file.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=wait)
-        except Timeout:
-            raise RunIsTaken(f"{self.name} is being made by {self.holder()}.") from None
-        except (OSError, NotImplementedError) as error:
-            raise RecordError(f"{self.lock_file} cannot be locked ({error}); give another --output.") from error
-        try:
-            yield
-        finally:
-            lock.release()
-
-    @property
-    def taken(self) -> bool:
-        """Whether a living process is at work on the run; a lock that a dead one left behind does not count."""
-        if not self.lock_file.exists():
-            return False
-        try:
-            with self.locked():
-                return False
-        except RunIsTaken:
-            return True
-
-    def holder(self) -> str:
-        """Name who is at work on the run."""
-        attempts = self.read_attempts()
-        if not attempts or attempts[-1].ended is not None:
-            return "another process, which is just starting"
-        return f"process {attempts[-1].process} on {attempts[-1].host}, since {attempts[-1].started}"
 
 
 def _identity(attempt: Attempt) -> tuple[str, int, str]:

@@ -42,9 +42,9 @@ class RunState:
 
 def inspect_run(run: GridRun) -> RunState:
     """Say how far a run is."""
-    if run.files.taken:
-        return RunState("taken", reason=run.files.holder())
     try:
+        if run.files.lock.taken:
+            return RunState("taken", reason=str(run.files.lock.holder() or "another process, which is just starting"))
         record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
         other = other_settings(record, run.settings)
     except RecordError as error:

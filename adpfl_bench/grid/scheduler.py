@@ -133,7 +133,7 @@ class Scheduler:
                 self._judge(tracked)
         for tracked in self._with("taken"):
             tracked.look()
-            if not tracked.run.files.taken:
+            if not tracked.run.files.lock.taken:
                 self._judge(tracked)
 
     def _judge(self, tracked: TrackedRun) -> None:

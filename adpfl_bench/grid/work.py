@@ -13,9 +13,10 @@ from typing import Any
 
 from adpfl_bench.errors import INTERRUPTED, BenchError
 from adpfl_bench.grid.plan import GridRun, source_digests
-from adpfl_bench.grid.run_files import Attempt, RunIsTaken
+from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_lock import RunIsTaken
 from adpfl_bench.text import say_loading
 
 FINISHED, FAILED, TAKEN = 0, 1, 75
@@ -46,14 +47,18 @@ def perform(run: GridRun, fit: Fit | None = None, stops: tuple[type[Exception], 
     """
     with _heeding_interrupts() as interrupted:
         try:
-            with run.files.locked(_LOCK_WAIT_S):
-                return _attempt(run, fit or _fit, interrupted, stops)
+            status = None
+            while status is None:
+                with run.files.lock.held(_LOCK_WAIT_S):
+                    status = _attempt(run, fit or _fit, interrupted, stops)
+            return status
         except RunIsTaken as error:
             print(f"adpfl-bench: {error}", file=sys.stderr)
             return TAKEN
 
 
-def _attempt(run: GridRun, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int:
+def _attempt(run: GridRun, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int | None:
+    """Make one attempt; ``None`` if the folder had to be set aside for it first, with which its lock is gone."""
     record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
     failed = failure(record, attempts) is not None
     if failed and not run.retry_failed:
@@ -61,15 +66,17 @@ def _attempt(run: GridRun, fit: Fit, interrupted: Callable[[], bool], stops: tup
     other = other_settings(record, run.settings)
     if record is not None and record.status == "finished" and not other:
         return FINISHED
+    changed = _changed_source(run)
+    if failed and other and changed is None and (place := run.files.set_aside()) is not None:
+        print(f"The failed run with other settings is kept in {place}.", flush=True)
+        return None
     attempt = Attempt.now()
     words = ["fit", *run.words, "--ckpt_path", "last"]
     print(f"--- attempt {len(attempts) + 1}, {attempt.started}: adpfl-bench {shlex.join(words)}", flush=True)
-    obstacle = _changed_source(run) or (f"its folder now holds another run: {other}" if other and not failed else None)
+    obstacle = changed or (f"its folder now holds another run: {other}" if other else None)
     if obstacle is not None:
         text = f"The run was not started, since {obstacle}; start the benchmark again, which then plans with that."
         return _end(run, attempt.end("refused", text))
-    if other and (place := run.files.set_aside()) is not None:
-        print(f"The failed run with other settings is kept in {place}.", flush=True)
     run.files.write_attempt(attempt)
     from_outside: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, *stops)
     try:

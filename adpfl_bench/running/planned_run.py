@@ -28,6 +28,8 @@ from adpfl_bench.text import count, print_facts, print_table
 class PlannedRun(BenchCLI):
     """The command line of fit up to where the Trainer would start, on whatever hardware is at hand."""
 
+    works_in_folder = False
+
     def before_instantiate_classes(self) -> None:
         """Leave out of the Trainer what only a run needs, and what is on the machine that it will run on."""
         super().before_instantiate_classes()

@@ -7,6 +7,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.trust import refusal, trusting
 from adpfl_bench.wandb.cases import WandbCases
@@ -58,10 +60,14 @@ class BenchCLI(LightningCLI):
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
         arguments: What follows it on the command line.
+        hold: Holds the lock of the run's folder until the command has ended.
     """
 
-    def __init__(self, command: str, arguments: Sequence[str]) -> None:
-        self.command = command
+    works_in_folder = True
+    """Whether the command writes what belongs to the run."""
+
+    def __init__(self, command: str, arguments: Sequence[str], hold: ExitStack) -> None:
+        self.command, self._hold = command, hold
         self.line = settle(arguments)
         for note in self.line.notes:
             print(note, file=sys.stderr)
@@ -131,6 +137,8 @@ class BenchCLI(LightningCLI):
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
         )
         config.trainer.default_root_dir = str(self.run_directory)
+        if self.works_in_folder:
+            self._hold.enter_context(RunLock(self.run_directory).joined())
         name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
         if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
@@ -206,9 +214,10 @@ def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     # What PyTorch and Lightning have loaded would be searched for garbage at the end, for seconds.
     atexit.register(gc.freeze)
     try:
-        cli = kind(arguments[0], arguments[1:])
-        cli.start()
-        return cli
+        with ExitStack() as hold:
+            cli = kind(arguments[0], arguments[1:], hold)
+            cli.start()
+            return cli
     except ValueError as error:
         # jsonargparse wraps what a class's constructor raised; the constructor's own sentence says it best.
         cause: BaseException | None = error

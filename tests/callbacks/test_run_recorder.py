@@ -1,6 +1,7 @@
 """The record of a run that is broken off, continued and scored again."""
 
 import json
+from contextlib import nullcontext
 
 import pytest
 from lightning.pytorch import Callback
@@ -12,8 +13,10 @@ from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_lock import RunIsTaken, RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION
 from tests.conftest import looks_on
+from tests.records.taken_folder import in_use
 from tests.records.test_run_record import unknown_keys
 
 
@@ -57,6 +60,33 @@ def test_a_resumed_run_never_shows_less_than_was_released(broken_off, tmp_path):
     for record in (started, again):
         assert record["privacy"] == first["privacy"]
     assert (again["status"], again["rounds_completed"]) == ("failed", 2)
+
+
+def test_a_fit_from_python_has_its_folder_to_itself(make_trainer, toy_task, toy_data, tmp_path):
+    def fit(folder, *callbacks):
+        callbacks = [FederatedLoop(rounds=1), RunRecorder(), *callbacks]
+        make_trainer(*callbacks, default_root_dir=folder).fit(toy_task(), datamodule=toy_data())
+
+    with in_use(tmp_path / "taken"), pytest.raises(RunIsTaken, match="taken is in use by process"):
+        fit(tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()
+    for name, ending in (("whole", nullcontext()), ("broken", pytest.raises(RuntimeError, match="broken off"))):
+        breaks = [BreakOff(tmp_path / "broken" / "run.json", 0)] if name == "broken" else []
+        with ending:
+            fit(tmp_path / name, Taken(tmp_path / name), *breaks)
+        assert (tmp_path / name / "run.json").exists()
+        assert not RunLock(tmp_path / name).taken
+
+
+@looks_on
+class Taken(Callback):
+    """Sees that the folder is in use."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def on_train_start(self, trainer, pl_module):
+        assert RunLock(self.folder).taken
 
 
 def test_scoring_again_does_not_lower_the_peak_memory(make_trainer, toy_task, toy_data, tmp_path):

@@ -1,6 +1,8 @@
 """What a run leaves behind, through the command line."""
 
 import json
+import os
+import platform
 import re
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image
 from adpfl_bench.records.file_digests import contents_root
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.cli.conftest import Run
+from tests.records.taken_folder import in_use
 
 RUN = Path("runs/isic/fedavg/seed0")
 
@@ -113,6 +116,26 @@ def test_a_finished_run_is_not_overwritten_unasked(adpfl_bench: Run, capsys: pyt
     assert "already holds a run (finished, 2 rounds)" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in RUN.iterdir() if path.is_file()} == before
     assert adpfl_bench("fit", "--record.overwrite=true") == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("fit", []), ("fit", ["--ckpt_path=last"]), ("validate", []), ("test", []), ("predict", []), ("audit", [])],
+    ids=str,
+)
+def test_a_folder_in_which_somebody_works_is_left_to_them(
+    adpfl_bench: Run,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    options: list[str],
+) -> None:
+    monkeypatch.setattr("adpfl_bench.records.run_lock._WAIT_S", 0.0)
+    with in_use(Path("run")):
+        before = sorted(Path("run").iterdir())
+        assert adpfl_bench(command, "--trainer.default_root_dir=run", *options) == 1
+        assert sorted(Path("run").iterdir()) == before
+    assert f"adpfl-bench: run is in use by process {os.getpid()} on {platform.node()}, since" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

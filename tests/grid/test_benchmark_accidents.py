@@ -97,7 +97,7 @@ def test_grid_with_every_accident_ends_with_the_tables_of_one_without(
     printed = process.printed
     assert f"{victim.name} killed by SIGKILL" in printed
     before = {run.name: inspect_run(run).stage for run in runs}
-    wait_until(lambda: not any(run.files.taken for run in runs), seconds=30)
+    wait_until(lambda: not any(run.files.lock.taken for run in runs), seconds=30)
     stages = {run.name: inspect_run(run).stage for run in runs}
     broken_off = [name for name, stage in stages.items() if stage == "resumable"]
     assert broken_off, (before, printed)

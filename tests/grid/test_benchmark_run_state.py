@@ -1,9 +1,7 @@
-"""How far a run is, by what is on the disk; and the lock on it."""
+"""How far a run is, by what is on the disk; and who is at work on it."""
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,9 @@ import pytest
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.grid.plan import GridRun
-from adpfl_bench.grid.run_files import Attempt, RunFiles, RunIsTaken
+from adpfl_bench.grid.run_files import Attempt, RunFiles
 from adpfl_bench.grid.run_state import inspect_run, last_lines
-from tests.grid.conftest import TOP, wait_until
+from adpfl_bench.records.run_lock import RunLock
 from tests.grid.fake_worker import configuration
 from tests.grid.fakes import planned
 from tests.leaderboard.records import record_content
@@ -127,31 +125,13 @@ def test_attempts_are_kept_in_order_and_brought_up_to_date(tmp_path: Path) -> No
         files.read_attempts()
 
 
-def test_lock_keeps_others_out_and_names_its_holder(tmp_path: Path) -> None:
+def test_run_in_whose_folder_a_command_works_is_taken_and_says_by_whom(tmp_path: Path) -> None:
     run = planned(tmp_path)
-    assert not run.files.taken
-    with run.files.locked():
-        run.files.write_attempt(Attempt.now())
+    with RunLock(run.files.folder).held():
         state = inspect_run(run)
         assert state.stage == "taken"
         assert f"process {os.getpid()} on " in state.reason
-        with pytest.raises(RunIsTaken, match="is being made by process"), run.files.locked(0.1):
-            pass
-    assert not run.files.taken
-
-
-def test_lock_of_a_killed_process_is_stale_at_once(tmp_path: Path) -> None:
-    run = planned(tmp_path)
-    program = (
-        "import sys, time; from pathlib import Path; from adpfl_bench.grid.run_files import RunFiles\n"
-        f"with RunFiles(Path({str(tmp_path)!r}), {run.name!r}).locked(): time.sleep(100)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=TOP)
-    wait_until(lambda: run.files.taken)
-    process.kill()
-    process.wait()
-    assert not run.files.taken
-    assert run.files.lock_file.exists()
+    assert inspect_run(run).stage == "new"
 
 
 def test_setting_aside_keeps_every_earlier_run(tmp_path: Path) -> None:
@@ -162,6 +142,21 @@ def test_setting_aside_keeps_every_earlier_run(tmp_path: Path) -> None:
         assert run.files.set_aside() == tmp_path / "replaced" / f"isic/fedavg/seed0-{number}"
     kept = sorted(path.read_text() for path in (tmp_path / "replaced").rglob("run.json"))
     assert ["status 1" in kept[0], "status 2" in kept[1]] == [True, True]
+    assert not run.files.folder.exists()
+
+
+def test_lock_of_a_folder_that_was_set_aside_is_another_one(tmp_path: Path) -> None:
+    run = planned(tmp_path)
+    write_record(run, "failed")
+    with run.files.lock.held():
+        place = run.files.set_aside()
+        assert place is not None
+        assert [path.name for path in place.iterdir()] == ["run.json"]
+        assert not run.files.lock.taken
+        other = run.files.lock.held()  # whoever is faster in the folder that is made anew
+        other.__enter__()
+    assert run.files.lock.taken
+    other.__exit__(None, None, None)
     assert not run.files.folder.exists()
 
 

@@ -212,7 +212,7 @@ def test_run_that_another_benchmark_has_made_since_is_not_made_again(tmp_path: P
 @pytest.mark.parametrize("ending", ["finished", "failed", "killed"])
 def test_run_that_another_process_makes_is_waited_for(tmp_path: Path, ending: str) -> None:
     runs = some(tmp_path, "a", "b", a="raise" if ending == "failed" else "train")
-    lock = runs[0].files.locked()
+    lock = runs[0].files.lock.held()
     lock.__enter__()
     states = []
 
@@ -247,7 +247,7 @@ def test_lock_that_outlives_its_process_for_a_moment_is_waited_for(tmp_path: Pat
             if self.started:
                 return super().start(run, slot)
             self.started.append(run.name)
-            self.lock = run.files.locked()
+            self.lock = run.files.lock.held()
             self.lock.__enter__()
             return EndedJob(KILLED)
 

@@ -63,7 +63,7 @@ def test_cancelled_job_leaves_its_run_to_be_continued(engine: SubmititEngine, tm
     assert job.poll() is None
     job.interrupt()
     wait_until(lambda: job.poll() is not None)
-    wait_until(lambda: not run.files.taken)
+    wait_until(lambda: not run.files.lock.taken)
     assert inspect_run(run).stage == "resumable"
 
 

@@ -125,9 +125,9 @@ def test_run_that_another_process_makes_is_left_to_it(
 ) -> None:
     monkeypatch.setattr("adpfl_bench.grid.work._LOCK_WAIT_S", 0.1)
     run = planned(tmp_path)
-    with run.files.locked():
+    with run.files.lock.held():
         assert make(run) == TAKEN
-    assert "is being made by another process" in capsys.readouterr().err
+    assert f"seed0 is in use by process {os.getpid()} on " in capsys.readouterr().err
     assert outcomes(run) == []
 
 
@@ -164,10 +164,10 @@ def test_worker_dies_with_the_process_that_started_it(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", program, run.to_json(), *FAKE_WORKER]
     parent = subprocess.Popen(command, cwd=TOP)
-    wait_until(lambda: run.files.folder.exists() and run.files.taken)
+    wait_until(lambda: run.files.read_attempts() and run.files.lock.taken)
     parent.kill()
     parent.wait()
-    wait_until(lambda: not run.files.taken)
+    wait_until(lambda: not run.files.lock.taken)
     assert (outcomes(run), inspect_run(run).stage) == ([None], "resumable")
 
 
