@@ -86,11 +86,12 @@ def compare_pairs(
     """
     scores = bootstrap.scores
     tests = pairwise_tests(scores)
+    means = {method: scores.mean(method) for method in scores.methods}
     rows = []
-    for test in tests:
+    for test, found in zip(tests, bootstrap.differences(), strict=True):
         first, second = variants[test.first], variants[test.second]
-        difference = scores.mean(test.first) - scores.mean(test.second)
-        interval = bootstrap.difference(test.first, test.second) or Interval(difference, difference)
+        difference = means[test.first] - means[test.second]
+        interval = found or Interval(difference, difference)
         rows.append(
             ComparisonRow(
                 *group.names,

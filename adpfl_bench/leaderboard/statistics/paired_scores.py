@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -114,10 +115,14 @@ class PairedScores:
 
     def settle_ties(self, values: FloatArray) -> FloatArray:
         """Round to twelve digits of the largest score, so that what is equal but for rounding is equal."""
-        largest = max(float(np.abs(scores).max()) for scores in self._values.values())
-        magnitude = math.floor(math.log10(largest)) + 1 if largest > 0 else 0
-        settled: FloatArray = np.round(values, _DIGITS - magnitude) + 0.0  # no negative zeros
+        settled: FloatArray = np.round(values, _DIGITS - self._magnitude) + 0.0  # no negative zeros
         return settled
+
+    @cached_property
+    def _magnitude(self) -> int:
+        """Number of digits before the point of the largest score."""
+        largest = max(float(np.abs(scores).max()) for scores in self._values.values())
+        return math.floor(math.log10(largest)) + 1 if largest > 0 else 0
 
     def _check_method(self, method: str) -> None:
         if method not in self._seeds:

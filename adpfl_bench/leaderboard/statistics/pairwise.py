@@ -7,13 +7,16 @@ ranks of positive and of negative differences.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from adpfl_bench.leaderboard.statistics.hodges_lehmann import hodges_lehmann_rows
 from adpfl_bench.leaderboard.statistics.paired_scores import FloatArray, PairedScores
+
+_AT_ONCE = 2**21
+"""Differences that are held at once, 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -59,28 +62,37 @@ def pairwise_tests(scores: PairedScores) -> list[PairwiseTest]:
     Returns:
         One test per pair, in the order of ``scores.methods``; none for a single method.
     """
-    means = {method: scores.patient_means(method) for method in scores.methods}
-    pairs = list(combinations(scores.methods, 2))
-    differences = [scores.settle_ties(means[first] - means[second]) for first, second in pairs]
-    p_values = [signed_rank_p(of_pair) for of_pair in differences]
-    deviations = {method: scores.seed_deviation(method) for method in scores.methods}
+    methods, patients = scores.methods, len(scores.patients)
+    means = np.stack([scores.patient_means(method) for method in methods])
+    first, second = np.triu_indices(len(methods), k=1)
+    size = max(1, _AT_ONCE // patients)
+    found = []
+    for start in range(0, len(first), size):
+        of_pairs = scores.settle_ties(means[first[start : start + size]] - means[second[start : start + size]])
+        ranks = _pratt_ranks(of_pairs)
+        found.append([_p_values(of_pairs, ranks), hodges_lehmann_rows(of_pairs), _biserial(of_pairs, ranks)])
+    p_values, medians, biserial = np.concatenate(found, axis=1) if found else np.zeros((3, 0))
+    deviations = [scores.seed_deviation(method) for method in methods]
+    seeds = [len(scores.seeds(method)) for method in methods]
     return [
         PairwiseTest(
-            first=first,
-            second=second,
-            n=len(scores.patients),
+            first=methods[one],
+            second=methods[other],
+            n=patients,
             p=p,
-            p_holm=float(p_holm),
-            difference=hodges_lehmann(of_pair),
-            rank_biserial=rank_biserial(of_pair),
-            seeds=(len(scores.seeds(first)), len(scores.seeds(second))),
-            seed_deviations=(deviations[first], deviations[second]),
+            p_holm=p_holm,
+            difference=difference,
+            rank_biserial=correlation,
+            seeds=(seeds[one], seeds[other]),
+            seed_deviations=(deviations[one], deviations[other]),
         )
-        for (first, second), of_pair, p, p_holm in zip(pairs, differences, p_values, holm(p_values), strict=True)
+        for one, other, p, p_holm, difference, correlation in zip(
+            *(column.tolist() for column in (first, second, p_values, holm(p_values), medians, biserial)), strict=True
+        )
     ]
 
 
-def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
+def holm(p_values: Sequence[float] | FloatArray) -> NDArray[np.float64]:
     r"""Holm's step-down correction: adjusted p-values that bound the chance of any false rejection.
 
     With the m values in ascending order, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1) p_{(j)})`.
@@ -122,13 +134,7 @@ def signed_rank_p(differences: FloatArray) -> float:
         >>> signed_rank_p(np.array([0.1, 0.2, 0.3, 0.4, 0.5]))
         0.0625
     """
-    ranks = _pratt_ranks(differences)
-    signed = ranks[differences != 0]
-    if not len(signed):
-        return 1.0
-    observed = float(ranks[differences > 0].sum())
-    greater, less = _exact_tails(observed, signed) if len(signed) <= _LARGEST_EXACT else _normal_tails(observed, signed)
-    return min(1.0, 2 * min(greater, less))
+    return float(_p_values(differences[None], _pratt_ranks(differences[None]))[0])
 
 
 def rank_biserial(differences: FloatArray) -> float:
@@ -145,41 +151,48 @@ def rank_biserial(differences: FloatArray) -> float:
         >>> rank_biserial(np.array([0.1, 0.2, 0.3, -0.4]))
         0.2
     """
-    ranks = _pratt_ranks(differences)
-    return float((np.sign(differences) * ranks).sum() / ranks.sum())
-
-
-def hodges_lehmann(differences: FloatArray) -> float:
-    r"""Hodges and Lehmann's estimate of the centre of symmetric differences.
-
-    The median of the Walsh averages :math:`(d_i + d_j) / 2, i \le j` (Hodges and Lehmann 1963, Estimates of Location
-    Based on Rank Tests, Ann. Math. Statist. 34). Takes some :math:`12 n^2` bytes.
-
-    Example:
-        >>> hodges_lehmann(np.array([0.0, 1.0, 5.0]))
-        1.75
-    """
-    sums = [differences[start:] + first for start, first in enumerate(differences)]
-    return float(np.median(np.concatenate(sums))) / 2
-
-
-def _exact_tails(observed: float, ranks: FloatArray) -> tuple[float, float]:
-    """How likely a rank sum of at least, and of at most, the observed one is."""
-    doubled = np.rint(2 * ranks).astype(int)  # average ranks are multiples of 1/2
-    probability = np.zeros(doubled.sum() + 1)
-    probability[0] = 1.0
-    for rank in doubled:
-        shifted = np.zeros_like(probability)
-        shifted[rank:] = probability[:-rank]
-        probability = (probability + shifted) / 2
-    position = round(2 * observed)
-    return float(probability[position:].sum()), float(probability[: position + 1].sum())
-
-
-def _normal_tails(observed: float, ranks: FloatArray) -> tuple[float, float]:
-    deviate = (observed - ranks.sum() / 2) / np.sqrt((ranks**2).sum() / 4)
-    return float(stats.norm.sf(deviate)), float(stats.norm.cdf(deviate))
+    return float(_biserial(differences[None], _pratt_ranks(differences[None]))[0])
 
 
 def _pratt_ranks(differences: FloatArray) -> FloatArray:
-    return np.asarray(stats.rankdata(np.abs(differences)), dtype=np.float64)
+    """Ranks within each row of ``[R, n]``."""
+    return np.asarray(stats.rankdata(np.abs(differences), axis=1), dtype=np.float64)
+
+
+def _biserial(differences: FloatArray, ranks: FloatArray) -> FloatArray:
+    found: FloatArray = (np.sign(differences) * ranks).sum(axis=1) / ranks.sum(axis=1)
+    return found
+
+
+def _p_values(differences: FloatArray, ranks: FloatArray) -> FloatArray:
+    """P-values of the rows; ranks and their squares are multiples of 1/4, so that sums of them are exact."""
+    signed = np.where(differences != 0, ranks, 0.0)
+    observed = np.where(differences > 0, ranks, 0.0).sum(axis=1)
+    untied = np.count_nonzero(differences, axis=1)
+    p_values = np.ones(len(differences))
+    large = untied > _LARGEST_EXACT
+    deviates = (observed[large] - signed[large].sum(axis=1) / 2) / np.sqrt((signed[large] ** 2).sum(axis=1) / 4)
+    p_values[large] = 2 * np.minimum(stats.norm.sf(deviates), stats.norm.cdf(deviates))
+    distributions: dict[bytes, FloatArray] = {}
+    for row in np.flatnonzero(~large & (untied > 0)):
+        doubled = np.sort(np.rint(2 * signed[row]).astype(int))  # average ranks are multiples of 1/2
+        known = distributions.get(doubled.tobytes())
+        if known is None:
+            known = distributions[doubled.tobytes()] = _rank_sum_distribution(doubled[doubled > 0])
+        position = round(2 * float(observed[row]))
+        p_values[row] = 2 * min(known[position:].sum(), known[: position + 1].sum())
+    return np.minimum(p_values, 1.0)
+
+
+def _rank_sum_distribution(doubled: NDArray[np.int64]) -> FloatArray:
+    """Probability of each sum of (doubled) ranks, each of which is in it or not by a fair coin.
+
+    Probabilities are multiples of a power of 1/2, and exact.
+    """
+    probability = np.zeros(doubled.sum() + 1)
+    probability[0] = 1.0
+    for rank in doubled.tolist():
+        shifted = np.zeros_like(probability)
+        shifted[rank:] = probability[:-rank]
+        probability = (probability + shifted) / 2
+    return probability

@@ -73,7 +73,7 @@ def rank_methods(scores: PairedScores | Sequence[PairedScores], resamples: int =
         methods=tuple(str(method) for method in methods[order]),
         ranks=ranks[0],
         mean_ranks=total / (n * len(sets)),
-        proportions=np.stack([(resampled == rank).mean(axis=0) for rank in range(1, len(methods) + 1)], axis=1),
+        proportions=_proportions(resampled),
         kendall_taus=_kendall_tau(ranks, resampled),
         n=n,
     )
@@ -102,15 +102,30 @@ def _final_ranks(rank_sums: FloatArray) -> NDArray[np.int64]:
     return np.asarray(stats.rankdata(rank_sums, method="min", axis=1), dtype=np.int64)
 
 
+def _proportions(resampled: NDArray[np.int64]) -> FloatArray:
+    """In which share of the resamples each method (row) had each rank (column)."""
+    count = resampled.shape[1]
+    cells = np.bincount((np.arange(count) * count + resampled - 1).ravel(), minlength=count**2)
+    proportions: FloatArray = cells.reshape(count, count) / len(resampled)
+    return proportions
+
+
 def _kendall_tau(ranks: NDArray[np.int64], resampled: NDArray[np.int64]) -> FloatArray:
     """Kendall's tau-b of each row of ``resampled`` with ``ranks``.
 
     Where all methods tie in one of them tau-b is 0/0; it is set to 1 if they tie in both, and to 0 otherwise.
     """
-    first, second = np.triu_indices(ranks.shape[1], k=1)
-    ours, theirs = (np.sign(of[:, first] - of[:, second]) for of in (ranks, resampled))
-    untied, untied_theirs = np.count_nonzero(ours, axis=1), np.count_nonzero(theirs, axis=1)
+    agreeing = np.zeros(len(resampled), dtype=np.int64)
+    untied_theirs = np.zeros(len(resampled), dtype=np.int64)
+    untied = 0
+    theirs = np.ascontiguousarray(resampled.T)  # a method in a row, so that each is compared with all after it
+    for place in range(len(theirs) - 1):
+        ours = np.sign(ranks[0, place] - ranks[0, place + 1 :])
+        signs = np.sign(theirs[place] - theirs[place + 1 :])
+        agreeing += ours @ signs
+        untied_theirs += np.count_nonzero(signs, axis=0)
+        untied += int(np.count_nonzero(ours))
     pairs = np.sqrt(untied * untied_theirs)
     both_tie_all = (untied == 0) & (untied_theirs == 0)
-    tau: FloatArray = np.where(both_tie_all, 1.0, (ours * theirs).sum(axis=1) / np.maximum(pairs, 1.0))
+    tau: FloatArray = np.where(both_tie_all, 1.0, agreeing / np.maximum(pairs, 1.0))
     return tau

@@ -1,6 +1,6 @@
 """The bootstrap of means against enumeration of all resamples and against plain loops."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,7 +9,8 @@ from score_arrays import make_scores
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.leaderboard.statistics import paired_scores
-from adpfl_bench.leaderboard.statistics.bootstrap import MeanBootstrap, mean_variance
+from adpfl_bench.leaderboard.statistics.bootstrap import MeanBootstrap
+from adpfl_bench.leaderboard.statistics.mean_variance import mean_variance
 from adpfl_bench.leaderboard.statistics.paired_scores import patient_counts
 from tests.effort import THOROUGH
 
@@ -67,6 +68,27 @@ def test_the_interval_is_scaled_percentiles():
         stretch = stats.t.ppf(0.95, degrees) / stats.norm.ppf(0.95) * np.sqrt(variance / resampled.var())
         assert abs(stretch - 1) > 0.05
         assert ours == pytest.approx(centre + stretch * (np.quantile(resampled, [0.05, 0.95]) - centre))
+
+
+def test_differences_are_those_of_every_pair(monkeypatch):
+    noise = np.random.default_rng(0)
+    values = {"a": VALUES["a"], "b": VALUES["b"], "same": VALUES["b"], "one seed": noise.random((1, 6))}
+    bootstrap = MeanBootstrap(make_scores(values, PATIENTS), resamples=200)
+    expected = [bootstrap.difference(*pair) for pair in combinations(values, 2)]
+    assert bootstrap.differences() == expected
+    assert bootstrap.differences(0.5) != expected
+    monkeypatch.setattr("adpfl_bench.leaderboard.statistics.bootstrap._AT_ONCE", 450)  # two pairs at a time
+    assert bootstrap.differences() == expected
+    alone = MeanBootstrap(make_scores({"a": [0.5, 0.6], "b": [0.5, 0.75]}, ["p", "p"]), resamples=100)
+    assert alone.differences() == [None]
+    with pytest.raises(ConfigError, match="level between 0 and 1"):
+        bootstrap.differences(1.0)
+
+
+def test_methods_that_score_the_same_everywhere_differ_by_nothing():
+    constant = make_scores({"a": np.full((2, 4), 0.5), "b": np.full((3, 4), 0.25)})
+    (found,) = MeanBootstrap(constant, resamples=100).differences()
+    assert (found.low, found.high) == (0.25, 0.25)
 
 
 def test_with_many_patients_and_one_seed_it_is_students_interval():

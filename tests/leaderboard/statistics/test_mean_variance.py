@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from score_arrays import make_scores
 
-from adpfl_bench.leaderboard.statistics.bootstrap import mean_variance
+from adpfl_bench.leaderboard.statistics.mean_variance import mean_variance
 
 
 def sums_of_squares(table):

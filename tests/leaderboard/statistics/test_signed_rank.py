@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from adpfl_bench.leaderboard.statistics.pairwise import hodges_lehmann, rank_biserial, signed_rank_p
+from adpfl_bench.leaderboard.statistics.hodges_lehmann import hodges_lehmann
+from adpfl_bench.leaderboard.statistics.pairwise import rank_biserial, signed_rank_p
 
 SMALL = st.lists(st.integers(-4, 4), min_size=1, max_size=8)  # small integers: many ties and zeros
 
