@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH_WITHOUT_TERMINAL = 160
+_LONGEST_NAME = 255  # as that of a file
+# Control characters, line ends of Unicode, changes of the direction of writing, and what is no text at all.
+_UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Apostrophes count too, so that a text that had some keeps its own; a number of its own type is no text.
+_FORMULA = re.compile(r"'*[=+\-@\t\r\uff1d\uff0b\uff0d\uff20]")
 
 
 def count(items: Sized | int, noun: str) -> str:
@@ -32,12 +38,36 @@ def is_text(name: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
+def name_problem(name: str) -> str | None:
+    """Say why no record, table or terminal could state a name; ``None`` where all can."""
+    if _UNPRINTABLE.search(name):
+        return "contains a line break or another control character"
+    if len(name) > _LONGEST_NAME:
+        return f"has {len(name):,} letters, of which at most {_LONGEST_NAME} fit into tables"
+    return None
+
+
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Lines of a CSV file: ``None`` is an empty cell, a boolean 0 or 1, and a float has every digit."""
+    """Lines of a CSV file: ``None`` is an empty cell, a boolean 0 or 1, and a float has every digit.
+
+    Text that a spreadsheet would take for a formula has an apostrophe before it, which :func:`plain_cell` takes away;
+    numbers have none.
+    """
     text = io.StringIO()
-    lines = ([int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows)
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows(map(csv_cell, row) for row in rows)
     return text.getvalue()
+
+
+def csv_cell(value: Any) -> Any:
+    """Return what stands for a value in a cell of a CSV file, as :func:`csv_text` says."""
+    if isinstance(value, bool):
+        return int(value)
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+
+
+def plain_cell(cell: str) -> str:
+    """Return the text that :func:`csv_text` made a cell of."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.errors import DataError
+from adpfl_bench.text import name_problem
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,15 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
 
     Args:
         path: The file.
-        required: Columns that must exist and be filled in on every line.
+        required: Columns that must exist and be filled in on every line, by names that tables can state.
         what: What the file is, to begin error sentences with, e.g. ``"HAM10000 metadata"``.
 
     Returns:
         The rows in file order; blank lines are skipped.
 
     Raises:
-        DataError: The file is missing, is not UTF-8 CSV, lacks a required column or value, or has a line with
-            another number of fields than the header.
+        DataError: The file is missing, is not UTF-8 CSV, lacks a required column or value, has a column twice, or has a
+            line with another number of fields than the header.
     """
     lines = _read_lines(path, what)
     if not lines:
@@ -47,6 +48,8 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
         raise DataError(
             f"{what} {path} lacks the column(s) {', '.join(missing)}; its first line has {_shorten(header)}."
         )
+    if twice := [column for column in header if column and header.count(column) > 1]:
+        raise DataError(f"{what} {path} has the column {_shorten(twice[:1])} twice; keep one.")
     rows = []
     for line, fields in lines[1:]:
         if len(fields) != len(header):
@@ -58,6 +61,11 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
         for column in required:
             if not values[column].strip():
                 raise DataError(f"{what} {path}, line {line}: the column {column} is empty; fill it in.")
+            if problem := name_problem(values[column]):
+                raise DataError(
+                    f"{what} {path}, line {line}: the column {column} has {_shorten([values[column]])!r}, which"
+                    f" {problem}; rename it."
+                )
         rows.append(Row(line, values))
     return rows
 
@@ -72,6 +80,8 @@ def _read_lines(path: Path, what: str) -> list[tuple[int, list[str]]]:
             reader = csv.reader(file, delimiter="," if "," in header or "\t" not in header else "\t", strict=True)
             start = 1
             for fields in reader:
+                if any("\0" in field for field in fields):
+                    raise csv.Error("line contains NUL")  # as Python 3.10 says it
                 if fields:
                     lines.append((start, fields))
                 start = reader.line_num + 1

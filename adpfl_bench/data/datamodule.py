@@ -16,6 +16,7 @@ from adpfl_bench.data.evaluation.evaluation_set import EvaluationLoader, Evaluat
 from adpfl_bench.data.fingerprint import dataset_fingerprint
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.case_properties import LESION_SIZE, with_lesion_sizes
+from adpfl_bench.data.partitioning.client_names import check_names
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
 from adpfl_bench.data.partitioning.split import Split, make_clients
@@ -133,7 +134,12 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         self.use_clients(make_clients(cases, self.partition, self.split, self.split_seed))
 
     def use_clients(self, clients: Sequence[Client]) -> None:
-        """Take over clients as they are given, in place of scanning a dataset."""
+        """Take over clients as they are given, in place of scanning a dataset.
+
+        Raises:
+            DataError: A name is none that records and tables can state.
+        """
+        check_names(clients)
         self.clients = tuple(clients)
         self._cases = [case for client in self.clients for case in client.cases]
         self._training = training_set(self.training_examples(), self.example_patients(), self._plan)

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.text import count
+from adpfl_bench.text import count, plain_cell
 
 _ROWS = 20_000
 """Rows that are text at the same time, some 15 MB."""
@@ -32,7 +32,7 @@ class CsvColumns:
     def __init__(self, content: bytes) -> None:
         file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
         self._lines = csv.reader(file)
-        self.names = self._next_lines(1)[0] if content else []
+        self.names = [plain_cell(name) for name in self._next_lines(1)[0]] if content else []
         if not self.names:
             raise ValueError("there is no line of headings")
         twice = {name for name in self.names if self.names.count(name) > 1}
@@ -71,6 +71,13 @@ class CsvColumns:
             return list(islice(self._lines, number))
         except csv.Error as error:
             raise ValueError(f"line {self._lines.line_num} is no line of a CSV file: {error}") from error
+
+
+def plain_texts(cells: Sequence[str]) -> Sequence[str]:
+    """Texts of cells, as they were before ``csv_text`` wrote them."""
+    if any(cell.startswith("'") for cell in dict.fromkeys(cells)):
+        return tuple(map(plain_cell, cells))
+    return cells
 
 
 def numbers(cells: Sequence[str]) -> NDArray[np.float64]:

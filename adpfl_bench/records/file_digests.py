@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from adpfl_bench.text import csv_cell, plain_cell
+
 ALGORITHM = "sha256-tree-1"
 """Name of the tree, which a record states beside its root; to be counted up when the tree changes."""
 
@@ -81,7 +83,8 @@ def contents_difference(before: Iterable[FileDigest], now: Iterable[FileDigest])
 def digests_table(files: Iterable[FileDigest]) -> bytes:
     """Return files as lines of CSV; every text is quoted, since a file's name may hold anything."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows([FileDigest._fields, *files])
+    lines = [FileDigest._fields, *(map(csv_cell, file) for file in files)]
+    csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(lines)
     return _encoded(text.getvalue())
 
 
@@ -95,7 +98,7 @@ def read_digests(table: bytes) -> list[FileDigest]:
         header, *lines = csv.reader(io.StringIO(table.decode("utf-8", "surrogateescape"), newline=""), strict=True)
         if tuple(header) != FileDigest._fields:
             raise ValueError(f"its header is {','.join(header)[:80]}, and should be {','.join(FileDigest._fields)}")
-        rows = [FileDigest(case, file, int(size), sha256) for case, file, size, sha256 in lines]
+        rows = [FileDigest(plain_cell(case), plain_cell(file), int(size), sha256) for case, file, size, sha256 in lines]
     except csv.Error as error:
         raise ValueError(f"it is not CSV: {error}") from error
     for row in rows:

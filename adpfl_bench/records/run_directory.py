@@ -13,7 +13,7 @@ from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
 from adpfl_bench.records.file_digests import FileDigest, digests_table, read_digests
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
-from adpfl_bench.text import csv_text
+from adpfl_bench.text import csv_text, plain_cell
 
 
 class RoundRow(NamedTuple):
@@ -161,10 +161,10 @@ class RunDirectory:
             text = self.rounds_file.read_text()
             whole = text[: text.rfind("\n") + 1]
             return [
-                RoundRow(int(line["round"]), line["client"], line["name"], float(line["value"]))
+                RoundRow(int(line["round"]), plain_cell(line["client"]), plain_cell(line["name"]), float(line["value"]))
                 for line in csv.DictReader(io.StringIO(whole))
             ]
-        except (OSError, KeyError, TypeError, ValueError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
             raise _no_rounds(self.rounds_file, error) from error
 
     def write_cases(self, rows: Sequence[CaseScore]) -> None:

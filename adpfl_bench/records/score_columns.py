@@ -14,7 +14,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.case_score import COLUMNS, SCORES, CaseScore
-from adpfl_bench.records.csv_columns import CsvColumns, numbers
+from adpfl_bench.records.csv_columns import CsvColumns, numbers, plain_texts
 from adpfl_bench.records.text_column import BoolArray, TextBuilder, TextColumn, join_texts
 
 FloatArray = NDArray[np.float64]
@@ -163,7 +163,7 @@ def _parse(file: CsvColumns) -> ScoreColumns:
         if "" in models:
             raise ValueError("a line does not say which model it scores")
         for column, name in _TEXTS.items():
-            texts[column].add(models if name == "model" else cells[name])
+            texts[column].add(plain_texts(models if name == "model" else cells[name]))
         for name in metrics:
             values[name].append(numbers(cells[name]))
             empty[name].append(np.fromiter((not cell for cell in cells[name]), np.bool_, rows))

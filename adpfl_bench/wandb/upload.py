@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.text import plain_cell
 from adpfl_bench.wandb.session import default_mode, load_wandb
 
 TABLES = ("leaderboard", "clients", "comparisons", "ranking", "thresholds")
@@ -75,7 +76,7 @@ def _read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
+            header, *rows = ([plain_cell(cell) for cell in row] for row in csv.reader(file))
     except (OSError, ValueError, csv.Error) as error:
         raise RecordError(f"{path} cannot be read as a table: {error}") from error
     if any(len(row) != len(header) for row in rows):

@@ -6,7 +6,7 @@ from typing import Any
 
 from adpfl_bench.cli import main
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
-from adpfl_bench.data.partitioning.partition import IIDPartition
+from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition
 from adpfl_bench.datasets.catalogue import find_datamodule
 from adpfl_bench.errors import BenchError
 from tests.corpus.kind import Answer, Ask
@@ -63,16 +63,34 @@ def both(dataset: str) -> Ask:
     return Ask("verify, and fit's data", _STARTS.get(dataset, dataset), answer)
 
 
+def divide(dataset: str, start: str = "", **settings: Any) -> Ask:
+    """Return how a run divides a dataset among clients, before it reads an image; the value is the clients.
+
+    A setting may be a function of the input's folder.
+    """
+
+    def answer(root: Path) -> Answer:
+        how = {name: value(root) if callable(value) else value for name, value in settings.items()}
+        data = _datamodule(dataset, root, {"partition": NaturalPartition(), **how})
+        data.divide()
+        return Answer(False, "", data.clients)
+
+    return Ask("fit's division", start or _STARTS.get(dataset, dataset), answer)
+
+
 def loaded(dataset: str, root: Path, settings: dict[str, Any]) -> dict[str, EvaluationCase]:
     """Divide and load a dataset as a fit does, and bring every case as it is scored."""
-    kind: Any = find_datamodule(dataset)
-    how = {"partition": IIDPartition(1), "validation_fraction": 0, "test_fraction": 0, **_SETTINGS[dataset]}
-    if dataset not in ("isic", "ham10000"):
-        how["cache_directory"] = root.parent / "cache"
-    data = kind(root, **{**how, **settings})
-    data.scheme = _scheme(dataset)
+    data = _datamodule(dataset, root, settings)
     data.setup("fit")
     return {case.case_id: data.evaluation_case(case, True) for case in data._cases}
+
+
+def _datamodule(dataset: str, root: Path, settings: dict[str, Any]) -> Any:
+    kind: Any = find_datamodule(dataset)
+    how = {"partition": IIDPartition(1), "validation_fraction": 0, "test_fraction": 0, **_SETTINGS[dataset]}
+    data = kind(root, **{**how, "cache_directory": root.parent / "cache", **settings})
+    data.scheme = _scheme(dataset)
+    return data
 
 
 def _scheme(dataset: str) -> Any:

@@ -3,7 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from adpfl_bench.data.partitioning.partition import IIDPartition
+from adpfl_bench.data.partitioning.partition_file import write_partition
+from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.datasets.catalogue import find_writer
+from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.phantoms.cohort import write_phantom
 
 _SIZES = {
@@ -46,8 +50,16 @@ def _phantom(name: str) -> Callable[[Path], object]:
     return lambda path: write_phantom(find_writer(name), path, _CASES, 0, _SIZES[name])
 
 
+def _partitioned(path: Path) -> None:
+    """Eight photographs, and a partition file of them for two clients."""
+    write_phantom(find_writer("isic"), path, 8, 0, _SIZES["isic"])
+    cases = survey_isic(path).complete("")
+    write_partition(path / "partition.csv", make_clients(cases, IIDPartition(2), Split(0.25, 0.25), seed=0))
+
+
 MAKERS: Mapping[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.mkdir(parents=True),
     **{name: _phantom(name) for name in _SIZES},
+    "partitioned": _partitioned,
 }
 """By name, what makes a good input at a path."""

@@ -7,12 +7,14 @@ import numpy as np
 from tests.corpus.bad_headers import HEADERS
 from tests.corpus.bad_label_maps import LABEL_MAPS
 from tests.corpus.bad_masks import MASKS
+from tests.corpus.bad_metadata import METADATA
+from tests.corpus.bad_partitions import PARTITIONS
 from tests.corpus.bad_pictures import PICTURES
 from tests.corpus.bad_slices import SLICES
 from tests.corpus.bad_voxels import VOXELS
 from tests.corpus.kind import Kind
 
-KINDS: Sequence[Kind] = (*PICTURES, *MASKS, *SLICES, *HEADERS, *VOXELS, *LABEL_MAPS)
+KINDS: Sequence[Kind] = (*PICTURES, *MASKS, *SLICES, *HEADERS, *VOXELS, *LABEL_MAPS, *METADATA, *PARTITIONS)
 
 
 ALWAYS = (
@@ -23,6 +25,9 @@ ALWAYS = (
     "voxels: colours",
     "places: a singular affine",
     "places: sform and qform apart",
+    "metadata: a source called all",
+    "partitions: a client called all",
+    "partitions: a client called global",
 )
 """Kinds that no sample is without: they were once a traceback, a hang, or taken without a word."""
 

@@ -16,7 +16,7 @@ from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.csv_table import Row, read_table
 from adpfl_bench.errors import DataError
 from adpfl_bench.files import replace_file
-from adpfl_bench.text import a_few, count, csv_text
+from adpfl_bench.text import a_few, count, csv_text, name_problem, plain_cell
 
 _log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ def write_partition(path: Path, clients: Iterable[Client]) -> None:
         clients: The clients.
 
     Raises:
-        DataError: A case or patient is in two places, a client has no cases or no name, or a name contains a line
-            break; nothing is written.
+        DataError: A case or patient is in two places, a client has no cases or no name, or a name is none that a table
+            can state; nothing is written.
     """
     path = Path(path)
     content = partition_bytes(path, clients)
@@ -60,8 +60,9 @@ def partition_bytes(path: Path, clients: Iterable[Client]) -> bytes:
             for case in sorted(getattr(client, split), key=lambda case: case.case_id):
                 rows.append(dict(zip(_COLUMNS, (case.case_id, case.patient_id, client.name, split), strict=True)))
     for row in rows:
-        if broken := [value for value in row.values() if set(value) & set("\r\n\0")]:
-            raise DataError(f"{path} cannot state the name {broken[0]!r}, which contains a line break; rename it.")
+        for value in row.values():
+            if problem := name_problem(value):
+                raise DataError(f"{path} cannot state the name {value[:80]!r}, which {problem}; rename it.")
     _check_rows(path, [Row(line, values) for line, values in enumerate(rows, start=2)])
     return csv_text([_COLUMNS, *(row.values() for row in rows)]).encode()
 
@@ -79,7 +80,8 @@ def read_partition(path: Path, cases: Sequence[Case]) -> tuple[Client, ...]:
             puts a case or patient in two places.
     """
     path = Path(path)
-    rows = read_table(path, _COLUMNS, "The partition file")
+    table = read_table(path, _COLUMNS, "The partition file")
+    rows = [Row(row.line, {column: plain_cell(cell) for column, cell in row.values.items()}) for row in table]
     _check_rows(path, rows)
     known = {case.case_id: case for case in cases}
     _check_known(path, rows, known)
