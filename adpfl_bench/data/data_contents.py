@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
-import stat
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from adpfl_bench.data.digest_cache import DigestCache, FileTimes, KnownDigest
 from adpfl_bench.errors import DataError
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.records.blocks import ContentsBlock
-from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.file_digests import ALGORITHM, FileDigest, contents_root
 from adpfl_bench.text import count
 
+_BUFFER = 2**18  # bytes
 _PART = 2**23  # bytes that a thread hashes at a time
 _SHOWN = 2**26  # bytes from which on it takes long enough to be told
 _SETTLED = 2_000_000_000  # ns: the coarsest clock of a usual file system, within which a second change does not show
@@ -68,7 +68,9 @@ class DataContents:
             DataError: One does not, or cannot be read.
         """
         cases = {row.file: row.case for row in reversed(self.files)}
-        now = _hash(self.root, cases, self.known)
+        above = _above(self.root)
+        times = {file: _times(case_id, above + file) for file, case_id in cases.items()}
+        now = _hash(above, cases, times, self.known)
         changed = sorted(file for file in cases if now[file].sha256 != self.known[file].sha256)
         if changed:
             more = f", and so were {count(len(changed) - 1, 'more file')}" if len(changed) > 1 else ""
@@ -95,65 +97,87 @@ def read_contents(
     Raises:
         DataError: Files lie elsewhere, cannot be read, or change while they are read; the first few are told.
     """
-    owners = {(case.case_id, file) for case in cases for file in _files(root, case)}
-    by_file = {file: case_id for case_id, file in sorted(owners, reverse=True)}
+    above, times, owners = _above(root), dict[str, FileTimes](), set[tuple[str, str]]()
+    for case in cases:
+        for file in _files(above, case, times):
+            owners.add((case.case_id, file))
+    rows = sorted(owners)
     cache = DigestCache(root, directory)
-    before = {} if fresh or not by_file else cache.read()
-    known = _hash(root, by_file, before, workers)
+    before = {} if fresh or not rows else cache.read()
+    known = _hash(above, {file: case_id for case_id, file in reversed(rows)}, times, before, workers)
     if any(before.get(file) != entry for file, entry in known.items()):
         cache.write(known, before)
-    rows = (FileDigest(case_id, file, known[file].times.size, known[file].sha256) for case_id, file in sorted(owners))
-    return DataContents(root, tuple(rows), known)
+    digests = (FileDigest(case_id, file, known[file].times.size, known[file].sha256) for case_id, file in rows)
+    return DataContents(root, tuple(digests), known)
 
 
-def _files(root: Path, case: Case) -> Iterator[str]:
-    """Paths of a case's files, relative to the dataset's folder."""
-    for path in case.files:
-        try:
-            relative = path.relative_to(root).as_posix()
-            if not stat.S_ISDIR(os.stat(path).st_mode):
-                yield relative
-                continue
-            with os.scandir(path) as entries:
-                names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
-            yield from (f"{relative}/{name}" for name in names)
-        except ValueError:
+def _above(root: Path) -> str:
+    """What stands before a path that is relative to a folder, in one that is not."""
+    return "" if str(root) == "." else os.path.join(root, "")
+
+
+def _files(above: str, case: Case, times: dict[str, FileTimes]) -> Iterator[str]:
+    """Paths of a case's files, relative to the dataset's folder; notes the times of those that are new."""
+    for path in map(str, case.files):
+        if not path.startswith(above) or (not above and os.path.isabs(path)):
             raise DataError(
-                f"The case {case.case_id} has the file {path}, which is not below the dataset's folder {root}; hash the"
-                " folder that was scanned."
-            ) from None
+                f"The case {case.case_id} has the file {path}, which is not below the dataset's folder {above or '.'};"
+                " hash the folder that was scanned."
+            )
+        file = path[len(above) :].replace(os.sep, "/")
+        if file in times:
+            yield file
+            continue
+        try:
+            times[file] = FileTimes.of(path)
+            yield file
+        except IsADirectoryError:
+            yield from _slices(file, case.case_id, path, times)
         except OSError as error:
-            raise DataError(_unreadable(case.case_id, str(path), error)) from error
+            raise DataError(_unreadable(case.case_id, path, error)) from error
+
+
+def _slices(folder: str, case_id: str, path: str, times: dict[str, FileTimes]) -> Iterator[str]:
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
+    except OSError as error:
+        raise DataError(_unreadable(case_id, path, error)) from error
+    for name in names:
+        times[f"{folder}/{name}"] = _times(case_id, f"{path}/{name}")
+        yield f"{folder}/{name}"
+
+
+def _times(case_id: str, path: str) -> FileTimes:
+    try:
+        return FileTimes.of(path)
+    except OSError as error:
+        raise DataError(_unreadable(case_id, path, error)) from error
 
 
 def _hash(
-    root: Path, cases: Mapping[str, str], before: Mapping[str, KnownDigest], workers: int | None = None
+    above: str,
+    cases: Mapping[str, str],
+    times: Mapping[str, FileTimes],
+    before: Mapping[str, KnownDigest],
+    workers: int | None = None,
 ) -> dict[str, KnownDigest]:
     """Hash files whose times are not those that are known; ``cases`` has them with a case of each."""
-    known: dict[str, KnownDigest] = {}
-    missing: list[tuple[str, int]] = []
+    known = {file: before[file] for file in cases if file in before and before[file].times == times[file]}
+    missing = [(file, times[file]) for file in cases if file not in known]
+    if not missing:
+        return known
     errors: list[str] = []
-    above = os.path.join(root, "")
-    for file, case_id in cases.items():
-        try:
-            times = FileTimes.of(above + file)
-        except OSError as error:
-            errors.append(_unreadable(case_id, above + file, error))
-            continue
-        entry = before.get(file)
-        if entry is not None and entry.times == times:
-            known[file] = entry
-        else:
-            missing.append((file, times.size))
 
-    def read(files: Sequence[str]) -> None:
-        for file in files:
+    def read(part: Sequence[tuple[str, FileTimes]]) -> None:
+        buffer = memoryview(bytearray(_BUFFER))
+        for file, seen in part:
             try:
-                known[file] = _read(above + file)
+                known[file] = _read(above + file, seen, buffer)
             except OSError as error:
                 errors.append(_unreadable(cases[file], above + file, error))
 
-    total = sum(size for _, size in missing)
+    total = sum(seen.size for _, seen in missing)
     title = f"Hashing {count(missing, 'file')} of the data ({decimal(total)}) in parts"
     for _ in in_parallel(read, list(_parts(missing)), title, workers, bar=total >= _SHOWN):
         pass
@@ -165,13 +189,13 @@ def _hash(
     return known
 
 
-def _parts(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
-    """Divide files with their sizes into parts of about the same size."""
-    part: list[str] = []
+def _parts(files: Iterable[tuple[str, FileTimes]]) -> Iterator[list[tuple[str, FileTimes]]]:
+    """Divide files into parts of about the same size."""
+    part: list[tuple[str, FileTimes]] = []
     filled = 0
-    for file, size in files:
-        part.append(file)
-        filled += size
+    for entry in files:
+        part.append(entry)
+        filled += entry[1].size
         if filled >= _PART:
             yield part
             part, filled = [], 0
@@ -179,15 +203,17 @@ def _parts(files: Iterable[tuple[str, int]]) -> Iterator[list[str]]:
         yield part
 
 
-def _read(path: str) -> KnownDigest:
-    """Hash one file, which must not change meanwhile."""
-    start, times = time.time_ns(), FileTimes.of(path)
-    digest = file_sha256(Path(path))
-    if FileTimes.of(path) != times:
+def _read(path: str, seen: FileTimes, buffer: memoryview) -> KnownDigest:
+    """Hash one file, which must not have changed since it was seen."""
+    start, digest = time.time_ns(), hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while length := file.readinto(buffer):
+            digest.update(buffer[:length])
+    if FileTimes.of(path) != seen:
         raise OSError(errno.EBUSY, "it was changed while it was read")
-    if start - max(times.changed, times.linked) < _SETTLED:
-        times = times._replace(changed=_UNSETTLED)
-    return KnownDigest(times, digest)
+    if start - max(seen.changed, seen.linked) < _SETTLED:
+        seen = seen._replace(changed=_UNSETTLED)
+    return KnownDigest(seen, digest.hexdigest())
 
 
 def _unreadable(case_id: str, path: str, error: OSError) -> str:

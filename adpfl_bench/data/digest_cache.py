@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from adpfl_bench.files import cache_directory, replace_file
+from adpfl_bench.files import cache_directory, remove_leftovers, replace_file
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ class FileTimes(NamedTuple):
         size: Size in bytes.
         modified: Time of its last modification in ns, which a copy may keep.
         changed: Time of the last change to it or to its attributes in ns, which no program can set.
-        linked: The same of the symbolic link that leads to it, if one does.
+        linked: The same of the symbolic link that leads to it; 0 where none does.
     """
 
     size: int
@@ -43,10 +45,15 @@ class FileTimes(NamedTuple):
         """Ask for those of a file.
 
         Raises:
+            IsADirectoryError: It is a folder.
             OSError: There is no such file, or it may not be seen.
         """
-        status = os.stat(path)
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, os.lstat(path).st_ctime_ns)
+        status, linked = os.lstat(path), 0
+        if stat.S_ISLNK(status.st_mode):
+            status, linked = os.stat(path), status.st_ctime_ns
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, linked)
 
 
 class KnownDigest(NamedTuple):
@@ -99,6 +106,7 @@ class DigestCache:
         content = {"format": _FORMAT, "files": {file: [*times, digest] for file, (times, digest) in kept.items()}}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self.path.parent, self.path.name)
             replace_file(self.path, json.dumps(content, separators=(",", ":")).encode())
             for old in sorted(self.path.parent.glob("*.json"), key=lambda path: -path.stat().st_mtime)[_MOST_DATASETS:]:
                 old.unlink()

@@ -1,6 +1,7 @@
 """What a dataset's files hold: hashed once, found again while they do not change, and never mistaken for others."""
 
 import hashlib
+import io
 import json
 import multiprocessing
 import os
@@ -14,7 +15,6 @@ from adpfl_bench.data.data_contents import read_contents
 from adpfl_bench.data.digest_cache import DigestCache, FileTimes, KnownDigest
 from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import DataError
-from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.file_digests import contents_root
 
 IMAGE = "ISIC-2017_Training_Data/ISIC_0000002.jpg"
@@ -32,7 +32,9 @@ def hashed(monkeypatch):
     """The files that are read, in the order in which that happens; none counts as just written."""
     monkeypatch.setattr(data_contents, "_SETTLED", 0)
     read, paths = data_contents._read, []
-    monkeypatch.setattr(data_contents, "_read", lambda path: (paths.append(os.path.basename(path)), read(path))[1])
+    monkeypatch.setattr(
+        data_contents, "_read", lambda path, *_: (paths.append(os.path.basename(path)), read(path, *_))[1]
+    )
     return paths
 
 
@@ -162,10 +164,10 @@ def test_files_that_cannot_be_read_are_told_together(isic, monkeypatch):
     cases = ISICDataModule("").scan(isic)
     read = data_contents._read
 
-    def refuse(path):
+    def refuse(path, *seen):
         if path.endswith(".png"):
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return read(path, *seen)
 
     monkeypatch.setattr(data_contents, "_read", refuse)
     with pytest.raises(DataError, match=r"4 files of 8 cannot be hashed:\n  .*ISIC_0000000.*denied; restore"):
@@ -178,12 +180,13 @@ def test_files_that_cannot_be_read_are_told_together(isic, monkeypatch):
 
 
 def test_a_file_that_changes_while_it_is_read_is_told(isic, monkeypatch):
-    def slow(path):
-        replace(path)
-        return file_sha256(path)
+    class Slow(io.FileIO):
+        def readinto(self, buffer):
+            replace(isic / IMAGE)
+            return super().readinto(buffer)
 
     cases = [case for case in ISICDataModule("").scan(isic) if case.case_id == "ISIC_0000002"]
-    monkeypatch.setattr(data_contents, "file_sha256", slow)
+    monkeypatch.setattr(data_contents, "open", lambda path, *_, **__: Slow(path), raising=False)
     with pytest.raises(DataError, match=r"ISIC_0000002\.jpg .* it was changed while it was read"):
         read_contents(isic, cases)
 
