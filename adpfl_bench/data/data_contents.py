@@ -48,6 +48,17 @@ class DataContents:
         """Root of the Merkle tree over the files; empty where there are none."""
         return contents_root(self.files)
 
+    @cached_property
+    def _owners(self) -> dict[str, str]:
+        """A case of each file."""
+        return {row.file: row.case for row in reversed(self.files)}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """SHA-256 of each file by its path."""
+        above = _above(self.root)
+        return {above + file: entry.sha256 for file, entry in self.known.items()}
+
     def describe(self, test: Collection[str]) -> ContentsBlock | None:
         """Return the block of a run record, whose cases ``test`` are scored; ``None`` where there are no files."""
         if not self.files:
@@ -61,14 +72,20 @@ class DataContents:
             bytes=sum(sizes.values()),
         )
 
-    def check(self) -> None:
+    def check(self, paths: Collection[Path] | None = None) -> None:
         """Make sure that the files still hold what they held; only those whose times differ are read.
+
+        Args:
+            paths: Those to look at; by default all.
 
         Raises:
             DataError: One does not, or cannot be read.
         """
-        cases = {row.file: row.case for row in reversed(self.files)}
         above = _above(self.root)
+        cases = self._owners
+        if paths is not None:
+            files = (str(path)[len(above) :].replace(os.sep, "/") for path in paths)
+            cases = {file: cases[file] for file in files if file in cases}
         times = {file: _times(case_id, above + file) for file, case_id in cases.items()}
         now = _hash(above, cases, times, self.known)
         changed = sorted(file for file in cases if now[file].sha256 != self.known[file].sha256)

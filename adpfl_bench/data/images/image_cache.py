@@ -13,6 +13,7 @@ import PIL
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_reading import read_cases
+from adpfl_bench.data.data_contents import DataContents
 from adpfl_bench.data.images.image_store import Shape, build_arrays, open_arrays
 from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_native_mask, read_pair
 from adpfl_bench.errors import ConfigError, DataError
@@ -32,8 +33,9 @@ class ImageCache:
 
     The arrays are held in memory if they fit the budget, and otherwise mapped from files. They are kept on disk, and
     found there by the next run, if a ``directory`` is given or they do not fit; two processes that need the same ones
-    build them once. What is on disk is found by the paths, sizes and modification times of the source files, so it is
-    never stale. Nothing is ever deleted from the directory; a user may delete any of it between runs.
+    build them once. What is on disk is found by what the source files hold, so it is never stale; where nobody has
+    hashed them, by their paths, sizes and modification times. Nothing is ever deleted from the directory; a user may
+    delete any of it between runs.
 
     Attributes:
         cases: The cases, in the order given; the position of a case is its index.
@@ -52,6 +54,7 @@ class ImageCache:
         memory_budget_bytes: int = 4 * 2**30,
         directory: Path | None = None,
         workers: int | None = None,
+        contents: DataContents | None = None,
     ) -> None:
         """Decode the cases, or find them on disk.
 
@@ -62,10 +65,11 @@ class ImageCache:
             directory: Where to keep the arrays; by default memory only or, if they do not fit, the environment
                 variable ``ADPFL_CACHE`` or ``~/.cache/adpfl_bench``.
             workers: Threads that decode; by default one for each processor.
+            contents: What the files hold, which must not change while they are decoded.
 
         Raises:
             ConfigError: A setting is impossible, or the directory cannot be written or is too full.
-            DataError: Cases are there twice, or cannot be read; all of those are told at once.
+            DataError: Cases are there twice, or cannot be read (all of those are told at once), or files change.
         """
         if not cases:
             raise ConfigError("An image cache needs at least one case; check the folder of the dataset.")
@@ -88,12 +92,16 @@ class ImageCache:
 
         def fill(arrays: Mapping[str, UInt8Array]) -> None:
             _decode(self.cases, arrays["images"], arrays["masks"], workers)
+            if contents is not None:
+                contents.check()
 
         if in_memory and directory is None:
             arrays = {name: np.empty(shape, np.uint8) for name, shape in shapes.items()}
             fill(arrays)
         else:
-            self.folder = cache_directory(directory) / _name(self.cases, (height, width))
+            self.folder = cache_directory(directory) / _name(
+                self.cases, (height, width), contents.digests if contents is not None else {}
+            )
             build_arrays(self.folder, shapes, fill)
             arrays = open_arrays(self.folder, shapes, in_memory)
         self._hold(arrays)
@@ -136,13 +144,13 @@ class ImageCache:
             array.flags.writeable = False  # an augmentation in place would change every later epoch
 
 
-def _name(cases: Sequence[Case], size: tuple[int, int]) -> str:
+def _name(cases: Sequence[Case], size: tuple[int, int], digests: Mapping[str, str]) -> str:
     """Name the folder of the arrays after all that they depend on."""
-    files = []
+    files: list[object] = []
     for case in cases:
         for path in case.files:
             try:
-                files.append(file_state(path))
+                files.append(digests.get(str(path)) or file_state(path))
             except OSError:
                 files.append((str(path), -1, -1))  # decoding will say what is wrong, together with all other cases
     content = json.dumps([_FORMAT, PIL.__version__, size, files])

@@ -85,6 +85,7 @@ class ImageDataModule(FederatedDataModule, ABC):
             self.image_size,
             memory_budget_bytes=int(self.memory_budget_gib * 2**30),
             directory=self.cache_directory,
+            contents=self.contents,
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
         if self.randomization > 0:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import blosc2
@@ -26,12 +28,15 @@ _CHUNK = 64  # voxels along each axis, all channels together: what is found and 
 _BLOCK = 32  # what is decompressed at once
 
 
-def case_name(case: Case, release: VolumeRelease, how: Preparation) -> str:
+def case_name(
+    case: Case, release: VolumeRelease, how: Preparation, digests: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Return the name of a prepared case: its id, and a hash of all that its voxels depend on.
 
-    Source files count by path, size and time of change, so a prepared case is never stale.
+    Source files count by what they hold, so a prepared case is never stale; where their SHA-256 is not among
+    ``digests``, which have it by path, by path, size and time of change.
     """
-    files = [file_state(path) for path in case.source_files()]
+    files = [digests.get(str(path)) or file_state(path) for path in case.source_files()]
     labels = sorted(release.labels.items())
     kind = (release.name, release.modality, release.channels, labels, repr(release.reader))
     content = json.dumps([FORMAT, kind, release.classes, how.settings(), files])

@@ -9,6 +9,7 @@ from rich.filesize import decimal
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
+from adpfl_bench.data.data_contents import DataContents
 from adpfl_bench.data.inventory import duplicate_problems
 from adpfl_bench.data.problems import Problem, refuse
 from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare_case
@@ -31,7 +32,7 @@ _MOST_WORKERS = 8
 class VolumeCache:
     """Prepared cases, each in a folder of its own; what is missing is prepared when the cache is made.
 
-    A case is found by its source files (paths, sizes, times of change) and all settings, so it is never stale; a run
+    A case is found by what its source files hold and by all settings, so it is never stale, wherever they lie; a run
     that is killed keeps what it has prepared. Nothing is ever deleted; a user may delete any of it between runs.
 
     Args:
@@ -42,10 +43,12 @@ class VolumeCache:
         workers: Threads that prepare; by default one for each processor, and at most 8, since each holds the volumes
             of a case (a large CT takes several GiB).
         say: Is told, before it starts, what will be prepared and how large it may become.
+        contents: What the files hold, which must not change while they are prepared; without it a file counts by path,
+            size and time of change.
 
     Raises:
         DataError: Cases are damaged or contradict themselves or each other. The whole ones are prepared first, and
-            all problems are told at once.
+            all problems are told at once. Or a file changes.
         ConfigError: The directory cannot be written or is full; what was prepared before stays.
     """
 
@@ -57,6 +60,7 @@ class VolumeCache:
         directory: Path | None = None,
         workers: int | None = None,
         say: Callable[[str], None] = lambda _: None,
+        contents: DataContents | None = None,
     ) -> None:
         if workers is not None and workers < 1:
             raise ConfigError(f"Volumes are prepared by at least 1 worker, but {workers} were asked for.")
@@ -64,10 +68,12 @@ class VolumeCache:
         self.how = how
         self.directory = cache_directory(directory) / release.name.replace(" ", "-")
         self.prepared = 0
+        self._contents = contents
+        known = contents.digests if contents is not None else {}
         folders, problems = {}, []
         for case in cases:
             try:
-                folders[case.case_id] = self.directory / case_name(case, release, how)
+                folders[case.case_id] = self.directory / case_name(case, release, how, known)
             except OSError as error:
                 problems.append(Problem(case.case_id, f"a file cannot be read: {error.strerror}", case.images[0]))
         missing = [case for case in cases if case.case_id in folders and not folders[case.case_id].is_dir()]
@@ -116,7 +122,10 @@ class VolumeCache:
         def prepare(case: Case) -> list[Problem]:
             checked = check_case(case, self.release)
             if not checked.problems:
-                write_case(folders[case.case_id], prepare_case(case, self.release, self.how), checked.digest)
+                prepared = prepare_case(case, self.release, self.how)
+                if self._contents is not None:
+                    self._contents.check(case.source_files())
+                write_case(folders[case.case_id], prepared, checked.digest)
             return list(checked.problems)
 
         problems: dict[str, list[Problem]] = {}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.data_contents import read_contents
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
@@ -165,12 +166,19 @@ class VolumeDataModule(FederatedDataModule, ABC):
         return scheme
 
     def prepare(self, cases: Sequence[Case]) -> VolumeCache:
-        """Prepare what is not in the cache yet of cases that :meth:`scan` lists."""
+        """Hash cases that :meth:`scan` lists, and prepare what of them is not in the cache yet."""
 
         def say(text: str) -> None:
             print(text, file=sys.stderr, flush=True)
 
-        return VolumeCache(cases, self.release, self.how, self.cache_directory, self.prepare_workers, say)
+        contents = self._contents or read_contents(self.root, cases, self.cache_directory, self.prepare_workers)
+        directory, workers = self.cache_directory, self.prepare_workers
+        return VolumeCache(cases, self.release, self.how, directory, workers, say, contents)
+
+    def read_contents(self) -> None:
+        """Hash the files of all cases, if the task's label scheme fits them."""
+        self.check_scheme(self.scheme)
+        super().read_contents()
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
         """Prepare what is not in the cache yet, and return patches of the training patients."""

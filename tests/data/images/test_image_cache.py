@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench.data.data_contents import read_contents
 from adpfl_bench.data.images import image_cache, image_store
 from adpfl_bench.data.images.image_cache import ImageCache, read_image, read_native_mask
 from adpfl_bench.datasets.isic import ISICDataModule
@@ -110,6 +111,31 @@ def test_a_file_replaced_by_another_of_the_same_size_is_decoded_anew(cases, fold
     assert ImageCache(cases, SIZE, 0, folder).folder != before.folder
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert ImageCache(cases, SIZE, 0, folder).folder == before.folder
+
+
+def test_what_is_on_disk_is_found_by_what_files_hold_and_not_by_their_times(cases, folder):
+    root, file = cases[0].label.parents[1], cases[0].images[0]
+    status = file.stat()
+    before = ImageCache(cases, SIZE, 0, folder, contents=read_contents(root, cases))
+    os.utime(file, ns=(1, 1))
+    assert ImageCache(cases, SIZE, 0, folder, contents=read_contents(root, cases)).folder == before.folder
+    Image.new("RGB", (16, 12)).save(file)
+    file.write_bytes(file.read_bytes().ljust(status.st_size, b"\0"))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_size == status.st_size
+    assert ImageCache(cases, SIZE, 0, folder, contents=read_contents(root, cases)).folder != before.folder
+
+
+def test_what_changes_while_it_is_decoded_is_not_kept(cases, folder, monkeypatch):
+    contents = read_contents(cases[0].label.parents[1], cases)
+
+    def decode(*arrays):
+        cases[0].images[0].write_bytes(b"changed")
+
+    monkeypatch.setattr(image_cache, "_decode", decode)
+    with pytest.raises(DataError, match="was changed after this run had read it"):
+        ImageCache(cases, SIZE, 0, folder, contents=contents)
+    assert not [path for path in folder.iterdir() if path.is_dir()]
 
 
 def test_the_default_directory_comes_from_the_environment(cases, folder, monkeypatch):

@@ -5,12 +5,14 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.data_contents import read_contents
 from adpfl_bench.data.volumes import volume_cache
 from adpfl_bench.data.volumes.preparation import Preparation
 from adpfl_bench.data.volumes.release import VolumeRelease
@@ -57,6 +59,42 @@ def test_what_is_prepared_is_found_again(tmp_path: Path, make: Make) -> None:
     for case in cases:
         np.testing.assert_array_equal(first[case.case_id].read_image(), second[case.case_id].read_image())
     assert second.nbytes > 0
+
+
+def test_cases_are_found_by_what_their_files_hold(tmp_path: Path, make: Make) -> None:
+    def prepared() -> int:
+        contents = read_contents(tmp_path, cases)
+        return VolumeCache(cases, RELEASE, HOW, tmp_path / "cache", contents=contents).prepared
+
+    cases = make(3)
+    assert prepared() == 3
+    for path in (path for case in cases for path in case.files):
+        os.utime(path, (1, 1))
+    assert prepared() == 0
+    path = cases[0].images[0]
+    status, content = path.stat(), bytearray(path.read_bytes())
+    content[4] ^= 1  # the time of day in gzip's header
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert prepared() == 1
+
+
+def test_a_case_that_changes_while_it_is_prepared_is_not_kept(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = make(2)
+    contents = read_contents(tmp_path, cases)
+    prepare = volume_cache.prepare_case
+
+    def slow(case: Case, *how: Any) -> Any:
+        done = prepare(case, *how)
+        case.images[0].write_bytes(b"changed")
+        return done
+
+    monkeypatch.setattr(volume_cache, "prepare_case", slow)
+    with pytest.raises(DataError, match="was changed after this run had read it"):
+        VolumeCache(cases, RELEASE, HOW, tmp_path / "cache", contents=contents)
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.name == "case.json"]
 
 
 def test_only_what_is_missing_or_changed_is_prepared(tmp_path: Path, make: Make) -> None:
