@@ -76,6 +76,7 @@ def test_files_that_were_prepared_beforehand_are_found(
     printed = capsys.readouterr()
     assert "TCGA-LGG, 16 cases" in printed.err
     assert "16 of them prepared now" in printed.out
+    assert list((tmp_path / "cache" / "digests").iterdir())  # hashed too, so that a run need not
     assert main(["prepare", "lgg", "--root", str(root)]) == 0
     assert "0 of them prepared now" in capsys.readouterr().out
     assert adpfl_bench("fit", f"--data.root={root}", task="lgg") == 0
