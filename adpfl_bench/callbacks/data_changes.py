@@ -27,30 +27,36 @@ def data_state(trainer: Trainer) -> DataState:
 
 
 def check_scored_data(record: RunRecord, directory: RunDirectory, data: DataStatement) -> None:
-    """Make sure that a run is scored on the cases that it was made with; earlier records know names and sizes alone.
-
-    Args:
-        record: The run's record.
-        directory: Its folder.
-        data: The data that there are now.
+    """Make sure that a run is scored on the cases that it was made with.
 
     Raises:
         RecordError: They are others, whose scores would stand under this record.
     """
-    before, root = record.data, record.data.contents.root if record.data.contents else ""
-    changed = ""
-    if root and root != data.contents.digest:
-        held = f"what their files hold was {root[:8]} and is {data.contents.digest[:8] or 'not known'}"
-        changed = _changed_files(data, root, [directory.path]) or held
-    elif before.fingerprint and data.fingerprint and before.fingerprint != data.fingerprint:
-        changed = f"names or sizes of their files were {before.fingerprint[:8]} and are {data.fingerprint[:8]}"
-    elif (path := directory.partition_file).exists() and path.read_bytes() != partition_bytes(path, data.clients):
-        changed = f"{path} divides them among clients and splits in another way"
-    if changed:
+    if changed := data_difference(record, directory, data):
         raise RecordError(
             f"The run in {directory.path} was made with other data than there are now: {changed}. Restore them, or"
             " score into a folder of its own with --trainer.default_root_dir and --ckpt_path."
         )
+
+
+def data_difference(record: RunRecord, directory: RunDirectory, data: DataStatement) -> str:
+    """Say in a clause how the data that there are now differ from those of a run; empty where they do not.
+
+    Args:
+        record: The run's record; one of an earlier version knows names and sizes of files alone.
+        directory: Its folder, where data.csv has the digests by which a file is named.
+        data: The data that there are now.
+    """
+    before, root = record.data, record.data.contents.root if record.data.contents else ""
+    if root and root != data.contents.digest:
+        held = f"what their files hold was {root[:8]} and is {data.contents.digest[:8] or 'not known'}"
+        return _changed_files(data, root, [directory.path]) or held
+    if not root and before.fingerprint and data.fingerprint and before.fingerprint != data.fingerprint:
+        return f"names or sizes of their files were {before.fingerprint[:8]} and are {data.fingerprint[:8]}"
+    path = directory.partition_file
+    if path.exists() and path.read_bytes() != partition_bytes(path, data.clients):
+        return f"{path} divides them among clients and splits in another way"
+    return ""
 
 
 def _changed_files(data: DataStatement, root: str, folders: Iterable[Path]) -> str:

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
+from adpfl_bench.callbacks.data_changes import data_difference
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.records.run_directory import RunDirectory
@@ -68,8 +69,10 @@ def _rescore(directory: RunDirectory, record: RunRecord, root: Path | None, scra
 
 
 def _compare(directory: RunDirectory, record: RunRecord, made: Rescoring, tolerance: float) -> Iterator[Finding]:
+    if changed := data_difference(record, directory, made.datamodule):
+        yield Finding("data", f"they are others now: {changed}")
     data = made.datamodule.describe()
-    for name in ("kind", "fingerprint", "clients", "contents"):
+    for name in ("kind", "clients"):
         ours, theirs = getattr(record.data, name), getattr(data, name)
         if ours is not None and ours != theirs:
             yield Finding("data", f"{name} of the data there is not that of run.json")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench.cli import main
 from tests.cli.conftest import Run
 
 RUN = Path("runs/isic/fedavg/seed0")
@@ -44,4 +45,6 @@ def test_a_run_does_not_go_on_with_noise(adpfl_bench: Run, capsys: pytest.Captur
         printed = capsys.readouterr().err
         assert f"{first} of the case {first[:-4]} has another content, as one of 32 files that differ" in printed
         assert "Traceback" not in printed
+    assert main(["verify-run", str(RUN), "--score"]) == 1
+    assert f"data: they are others now: ISIC-2017_Training_Data/{first} of the case" in capsys.readouterr().out
     assert (RUN / "run.json").read_bytes() != record  # scored once more, on files that were only touched

@@ -160,6 +160,26 @@ def test_the_contents_of_the_data_are_those_of_their_root(sound, tmp_path, chang
     assert text in found.text
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"test_root": "0" * 64}, "the root of the test cases in data.csv is "),
+        ({"bytes": 1}, "but run.json states 1"),
+        ({"files": 1}, "but run.json states 1"),
+    ],
+)
+def test_what_the_record_says_of_the_contents_is_what_the_table_of_files_says(sound, tmp_path, change, text):
+    folder = tmp_path / "run"
+    shutil.copytree(sound[0], folder)
+    record = json.loads((folder / "run.json").read_text())
+    record["data"]["contents"].update(change)
+    (folder / "run.json").write_text(json.dumps(record))
+    reseal(folder)
+    (finding,) = verified(folder, thorough=True).findings
+    assert finding.check == "data"
+    assert text in finding.text
+
+
 class Runs:
     """Runs the code of whoever unpickles it."""
 

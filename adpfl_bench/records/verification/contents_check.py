@@ -23,12 +23,25 @@ def check_contents(evidence: Evidence) -> Iterator[Finding]:
         return
     if (found := contents_root(files)) != stated.root:
         yield Finding("data", f"the root of data.csv is {found[:8]}, but run.json states {stated.root[:8]}")
-    names = {row.file for row in files}
-    if len(names) != stated.files:
-        yield Finding("data", f"data.csv has {count(len(names), 'file')}, but run.json states {stated.files:,}")
+    sizes = {row.file: row.size for row in files}
+    if len(sizes) != stated.files:
+        yield Finding("data", f"data.csv has {count(len(sizes), 'file')}, but run.json states {stated.files:,}")
+    if (total := sum(sizes.values())) != stated.bytes:
+        yield Finding(
+            "data", f"the files of data.csv have {count(total, 'byte')}, but run.json states {stated.bytes:,}"
+        )
     try:
         partition = evidence.partition
     except RecordError:  # another check says so
         return
-    if partition is not None and (unknown := sorted(partition.keys() ^ {row.case for row in files})):
+    if partition is None:
+        return
+    if unknown := sorted(partition.keys() ^ {row.case for row in files}):
         yield Finding("data", f"{unknown[0]} is a case of one of data.csv and partition.csv, and not of the other")
+        return
+    tested = contents_root(row for row in files if partition[row.case].split == "test")
+    if tested != stated.test_root:
+        yield Finding(
+            "data",
+            f"the root of the test cases in data.csv is {tested[:8]}, but run.json states {stated.test_root[:8]}",
+        )
