@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/data_identity.py
 
 Pictures are JPEG files of 450x600 pixels with a PNG mask each, as HAM10000 has them, which a run decodes at every
-start; volumes are phantoms in the layout of BraTS 2021, which are prepared once. Seconds are those of the processor, the
-least of the repetitions, and files are in the page cache.
+start; volumes are phantoms in the layout of BraTS 2021, which are prepared once. Seconds are those of the processor,
+the least of the repetitions, and files are in the page cache.
 
 * first: every file is hashed, and the digests are kept;
 * later: digests are found, and only times are looked at;
