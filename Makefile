@@ -1,6 +1,7 @@
 # make demo   trains FL, DP-FL and ADP-FL on a phantom cohort and writes a leaderboard and a report
 # make test   runs the tests; with COVERAGE=1 it says how much of the package they cover, with EXAMPLES=50 they try harder
-# make accidents   tries every kind of bad input, of which the tests try a part that ADPFL_ACCIDENTS_SEED chooses
+# make accidents   tries every kind of bad input, and an accident at every file operation of a run; the tests try a part of
+#                  both, which ADPFL_ACCIDENTS_SEED chooses
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
 # make ... TORCH_INDEX=URL   takes torch from PyTorch's own index, which has builds without CUDA for every Python
@@ -46,6 +47,7 @@ test: install
 
 accidents: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.corpus.bad_inputs
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.accidents.every_operation
 
 test-minimum: $(VENV)-minimum/.installed
 	$(VENV)-minimum/bin/pytest --numprocesses=$(WORKERS) $(CORE) --deselect $(SCHEMA)

@@ -113,6 +113,7 @@ class RunRecorder(Callback):
         record = self._describe(trainer, pl_module)
         content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
         self._history.open(record, content, self._resuming)
+        self._history.begin(record, self._directory)  # here too, since there may be no round left to train
         self._record = record
         self._directory.cases_file.unlink(missing_ok=True)
         self._directory.examples_file.unlink(missing_ok=True)

@@ -159,7 +159,11 @@ KNOWN: tuple[Proof, ...] = (
     Proof("callback", ("adpfl_bench.wandb.cases.WandbCases",), "shows test cases after training"),
     Proof(
         "callback",
-        (*_within("lightning.pytorch.callbacks", *_LOOKERS), "lightning.pytorch.cli.SaveConfigCallback"),
+        (
+            *_within("lightning.pytorch.callbacks", *_LOOKERS),
+            "lightning.pytorch.cli.SaveConfigCallback",
+            "adpfl_bench.running.saved_configuration.SavedConfiguration",
+        ),
         "only looks on",
     ),
     Proof(

@@ -44,6 +44,7 @@ class RunDirectory:
         self.data_file = self.path / "data.csv"
         self.journal_file = self.path / JOURNAL_NAME
         self.examples_file = self.path / "examples.npz"
+        self.configuration_file = self.path / "config.yaml"
         self.checkpoints = self.path / "checkpoints"
 
     def record_content(self) -> bytes:
@@ -78,6 +79,14 @@ class RunDirectory:
             RecordError: It could not be written; the earlier one is whole.
         """
         self._write(self.record_file, record.to_json())
+
+    def write_configuration(self, text: str) -> None:
+        """Replace config.yaml, which makes the run again.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        self._write(self.configuration_file, text)
 
     def write_partition(self, content: bytes) -> None:
         """Replace partition.csv, which a FilePartition reads back.

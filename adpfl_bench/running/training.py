@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import adpfl_bench
 from adpfl_bench.callbacks.checkpointing import (
@@ -36,6 +36,7 @@ from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunLock
+from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.trust import refusal, trusting
 from adpfl_bench.wandb.cases import WandbCases
@@ -92,8 +93,8 @@ class BenchCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             # What scores a trained run later leaves its configuration alone.
-            save_config_callback=SaveConfigCallback if command == "fit" else None,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=SavedConfiguration if command == "fit" else None,
+            save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
             trainer_defaults=dict(_TRAINER_DEFAULTS),
             seed_everything_default=0,
             auto_configure_optimizers=False,
@@ -142,13 +143,13 @@ class BenchCLI(LightningCLI):
         name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
         if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
+        config.ckpt_path = None  # the run's configuration is the run again, from its start, however it was continued
         # It was validated as it was parsed, and that takes as long as the rest.
         how: dict[str, Any] = {"skip_link_targets": False, "skip_unset": False, "skip_validation": True}
         settings = self.parser.dump(config, format="yaml", **how)
         self.config_dump: dict[str, Any] = parse_yaml(settings)
         self._resuming = self.command == "fit" and given is not None
         self._checkpoint = self._find_checkpoint(given)
-        config.ckpt_path = None  # the run's config.yaml is the run again, from its start
 
     def _find_checkpoint(self, given: str | None) -> str | None:
         if self.command == "fit" and given is None:
