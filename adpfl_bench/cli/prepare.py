@@ -7,7 +7,7 @@ from typing import Any
 from rich.filesize import decimal
 
 from adpfl_bench.config.config_files import find_config
-from adpfl_bench.config.yaml_text import parse_yaml
+from adpfl_bench.config.yaml_text import read_yaml
 from adpfl_bench.datasets.catalogue import DATASETS, DatasetName, find_datamodule
 from adpfl_bench.errors import INTERRUPTED, ConfigError
 from adpfl_bench.text import say_loading
@@ -80,6 +80,6 @@ def prepare(
 def _task_settings(task: str | None) -> dict[str, Any]:
     if task is None:
         return {}
-    content: dict[str, Any] = parse_yaml(find_config(f"tasks/{task}.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = read_yaml(find_config(f"tasks/{task}.yaml"))
     settings: dict[str, Any] = content["data"]["init_args"]
     return settings

@@ -17,7 +17,7 @@ from adpfl_bench.config.method_files import (
     overridden_settings,
     without_replaced_methods,
 )
-from adpfl_bench.config.yaml_text import parse_yaml
+from adpfl_bench.config.yaml_text import line_of, parse_yaml, problem_of, read_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.trust import trusted_modules
@@ -63,12 +63,15 @@ def read_config(name: str) -> ConfigFile:
         ConfigError: It is not found, or holds no settings.
     """
     path = find_config(name)
-    try:
-        content = parse_yaml(with_public_names(path.read_text(encoding="utf-8"))) or {}
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} is not a YAML file: {' '.join(str(error).split())}.") from error
+    content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold settings by name, such as federated: {{rounds: 3}}.")
+    for key in ("task", "method"):
+        if content.get(key) is not None and not isinstance(content[key], str):
+            raise ConfigError(
+                f"{key} in {path}, line {line_of(path, key)}, is read as {content[key]!r} and not as text; put it in"
+                " quotes."
+            )
     return ConfigFile(name, path, content)
 
 
@@ -123,6 +126,7 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     parser.add_argument("--method")
     parser.add_argument("--trust", action="append", default=[])
     given, options = parser.parse_known_args([with_public_names(word) for word in arguments])
+    _check_values(options)
     files = [read_config(name) for name in given.config]
     tasks = [given.task, *(file.content.get("task") for file in reversed(files))]
     files = [part for file in files for part in _for_task(file, tasks)]
@@ -140,6 +144,19 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     ]
     notes += _lost_arguments(options)
     return CommandLine([*configs, *named, *options], files, method, notes, trusted_modules(given.trust))
+
+
+def _check_values(options: Sequence[str]) -> None:
+    """Refuse blocks and lists that are given as options and can be read in two ways; the parser would say less."""
+    name = ""
+    for word in options:
+        option, _, value = word.partition("=") if word.startswith("--") else (name, "", word)
+        name = option
+        if value.lstrip().startswith(("{", "[")):
+            try:
+                parse_yaml(value)
+            except yaml.YAMLError as error:
+                raise ConfigError(f"{name} is not given in YAML of plain values: {problem_of(error)}.") from error
 
 
 def _lost_arguments(options: Sequence[str]) -> Iterator[str]:

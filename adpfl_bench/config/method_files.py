@@ -17,9 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from adpfl_bench.config.yaml_text import parse_yaml
+from adpfl_bench.config.yaml_text import dump_yaml, parse_yaml, read_text
 from adpfl_bench.errors import ConfigError
 
 DEFAULT_METHOD = "callbacks/adp_fl.yaml"
@@ -50,8 +48,8 @@ class ConfigFile:
     @property
     def argument(self) -> str:
         """Its word on the command line: its path, or a text where it states something else than it holds."""
-        same = parse_yaml(self.path.read_text(encoding="utf-8")) == self.content
-        return str(self.path) if same else yaml.safe_dump(dict(self.content))
+        same = parse_yaml(read_text(self.path)) == self.content
+        return str(self.path) if same else dump_yaml(dict(self.content))
 
     @property
     def kind(self) -> Kind:

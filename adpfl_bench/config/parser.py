@@ -1,4 +1,7 @@
-"""An argument parser whose errors are sentences, and in which another class starts from its own defaults."""
+"""An argument parser whose errors are sentences, in which another class starts from its own defaults.
+
+It reads and writes YAML as the rest of the suite does.
+"""
 
 import re
 from collections.abc import Iterable
@@ -6,9 +9,11 @@ from inspect import isabstract
 from pydoc import locate
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser, _typehints
+import yaml
+from jsonargparse import ArgumentParser, _typehints, get_loader, set_dumper, set_loader
 from lightning.pytorch.cli import LightningArgumentParser
 
+from adpfl_bench.config.yaml_text import dump_yaml, parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.trust import check_class_path, refusal
@@ -25,6 +30,19 @@ _REFUSED = re.compile(
 _INNERMOST = re.compile(
     r"""Parser key "([^"]+)":(?:(?!Parser key)[\s\S])*?Subtypes: \[<class '([\w.]+)'(?![\s\S]*Parser key)"""
 )
+_load_as_set = get_loader("yaml")
+
+
+def _load(text: str) -> Any:
+    """What a value states; a word in braces, or before a colon, which a path may end with, stays a text."""
+    value = parse_yaml(text)
+    is_set = isinstance(value, dict) and value and all(inner is None for inner in value.values())
+    return _load_as_set(text) if is_set else value
+
+
+set_loader("yaml", _load, (yaml.YAMLError,))
+set_dumper("yaml", dump_yaml)
+
 _keep_what_fits: Any = _typehints.discard_init_args_on_class_path_change
 
 

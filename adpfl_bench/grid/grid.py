@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,7 +21,7 @@ from pydantic import (
 )
 
 from adpfl_bench.config.config_files import find_config
-from adpfl_bench.config.yaml_text import parse_yaml
+from adpfl_bench.config.yaml_text import line_of, read_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.trust import is_below, trusted_modules
 
@@ -104,7 +103,7 @@ class TaskEntry(_Stated):
     @cached_property
     def name(self) -> str:
         """Name in the task's file."""
-        content = _read_yaml(find_config(self.file))
+        content = read_yaml(find_config(self.file))
         if not isinstance(content, dict) or not isinstance(content.get("task"), str):
             raise ValueError(f"lists {self.file}, which does not name a task")
         return str(content["task"])
@@ -210,7 +209,7 @@ def read_grid(name: str) -> Grid:
     """
     path = find_config(name)
     try:
-        return Grid.model_validate(_read_yaml(path))
+        return Grid.model_validate(read_yaml(path))
     except ValidationError as error:
         raise ConfigError(_sentence(error, path)) from None
 
@@ -238,13 +237,6 @@ def confirmed_trust(grid: Grid, given: Sequence[str], name: str) -> tuple[str, .
     return trusted
 
 
-def _read_yaml(path: Path) -> Any:
-    try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {error}") from error
-
-
 def _sentence(error: ValidationError, path: Path) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"])) or "the file"
@@ -252,7 +244,8 @@ def _sentence(error: ValidationError, path: Path) -> str:
         return f"{path} must list {where}, at least one of them, but it does not."
     if first["type"] == "value_error":
         return f"{where} in {path} {first['ctx']['error']}."
-    return f"{where} in {path} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    line = line_of(path, *first["loc"])
+    return f"{where} in {path} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]} (line {line})."
 
 
 def as_options(overrides: Mapping[str, Any]) -> list[str]:
