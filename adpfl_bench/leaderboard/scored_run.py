@@ -1,7 +1,7 @@
 """Scored run: one that is finished, as tables need it; and its headline, the models whose scores it is judged by."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline, counting_models
-from adpfl_bench.records.run_directory import RoundRow, RunDirectory
+from adpfl_bench.records.round_columns import NO_ROUNDS, RoundColumns
+from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_over_models
@@ -136,12 +137,12 @@ class ScoredRun:
         return {}
 
     @cached_property
-    def rounds(self) -> Sequence[RoundRow]:
-        """The lines of rounds.csv; none where it cannot be read."""
+    def rounds(self) -> RoundColumns:
+        """What rounds.csv holds; nothing where it cannot be read."""
         try:
-            return self.directory.read_rounds()
+            return self.directory.read_round_columns()
         except RecordError:
-            return ()
+            return NO_ROUNDS
 
     @property
     def seed(self) -> int:

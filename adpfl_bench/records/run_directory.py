@@ -1,7 +1,5 @@
 """Folder of one run: run.json, rounds.csv, cases.csv, data.csv."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +9,10 @@ from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.privacy.journal import JOURNAL_NAME
 from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
 from adpfl_bench.records.file_digests import FileDigest, digests_table, read_digests
+from adpfl_bench.records.round_columns import RoundColumns, parse_rounds
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
-from adpfl_bench.text import csv_text, plain_cell
+from adpfl_bench.text import csv_text
 
 
 class RoundRow(NamedTuple):
@@ -166,14 +165,21 @@ class RunDirectory:
         Raises:
             RecordError: It is missing or malformed.
         """
+        return [RoundRow(*row) for row in self.read_round_columns().rows()]
+
+    def read_round_columns(self) -> RoundColumns:
+        """As :meth:`read_rounds`, by columns."""
+        return parse_rounds(self.rounds_content(), self.rounds_file)
+
+    def rounds_content(self) -> bytes:
+        """Return rounds.csv as it is, for ``parse_rounds``.
+
+        Raises:
+            RecordError: It cannot be read.
+        """
         try:
-            text = self.rounds_file.read_text()
-            whole = text[: text.rfind("\n") + 1]
-            return [
-                RoundRow(int(line["round"]), plain_cell(line["client"]), plain_cell(line["name"]), float(line["value"]))
-                for line in csv.DictReader(io.StringIO(whole))
-            ]
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, csv.Error) as error:
+            return self.rounds_file.read_bytes()
+        except OSError as error:
             raise _no_rounds(self.rounds_file, error) from error
 
     def write_cases(self, rows: Sequence[CaseScore]) -> None:

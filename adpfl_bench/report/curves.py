@@ -9,8 +9,9 @@ import numpy as np
 
 from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table import ordered_variants
+from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
-from adpfl_bench.records.run_directory import RoundRow
+from adpfl_bench.records.score_means import grouped_means
 from adpfl_bench.report.plot import Plot, method_style, new_figure, place_legend, round_axis
 
 if TYPE_CHECKING:
@@ -28,19 +29,14 @@ _SCORE_CAPTION = (
 )
 
 
-def band(series: Sequence[Sequence[tuple[int, float]]]) -> Band:
-    """Mean, minimum and maximum over the seeds' (round, value) pairs, of each round that any seed has."""
-    values: dict[int, list[float]] = {}
-    for pairs in series:
-        for number, value in pairs:
-            values.setdefault(number, []).append(value)
-    rounds = sorted(values)
-    return (
-        rounds,
-        [float(np.mean(values[number])) for number in rounds],
-        [min(values[number]) for number in rounds],
-        [max(values[number]) for number in rounds],
-    )
+def band(series: Sequence[RoundColumns]) -> Band:
+    """Mean, minimum and maximum over the seeds' numbers, of each round that any seed has."""
+    values = np.concatenate([of_seed.value for of_seed in series])
+    rounds, places = np.unique(np.concatenate([of_seed.round for of_seed in series]), return_inverse=True)
+    low, high = np.full(len(rounds), np.inf), np.full(len(rounds), -np.inf)
+    np.minimum.at(low, places, values)
+    np.maximum.at(high, places, values)
+    return rounds.tolist(), grouped_means(values, places, len(rounds)).tolist(), low.tolist(), high.tolist()
 
 
 def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: float = 1) -> Any:
@@ -66,7 +62,7 @@ def draw_curves(group: Group) -> dict[str, Plot]:
         Plots by name; those of which no run has anything in its rounds.csv are not among them.
     """
     variants = ordered_variants(group)
-    rows = {variant.label: [run.rounds for run in variant.runs] for variant in variants}
+    rows = {variant.label: [run.rounds.of_client(ALL_CLIENTS) for run in variant.runs] for variant in variants}
     shown = {f"val_{metric.name}": f"Validation {metric.title}" for metric in group.metrics if metric.in_rounds}
     shares = {f"val_{metric.name}" for metric in group.metrics if metric.unit == "share"}
     drawn = {
@@ -76,13 +72,8 @@ def draw_curves(group: Group) -> dict[str, Plot]:
     return {name.replace("_", "-"): plot for name, plot in drawn.items() if plot is not None}
 
 
-def series(rows: Sequence[RoundRow], client: str, name: str) -> list[tuple[int, float]]:
-    """Return one number of one client by round."""
-    return [(row.round, row.value) for row in rows if row.client == client and row.name == name]
-
-
-def _draw(group: Group, rows: dict[str, list[Sequence[RoundRow]]], name: str, what: str, percent: bool) -> Plot | None:
-    bands = {label: band([series(seed, ALL_CLIENTS, name) for seed in seeds]) for label, seeds in rows.items()}
+def _draw(group: Group, rows: dict[str, list[RoundColumns]], name: str, what: str, percent: bool) -> Plot | None:
+    bands = {label: band([seed.of_name(name) for seed in seeds]) for label, seeds in rows.items()}
     if not any(rounds for rounds, *_ in bands.values()):
         return None
     scale = 100 if percent else 1

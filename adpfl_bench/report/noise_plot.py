@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from adpfl_bench.leaderboard.comparability import Group
 from adpfl_bench.leaderboard.table import ordered_variants
-from adpfl_bench.records.run_directory import RoundRow
-from adpfl_bench.report.curves import Band, band, draw_band, series
+from adpfl_bench.records.round_columns import RoundColumns
+from adpfl_bench.report.curves import Band, band, draw_band
 from adpfl_bench.report.plot import FAINT, PALETTE, Plot, new_figure, place_legend, round_axis, set_log_scale
 
 if TYPE_CHECKING:
@@ -35,9 +35,10 @@ def draw_noise(group: Group) -> dict[str, Plot]:
     return plots
 
 
-def _bands(seeds: Sequence[Sequence[RoundRow]], name: str) -> dict[str, Band]:
-    clients = sorted({row.client for rows in seeds for row in rows if row.name == name})
-    return {client: band([series(rows, client, name) for rows in seeds]) for client in clients}
+def _bands(seeds: Sequence[RoundColumns], name: str) -> dict[str, Band]:
+    named = [rows.of_name(name) for rows in seeds]
+    clients = sorted({client for rows in named for client in rows.client.present()})
+    return {client: band([rows.of_client(client) for rows in named]) for client in clients}
 
 
 def _draw(label: str, bands: Mapping[str, Mapping[str, Band]]) -> Plot:

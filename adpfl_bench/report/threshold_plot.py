@@ -111,6 +111,5 @@ def _set_ticks(axis: Axes, thresholds: Sequence[float]) -> None:
 
 def _norms(variant: Variant) -> _Norms | None:
     """Medians over seeds, clients and rounds of the gradient norms' 10th and 90th percentiles; ``None`` without any."""
-    rows = [row for run in variant.runs for row in run.rounds]
-    low, high = ([row.value for row in rows if row.name == name] for name in _NORMS)
-    return _Norms(float(np.median(low)), float(np.median(high))) if low and high else None
+    low, high = (np.concatenate([run.rounds.of_name(name).value for run in variant.runs]) for name in _NORMS)
+    return _Norms(float(np.median(low)), float(np.median(high))) if len(low) and len(high) else None

@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.records.round_columns import NO_ROUNDS, parse_rounds
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.report.curves import band, draw_curves
 from adpfl_bench.report.overlays import draw_overlays
@@ -147,4 +149,9 @@ def test_damaged_rounds_do_not_stop_the_picture(drawn):
 
 
 def test_band_over_seeds_with_unequal_rounds():
-    assert band([[(1, 2.0), (2, 4.0)], [(2, 8.0)]]) == ([1, 2], [2.0, 6.0], [2.0, 4.0], [2.0, 8.0])
+    one, other = (
+        parse_rounds(f"round,client,name,value\n{lines}".encode(), Path("rounds.csv"))
+        for lines in ("1,all,x,2.0\n2,all,x,4.0\n", "2,all,x,8.0\n")
+    )
+    assert band([one, other]) == ([1, 2], [2.0, 6.0], [2.0, 4.0], [2.0, 8.0])
+    assert band([NO_ROUNDS, NO_ROUNDS]) == ([], [], [], [])
