@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
-from adpfl_bench.leaderboard.comparability import Variant
+from adpfl_bench.leaderboard.groups import Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun, headline_rows
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.score_columns import ScoreColumns, join_scores

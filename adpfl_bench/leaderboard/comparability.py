@@ -1,20 +1,15 @@
 """Comparability: which runs may stand in one table, and which are left out."""
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.audits import Audit, privacy_differences
+from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.held_contents import by_contents
-from adpfl_bench.leaderboard.protection import ids_word
 from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
-from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.settings import settings_digest
 
@@ -33,109 +28,6 @@ class ListedAudit:
 
     folder: Path
     text: str
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A method with its settings: the runs of one table row, which differ in nothing but their seeds.
-
-    Attributes:
-        method: Name of the method.
-        digest: Tells apart settings of the same method.
-        label: What tables call it: the method, with the digest if the group has the method more than once.
-        runs: One run per seed, by seed.
-        audits: Audits of this method with the privacy settings of these runs.
-    """
-
-    method: str
-    digest: str
-    label: str
-    runs: tuple[ScoredRun, ...]
-    audits: tuple[Audit, ...] = ()
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """Seeds of the runs."""
-        return tuple(run.seed for run in self.runs)
-
-    @property
-    def names(self) -> tuple[str, str, str]:
-        """What a line of a CSV file calls it: method, label and settings."""
-        return self.method, self.label, self.digest
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs whose scores may be compared: of the same task, on the same files, on the same regions of the same cases.
-
-    Attributes:
-        task: Name of the task.
-        kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
-        test_set: The (case, region) pairs that every run scored.
-        variants: The methods.
-        misfits: Of each audit of one of these methods whose privacy settings are no run's, why it stands in no row.
-        test_root: Root over the contents of the test cases' files; empty where no record states it.
-        apart: Why runs on files of the same names and sizes are in another group; empty where none are.
-    """
-
-    task: str
-    kind: str
-    fingerprint: str
-    test_set: frozenset[tuple[str, str]]
-    variants: tuple[Variant, ...]
-    misfits: tuple[str, ...] = ()
-    test_root: str = ""
-    apart: str = ""
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        """What any of its runs was scored by, in the order of the first."""
-        records = [run.record for variant in self.variants for run in variant.runs]
-        return tuple({metric.name: metric for record in records for metric in record.model.metrics}.values())
-
-    @property
-    def regions(self) -> list[str]:
-        """Names of the regions, in the order in which the task states them."""
-        stated = list(self.variants[0].runs[0].record.model.surface_tolerance)
-        present = {region for _, region in self.test_set}
-        return [*(region for region in stated if region in present), *sorted(present - set(stated))]
-
-    @property
-    def subject(self) -> str:
-        """What its ids of patients identify, in the dataset's word; ``patient`` where no record says."""
-        records = [run.record for variant in self.variants for run in variant.runs]
-        return next((word for word in map(ids_word, records) if word is not None), "patient")
-
-    @property
-    def cases(self) -> int:
-        """Number of test cases."""
-        return len({case for case, _ in self.test_set})
-
-    @cached_property
-    def digest(self) -> str:
-        """Eight hexadecimal digits that name the group."""
-        identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set), *filter(None, [self.test_root])]
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
-
-    @property
-    def names(self) -> tuple[str, str, str, str]:
-        """What a line of a CSV file about the group begins with."""
-        return self.task, self.kind, self.fingerprint, self.digest
-
-    @property
-    def slug(self) -> str:
-        """A file name for the group."""
-        task = re.sub(r"[^A-Za-z0-9_-]+", "-", self.task).strip("-") or "task"
-        return f"{task}-{self.kind}-{self.digest}"
-
-    @property
-    def heading(self) -> str:
-        """What is compared, in one line."""
-        return (
-            f"{self.task}, {self.kind} data: {self.cases} test case{'s' if self.cases != 1 else ''}"
-            f" (data {self.fingerprint[:8]}, test set {self.digest})"
-        )
 
 
 class Comparison(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
 from adpfl_bench.leaderboard.statistics.pairwise import PairwiseTest, pairwise_tests
 from adpfl_bench.leaderboard.table_row import GroupLine

@@ -1,8 +1,9 @@
 """Notes of a table: what a reader has to know to read it rightly."""
 
 from adpfl_bench.leaderboard.audits import other_differences
+from adpfl_bench.leaderboard.method_order import LOWER_REFERENCE, UPPER_REFERENCE
 from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
-from adpfl_bench.leaderboard.table import LOWER_REFERENCE, UPPER_REFERENCE, Table, reference
+from adpfl_bench.leaderboard.table import Table, reference
 from adpfl_bench.records.protected import group_text
 from adpfl_bench.records.settings import describe_difference, object_differences
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.statistics.paired_scores import PairedScores
 from adpfl_bench.leaderboard.statistics.ranking import rank_methods
 from adpfl_bench.leaderboard.table_row import GroupLine

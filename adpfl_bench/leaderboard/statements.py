@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from adpfl_bench.leaderboard.audits import strongest
-from adpfl_bench.leaderboard.comparability import Variant
+from adpfl_bench.leaderboard.groups import Variant
 from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED, protected_word
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.records.protected import MEANINGS, group_text

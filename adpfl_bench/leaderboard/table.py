@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 
 from adpfl_bench.leaderboard.audits import contradictions, strongest
-from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.groups import Group, Variant
+from adpfl_bench.leaderboard.method_order import LOWER_REFERENCE, UPPER_REFERENCE, method_order
 from adpfl_bench.leaderboard.protection import noise_source, person, protected_word
 from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
 from adpfl_bench.leaderboard.table_row import TableRow
@@ -18,11 +19,6 @@ from adpfl_bench.leaderboard.who_benefits import WhoBenefits, who_benefits
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.score_columns import join_scores
 from adpfl_bench.records.score_means import ScoreMeans, count_missed, mean_if_all, mean_score, means_by, sample_sd
-
-UPPER_REFERENCE = "fedavg"
-LOWER_REFERENCE = "dp_fl"
-FIRST_METHODS = ("centralized", "fedavg", "local")
-"""These lead a table, in this order: what there would be with all data in one place, in a federation, and alone."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +64,6 @@ def by_group(tables: Sequence[Table]) -> list[list[Table]]:
     return list(groups.values())
 
 
-def ordered_variants(group: Group) -> list[Variant]:
-    """Return the methods of a group in the order of its first table."""
-    variants = {variant.label: variant for variant in group.variants}
-    return [variants[row.label] for row in _ordered_rows(group, group.regions[0])]
-
-
-def method_places(group: Group) -> dict[str, int]:
-    """By method its place in the group's first table, which decides its colour in every plot."""
-    return {variant.label: place for place, variant in enumerate(ordered_variants(group))}
-
-
 def reference(rows: Sequence[TableRow], method: str) -> TableRow | None:
     """Return the row of a reference method; ``None`` if it has none, or several with other settings."""
     found = [row for row in rows if row.method == method]
@@ -107,18 +92,7 @@ def _ordered_rows(group: Group, region: str) -> list[TableRow]:
     if upper and lower and upper.mean > lower.mean:
         gap = upper.mean - lower.mean
         rows = [replace(row, gap_closed=(row.mean - lower.mean) / gap) for row in rows]
-    return sorted(rows, key=_order)
-
-
-def _order(row: TableRow) -> tuple[int, float, str]:
-    """The references without privacy, what else is not private, DP-FL, what else is private; then by the main score."""
-    if row.method in FIRST_METHODS:
-        rank = FIRST_METHODS.index(row.method)
-    elif row.unit == "none":
-        rank = len(FIRST_METHODS)
-    else:
-        rank = len(FIRST_METHODS) + (1 if row.method == LOWER_REFERENCE else 2)
-    return rank, -row.mean, row.label
+    return sorted(rows, key=lambda row: method_order(row.method, row.unit, row.mean, row.label))
 
 
 def _row(group: Group, region: str, variant: Variant) -> TableRow:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from adpfl_bench.errors import DataError
-from adpfl_bench.leaderboard.comparability import Group, Variant
 from adpfl_bench.leaderboard.comparisons import ComparisonRow, compare_pairs
+from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.rankings import RankingRow, rank_group
 from adpfl_bench.leaderboard.statistics.bootstrap import Interval, MeanBootstrap
 from adpfl_bench.leaderboard.statistics.paired_scores import PairedRun, PairedScores

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.table_row import GroupLine, TableRow
 from adpfl_bench.leaderboard.table_statistics import TableStatistics
 

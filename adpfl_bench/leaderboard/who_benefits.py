@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adpfl_bench.leaderboard.client_scores import ClientScores
-from adpfl_bench.leaderboard.comparability import Group
+from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.leaderboard.table_row import MethodLine
 from adpfl_bench.records.score_means import sample_sd
 

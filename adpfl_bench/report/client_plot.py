@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adpfl_bench.leaderboard.table import Table, method_places
+from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
 from adpfl_bench.report.plot import BAND, FAINT, PAPER, Plot, method_style, new_figure, place_legend
 
@@ -19,7 +19,7 @@ _BAND = 0.8
 def draw_clients(table: Table) -> Plot:
     """Draw a dot per client and method."""
     benefits = table.benefits
-    labels = list(method_places(table.group))
+    labels = list(table.group.places)
     clients = sorted({row.client for row in benefits.clients})
     held_out = any(row.role == HELD_OUT for row in benefits.clients)
     height = min(1.2 + 0.1 * len(labels) + len(clients) * max(0.4, 0.11 * len(labels)), 18)

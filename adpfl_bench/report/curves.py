@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adpfl_bench.leaderboard.comparability import Group
-from adpfl_bench.leaderboard.table import ordered_variants
+from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.score_means import grouped_means
@@ -61,7 +60,7 @@ def draw_curves(group: Group) -> dict[str, Plot]:
     Returns:
         Plots by name; those of which no run has anything in its rounds.csv are not among them.
     """
-    variants = ordered_variants(group)
+    variants = group.ordered
     rows = {variant.label: [run.rounds.of_client(ALL_CLIENTS) for run in variant.runs] for variant in variants}
     shown = {f"val_{metric.name}": f"Validation {metric.title}" for metric in group.metrics if metric.in_rounds}
     shares = {f"val_{metric.name}" for metric in group.metrics if metric.unit == "share"}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
-from adpfl_bench.leaderboard.comparability import Group
+from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.report.kept_cases import ChosenCase, Plane, read_chosen
 from adpfl_bench.report.overlays import REGION_COLOURS, TRUTH_COLOUR, colour_key, outline, shown_runs
 from adpfl_bench.report.plot import Picture, to_png

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from adpfl_bench.leaderboard.comparability import Group
-from adpfl_bench.leaderboard.table import ordered_variants
+from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.report.curves import Band, band, draw_band
 from adpfl_bench.report.plot import FAINT, PALETTE, Plot, new_figure, place_legend, round_axis, set_log_scale
@@ -27,7 +26,7 @@ def draw_noise(group: Group) -> dict[str, Plot]:
         Plots by name, one for each method that has a threshold in a rounds.csv.
     """
     plots = {}
-    for number, variant in enumerate(ordered_variants(group), 1):
+    for number, variant in enumerate(group.ordered, 1):
         seeds = [run.rounds for run in variant.runs]
         bands = {name: _bands(seeds, name) for name in _SHOWN}
         if bands["clipping_threshold"]:

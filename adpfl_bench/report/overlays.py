@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
-from adpfl_bench.leaderboard.comparability import Group, Variant
+from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
-from adpfl_bench.leaderboard.table import ordered_variants
 from adpfl_bench.metrics.registry import DICE
 from adpfl_bench.report.kept_cases import KeptCase, read_examples
 from adpfl_bench.report.plot import Picture, to_png
@@ -116,7 +115,7 @@ def colour_key(regions: int, names: Sequence[str]) -> str:
 
 def shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
     """Of each method the run whose cases are shown: of the smallest seed that all have, else of its first."""
-    variants = ordered_variants(group)
+    variants = group.ordered
     common = set.intersection(*(set(variant.seeds) for variant in variants))
     seed = min(common) if common else None
     return [(v, next((run for run in v.runs if run.seed == seed), v.runs[0])) for v in variants]

@@ -9,8 +9,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from adpfl_bench.leaderboard import statistics_text as texts
-from adpfl_bench.leaderboard.comparability import Group, LeftOut, ListedAudit
+from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import TextTable
+from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.markdown import DATA_NOTE
 from adpfl_bench.leaderboard.notes import table_notes
@@ -18,7 +19,7 @@ from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overv
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.statements import privacy_statement
-from adpfl_bench.leaderboard.table import Table, by_group, ordered_variants
+from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.report.board import Illustrations
 from adpfl_bench.report.plot import Picture
@@ -66,7 +67,7 @@ def _breakable(text: str) -> Markup:
 def _group(tables: Sequence[Table], illustrations: Illustrations) -> dict[str, Any]:
     group = tables[0].group
     rows = {row.label: row for row in tables[0].rows}
-    variants = ordered_variants(group)
+    variants = group.ordered
     return {
         "slug": group.slug,
         "task": group.task,
@@ -160,7 +161,7 @@ def _runs(group: Group) -> list[list[str]]:
             (run.record.config_sha256 or "unknown")[:10],
             str(run.directory.path),
         ]
-        for variant in ordered_variants(group)
+        for variant in group.ordered
         for run in variant.runs
     ]
 

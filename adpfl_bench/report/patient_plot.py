@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.leaderboard.table import Table, method_places
+from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.report.plot import INK, PAPER, Plot, method_style, new_figure
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def draw_patients(table: Table) -> Plot | None:
     dice = patient_dice(table)
     if not dice:
         return None
-    places, title, subject = method_places(table.group), table.main.title, table.group.subject
+    places, title, subject = table.group.places, table.main.title, table.group.subject
     with new_figure(0.8 + 0.48 * len(dice)) as figure:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):

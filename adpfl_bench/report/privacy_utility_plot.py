@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from adpfl_bench.leaderboard.comparability import Variant
-from adpfl_bench.leaderboard.table import Table, method_places
+from adpfl_bench.leaderboard.groups import Variant
+from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.report.plot import BAND, FAINT, Plot, method_style, new_figure, place_legend, set_log_scale
 
@@ -44,7 +44,7 @@ def _kind(row: TableRow) -> str:
 
 
 def _draw(table: Table, unit: str) -> Plot:
-    places = method_places(table.group)
+    places = table.group.places
     proved = [row for row in table.rows if _proved(row) and row.protects == unit]
     apart = {kind: [row for row in table.rows if not _proved(row) and _kind(row) == kind] for kind in _APART}
     apart = {kind: rows for kind, rows in apart.items() if rows}

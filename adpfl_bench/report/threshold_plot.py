@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from adpfl_bench.leaderboard.comparability import Variant
-from adpfl_bench.leaderboard.table import Table, method_places
+from adpfl_bench.leaderboard.groups import Variant
+from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.report.plot import BAND, FAINT, Plot, method_style, new_figure, place_legend
 
@@ -38,7 +38,7 @@ def draw_thresholds(table: Table) -> dict[str, Plot]:
 
 def _draw(table: Table, label: str) -> Plot:
     rows = {row.label: row for row in table.rows}
-    places = method_places(table.group)
+    places = table.group.places
     variants = {variant.label: variant for variant in table.group.variants}
     fixed = [(row.threshold, rows[row.fixed]) for row in table.thresholds if row.adaptive == label]
     norms = _norms(variants[label])

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.leaderboard.comparability import Group, compare_runs, find_runs
+from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.report.overlays import OverlayRow, draw_rows, overlay_rows, shown_runs
 
 

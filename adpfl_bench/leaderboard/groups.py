@@ -1,0 +1,138 @@
+"""Groups: runs whose scores may be compared, and their methods."""
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from adpfl_bench.leaderboard.audits import Audit
+from adpfl_bench.leaderboard.method_order import method_order
+from adpfl_bench.leaderboard.protection import ids_word
+from adpfl_bench.leaderboard.scored_run import ScoredRun
+from adpfl_bench.metrics.registry import Metric
+from adpfl_bench.records.score_columns import join_scores
+from adpfl_bench.records.score_means import mean_score
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with its settings: the runs of one table row, which differ in nothing but their seeds.
+
+    Attributes:
+        method: Name of the method.
+        digest: Tells apart settings of the same method.
+        label: What tables call it: the method, with the digest if the group has the method more than once.
+        runs: One run per seed, by seed.
+        audits: Audits of this method with the privacy settings of these runs.
+    """
+
+    method: str
+    digest: str
+    label: str
+    runs: tuple[ScoredRun, ...]
+    audits: tuple[Audit, ...] = ()
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds of the runs."""
+        return tuple(run.seed for run in self.runs)
+
+    @property
+    def names(self) -> tuple[str, str, str]:
+        """What a line of a CSV file calls it: method, label and settings."""
+        return self.method, self.label, self.digest
+
+    def mean(self, region: str, metric: Metric) -> float:
+        """Return the mean over cases and seeds; not a number where a case lacks the score or units are mixed."""
+        mean = mean_score(join_scores([run.case_scores(region) for run in self.runs]), metric)
+        return math.nan if mean is None else mean
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs whose scores may be compared: of the same task, on the same files, on the same regions of the same cases.
+
+    Attributes:
+        task: Name of the task.
+        kind: ``phantom`` or ``real``.
+        fingerprint: SHA-256 of the dataset's files.
+        test_set: The (case, region) pairs that every run scored.
+        variants: The methods.
+        misfits: Of each audit of one of these methods whose privacy settings are no run's, why it stands in no row.
+        test_root: Root over the contents of the test cases' files; empty where no record states it.
+        apart: Why runs on files of the same names and sizes are in another group; empty where none are.
+    """
+
+    task: str
+    kind: str
+    fingerprint: str
+    test_set: frozenset[tuple[str, str]]
+    variants: tuple[Variant, ...]
+    misfits: tuple[str, ...] = ()
+    test_root: str = ""
+    apart: str = ""
+
+    @cached_property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What any of its runs was scored by, in the order of the first."""
+        records = [run.record for variant in self.variants for run in variant.runs]
+        return tuple({metric.name: metric for record in records for metric in record.model.metrics}.values())
+
+    @cached_property
+    def regions(self) -> list[str]:
+        """Names of the regions, in the order in which the task states them."""
+        stated = list(self.variants[0].runs[0].record.model.surface_tolerance)
+        present = {region for _, region in self.test_set}
+        return [*(region for region in stated if region in present), *sorted(present - set(stated))]
+
+    @cached_property
+    def ordered(self) -> list[Variant]:
+        """The methods in the order of its first table."""
+        region, main = self.regions[0], self.metrics[0]
+        return sorted(
+            self.variants,
+            key=lambda v: method_order(v.method, v.runs[0].record.privacy.unit, v.mean(region, main), v.label),
+        )
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """By method its place in the first table, which decides its colour in every plot."""
+        return {variant.label: place for place, variant in enumerate(self.ordered)}
+
+    @cached_property
+    def subject(self) -> str:
+        """What its ids of patients identify, in the dataset's word; ``patient`` where no record says."""
+        records = [run.record for variant in self.variants for run in variant.runs]
+        return next((word for word in map(ids_word, records) if word is not None), "patient")
+
+    @property
+    def cases(self) -> int:
+        """Number of test cases."""
+        return len({case for case, _ in self.test_set})
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that name the group."""
+        identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set), *filter(None, [self.test_root])]
+        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """What a line of a CSV file about the group begins with."""
+        return self.task, self.kind, self.fingerprint, self.digest
+
+    @property
+    def slug(self) -> str:
+        """A file name for the group."""
+        task = re.sub(r"[^A-Za-z0-9_-]+", "-", self.task).strip("-") or "task"
+        return f"{task}-{self.kind}-{self.digest}"
+
+    @property
+    def heading(self) -> str:
+        """What is compared, in one line."""
+        return (
+            f"{self.task}, {self.kind} data: {self.cases} test case{'s' if self.cases != 1 else ''}"
+            f" (data {self.fingerprint[:8]}, test set {self.digest})"
+        )
