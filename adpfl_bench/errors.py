@@ -2,9 +2,6 @@
 
 from collections.abc import Sequence
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
 
 class BenchError(Exception):
     """Base of every error that the command line prints as a sentence instead of a traceback."""

@@ -83,6 +83,14 @@ class Command:
             time.sleep(0.005)
 
 
+def alive(process: int) -> bool:
+    """Tell whether a process lives, and is none that has ended and that nobody has asked for its status."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def finish(command: Command) -> str:
     """Wait for a command that must succeed, and return what it printed."""
     assert command.wait() == 0, command.printed

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -14,6 +15,7 @@ from adpfl_bench.files import replace_file_by
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.stopping import stop_signals
 
 LAST = "last"
 
@@ -59,6 +61,11 @@ class RoundCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the round's checkpoint, after which a stop that has waited for it may come."""
+        super().on_train_epoch_end(trainer, pl_module)
+        stop_signals().raise_postponed()
 
 
 def last_checkpoint(run_directory: Path) -> Path:

@@ -33,6 +33,7 @@ from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
 from adpfl_bench.records.seal import seal
+from adpfl_bench.stopping import is_stop, stop_signals
 
 
 class RunRecorder(Callback):
@@ -172,9 +173,14 @@ class RunRecorder(Callback):
         self._directory.keep_rounds(need_callback(trainer, FederatedLoop).rounds_completed)
         self._history.begin(self._record, self._directory)
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Stop, if that had to wait for the round's end or was lost."""
+        stop_signals().raise_postponed()
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the round that has just been validated."""
         assert self._record is not None
+        stop_signals().postpone()  # until the checkpoint of what is recorded here is there
         loop = need_callback(trainer, FederatedLoop)
         metrics = round_metrics(trainer, pl_module)
         lines = self._directory.append_rounds(RoundRow(loop.rounds_completed, *metric) for metric in metrics)
@@ -212,22 +218,21 @@ class RunRecorder(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how the run ended, and leave the folder to others."""
-        with self._hold:
+        with self._hold, stop_signals().quiet():
             self._note_end(trainer, pl_module, exception)
 
     def _note_end(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if not self._record or isinstance(exception, RecordError):
             return
+        if self._record.status == "finished":  # and scored again: scores are replaced at once, when all are there
+            return
         if trainer.state.fn == "fit":
             self._record.privacy = _describe_privacy(
                 trainer, pl_module
             )  # the broken-off round has released something too
-        if isinstance(exception, KeyboardInterrupt):
+        if is_stop(exception):
             self._save("interrupted")
-            print(
-                f"Interrupted after {self._record.rounds_completed} rounds, recorded in {self._directory.path}."
-                " The same command with --ckpt_path last continues after the last of them."
-            )
+            print(f"Stopped after {self._record.rounds_completed} rounds, recorded in {self._directory.path}.")
         else:
             self._record.error = f"{type(exception).__name__}: {exception}"
             self._save("failed")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import adpfl_bench
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.stopping import exit_status, heeding_stops
 from adpfl_bench.text import is_text, say_loading
 
 
@@ -56,6 +57,15 @@ COMMANDS = {
     "wandb": Command("wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
 }
 
+AFTER_STOP = {
+    "fit": "the same command with --ckpt_path last continues after the last whole round",
+    "audit": "an audit cannot be continued: start it anew with --record.overwrite true",
+    "benchmark": "the same command goes on",
+    "prepare": "what was prepared stays, and the same command goes on",
+    "verify": "nothing was changed",
+}
+"""What a command that was stopped by a signal has to be told next; others start anew."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -64,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What follows the program's name; by default the process's own.
 
     Returns:
-        The exit status: 0, or 1 after an error that was printed as a sentence, or if `verify` or `verify-run` found
-        problems.
+        The exit status: 0; 1 after an error that was printed as a sentence, or if `verify` or `verify-run` found
+        problems; 143, 130 or 129 after SIGTERM, SIGINT or SIGHUP.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
@@ -80,12 +90,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"adpfl-bench: there is no command {words[0]}; possible are {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    try:
-        _check_text(words)
-        return _run(COMMANDS[words[0]], words)
-    except BenchError as error:
-        print(f"adpfl-bench: {error}", file=sys.stderr)
-        return 1
+    with heeding_stops() as stops:
+        try:
+            _check_text(words)
+            return _run(COMMANDS[words[0]], words)
+        except BaseException as error:
+            if stops.came is None and isinstance(error, BenchError):
+                print(f"adpfl-bench: {error}", file=sys.stderr)
+                return 1
+            if stops.came is None:
+                raise
+        # What comes out may be anything: the error of an import that was broken off, say.
+        then = AFTER_STOP.get(words[0], "the same command starts anew")
+        print(f"adpfl-bench: stopped by {stops.came.name}; {then}.", file=sys.stderr)
+        return exit_status(stops.came)
 
 
 def _check_text(words: Sequence[str]) -> None:

@@ -1,6 +1,5 @@
 """The command ``adpfl-bench prepare``."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from rich.filesize import decimal
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.config.yaml_text import read_yaml
 from adpfl_bench.datasets.catalogue import DATASETS, DatasetName, find_datamodule
-from adpfl_bench.errors import INTERRUPTED, ConfigError
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.text import say_loading
 from adpfl_bench.trust import trusting
 
@@ -64,11 +63,7 @@ def prepare(
     )
     source.how = Preparation(spacing or source.how.spacing, ct_window or source.how.window)
     cases = source.scan(root)
-    try:
-        cache = source.prepare(cases)
-    except KeyboardInterrupt:
-        print("adpfl-bench: interrupted; what was prepared stays, and the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
+    cache = source.prepare(cases)
     config = f"tasks/{task}.yaml" if task else "FILE"
     print(
         f"{len(cache):,} cases are in {cache.directory} ({decimal(cache.nbytes)}), {cache.prepared:,} of them"

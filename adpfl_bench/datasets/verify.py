@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from rich.text import Text
 from adpfl_bench.data.inventory import Inventory, duplicate_problems
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.datasets.catalogue import DatasetName, find_datamodule
-from adpfl_bench.errors import INTERRUPTED, ConfigError, DataError
+from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.text import count, say_loading
 from adpfl_bench.trust import trusting
@@ -54,11 +53,7 @@ def verify(
     if not inventory.cases and not inventory.problems:
         raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
     print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)
-    try:
-        problems = [*inventory.problems, *_check_all(inventory, workers)]
-    except KeyboardInterrupt:
-        print("adpfl-bench: interrupted; nothing was changed.", file=sys.stderr)
-        return INTERRUPTED
+    problems = [*inventory.problems, *_check_all(inventory, workers)]
     if not problems:
         print(f"no problems in {count(inventory.cases, 'case')}")
         return 0

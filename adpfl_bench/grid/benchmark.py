@@ -7,7 +7,7 @@ from typing import Literal
 
 from rich.console import Console
 
-from adpfl_bench.errors import INTERRUPTED, BenchError, ConfigError
+from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.display import make_display, plan_table, plan_text, summary
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
 from adpfl_bench.grid.grid import Grid, confirmed_trust, read_grid
@@ -16,6 +16,7 @@ from adpfl_bench.grid.run_state import RunState, TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.submitit_engine import make_submitit_engine
 from adpfl_bench.report.commands import leaderboard
+from adpfl_bench.stopping import exit_status
 from adpfl_bench.text import make_console
 
 EngineName = Literal["local", "slurm", "submitit-local"]
@@ -60,23 +61,19 @@ def benchmark(
     if output is not None:
         grid = grid.model_copy(update={"output": output, "results": None})
     console = make_console()
-    try:
-        plan = make_plan(grid, read_patterns(only) if only is not None else (), retry_failed)
-        states = [inspect_run(run) for run in plan]
-        runs = [TrackedRun.of(run, state) for run, state in zip(plan, states, strict=True)]
-        gpus = visible_gpus() if engine == "local" else []
-        slots = jobs or (len(gpus) or 1 if engine == "local" else len(runs))
-        if dry_run:
-            console.print(plan_table(runs, [_described(state, retry_failed) for state in states]))
-        _refuse(states)
-        if dry_run:
-            print(plan_text(runs, slots))
-            return 0
-        maker = LocalEngine(slots, gpus) if engine == "local" else _submitit(grid, engine, slots)
-        return _make(runs, maker, grid, console)
-    except KeyboardInterrupt:
-        print("adpfl-bench: interrupted; the same command goes on.", file=sys.stderr)
-        return INTERRUPTED
+    plan = make_plan(grid, read_patterns(only) if only is not None else (), retry_failed)
+    states = [inspect_run(run) for run in plan]
+    runs = [TrackedRun.of(run, state) for run, state in zip(plan, states, strict=True)]
+    gpus = visible_gpus() if engine == "local" else []
+    slots = jobs or (len(gpus) or 1 if engine == "local" else len(runs))
+    if dry_run:
+        console.print(plan_table(runs, [_described(state, retry_failed) for state in states]))
+    _refuse(states)
+    if dry_run:
+        print(plan_text(runs, slots))
+        return 0
+    maker = LocalEngine(slots, gpus) if engine == "local" else _submitit(grid, engine, slots)
+    return _make(runs, maker, grid, console)
 
 
 def _submitit(grid: Grid, engine: EngineName, slots: int) -> Engine:
@@ -101,13 +98,13 @@ def _make(runs: Sequence[TrackedRun], engine: Engine, grid: Grid, console: Conso
         scheduler.run()
     print(summary(runs))
     finished = [tracked for tracked in runs if tracked.status == "finished"]
-    if scheduler.interrupted:
+    if scheduler.stopped_by is not None:
         print(
-            f"adpfl-bench: interrupted; {len(finished)} of {len(runs)} runs are finished, and the same command"
-            " continues the others.",
+            f"adpfl-bench: stopped by {scheduler.stopped_by.name}; {len(finished)} of {len(runs)} runs are finished,"
+            " and the same command continues the others.",
             file=sys.stderr,
         )
-        return INTERRUPTED
+        return exit_status(scheduler.stopped_by)
     complete = len(finished) == len(runs)
     if not finished:
         return 1

@@ -1,7 +1,7 @@
 """Engines, which start runs: as processes of this machine here, as jobs of a cluster in submitit_engine.
 
 submitit's own executor of this machine is no substitute: its jobs survive the benchmark that started them, are killed a
-second after they were interrupted, and all get the same GPUs.
+second after they were told to stop, and all get the same GPUs.
 """
 
 import os
@@ -41,7 +41,7 @@ class Job(ABC):
 
     @abstractmethod
     def interrupt(self) -> None:
-        """Ask it to end soon, as Ctrl-C would."""
+        """Ask it to end soon."""
 
     @abstractmethod
     def kill(self) -> None:
@@ -135,9 +135,9 @@ class LocalJob(Job):
         return Ended(code, f"ended with exit status {code}")
 
     def interrupt(self) -> None:
-        """Send SIGINT to the process, and not to those it started."""
+        """Send SIGTERM, which no shell lets be ignored, to the process, and not to those it started."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """Send SIGKILL to the process and all that it started."""

@@ -1,18 +1,17 @@
 """Scheduler of a grid's runs: starts as many at a time as there is room for, and judges how each ends."""
 
-import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Sequence
+from signal import Signals
+from typing import Protocol
 
 from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.engine import Engine, Job
 from adpfl_bench.grid.run_state import Status, TrackedRun, inspect_run
 from adpfl_bench.grid.work import TAKEN
+from adpfl_bench.stopping import StopSignals, heeding_stops
 
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RETRIES_AFTER_KILL = 1
 _REMIND_S = 10.0
 
@@ -32,7 +31,7 @@ class Scheduler:
 
     A run that raises has failed, and the others go on. One that is killed by a signal goes on from its checkpoint,
     once, since that is nothing its configuration caused. One that another process is at work on is waited for, and
-    taken over if that process leaves it unfinished. The first SIGINT, SIGTERM or SIGHUP interrupts the runs and waits
+    taken over if that process leaves it unfinished. The first SIGINT, SIGTERM or SIGHUP stops the runs and waits
     for them, the second one kills them; they can be continued after either.
 
     Args:
@@ -55,21 +54,21 @@ class Scheduler:
         self.pause = pause
         self._waiting = deque(tracked for tracked in self.runs if tracked.status == "waiting")
         self._free = list(range(engine.slots))[::-1]
-        self._signals = 0
+        self._stops = StopSignals()
 
     @property
-    def interrupted(self) -> bool:
-        """Whether it was told to stop."""
-        return self._signals > 0
+    def stopped_by(self) -> Signals | None:
+        """The first signal that told it to stop."""
+        return self._stops.came
 
     def run(self) -> None:
         """Go on until no run is waiting, running or taken, or until interrupted and all runs have ended."""
-        with self._stopping_on_signals():
+        with heeding_stops() as self._stops, self._stops.counting():
             try:
                 heeded, last = 0, 0.0
                 while self._going_on():
-                    if self._signals > heeded or (self._signals and time.monotonic() - last > _REMIND_S):
-                        heeded, last = self._signals, time.monotonic()
+                    if self._stops.count > heeded or (self.stopped_by and time.monotonic() - last > _REMIND_S):
+                        heeded, last = self._stops.count, time.monotonic()
                         self._stop()
                     self._fill()
                     self.display.refresh(self.runs)
@@ -87,18 +86,18 @@ class Scheduler:
         return [tracked for tracked in self.runs if tracked.status == status]
 
     def _going_on(self) -> bool:
-        waits = not self.interrupted and (self._waiting or self._with("taken"))
+        waits = not self.stopped_by and (self._waiting or self._with("taken"))
         return bool(waits or self._with("running"))
 
     def _stop(self) -> None:
         for _, job in self._running():
-            if self._signals > 1:
+            if self._stops.count > 1:
                 job.kill()
             else:
                 job.interrupt()
 
     def _fill(self) -> None:
-        while self._free and self._waiting and not self.interrupted:
+        while self._free and self._waiting and not self.stopped_by:
             self._start(self._waiting.popleft())
 
     def _start(self, tracked: TrackedRun) -> None:
@@ -159,7 +158,7 @@ class Scheduler:
             self._become(tracked, "failed", attempts[-1].error or state.reason)
         elif ended.status is None or outcome == "interrupted":
             self._broken_off(tracked, "interrupted" if outcome == "interrupted" else ended.how)
-        elif self.interrupted:
+        elif self.stopped_by:
             self._broken_off(tracked, "interrupted")
         else:
             self._become(tracked, "failed", state.reason or f"{ended.how} without saying why")
@@ -167,7 +166,7 @@ class Scheduler:
     def _broken_off(self, tracked: TrackedRun, how: str) -> None:
         tracked.kills += 1
         where = f"{how} after round {tracked.rounds}" if tracked.rounds else f"{how} in its first round"
-        if self.interrupted:
+        if self.stopped_by:
             self._become(tracked, "broken off", where)
         elif tracked.kills <= _RETRIES_AFTER_KILL:
             self._wait(tracked, f"{where}, goes on from its checkpoint")
@@ -182,20 +181,6 @@ class Scheduler:
     def _become(self, tracked: TrackedRun, status: Status, reason: str = "") -> None:
         tracked.status, tracked.reason = status, reason
         self.display.changed(tracked, f"{status}: {reason}" if reason else status)
-
-    @contextmanager
-    def _stopping_on_signals(self) -> Iterator[None]:
-        def heed(number: int, frame: Any) -> None:
-            self._signals += 1
-
-        ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # under nohup the benchmark outlives the terminal
-        heeded = [number for number in _STOPPING if not (ignored and number == signal.SIGHUP)]
-        before = {number: signal.signal(number, heed) for number in heeded}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _ordinal(number: int) -> str:

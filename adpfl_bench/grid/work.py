@@ -5,18 +5,18 @@ import os
 import shlex
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from adpfl_bench.errors import INTERRUPTED, BenchError
+from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.plan import GridRun, source_digests
 from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken
+from adpfl_bench.stopping import Stopped, StopSignals, heeding_stops
+from adpfl_bench.stopping import exit_status as status_of
 from adpfl_bench.text import say_loading
 
 FINISHED, FAILED, TAKEN = 0, 1, 75
@@ -43,21 +43,22 @@ def perform(run: GridRun, fit: Fit | None = None, stops: tuple[type[Exception], 
         The exit status: ``FINISHED``, ``FAILED``, or ``TAKEN`` if another process is at work on the run.
 
     Raises:
-        SystemExit: The attempt was interrupted, or a job of a cluster goes back to the queue. ``stops`` are raised too.
+        Stopped: The attempt was stopped by a signal.
+        SystemExit: A job of a cluster goes back to the queue. ``stops`` are raised too.
     """
-    with _heeding_interrupts() as interrupted:
+    with heeding_stops() as signals:
         try:
             status = None
             while status is None:
                 with run.files.lock.held(_LOCK_WAIT_S):
-                    status = _attempt(run, fit or _fit, interrupted, stops)
+                    status = _attempt(run, fit or _fit, signals, stops)
             return status
         except RunIsTaken as error:
             print(f"adpfl-bench: {error}", file=sys.stderr)
             return TAKEN
 
 
-def _attempt(run: GridRun, fit: Fit, interrupted: Callable[[], bool], stops: tuple[type[Exception], ...]) -> int | None:
+def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exception], ...]) -> int | None:
     """Make one attempt; ``None`` if the folder had to be set aside for it first, with which its lock is gone."""
     record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
     failed = failure(record, attempts) is not None
@@ -78,17 +79,17 @@ def _attempt(run: GridRun, fit: Fit, interrupted: Callable[[], bool], stops: tup
         text = f"The run was not started, since {obstacle}; start the benchmark again, which then plans with that."
         return _end(run, attempt.end("refused", text))
     run.files.write_attempt(attempt)
-    from_outside: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit, *stops)
+    from_outside: tuple[type[BaseException], ...] = (Stopped, KeyboardInterrupt, SystemExit, *stops)
     try:
         fit(words)
         _check_finished(run)
-    except from_outside:
-        run.files.write_attempt(attempt.end("interrupted"))
-        raise
-    except Exception as error:
-        if interrupted():  # an interrupt while a library was imported may come out as anything
-            run.files.write_attempt(attempt.end("interrupted"))
-            raise KeyboardInterrupt from error
+    except BaseException as error:
+        if signals.came is not None or isinstance(error, from_outside):
+            with signals.quiet():
+                run.files.write_attempt(attempt.end("interrupted"))
+            if signals.came is not None:  # which may come out as anything, of an import that was broken off say
+                raise Stopped(signals.came) from error
+            raise
         if not isinstance(error, BenchError):
             traceback.print_exc()
         text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
@@ -127,32 +128,12 @@ def _fit(words: Sequence[str]) -> None:
     training.run(list(words))
 
 
-@contextmanager
-def _heeding_interrupts() -> Iterator[Callable[[], bool]]:
-    """Let SIGINT interrupt, also where a shell has it ignored, and remember that it came."""
-    came = False
-
-    def interrupt(signal_number: int, frame: Any) -> None:
-        nonlocal came
-        came = True
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: came
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield lambda: came
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def exit_status(run: GridRun, fit: Fit | None = None) -> int:
-    """As :func:`perform`, with an exit status in place of an interrupt or of an error in keeping the records."""
+    """As :func:`perform`, with an exit status in place of a stop or of an error in keeping the records."""
     try:
         return perform(run, fit)
-    except (KeyboardInterrupt, SystemExit):
-        return INTERRUPTED
+    except Stopped as stop:
+        return status_of(stop.number)
     except BenchError as error:
         print(f"adpfl-bench: {error}", file=sys.stderr)
         return FAILED
@@ -167,13 +148,14 @@ def main(arguments: list[str], fit: Fit | None = None) -> int:
     """
     parent, run = arguments
     _end_with(int(parent))
-    return exit_status(GridRun.from_json(run), fit)
+    with heeding_stops():
+        return exit_status(GridRun.from_json(run), fit)
 
 
 def _end_with(parent: int) -> None:
     """Let the system kill this process when its parent has died; elsewhere than on Linux the run goes on to its end.
 
-    It is killed, and not interrupted, because a run can be continued after either and an interrupt can be missed.
+    It is killed, and not stopped, because a run can be continued after either and a stop can be missed.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

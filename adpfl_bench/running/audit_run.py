@@ -52,8 +52,7 @@ def run_audit(words: Sequence[str]) -> int:
     cli = run(["fit", *words[1:]], AuditCLI)
     assert isinstance(cli, AuditCLI)
     result = cli.audit.result
-    if result is None:  # interrupted, which has been said
-        return 1
+    assert result is not None
     print(table(result, cli.run_directory))
     return 0 if result.verdict in SOUND else 1
 

@@ -98,19 +98,23 @@ def test_killed_while_scoring_is_scored_again(uninterrupted: Path, tmp_path: Pat
     assert_same_run(run, uninterrupted)
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: Path, phantom_folder: Path) -> None:
-    run = tmp_path / "run"
-    command = fit(tmp_path, phantom_folder, run)
-    wait_for_round(run, 3, command)
-    command.stop(signal.SIGINT)
-    assert command.status not in (0, -signal.SIGINT)
-    assert "Traceback" not in command.printed
-    assert "--ckpt_path last" in command.printed
-    record = json.loads((run / "run.json").read_text())
-    assert record["status"] == "interrupted"
-    # The third round's lines may be there a moment before the record counts it.
-    assert 2 <= record["rounds_completed"] < ROUNDS
-    finish(fit(tmp_path, phantom_folder, run, "--ckpt_path=last"))
+def test_a_stop_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: Path, phantom_folder: Path) -> None:
+    run, completed, options = tmp_path / "run", 0, []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        command = fit(tmp_path, phantom_folder, run, *options)
+        wait_for_round(run, completed + 1, command)
+        command.stop(number)
+        assert command.status == 128 + number, command.printed
+        assert "Traceback" not in command.printed
+        assert f"stopped by {number.name}; the same command with --ckpt_path last continues" in command.printed
+        record = json.loads((run / "run.json").read_text())
+        assert record["status"] == "interrupted"
+        assert completed < record["rounds_completed"] < ROUNDS
+        completed = record["rounds_completed"]
+        saved = torch.load(last_checkpoint(run), weights_only=True)["callbacks"]["FederatedLoop"]["rounds_completed"]
+        assert saved == completed == rounds_recorded(run)
+        options = ["--ckpt_path=last"]
+    finish(fit(tmp_path, phantom_folder, run, *options))
     assert_same_run(run, uninterrupted)
 
 

@@ -108,11 +108,11 @@ def test_prepare_can_be_broken_off_and_goes_on(
 
     def interrupt(case: Case, *arguments: object) -> object:
         if case.case_id.startswith("TCGA_HT"):  # the last
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGTERM)
         return prepare(case, *arguments)
 
     monkeypatch.setattr(volume_cache, "prepare_case", interrupt)
-    assert main(["prepare", "lgg", "--root", str(root), "--workers", "1"]) == 130
+    assert main(["prepare", "lgg", "--root", str(root), "--workers", "1"]) == 143
     assert "the same command goes on" in capsys.readouterr().err
     monkeypatch.undo()
     monkeypatch.setenv("ADPFL_CACHE", str(tmp_path / "cache"))

@@ -213,7 +213,7 @@ def test_ctrl_c_ends_it_without_a_traceback(kits):
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "adpfl-bench: interrupted; nothing was changed."
+    assert errors.splitlines()[-1] == "adpfl-bench: stopped by SIGINT; nothing was changed."
     assert "Traceback" not in errors
 
 

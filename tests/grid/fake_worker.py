@@ -49,7 +49,7 @@ def fit(words: list[str]) -> None:
         raise ConfigError("The partition needs 4 clients.")
     save("running")
     if behaviour == "deaf":
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     while done < rounds:
         if behaviour in ("slow", "deaf"):
             time.sleep(0.25)

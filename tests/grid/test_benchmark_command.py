@@ -15,7 +15,7 @@ import pytest
 from adpfl_bench.grid.run_files import Attempt, RunFiles
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.grid.conftest import ended, wait_until
-from tests.processes import Command
+from tests.processes import Command, alive
 
 WriteGrid = Callable[..., str]
 Start = Callable[..., Command]
@@ -40,13 +40,6 @@ def outcomes(method: str, seed: int = 0) -> list[str | None]:
 def rounds(method: str, seed: int = 0) -> list[int]:
     directory = RunDirectory(Path(f"benchmark/runs/isic/{method}/seed{seed}"))
     return [row.round for row in directory.read_rounds()] if directory.rounds_file.exists() else []
-
-
-def alive(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_everything_finishes_and_is_tabulated(write_grid: WriteGrid, start_fake: Start) -> None:
@@ -113,7 +106,7 @@ def test_two_at_a_time_overlap_and_one_at_a_time_do_not(write_grid: WriteGrid, s
     assert not overlap("apart")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopping_leaves_everything_to_be_continued(
     write_grid: WriteGrid, start_fake: Start, number: signal.Signals
 ) -> None:
@@ -122,8 +115,8 @@ def test_stopping_leaves_everything_to_be_continued(
     wait_until(lambda: rounds("b") and rounds("c"))
     process.send(number)
     status, output = ended(process)
-    assert status == 130
-    assert "interrupted; 1 of 4 runs are finished, and the same command continues the others." in output
+    assert status == 128 + number
+    assert f"stopped by {number.name}; 1 of 4 runs are finished, and the same command continues the others." in output
     assert "Traceback" not in output
     assert [outcomes(method) for method in "abcd"] == [["finished"], ["interrupted"], ["interrupted"], []]
     status, output = ended(start_fake("--jobs", "2"))

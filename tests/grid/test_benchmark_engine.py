@@ -58,7 +58,7 @@ def test_interrupt_and_kill(tmp_path: Path) -> None:
     jobs[0].interrupt()
     jobs[1].kill()
     assert [end_of(job) for job in jobs] == [
-        Ended(130, "ended with exit status 130"),
+        Ended(143, "ended with exit status 143"),
         Ended(None, "killed by SIGKILL"),
     ]
     assert [run.files.read_attempts()[0].outcome for run in runs] == ["interrupted", None]
@@ -117,4 +117,4 @@ def test_ignored_interrupts_are_heeded_all_the_same(tmp_path: Path) -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     job.interrupt()
-    assert end_of(job).status == 130
+    assert end_of(job).status == 143

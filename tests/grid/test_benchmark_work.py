@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from adpfl_bench.errors import INTERRUPTED
 from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_state import inspect_run
 from adpfl_bench.grid.work import FAILED, FINISHED, TAKEN, exit_status, perform
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.stopping import Stopped
 from tests.grid.conftest import TOP, wait_until
 from tests.grid.fake_worker import fit
 from tests.grid.fakes import FAKE_WORKER, planned
@@ -131,19 +131,22 @@ def test_run_that_another_process_makes_is_left_to_it(
     assert outcomes(run) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("disguise", [KeyboardInterrupt, SystemExit, ImportError])
-def test_interrupt_is_no_failure_however_it_comes_out(tmp_path: Path, disguise: type[BaseException]) -> None:
+def test_a_stop_is_no_failure_however_it_comes_out(
+    tmp_path: Path, disguise: type[BaseException], number: signal.Signals
+) -> None:
     run = planned(tmp_path)
 
     def interrupted(words: list[str]) -> None:
         try:
-            os.kill(os.getpid(), signal.SIGINT)
-        except KeyboardInterrupt:
+            os.kill(os.getpid(), number)
+        except Stopped:
             raise disguise("a library's") from None
 
-    handler = signal.getsignal(signal.SIGINT)
-    assert exit_status(run, interrupted) == INTERRUPTED
-    assert signal.getsignal(signal.SIGINT) is handler
+    handler = signal.getsignal(number)
+    assert exit_status(run, interrupted) == 128 + number
+    assert signal.getsignal(number) is handler
     assert (outcomes(run), inspect_run(run).stage) == (["interrupted"], "resumable")
 
 
