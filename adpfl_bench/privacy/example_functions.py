@@ -105,6 +105,16 @@ def _prelu(image: Tensor, weight: Tensor) -> _Call | None:
     return _Call(torch.prelu, rule, (image, weight)) if weight.numel() == 1 and _on_cpu(image) else None
 
 
+def mapped_prelu(
+    info: Any, in_dims: tuple[int | None, int | None], image: Tensor, weight: Tensor
+) -> tuple[Tensor, int]:
+    """The rule of PReLU, for a function of its own that ``vmap`` maps: arguments are those of ``Function.vmap``."""
+    call = _prelu(image, weight[0] if in_dims[1] is not None else weight)
+    if call is None:
+        return torch.vmap(torch.prelu, in_dims=in_dims)(image, weight), 0
+    return _Mapped.vmap(info, (None, None, *in_dims), call.plain, call.rule, image, weight)
+
+
 def _group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> _Call | None:

@@ -11,6 +11,7 @@ import monai.networks.nets as nets
 from torch import nn
 
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.tasks.layers import GROUPED_INSTANCE, ONE_SLOPE
 from adpfl_bench.trust import check_class_path
 
 # MONAI's classifiers take the same arguments, so the networks that segment have to be named.
@@ -28,12 +29,13 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         "strides": (1, 2, 2, 2, 2),
         "upsample_kernel_size": (2, 2, 2, 2),
         "filters": (32, 64, 128, 256, 320),
-        "norm_name": ("INSTANCE", {"affine": True}),
+        "norm_name": (GROUPED_INSTANCE, {"affine": True}),
     },
     "UNet": {
         "channels": (16, 32, 64, 128),
         "strides": (2, 2, 2),
-        "norm": ("INSTANCE", {"affine": True}),
+        "norm": (GROUPED_INSTANCE, {"affine": True}),
+        "act": ONE_SLOPE,
         "bias": False,
     },
 }

@@ -15,7 +15,7 @@ def test_unet_by_default_has_no_buffers_and_no_bias_before_a_norm(dimensions, im
     assert len(convolutions) >= 7
     assert all(convolution.bias is None for convolution in convolutions)
     norms = [m for m in network.modules() if "Norm" in type(m).__name__]
-    assert {type(norm).__name__ for norm in norms} == {f"InstanceNorm{dimensions}d"}
+    assert {type(norm).__name__ for norm in norms} == {f"GroupedInstanceNorm{dimensions}d"}
     assert all(norm.weight is not None for norm in norms)
     assert network(torch.zeros(image)).shape == (image[0], 2, *image[2:])
 

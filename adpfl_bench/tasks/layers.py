@@ -1,0 +1,98 @@
+"""Layers that compute what PyTorch's do, sooner on a processor; MONAI's networks take them by name."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from monai.networks.layers import Act, Norm
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.nn import functional
+
+from adpfl_bench.privacy.example_functions import mapped_prelu
+
+ONE_SLOPE = "ONE_SLOPE_PRELU"
+"""Name of :class:`OneSlopePReLU` among MONAI's activations."""
+
+GROUPED_INSTANCE = "GROUPED_INSTANCE"
+"""Name of :class:`GroupedInstanceNorm2d` and :class:`GroupedInstanceNorm3d` among MONAI's norms."""
+
+
+class OneSlopePReLU(nn.PReLU):
+    """PReLU with one slope for all channels, ``nn.PReLU()``, by way of leaky ReLU on a processor.
+
+    Values are the same to the bit; the slope's gradient may be added up in another order. Backwards PyTorch's own is
+    several times as slow there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(num_parameters=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Activate an image of any shape."""
+        if input.device.type != "cpu":
+            return super().forward(input)
+        return cast(Tensor, _OneSlope.apply(input, self.weight))  # type: ignore[no-untyped-call]
+
+
+class _OneSlope(Function):
+    """``torch.prelu`` with one slope (He et al. 2015, arXiv 1502.01852, equations 1, 8 and 9)."""
+
+    @staticmethod
+    def forward(image: Tensor, weight: Tensor) -> Tensor:
+        return functional.leaky_relu(image, weight.item())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        image, weight = ctx.saved_tensors
+        for_image = for_weight = None
+        if ctx.needs_input_grad[0]:
+            for_image = torch.ops.aten.leaky_relu_backward(gradient, image, weight.item(), False)
+        if ctx.needs_input_grad[1]:
+            for_weight = (image.clamp(max=0) * gradient).sum(dtype=weight.dtype).view(weight.shape)
+        return for_image, for_weight
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, int | None], image: Tensor, weight: Tensor) -> tuple[Tensor, int]:
+        return mapped_prelu(info, in_dims, image, weight)
+
+
+class GroupedInstanceNorm2d(nn.InstanceNorm2d):
+    """``nn.InstanceNorm2d`` without running statistics, as a group norm with a group for each channel.
+
+    Its kernel is faster on a processor.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise [B, C, H, W]."""
+        return _grouped(self, input) if _faster(input) else super().forward(input)
+
+
+class GroupedInstanceNorm3d(nn.InstanceNorm3d):
+    """The same of volumes."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise [B, C, D, H, W]."""
+        return _grouped(self, input) if _faster(input) else super().forward(input)
+
+
+def _faster(input: Tensor) -> bool:
+    """Whether a group norm is faster; of a single element PyTorch's own says that it cannot be normalised."""
+    return input.device.type == "cpu" and input.shape[2:].numel() > 1
+
+
+def _grouped(layer: nn.InstanceNorm2d | nn.InstanceNorm3d, input: Tensor) -> Tensor:
+    return functional.group_norm(input, layer.num_features, layer.weight, layer.bias, layer.eps)
+
+
+@Norm.factory_function(GROUPED_INSTANCE)
+def _norm_of(dimensions: int) -> type[nn.Module]:
+    return {2: GroupedInstanceNorm2d, 3: GroupedInstanceNorm3d}[dimensions]
+
+
+Act.add_factory_class(ONE_SLOPE, OneSlopePReLU)
