@@ -73,6 +73,25 @@ def last_checkpoint(run_directory: Path) -> Path:
     return RunDirectory(run_directory).checkpoints / f"{LAST}.ckpt"
 
 
+def check_beginning(directory: RunDirectory) -> None:
+    """Refuse to begin a run without a checkpoint where a record tells of rounds, which would be lost.
+
+    A run that was broken off before its first checkpoint was whole may begin again: its record has one round at most,
+    which is made again with the same bits.
+
+    Raises:
+        CheckpointError: As above.
+        RecordError: The record cannot be read.
+    """
+    record = directory.find_record()
+    if record is not None and (record.rounds_completed > 1 or record.status in ("trained", "finished")):
+        raise CheckpointError(
+            f"{directory.path} holds a run ({record.status}, {record.rounds_completed} rounds), but its checkpoint"
+            f" {last_checkpoint(directory.path)} is gone, and nothing can be continued: put it back, choose another"
+            " --trainer.default_root_dir, or replace the run with --record.overwrite true and without --ckpt_path."
+        )
+
+
 def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ...]) -> None:
     """Refuse a checkpoint that was made with another model or method.
 

@@ -67,6 +67,20 @@ class RunHistory:
         self.chain = chain
         record.digests = DigestsBlock(chain=chain)
 
+    def keep_rounds(self, directory: RunDirectory, completed: int) -> None:
+        """Drop the lines of rounds after the checkpoint, and those that stand twice.
+
+        Raises:
+            RecordError: The lines say two different things of a round.
+        """
+        doubled = directory.keep_rounds(completed, self.chain)
+        if doubled:
+            rounds = f"round {doubled[0]}" if len(doubled) == 1 else f"{len(doubled)} rounds, from {doubled[0]} on,"
+            print(
+                f"{directory.rounds_file} had the numbers of {rounds} more than once, as if two processes had written"
+                " there at once; each is kept once."
+            )
+
     def begin(self, record: RunRecord, directory: RunDirectory) -> None:
         """Note from which round on the folder has the run's lines, when those after the checkpoint are dropped."""
         assert record.digests is not None

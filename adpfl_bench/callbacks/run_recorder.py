@@ -170,7 +170,7 @@ class RunRecorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drop the rounds that the checkpoint does not know of."""
         assert self._record is not None
-        self._directory.keep_rounds(need_callback(trainer, FederatedLoop).rounds_completed)
+        self._history.keep_rounds(self._directory, need_callback(trainer, FederatedLoop).rounds_completed)
         self._history.begin(self._record, self._directory)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:

@@ -8,6 +8,8 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.privacy.journal import JOURNAL_NAME
 from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
+from adpfl_bench.records.chain import ChainBlock
+from adpfl_bench.records.doubled_rounds import keep_once
 from adpfl_bench.records.file_digests import FileDigest, digests_table, read_digests
 from adpfl_bench.records.round_columns import RoundColumns, parse_rounds
 from adpfl_bench.records.run_record import RunRecord, parse_record
@@ -139,11 +141,25 @@ class RunDirectory:
             raise _unwritable(self.rounds_file, error) from error
         return lines
 
-    def keep_rounds(self, completed: int) -> None:
-        """Drop the lines of rounds after ``completed``, which a resumed run will write again."""
-        if self.rounds_file.exists():
-            kept = (lines for number, lines in self.round_lines().items() if number <= completed)
-            self._write(self.rounds_file, csv_text([RoundRow._fields]).encode() + b"".join(kept))
+    def keep_rounds(self, completed: int, chain: ChainBlock | None = None) -> list[int]:
+        """Drop the lines of rounds after ``completed``, which a resumed run will write again, and what stands twice.
+
+        Args:
+            completed: The last round of the checkpoint.
+            chain: Its chain, which tells the true lines of a round from others.
+
+        Returns:
+            The rounds of which lines stood more than once.
+
+        Raises:
+            RecordError: As :func:`~adpfl_bench.records.doubled_rounds.keep_once`; or the file could not be written.
+        """
+        if not self.rounds_file.exists():
+            return []
+        lines = {number: lines for number, lines in self.round_lines().items() if number <= completed}
+        kept, doubled = keep_once(lines, chain, self.rounds_file)
+        self._write(self.rounds_file, csv_text([RoundRow._fields]).encode() + b"".join(kept.values()))
+        return doubled
 
     def round_lines(self) -> dict[int, bytes]:
         """Return each round's lines of rounds.csv as they stand; what a crash left unfinished is passed over.

@@ -18,6 +18,7 @@ import adpfl_bench
 from adpfl_bench.callbacks.checkpointing import (
     AtomicCheckpointIO,
     RoundCheckpoint,
+    check_beginning,
     check_checkpoint,
     last_checkpoint,
 )
@@ -156,6 +157,7 @@ class BenchCLI(LightningCLI):
             return None
         path = last_checkpoint(self.run_directory) if given in (None, "last") else Path(str(given))
         if self.command == "fit" and given == "last" and not path.exists():
+            check_beginning(RunDirectory(self.run_directory))
             print(f"{path} does not exist yet: the run starts from its first round.", file=sys.stderr)
             return None
         if given is None and not path.exists():

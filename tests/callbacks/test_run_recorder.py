@@ -62,6 +62,16 @@ def test_a_resumed_run_never_shows_less_than_was_released(broken_off, tmp_path):
     assert (again["status"], again["rounds_completed"]) == ("failed", 2)
 
 
+def test_rounds_that_two_processes_wrote_are_kept_once_by_whoever_resumes(broken_off, tmp_path, capsys):
+    broken_off(2)
+    file = tmp_path / "rounds.csv"
+    head, *lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(head + b"".join(line * 2 for line in lines))
+    broken_off(2, ckpt_path=last_checkpoint(tmp_path))
+    assert file.read_bytes() == head + b"".join(lines)
+    assert "rounds.csv had the numbers of 2 rounds, from 1 on, more than once" in capsys.readouterr().out
+
+
 def test_a_fit_from_python_has_its_folder_to_itself(make_trainer, toy_task, toy_data, tmp_path):
     def fit(folder, *callbacks):
         callbacks = [FederatedLoop(rounds=1), RunRecorder(), *callbacks]

@@ -4,15 +4,19 @@ import json
 import os
 import platform
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from adpfl_bench.callbacks.checkpointing import check_beginning
+from adpfl_bench.errors import CheckpointError
 from adpfl_bench.records.file_digests import contents_root
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.cli.conftest import Run
+from tests.leaderboard.records import record_of
 from tests.records.taken_folder import in_use
 
 RUN = Path("runs/isic/fedavg/seed0")
@@ -116,6 +120,41 @@ def test_a_finished_run_is_not_overwritten_unasked(adpfl_bench: Run, capsys: pyt
     assert "already holds a run (finished, 2 rounds)" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in RUN.iterdir() if path.is_file()} == before
     assert adpfl_bench("fit", "--record.overwrite=true") == 0
+
+
+def test_a_run_whose_checkpoint_is_gone_is_not_trained_over(
+    adpfl_bench: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adpfl_bench("fit") == 0
+    (RUN / "checkpoints/last.ckpt").unlink()
+    before = {path.name: path.read_bytes() for path in RUN.iterdir() if path.is_file()}
+    assert adpfl_bench("fit", "--ckpt_path=last") == 1
+    sentence = f"holds a run (finished, 2 rounds), but its checkpoint {RUN}/checkpoints/last.ckpt is gone"
+    assert sentence in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in RUN.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("status", "rounds", "begins"),
+    [
+        ("running", 0, True),
+        ("running", 1, True),  # killed while its first checkpoint was written
+        ("interrupted", 1, True),
+        ("failed", 1, True),
+        ("running", 2, False),
+        ("failed", 2, False),
+        ("trained", 1, False),
+        ("finished", 1, False),
+    ],
+)
+def test_only_a_run_that_had_no_checkpoint_yet_begins_again(
+    tmp_path: Path, status: str, rounds: int, begins: bool
+) -> None:
+    directory = RunDirectory(tmp_path)
+    check_beginning(directory)
+    directory.write_record(record_of(status=status, rounds_completed=rounds))
+    with nullcontext() if begins else pytest.raises(CheckpointError, match="is gone, and nothing can be continued"):
+        check_beginning(directory)
 
 
 @pytest.mark.parametrize(
