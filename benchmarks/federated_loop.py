@@ -43,7 +43,7 @@ class PlainLoop:
 
     def __init__(self, data: FederatedDataModule, loop: FederatedLoop, network: torch.nn.Module) -> None:
         self.data, self.schedule = data, loop.schedule
-        self.network = build_network("UNet", 2, 3, 1)
+        self.network = build_network("UNet", 2, 3, 1, {"norm": ("INSTANCE", {"affine": True}), "act": "PRELU"})
         self.network.load_state_dict(network.state_dict())
         self.weights = {name: value.clone() for name, value in self.network.state_dict().items()}
 

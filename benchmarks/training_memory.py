@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adpfl_bench.config.config_files import packaged_configs, packaged_root
 
-_COPIES = 6  # weights, gradients, two moments of the optimizer, global weights, running sum
+_COPIES = 7  # weights, gradients, two moments of the optimizer, global weights, running sum in 64 bits
 
 
 def kept_bytes(task, shape: tuple[int, ...]) -> int:

@@ -20,9 +20,9 @@ GROUPED_INSTANCE = "GROUPED_INSTANCE"
 
 
 class OneSlopePReLU(nn.PReLU):
-    """PReLU with one slope for all channels, ``nn.PReLU()``, by way of leaky ReLU on a processor.
+    """PReLU with one slope for all channels, ``nn.PReLU()``, that goes backwards as a leaky ReLU on a processor.
 
-    Values are the same to the bit; the slope's gradient may be added up in another order. Backwards PyTorch's own is
+    Values are the same to the bit; the slope's gradient may be added up in another order. PyTorch's own way back is
     several times as slow there.
     """
 
@@ -31,7 +31,8 @@ class OneSlopePReLU(nn.PReLU):
 
     def forward(self, input: Tensor) -> Tensor:
         """Activate an image of any shape."""
-        if input.device.type != "cpu":
+        # What only runs forwards, is compiled or is exported takes PyTorch's own.
+        if input.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return super().forward(input)
         return cast(Tensor, _OneSlope.apply(input, self.weight))  # type: ignore[no-untyped-call]
 
@@ -41,7 +42,7 @@ class _OneSlope(Function):
 
     @staticmethod
     def forward(image: Tensor, weight: Tensor) -> Tensor:
-        return functional.leaky_relu(image, weight.item())
+        return torch.prelu(image, weight)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
