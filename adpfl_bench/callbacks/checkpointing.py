@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from adpfl_bench.callbacks.checkpoint_blocks import check_archive, check_blocks
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
 from adpfl_bench.public_names import with_public_names
@@ -92,16 +94,18 @@ def check_beginning(directory: RunDirectory) -> None:
         )
 
 
-def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ...]) -> None:
-    """Refuse a checkpoint that was made with another model or method.
+def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ...], resumes: bool) -> None:
+    """Refuse a checkpoint that is damaged, or was made with another model or method.
 
     Args:
         path: The checkpoint.
         config: The resolved configuration of this run.
         sections: Blocks of the configuration that must agree, e.g. ``("model", "federated", "privacy")``.
+        resumes: Whether the run is to go on from it, and not only to be scored.
 
     Raises:
-        CheckpointError: The file is missing or is no checkpoint of this suite, or a block differs.
+        CheckpointError: The file is missing, damaged or no checkpoint of this suite, lacks a block, or a block of its
+            configuration differs.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -109,9 +113,8 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
     except FileNotFoundError:
         raise CheckpointError(f"There is no checkpoint {path}; give --ckpt_path the file, or 'last'.") from None
     except Exception as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of a run of this suite ({type(error).__name__}: {error})."
-        ) from error
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CheckpointError(f"{path} is not a checkpoint of a run of this suite ({said}).") from error
     if saved is None:
         raise CheckpointError(f"{path} is not a checkpoint of a run of this suite: it states no configuration.")
     for section in sections:
@@ -123,6 +126,13 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
                 f" configuration has {ours}. Use the --config files that it was made with, or start a new run without"
                 " --ckpt_path."
             )
+    check_archive(path)
+    check_blocks(path, checkpoint, resumes, _planned_rounds(config) if resumes else None)
+
+
+def _planned_rounds(config: Mapping[str, Any]) -> int:
+    federated = config["federated"]
+    return int(federated["rounds"]) + (1 if federated["fine_tuning_epochs"] > 0 else 0)
 
 
 def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:

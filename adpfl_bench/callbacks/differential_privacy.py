@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks import privacy_checks as checks
+from adpfl_bench.callbacks.checkpoint_blocks import reading_block
 from adpfl_bench.callbacks.plain_privacy import PlainPrivacy
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE, ProtectedUnits, accounted_block
@@ -265,8 +266,13 @@ class DifferentialPrivacy(PlainPrivacy):
         return {"threshold": threshold, "guarantee": self.guarantee.state_dict(), **self.account.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore thresholds and ledger; what has been withdrawn before stays withdrawn."""
-        self.guarantee.load_state_dict(state_dict.get("guarantee", {}))
-        if self.threshold:
-            self.threshold.load_state_dict(state_dict["threshold"])
-        self.account.load_state_dict(state_dict)
+        """Restore thresholds and ledger; what has been withdrawn before stays withdrawn.
+
+        Raises:
+            CheckpointError: They are not those of such a run.
+        """
+        with reading_block("callbacks.DifferentialPrivacy"):
+            self.guarantee.load_state_dict(state_dict.get("guarantee", {}))
+            if self.threshold:
+                self.threshold.load_state_dict(state_dict["threshold"])
+            self.account.load_state_dict(state_dict)

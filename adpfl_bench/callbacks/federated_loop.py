@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 
+from adpfl_bench.callbacks.checkpoint_blocks import check_federation, check_optimizer
 from adpfl_bench.callbacks.data_changes import data_state
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federation_record import describe_federation
@@ -59,8 +60,7 @@ class FederatedLoop(ModelLoading):
             :mod:`adpfl_bench.federation.server_optimizers`.
         client_optimizer_state: ``reset`` clears the local optimizer's state for each turn of a client, ``keep`` gives
             each client its own back.
-        buffers: What happens to running statistics, if the network has any; see
-            :class:`~adpfl_bench.federation.buffers.FederatedBuffers`.
+        buffers: What happens to running statistics, if the network has any; see FederatedBuffers.
         seed: Seed of everything random in the federation; the command line links it to ``seed_everything``.
         client_method: What clients do beside plain local steps: FedProx, Scaffold, Ditto or LocalTraining of
             :mod:`adpfl_bench.federation.client_methods`.
@@ -69,13 +69,11 @@ class FederatedLoop(ModelLoading):
             ``capped`` (numbers of training examples up to ``weight_cap``). They are public.
         weight_cap: As above.
         local_parameters: Regular expression of parameters, by name, that stay with their client.
-        fine_tuning_epochs: Passes that every client makes, from the final weights and in one further round, to adapt
-            them to itself.
+        fine_tuning_epochs: Passes that every client makes in one further round, to adapt the final weights to itself.
         fine_tuning_rate: Learning rate of that round, as a share of the first round's.
         pooled: Train on all clients' examples together, as one client: the centralised reference.
         held_out_clients: Clients that never train; their test cases are scored as an unseen hospital's.
-        availability: ``uniform`` or ``cyclic`` participation; see
-            :class:`~adpfl_bench.federation.round_schedule.RoundSchedule`.
+        availability: ``uniform`` or ``cyclic`` participation; see RoundSchedule.
         dropout: Probability that a drawn client fails in a round, of all or by client.
         straggling: Probability that a participant is slow in a round, of all or by client.
         straggler_work: Share of its local steps that a slow participant makes.
@@ -87,8 +85,8 @@ class FederatedLoop(ModelLoading):
         rounds_completed: Number of whole rounds.
 
     Raises:
-        ConfigError: A value is out of range, or two settings do not go together; at start, for settings that would
-            silently be wrong; while training, when a round is cut short.
+        ConfigError: A value is out of range, or two settings do not go together, also those of the Trainer; a round is
+            cut short.
     """
 
     def __init__(
@@ -213,12 +211,11 @@ class FederatedLoop(ModelLoading):
 
     def _assemble(self, pl_module: LightningModule) -> Federation:
         """Take the global weights over from the module, and restore the federation's state from a checkpoint."""
-        federation = Federation(pl_module, self.settings)
+        federation = self._federation = Federation(pl_module, self.settings)
         self.rounds_completed = self._restored.get("rounds_completed", 0)
         if self._restored:
             federation.load_state_dict(self._restored["federation"])
             self._restored = {}
-        self._federation = federation
         return federation
 
     def load_model(self, pl_module: LightningModule, client: str | None) -> None:
@@ -226,9 +223,12 @@ class FederatedLoop(ModelLoading):
         (self._federation or self._assemble(pl_module)).load_model(client)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Make sure that the run that is resumed had these data and this seed."""
+        """Make sure that the state can be restored, and that the run that is resumed had these data and this seed."""
+        task = need_task(pl_module)
+        check_federation(checkpoint, Federation(task, self.settings))
         if trainer.state.fn == "fit":
-            need_task(pl_module).lineage.resume(checkpoint, data_state(trainer), self.schedule.seed, self._privacy.unit)
+            check_optimizer(checkpoint, (self.settings.client_optimizer or task.optimizer)(task.parameters()))
+            task.lineage.resume(checkpoint, data_state(trainer), self.schedule.seed, self._privacy.unit)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from the module's weights; nothing is left of an earlier fit, which may have been cut off."""

@@ -18,7 +18,7 @@ from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_call
 from adpfl_bench.callbacks.privacy_parts import choices_of_round
 from adpfl_bench.callbacks.run_history import RunHistory
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
-from adpfl_bench.errors import RecordError
+from adpfl_bench.errors import CheckpointError, RecordError
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.digests import config_sha256
@@ -226,6 +226,8 @@ class RunRecorder(Callback):
             return
         if self._record.status == "finished":  # and scored again: scores are replaced at once, when all are there
             return
+        if isinstance(exception, CheckpointError) and trainer.state.fn != "fit":
+            return  # a checkpoint that was refused says nothing of the run, which is as it was
         if trainer.state.fn == "fit":
             self._record.privacy = _describe_privacy(
                 trainer, pl_module

@@ -130,4 +130,9 @@ class PrivacyLedger:
 
 
 def _parse(state: dict[str, Any]) -> dict[str, dict[Release, int]]:
-    return {client: {Release(*fields): count for *fields, count in events} for client, events in state.items()}
+    parsed = {client: {Release(*fields): count for *fields, count in events} for client, events in state.items()}
+    for client, releases in parsed.items():
+        for count in releases.values():
+            if not isinstance(count, int) or count < 0:
+                raise ConfigError(f"A release of {client} is counted {count!r} times; expected a whole number.")
+    return parsed

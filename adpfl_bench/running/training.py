@@ -166,7 +166,8 @@ class BenchCLI(LightningCLI):
                 " --ckpt_path."
             )
         sections = {"fit": ("model", "data", "federated", "privacy"), "predict": ("model",)}
-        check_checkpoint(path, self.config_dump, sections.get(self.command, ("model", "federated", "privacy")))
+        agree = sections.get(self.command, ("model", "federated", "privacy"))
+        check_checkpoint(path, self.config_dump, agree, resumes=self._resuming)
         return str(path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:

@@ -20,6 +20,7 @@ from adpfl_bench.privacy.local_step import LocalStep, mean_loss
 from adpfl_bench.records.checkpoint_lineage import checkpoint_lineage
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
+from adpfl_bench.tasks.weight_checks import check_weights
 
 # What torch says when a skip connection or the result does not fit, or when nothing is left to normalise.
 _SIZE_ERROR = re.compile(
@@ -81,7 +82,12 @@ class FederatedTask(ScoredTask):
         checkpoint[CHECKPOINT_KEY] = self.lineage.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note which runs weights came from that are loaded outside of a fit; a fit that is resumed goes on."""
+        """Note which runs weights came from that are loaded outside of a fit; a fit that is resumed goes on.
+
+        Raises:
+            CheckpointError: The weights are not those of this network.
+        """
+        check_weights(checkpoint.get("state_dict"), self, complete=self._trainer is not None)
         if self._trainer is None or self._trainer.state.fn != "fit":
             self.lineage = Lineage(checkpoint_lineage(checkpoint))
 
@@ -134,6 +140,7 @@ class FederatedTask(ScoredTask):
     def _start_from(self, path: Path) -> tuple[Ancestor, ...]:
         try:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            check_weights(checkpoint["state_dict"], self)
             self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
             raise CheckpointError(

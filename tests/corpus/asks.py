@@ -1,5 +1,6 @@
 """What bad inputs are given to: commands, and the readers that they use."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,23 @@ def divide(dataset: str, start: str = "", **settings: Any) -> Ask:
         return Answer(False, "", data.clients)
 
     return Ask("fit's division", start or _STARTS.get(dataset, dataset), answer)
+
+
+def with_run(name: str, words: Sequence[str] = (), writes: Sequence[str] = ()) -> Ask:
+    """Return a command on the trained run, given as it was made, with further words; ``RUN`` in them is its folder.
+
+    Args:
+        name: The command.
+        words: Further words.
+        writes: What it may change below the run's folder.
+    """
+
+    def answer(root: Path) -> Answer:
+        _, *made = json.loads((root / "words.json").read_text())
+        further = [word.replace("RUN", str(root / "run")) for word in words]
+        return answer_of([name, *made, f"--trainer.default_root_dir={root / 'run'}", *further])
+
+    return Ask(" ".join([name, *words]), "trained", answer, tuple(f"trained/run/{pattern}" for pattern in writes))
 
 
 def loaded(dataset: str, root: Path, settings: dict[str, Any]) -> dict[str, EvaluationCase]:

@@ -1,8 +1,14 @@
 """Good inputs, made once and copied for each trial: small phantoms in the datasets' own layouts, and runs on them."""
 
+import contextlib
+import io
+import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from filelock import FileLock
+
+from adpfl_bench.cli import main
 from adpfl_bench.data.partitioning.partition import IIDPartition
 from adpfl_bench.data.partitioning.partition_file import write_partition
 from adpfl_bench.data.partitioning.split import Split, make_clients
@@ -19,23 +25,29 @@ _SIZES = {
     "kits": (16, 32, 32),
 }
 _CASES = 3
+_PLACE = "PLACE-OF-THE-RUN"
 
 
 class GoodInputs(Mapping[str, Path]):
-    """Folders of good inputs by name, each made when it is first asked for.
+    """Folders of good inputs by name, each made when it is first asked for, once for all processes.
 
     Args:
         folder: Where they are made.
     """
 
     def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
         self._folder = folder
         self._made: dict[str, Path] = {}
 
     def __getitem__(self, name: str) -> Path:
         if name not in self._made:
             path = self._folder / name
-            MAKERS[name](path)
+            with FileLock(self._folder / f"{name}.lock"):
+                if not path.is_dir():
+                    partial = self._folder / "partial" / name
+                    MAKERS[name](partial)
+                    partial.rename(path)
             self._made[name] = path
         return self._made[name]
 
@@ -57,9 +69,31 @@ def _partitioned(path: Path) -> None:
     write_partition(path / "partition.csv", make_clients(cases, IIDPartition(2), Split(0.25, 0.25), seed=0))
 
 
+def _trained(path: Path) -> None:
+    """A finished run with privacy per patient, beside the words of the command that made it."""
+    words = [
+        *("fit", "--config", "tasks/isic.yaml", "--config", "callbacks/adp_fl_quantile.yaml"),
+        *("--config", "configs/smoke.yaml", f"--data.phantom_directory={path.parents[1] / 'phantoms'}"),
+        *("--data.phantom_cases=12", "--data.partition=IIDPartition", "--data.partition.clients=2"),
+    ]
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        assert main([*words, f"--trainer.default_root_dir={path / 'run'}"]) == 0
+    (path / "words.json").write_text(json.dumps(words))
+    config = path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace(str(path), _PLACE))
+
+
+def settle(root: Path) -> None:
+    """Let a copy of a run state the place where it is now."""
+    config = root / "run" / "config.yaml"
+    if config.exists():
+        config.write_text(config.read_text().replace(_PLACE, str(root)))
+
+
 MAKERS: Mapping[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.mkdir(parents=True),
     **{name: _phantom(name) for name in _SIZES},
     "partitioned": _partitioned,
+    "trained": _trained,
 }
 """By name, what makes a good input at a path."""

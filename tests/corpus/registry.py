@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tests.corpus.bad_checkpoints import CHECKPOINTS
 from tests.corpus.bad_headers import HEADERS
 from tests.corpus.bad_label_maps import LABEL_MAPS
 from tests.corpus.bad_masks import MASKS
@@ -14,7 +15,17 @@ from tests.corpus.bad_slices import SLICES
 from tests.corpus.bad_voxels import VOXELS
 from tests.corpus.kind import Kind
 
-KINDS: Sequence[Kind] = (*PICTURES, *MASKS, *SLICES, *HEADERS, *VOXELS, *LABEL_MAPS, *METADATA, *PARTITIONS)
+KINDS: Sequence[Kind] = (
+    *PICTURES,
+    *MASKS,
+    *SLICES,
+    *HEADERS,
+    *VOXELS,
+    *LABEL_MAPS,
+    *METADATA,
+    *PARTITIONS,
+    *CHECKPOINTS,
+)
 
 
 ALWAYS = (
@@ -28,6 +39,8 @@ ALWAYS = (
     "metadata: a source called all",
     "partitions: a client called all",
     "partitions: a client called global",
+    "checkpoints to score: a weight of another shape",
+    "checkpoints to go on from: no federation",
 )
 """Kinds that no sample is without: they were once a traceback, a hang, or taken without a word."""
 

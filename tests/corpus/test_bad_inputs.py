@@ -20,7 +20,9 @@ SHARE = 0.2 if THOROUGH else 0.1
 
 @pytest.fixture(scope="session")
 def good(tmp_path_factory: pytest.TempPathFactory) -> GoodInputs:
-    return GoodInputs(tmp_path_factory.mktemp("good"))
+    """Good inputs, which all workers of a run of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    return GoodInputs((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "good")
 
 
 @pytest.mark.parametrize("kind", sample(ACCIDENTS_SEED, SHARE), ids=lambda kind: kind.label)
@@ -99,8 +101,10 @@ def test_a_printed_traceback_counts_as_one(good: GoodInputs, tmp_path: Path) -> 
 
 
 def test_what_a_command_writes_may_change(good: GoodInputs, tmp_path: Path) -> None:
-    kind = of(loses, MUST_NOT, writes=("*/input.txt",))
-    assert try_kind(kind, good, tmp_path).verdict == "as expected"
+    taken = Accepted("anything", lambda answer: True)
+    kind = of(lambda root: (root / "input.txt").unlink() or Answer(False, ""), taken, writes=("*/input.txt",))
+    assert try_kind(kind, good, tmp_path / "1").verdict == "as expected"
+    assert try_kind(of(loses, MUST_NOT, writes=("*/input.txt",)), good, tmp_path / "2").verdict == "lost"
 
 
 def test_a_process_that_hangs_or_dies_costs_one_kind() -> None:

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Literal
 
 from adpfl_bench.errors import BenchError
+from tests.corpus.good_inputs import settle
 from tests.corpus.kind import Accepted, Answer, Kind
 
 SECONDS = 60
@@ -55,6 +56,7 @@ def try_kind(kind: Kind, good: Mapping[str, Path], place: Path, seconds: float =
     """
     root = place / kind.ask.start
     shutil.copytree(good[kind.ask.start], root, symlinks=True)
+    settle(root)
     kind.damage(root)
     before = _digests(place)
     printed, out, err = _streams()
@@ -72,10 +74,11 @@ def try_kind(kind: Kind, good: Mapping[str, Path], place: Path, seconds: float =
         return Trial("traceback", text[-2000:], took)
     answer = Answer(answer.refused, answer.text or text, answer.value)
     after = _digests(place)
-    lost = [name for name in before if after.get(name) != before[name] and not _may_change(name, kind)]
-    if lost:
+    lost = [name for name in before if after.get(name) != before[name] and not _may_change(name, kind, answer)]
+    judged = _judged(kind, answer, took)
+    if lost and judged.verdict == "as expected":
         return Trial("lost", f"{', '.join(lost)}; {_words(answer)}", took)
-    return _judged(kind, answer, took)
+    return judged
 
 
 def _streams() -> tuple[io.BytesIO, io.TextIOWrapper, io.TextIOWrapper]:
@@ -120,8 +123,9 @@ def _last_call(error: BaseException) -> str:
     return f"{type(error).__name__}: {error} ({where}{ours})"
 
 
-def _may_change(name: str, kind: Kind) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in kind.ask.writes)
+def _may_change(name: str, kind: Kind, answer: Answer) -> bool:
+    """Whether a file may have changed: never where the input was refused."""
+    return not answer.refused and any(fnmatchcase(name, pattern) for pattern in kind.ask.writes)
 
 
 def _digests(place: Path) -> dict[str, str]:
