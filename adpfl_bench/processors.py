@@ -16,10 +16,33 @@ from adpfl_bench.errors import ConfigError
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_MOST_WORKERS = 64  # also on a small machine, where a configuration of a large one may be tried
+_MOST_PER_PROCESSOR = 4
+
 
 def count_processors() -> int:
     """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def check_workers(name: str, workers: int, least: int = 1) -> None:
+    """Refuse a number of workers that none or no machine could be.
+
+    Args:
+        name: What the number is called.
+        workers: The number.
+        least: The smallest one that has a meaning.
+
+    Raises:
+        ConfigError: It is out of range; far more than there are processors would only fill the memory.
+    """
+    processors = count_processors()
+    most = max(_MOST_WORKERS, _MOST_PER_PROCESSOR * processors)
+    if not least <= workers <= most:
+        raise ConfigError(
+            f"{name} must be from {least} to {most} on this machine, which has {processors} processors, but it is"
+            f" {workers}."
+        )
 
 
 def in_parallel(

@@ -98,7 +98,7 @@ class DifferentialPrivacy(PlainPrivacy):
         memory_budget: float = 1024.0,
         nominal_epsilon: float | None = None,
     ) -> None:
-        checks.check_settings(unit, sampling, delta, units_per_step, memory_budget)
+        checks.check_settings(unit, sampling, delta, units_per_step, memory_budget, nominal_epsilon)
         if unit != "none":
             checks.check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit

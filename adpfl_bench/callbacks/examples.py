@@ -16,6 +16,7 @@ from adpfl_bench.callbacks.case_pool import CasePool
 from adpfl_bench.callbacks.lookup import need_task
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
@@ -59,9 +60,14 @@ class ExampleCases(Callback):
 
     Args:
         per_client: Number of cases kept of each client; 0 keeps none at all.
+
+    Raises:
+        ConfigError: The number is negative.
     """
 
     def __init__(self, per_client: int = 2) -> None:
+        if per_client < 0:
+            raise ConfigError(f"examples.per_client must be at least 0, which keeps none, but it is {per_client}.")
         self.per_client = per_client
         self._kept: dict[str, dict[str, KeptExample]] = {}
         self._pools: dict[str, CasePool] = {}

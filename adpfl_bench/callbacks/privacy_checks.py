@@ -20,7 +20,14 @@ from adpfl_bench.text import count
 _LARGEST_DELTA = 0.01
 
 
-def check_settings(unit: str, sampling: str, delta: float, units_per_step: int | None, memory_budget: float) -> None:
+def check_settings(
+    unit: str,
+    sampling: str,
+    delta: float,
+    units_per_step: int | None,
+    memory_budget: float,
+    nominal_epsilon: float | None,
+) -> None:
     """Refuse, by a ConfigError, values that are out of range, whatever the method."""
     check_choice("privacy.unit", unit, PRIVACY_UNITS)
     check_choice("privacy.sampling", sampling, SAMPLINGS)
@@ -30,6 +37,11 @@ def check_settings(unit: str, sampling: str, delta: float, units_per_step: int |
         raise ConfigError(f"privacy.units_per_step must be at least 1, but it is {units_per_step}.")
     if not 0 < memory_budget < math.inf:
         raise ConfigError(f"privacy.memory_budget is a finite number of MiB above 0, but it is {memory_budget}.")
+    if nominal_epsilon is not None and not 0 < nominal_epsilon < math.inf:
+        raise ConfigError(
+            f"privacy.nominal_epsilon is what a method's authors state, a finite number above 0, but it is"
+            f" {nominal_epsilon}; where they state none it is null."
+        )
 
 
 def check_method(

@@ -45,6 +45,11 @@ def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> 
         )
     if not pl_module.automatic_optimization:
         raise ConfigError("FederatedLoop needs automatic optimization, but the model optimizes by hand.")
+    if settings.check_val_every_n_epoch is not None and settings.check_val_every_n_epoch < 1:
+        raise ConfigError(
+            f"trainer.check_val_every_n_epoch is a number of rounds and must be at least 1, but it is"
+            f" {settings.check_val_every_n_epoch}."
+        )
     check_accumulation(trainer)
     _check_callbacks(trainer)
     if settings.world_size != 1:

@@ -20,6 +20,7 @@ from adpfl_bench.config.method_files import (
 from adpfl_bench.config.yaml_text import line_of, parse_yaml, problem_of, read_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
+from adpfl_bench.text import name_problem
 from adpfl_bench.trust import trusted_modules
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -135,6 +136,8 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     check_unit_is_stated(files, options)
     files = without_replaced_methods(files)
     method = given.method or method_name(files)
+    _check_folder_name("method", method)
+    _check_folder_name("task", next((task for task in tasks if task), "task"))
     named = [f"--method={method}", *([] if given.task is None else [f"--task={given.task}"])]
     configs = [word for file in files for word in ("--config", file.argument)]
     notes = [
@@ -144,6 +147,15 @@ def settle(arguments: Sequence[str]) -> CommandLine:
     ]
     notes += _lost_arguments(options)
     return CommandLine([*configs, *named, *options], files, method, notes, trusted_modules(given.trust))
+
+
+def _check_folder_name(key: str, name: str) -> None:
+    """Refuse a name that would be another place than a folder below runs/, or none."""
+    problem = name_problem(name)
+    if problem is None and (name.startswith(".") or "/" in name or "\\" in name):
+        problem = "is no folder's: it begins with a dot, or has a slash"
+    if problem is not None:
+        raise ConfigError(f"The {key} is called {name[:80]!r}, which {problem}; give it another name.")
 
 
 def _check_values(options: Sequence[str]) -> None:

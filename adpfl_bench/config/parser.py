@@ -23,6 +23,7 @@ _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config"}
 _UNKNOWN = re.compile(
     r"(?:Group '([\w.]+)' does not accept (?:option|nested key) '|(?:Option|Key) '|unrecognized arguments: --)([\w.]+)"
 )
+_LINKED = re.compile(r"(?:argument \w+\((?P<sources>[\w., ]+)\) --> |Linked \")(?P<target>[\w.]+)")
 _REFUSED = re.compile(
     r"(?:class_path '([^']+)':\s+)?(?:Option|Key) '([^']+)' is not (?:accepted|expected)"
     r"(?:\. Got value: Namespace\(class_path='([^']+)')?"
@@ -118,6 +119,9 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
     if refused := _REFUSED.search(message):
         class_path = refused[1] or refused[3]
         return f"{class_path} has no setting {refused[2]}; it has {', '.join(_settings_of(class_path))}."
+    if linked := _LINKED.match(message):
+        sources = linked["sources"] or message.rpartition("via ")[2].replace('"', "").rstrip(".")
+        return f"{linked['target']} follows from {sources} and cannot be given; give that."
     if "required: root" in message:
         return (
             "data.root is missing: give the dataset's folder with --data.root PATH, or train on synthetic images with"
@@ -125,7 +129,11 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
         )
     gist = "\n".join(line for line in message.strip().splitlines() if not line.strip().startswith(_SAYS_NOTHING))
     base = _INNERMOST.search(message)
-    if base and re.search(r"Expected a dot import path string|No \w+ attribute|No module named|expects a", message):
+    if (
+        base
+        and "." in base[2]
+        and re.search(r"Expected a dot import path string|No \w+ attribute|No module named|expects a", message)
+    ):
         return f"{base[1]} cannot be made from what was given; possible are {_subclasses(base[2])}.\n{gist}"
     return gist
 

@@ -27,6 +27,7 @@ from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, tra
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.privacy.ledger import PrivacyUnit
+from adpfl_bench.processors import check_workers
 
 _log = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
                 f"data.batch_size and data.evaluation_batch_size must be at least 1, but they are {batch_size} and"
                 f" {evaluation_batch_size}."
             )
+        check_workers("data.num_workers", num_workers, least=0)
         check_shift(phantom_shift)
         self.root = Path(root)
         self.partition = partition

@@ -13,7 +13,7 @@ from adpfl_bench.data.inventory import Inventory, duplicate_problems
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.datasets.catalogue import DatasetName, find_datamodule
 from adpfl_bench.errors import ConfigError, DataError
-from adpfl_bench.processors import in_parallel
+from adpfl_bench.processors import check_workers, in_parallel
 from adpfl_bench.text import count, say_loading
 from adpfl_bench.trust import trusting
 
@@ -42,8 +42,8 @@ def verify(
         workers: Processes that read, each a case at a time; by default one for each processor.
         trust: Module of your own whose class the command line names, such as clinic; may be given several times.
     """
-    if workers is not None and workers < 1:
-        raise ConfigError(f"--workers must be 1 or more; found {workers}.")
+    if workers is not None:
+        check_workers("--workers", workers)
     say_loading("verify")
     with trusting(trust):
         datamodule = find_datamodule(dataset)

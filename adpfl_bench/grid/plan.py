@@ -191,8 +191,6 @@ def _cells(grid: Grid) -> list[_Cell]:
         for method in grid.methods:
             words = _words(grid, task, method)
             name = method_name(words)
-            if "/" in name or name.startswith("."):
-                raise ConfigError(f"{method.label} is called {name}, which cannot name a folder: give it another name.")
             other = cells.setdefault((task.name, name), _Cell(task, method, name, words, []))
             if other.method is not method:
                 raise ConfigError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from adpfl_bench.files import atomic_folder
 from adpfl_bench.phantoms.marker import Marker, read_marker
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.phantoms.writer import PhantomWriter
-from adpfl_bench.processors import in_parallel
+from adpfl_bench.processors import check_workers, in_parallel
+
+_MOST_VALUES = 2**27  # of an image; kept in 32 bits, with several of them at a time
 
 
 def make_writer(
@@ -33,8 +36,13 @@ def make_writer(
         raise ConfigError(f"A phantom needs at least 1 case, but {cases} were asked for; raise the number of cases.")
     if seed < 0:
         raise ConfigError(f"The seed of a phantom must be 0 or more, but it is {seed}; choose another one.")
+    unit = "pixels" if len(kind.default_size) == 2 else "voxels"
+    if math.prod(size) > _MOST_VALUES:
+        raise ConfigError(
+            f"Images of a phantom have at most {_MOST_VALUES:,} {unit}, but the image size is {list(size)}; choose for"
+            f" example {list(kind.default_size)}."
+        )
     if len(size) != len(kind.default_size) or min(size) < kind.smallest:
-        unit = "pixels" if len(kind.default_size) == 2 else "voxels"
         raise ConfigError(
             f"Images of the {kind.name} phantom need {len(kind.default_size)} sides of at least {kind.smallest} "
             f"{unit}, but the image size is {list(size)}; choose for example {list(kind.default_size)}."
@@ -84,8 +92,7 @@ def write_phantom(
         DataError: The output folder holds something else.
     """
     writer = make_writer(kind, cases, seed, size, labels, shift)
-    if workers < 1:
-        raise ConfigError(f"A phantom is written by at least 1 worker, but {workers} were asked for.")
+    check_workers("The number of workers that write a phantom", workers)
     marker = Marker(kind.name, cases, seed, writer.size, labels=writer.labels_digest, shift=float(shift))
     if _is_there(output, marker):
         return False

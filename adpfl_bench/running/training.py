@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import adpfl_bench
@@ -37,6 +37,7 @@ from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
 from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunLock
+from adpfl_bench.running.option_checks import check_one_process, check_seed, check_steps, trainer_in_sentences
 from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.trust import refusal, trusting
@@ -126,6 +127,7 @@ class BenchCLI(LightningCLI):
         """Parse the given arguments, and only them."""
         self.config = parser.parse_args(args)
         check_parsed(self.config, self.line.trusted)
+        check_seed(self.config.seed_everything)
 
     def before_instantiate_classes(self) -> None:
         """Settle the run's folder, and refuse before any data is read what can be refused by then."""
@@ -169,6 +171,24 @@ class BenchCLI(LightningCLI):
         agree = sections.get(self.command, ("model", "federated", "privacy"))
         check_checkpoint(path, self.config_dump, agree, resumes=self._resuming)
         return str(path)
+
+    def instantiate_classes(self) -> None:
+        """Make what is named; optimizers are made once to see that their settings go."""
+        super().instantiate_classes()
+        settings = self.config_init["federated"].settings
+        optimizers = {
+            "model.optimizer": self.model.optimizer,
+            "federated.client_optimizer": settings.client_optimizer,
+            "federated.server_optimizer": settings.server_optimizer,
+        }
+        check_steps(optimizers, self.model.lr_scheduler)
+
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
+        """Make the Trainer, whose refusals are sentences."""
+        with trainer_in_sentences():
+            trainer: Trainer = super()._instantiate_trainer(config, callbacks)
+        check_one_process(trainer)
+        return trainer
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add checkpoints by round, progress and prediction files to the Trainer."""

@@ -7,6 +7,8 @@ import math
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from adpfl_bench.errors import ConfigError
+
 
 class CosineOverRounds(LambdaLR):
     """Learning rate along half a cosine, from its start value in the first round to (nearly) zero.
@@ -18,9 +20,16 @@ class CosineOverRounds(LambdaLR):
         optimizer: The clients' optimizer.
         final_fraction: The fraction f of the learning rate that would be reached after the last round.
         rounds: R; ``None`` until the task knows it.
+
+    Raises:
+        ConfigError: A value is out of range.
     """
 
     def __init__(self, optimizer: Optimizer, final_fraction: float = 0.0, rounds: int | None = None) -> None:
+        if not 0 <= final_fraction <= 1:
+            raise ConfigError(f"The final_fraction of CosineOverRounds must be in [0, 1], but it is {final_fraction}.")
+        if rounds is not None and rounds < 1:
+            raise ConfigError(f"The rounds of CosineOverRounds must be at least 1, but they are {rounds}.")
         self.rounds = rounds
         self.final_fraction = final_fraction
         super().__init__(optimizer, self._factor)

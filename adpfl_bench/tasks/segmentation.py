@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from torch.nn import functional
 
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.metrics.region_masks import RegionMasks
 from adpfl_bench.metrics.registry import METRICS, MaskMetric
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -51,6 +53,8 @@ class SegmentationTask(FederatedTask):
         if self.scheme is not None:
             self.regions = tuple(self.scheme.regions)
         super().__init__(self.configure_network(network, network_arguments or {}), **task)
+        if surface_tolerance is not None and not 0 <= surface_tolerance < math.inf:
+            raise ConfigError(f"model.surface_tolerance must be at least 0, but it is {surface_tolerance}.")
         self.surface_tolerance = surface_tolerance
 
     @property

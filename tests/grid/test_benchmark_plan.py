@@ -104,7 +104,7 @@ def test_each_configuration_is_checked_once_for_all_seeds(write_grid: WriteGrid)
         (
             {"methods": [{"name": "a/b", "files": "callbacks/fedavg.yaml"}]},
             None,
-            "called a/b, which cannot name a folder",
+            "The method is called 'a/b', which is no folder's",
         ),
         (
             {"exclude": [{"method": "fedavgm"}]},

@@ -25,6 +25,8 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.records.protected import Identity
 
+_LONGEST_SIDE = 16_384
+
 
 class ImageDataModule(FederatedDataModule, ABC):
     """Colour images with one mask each, decoded and resized once.
@@ -59,6 +61,13 @@ class ImageDataModule(FederatedDataModule, ABC):
         **federation: Any,
     ) -> None:
         super().__init__(root, partition or self.usual_partition, **federation)
+        if not all(1 <= side <= _LONGEST_SIDE for side in image_size):
+            raise ConfigError(
+                f"data.image_size is height and width in pixels, from 1 to {_LONGEST_SIDE:,}, but it is"
+                f" {list(image_size)}."
+            )
+        if not 0 <= memory_budget_gib < float("inf"):
+            raise ConfigError(f"data.memory_budget_gib must be at least 0, but it is {memory_budget_gib}.")
         self.image_size = image_size
         self.augmentation = augmentation
         if not 0 <= randomization < float("inf"):

@@ -22,6 +22,7 @@ UInt8Array = NDArray[np.uint8]
 DEFAULT_WINDOW = (-79.0, 304.0)
 """HU window of CT, of nnU-Net's KiTS19 entry (Isensee and Maier-Hein 2019, arXiv 1908.02182)."""
 
+_SPACINGS = (0.01, 1000.0)  # mm; beyond them a volume is resampled to nothing, or to more than a memory holds
 _FOREGROUND_VOXELS = 512  # kept of each class to centre patches on
 
 
@@ -41,8 +42,12 @@ class Preparation:
     window: tuple[float, float]
 
     def __post_init__(self) -> None:
-        if self.spacing is not None and min(self.spacing) <= 0:
-            raise ConfigError(f"data.spacing must be three positive lengths in mm; found {list(self.spacing)}.")
+        finest, coarsest = _SPACINGS
+        if self.spacing is not None and not all(finest <= edge <= coarsest for edge in self.spacing):
+            raise ConfigError(
+                f"data.spacing must be three positive lengths in mm, from {finest:g} to {coarsest:g}; found"
+                f" {list(self.spacing)}."
+            )
         if self.window[0] >= self.window[1]:
             raise ConfigError(f"data.ct_window must be a lower and a higher HU value; found {list(self.window)}.")
 

@@ -37,8 +37,11 @@ from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
+from adpfl_bench.processors import check_workers
 from adpfl_bench.records.blocks import DataBlock
 from adpfl_bench.records.protected import Identity
+
+_LONGEST_SIDE = 4_096
 
 SITE_FILE = "sites.csv"
 """A site file of this name in the dataset's folder is used if no other is given."""
@@ -101,10 +104,17 @@ class VolumeDataModule(FederatedDataModule, ABC):
                 f"data.evaluation_batch_size must be 1 for volumes, which have sizes of their own, but it is"
                 f" {evaluation_batch_size}; data.window_batch_size sets how many windows are segmented at once."
             )
-        if min(patch_size) < 1 or not 0 <= foreground_probability <= 1 or not 0 <= window_overlap < 1:
+        if not 1 <= min(patch_size) <= max(patch_size) <= _LONGEST_SIDE or window_batch_size < 1:
             raise ConfigError(
-                "data.patch_size must be positive, data.foreground_probability in [0, 1] and data.window_overlap in"
-                f" [0, 1); they are {list(patch_size)}, {foreground_probability} and {window_overlap}."
+                f"data.patch_size must have sides from 1 to {_LONGEST_SIDE:,} voxels and data.window_batch_size be at"
+                f" least 1; they are {list(patch_size)} and {window_batch_size}."
+            )
+        if prepare_workers is not None:
+            check_workers("data.prepare_workers", prepare_workers)
+        if not 0 <= foreground_probability <= 1 or not 0 <= window_overlap < 1:
+            raise ConfigError(
+                "data.foreground_probability must be in [0, 1] and data.window_overlap in [0, 1); they are"
+                f" {foreground_probability} and {window_overlap}."
             )
         self.how = Preparation(spacing, ct_window)
         self.patch_size = patch_size

@@ -228,8 +228,8 @@ def test_excluded_cases_are_left_out_and_unknown_ones_refused(
     ("arguments", "sentence"),
     [
         ({"evaluation_batch_size": 2}, "evaluation_batch_size must be 1"),
-        ({"patch_size": (0, 8, 8)}, "patch_size must be positive"),
-        ({"foreground_probability": 1.5}, r"foreground_probability in \[0, 1\]"),
+        ({"patch_size": (0, 8, 8)}, "patch_size must have sides from 1"),
+        ({"foreground_probability": 1.5}, r"foreground_probability must be in \[0, 1\]"),
         ({"window_overlap": 1.0}, r"window_overlap in \[0, 1\)"),
         ({"ct_window": (5.0, 1.0)}, "ct_window must be a lower and a higher"),
     ],
