@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import os
-import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rich.filesize import decimal
-
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.digest_cache import DigestCache, FileTimes, KnownDigest
+from adpfl_bench.data.file_hashing import FileHashing, times_of, unreadable_file
 from adpfl_bench.errors import DataError
-from adpfl_bench.processors import in_parallel
 from adpfl_bench.records.blocks import ContentsBlock
 from adpfl_bench.records.file_digests import ALGORITHM, FileDigest, contents_root
 from adpfl_bench.text import count
-
-_BUFFER = 2**18  # bytes
-_PART = 2**23  # bytes that a thread hashes at a time
-_SHOWN = 2**26  # bytes from which on it takes long enough to be told
-_SETTLED = 2_000_000_000  # ns: the coarsest clock of a usual file system, within which a second change does not show
-_UNSETTLED = -1  # in place of a time within that: no file has it, so the file is read again
-_ERRORS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -86,8 +75,11 @@ class DataContents:
         if paths is not None:
             files = (str(path)[len(above) :].replace(os.sep, "/") for path in paths)
             cases = {file: cases[file] for file in files if file in cases}
-        times = {file: _times(case_id, above + file) for file, case_id in cases.items()}
-        now = _hash(above, cases, times, self.known)
+        times = {file: times_of(case_id, above + file) for file, case_id in cases.items()}
+        hashing = FileHashing(above, cases, times)
+        hashing.take_over(self.known)
+        hashing.finish()
+        now = hashing.known
         changed = sorted(file for file in cases if now[file].sha256 != self.known[file].sha256)
         if changed:
             more = f", and so were {count(len(changed) - 1, 'more file')}" if len(changed) > 1 else ""
@@ -119,11 +111,8 @@ def read_contents(
         for file in _files(above, case, times):
             owners.add((case.case_id, file))
     rows = sorted(owners)
-    cache = DigestCache(root, directory)
-    before = {} if fresh or not rows else cache.read()
-    known = _hash(above, {file: case_id for case_id, file in reversed(rows)}, times, before, workers)
-    if any(before.get(file) != entry for file, entry in known.items()):
-        cache.write(known, before)
+    cases_of = {file: case_id for case_id, file in reversed(rows)}
+    known = _hash_with_cache(DigestCache(root, directory), FileHashing(above, cases_of, times, workers), fresh)
     digests = (FileDigest(case_id, file, known[file].times.size, known[file].sha256) for case_id, file in rows)
     return DataContents(root, tuple(digests), known)
 
@@ -151,7 +140,7 @@ def _files(above: str, case: Case, times: dict[str, FileTimes]) -> Iterator[str]
         except IsADirectoryError:
             yield from _slices(file, case.case_id, path, times)
         except OSError as error:
-            raise DataError(_unreadable(case.case_id, path, error)) from error
+            raise DataError(unreadable_file(case.case_id, path, error)) from error
 
 
 def _slices(folder: str, case_id: str, path: str, times: dict[str, FileTimes]) -> Iterator[str]:
@@ -159,79 +148,23 @@ def _slices(folder: str, case_id: str, path: str, times: dict[str, FileTimes]) -
         with os.scandir(path) as entries:
             names = [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_file()]
     except OSError as error:
-        raise DataError(_unreadable(case_id, path, error)) from error
+        raise DataError(unreadable_file(case_id, path, error)) from error
     for name in names:
-        times[f"{folder}/{name}"] = _times(case_id, f"{path}/{name}")
+        times[f"{folder}/{name}"] = times_of(case_id, f"{path}/{name}")
         yield f"{folder}/{name}"
 
 
-def _times(case_id: str, path: str) -> FileTimes:
-    try:
-        return FileTimes.of(path)
-    except OSError as error:
-        raise DataError(_unreadable(case_id, path, error)) from error
-
-
-def _hash(
-    above: str,
-    cases: Mapping[str, str],
-    times: Mapping[str, FileTimes],
-    before: Mapping[str, KnownDigest],
-    workers: int | None = None,
-) -> dict[str, KnownDigest]:
-    """Hash files whose times are not those that are known; ``cases`` has them with a case of each."""
-    known = {file: before[file] for file in cases if file in before and before[file].times == times[file]}
-    missing = [(file, times[file]) for file in cases if file not in known]
-    if not missing:
-        return known
-    errors: list[str] = []
-
-    def read(part: Sequence[tuple[str, FileTimes]]) -> None:
-        buffer = memoryview(bytearray(_BUFFER))
-        for file, seen in part:
-            try:
-                known[file] = _read(above + file, seen, buffer)
-            except OSError as error:
-                errors.append(_unreadable(cases[file], above + file, error))
-
-    total = sum(seen.size for _, seen in missing)
-    title = f"Hashing {count(missing, 'file')} of the data ({decimal(total)}) in parts"
-    for _ in in_parallel(read, list(_parts(missing)), title, workers, bar=total >= _SHOWN):
-        pass
-    if errors:
-        shown = sorted(errors)
-        more = f"\n  and {len(shown) - _ERRORS_SHOWN:,} more" if len(shown) > _ERRORS_SHOWN else ""
-        listing = "".join(f"\n  {line}" for line in shown[:_ERRORS_SHOWN])
-        raise DataError(f"{count(shown, 'file')} of {len(cases):,} cannot be hashed:{listing}{more}")
-    return known
-
-
-def _parts(files: Iterable[tuple[str, FileTimes]]) -> Iterator[list[tuple[str, FileTimes]]]:
-    """Divide files into parts of about the same size."""
-    part: list[tuple[str, FileTimes]] = []
-    filled = 0
-    for entry in files:
-        part.append(entry)
-        filled += entry[1].size
-        if filled >= _PART:
-            yield part
-            part, filled = [], 0
-    if part:
-        yield part
-
-
-def _read(path: str, seen: FileTimes, buffer: memoryview) -> KnownDigest:
-    """Hash one file, which must not have changed since it was seen."""
-    start, digest = time.time_ns(), hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while length := file.readinto(buffer):
-            digest.update(buffer[:length])
-    if FileTimes.of(path) != seen:
-        raise OSError(errno.EBUSY, "it was changed while it was read")
-    if start - max(seen.changed, seen.linked) < _SETTLED:
-        seen = seen._replace(changed=_UNSETTLED)
-    return KnownDigest(seen, digest.hexdigest())
-
-
-def _unreadable(case_id: str, path: str, error: OSError) -> str:
-    return f"{path} of the case {case_id} cannot be read: {error.strerror}; restore it or scan the folder again."
+def _hash_with_cache(cache: DigestCache, hashing: FileHashing, fresh: bool) -> Mapping[str, KnownDigest]:
+    """Hash what the cache does not know, one process at a time where that takes long, and keep what was hashed."""
+    kept = cache.read()
+    hashing.take_over({} if fresh else kept)
+    with cache.alone() if hashing.takes_long else nullcontext():
+        if hashing.takes_long:
+            kept = cache.read()  # who had the files before may have hashed the same
+            hashing.take_over({} if fresh else kept)
+        try:
+            hashing.finish()
+        finally:  # what is hashed by then is hashed, also if a file cannot be read or someone loses patience
+            if any(kept.get(file) != entry for file, entry in hashing.known.items()):
+                cache.write(hashing.known, kept)
+    return hashing.known

@@ -9,9 +9,13 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from filelock import FileLock, Timeout
 
 from adpfl_bench.files import cache_directory, remove_leftovers, replace_file
 
@@ -22,6 +26,7 @@ _FORMAT = 1
 _MOST_FILES = 200_000  # of one dataset: beyond the files of the run at hand, others are kept up to this number
 _MOST_DATASETS = 64
 _MOST_BYTES = 2**28
+_PATIENCE = 600  # seconds
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -94,6 +99,27 @@ class DigestCache:
             _log.warning("The digests in %s cannot be used (%r); the files are hashed again.", self.path, error)
             return {}
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one process at a time hash a dataset, since the others then find what it hashed.
+
+        Who cannot lock anything, or has waited for ten minutes, goes on with the others.
+        """
+        lock = FileLock(self.path.with_suffix(".lock"))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                print("Another process hashes these files; waiting for what it finds ...", file=sys.stderr, flush=True)
+                lock.acquire(timeout=_PATIENCE)
+        except (OSError, Timeout) as error:
+            _log.warning("The files are hashed without a lock on %s: %s", self.path, error)
+        try:
+            yield
+        finally:
+            lock.release()
+
     def write(self, known: Mapping[str, KnownDigest], before: Mapping[str, KnownDigest]) -> None:
         """Keep digests for the next run.
 
@@ -109,7 +135,8 @@ class DigestCache:
             remove_leftovers(self.path.parent, self.path.name)
             replace_file(self.path, json.dumps(content, separators=(",", ":")).encode())
             for old in sorted(self.path.parent.glob("*.json"), key=lambda path: -path.stat().st_mtime)[_MOST_DATASETS:]:
-                old.unlink()
+                old.unlink(missing_ok=True)
+                old.with_suffix(".lock").unlink(missing_ok=True)
         except OSError as error:
             _log.warning("The digests of files cannot be kept in %s: %s; they are hashed again.", self.path, error)
 

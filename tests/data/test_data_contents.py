@@ -6,10 +6,12 @@ import json
 import multiprocessing
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from adpfl_bench.data import data_contents, digest_cache
+from adpfl_bench.data import digest_cache, file_hashing
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.data_contents import read_contents
 from adpfl_bench.data.digest_cache import DigestCache, FileTimes, KnownDigest
@@ -30,10 +32,10 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def hashed(monkeypatch):
     """The files that are read, in the order in which that happens; none counts as just written."""
-    monkeypatch.setattr(data_contents, "_SETTLED", 0)
-    read, paths = data_contents._read, []
+    monkeypatch.setattr(file_hashing, "_SETTLED", 0)
+    read, paths = file_hashing._read, []
     monkeypatch.setattr(
-        data_contents, "_read", lambda path, *_: (paths.append(os.path.basename(path)), read(path, *_))[1]
+        file_hashing, "_read", lambda path, *_: (paths.append(os.path.basename(path)), read(path, *_))[1]
     )
     return paths
 
@@ -98,7 +100,7 @@ def test_what_has_not_changed_is_not_read_again(isic, hashed):
 
 
 def test_a_file_that_was_just_written_is_read_again(isic, hashed, monkeypatch):
-    monkeypatch.setattr(data_contents, "_SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(file_hashing, "_SETTLED", 3600 * 10**9)
     before = contents(isic)
     assert contents(isic).digest == before.digest
     before.check()
@@ -162,14 +164,14 @@ def test_a_change_during_the_run_is_told(isic, hashed):
 
 def test_files_that_cannot_be_read_are_told_together(isic, monkeypatch):
     cases = ISICDataModule("").scan(isic)
-    read = data_contents._read
+    read = file_hashing._read
 
     def refuse(path, *seen):
         if path.endswith(".png"):
             raise PermissionError(13, "Permission denied")
         return read(path, *seen)
 
-    monkeypatch.setattr(data_contents, "_read", refuse)
+    monkeypatch.setattr(file_hashing, "_read", refuse)
     with pytest.raises(DataError, match=r"4 files of 8 cannot be hashed:\n  .*ISIC_0000000.*denied; restore"):
         read_contents(isic, cases)
     (isic / IMAGE).unlink()
@@ -186,7 +188,7 @@ def test_a_file_that_changes_while_it_is_read_is_told(isic, monkeypatch):
             return super().readinto(buffer)
 
     cases = [case for case in ISICDataModule("").scan(isic) if case.case_id == "ISIC_0000002"]
-    monkeypatch.setattr(data_contents, "open", lambda path, *_, **__: Slow(path), raising=False)
+    monkeypatch.setattr(file_hashing, "open", lambda path, *_, **__: Slow(path), raising=False)
     with pytest.raises(DataError, match=r"ISIC_0000002\.jpg .* it was changed while it was read"):
         read_contents(isic, cases)
 
@@ -282,3 +284,66 @@ def test_processes_that_hash_at_once_agree(isic, cache, hashed):
     assert digests == {contents(isic).digest}
     assert hashed == []  # what they left was whole, and used
     assert [path.suffix for path in cache.iterdir()] == [".json"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(13, "Permission denied")])
+def test_what_is_hashed_when_it_is_broken_off_is_kept(isic, hashed, monkeypatch, error):
+    read = file_hashing._read
+
+    def break_off(path, *seen):
+        if len(hashed) == 5:
+            raise error
+        return read(path, *seen)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(file_hashing, "_read", break_off)
+        with pytest.raises((KeyboardInterrupt, DataError)):
+            contents(isic, workers=1)
+    assert len(hashed) == 5
+    contents(isic)
+    assert len(hashed) == 8
+
+
+def test_who_needs_the_same_large_files_waits_for_whoever_hashes_them(isic, cache, monkeypatch, capfd):
+    monkeypatch.setattr(file_hashing, "_LONG", 1)
+    monkeypatch.setattr(file_hashing, "_SETTLED", 0)
+    fork = multiprocessing.get_context("fork")
+    begun, go_on, found = fork.Event(), fork.Event(), fork.SimpleQueue()
+    read = file_hashing._read
+
+    def slow(path, *seen):
+        begun.set()
+        go_on.wait()
+        return read(path, *seen)
+
+    def work(reader):
+        file_hashing._read = reader
+        found.put(contents(isic).digest)
+
+    first = fork.Process(target=work, args=(slow,))
+    first.start()
+    begun.wait()
+    second = fork.Process(target=work, args=(lambda path, *seen: os._exit(9),))  # which has nothing left to read
+    second.start()
+    while "Another process hashes these files" not in capfd.readouterr().err:
+        assert second.is_alive()
+    go_on.set()
+    assert found.get() == found.get()
+    for process in (first, second):
+        process.join()
+        assert process.exitcode == 0
+
+
+def test_nobody_waits_where_nothing_can_be_locked_or_for_ever(isic, cache, monkeypatch, caplog):
+    monkeypatch.setattr(file_hashing, "_LONG", 1)
+    monkeypatch.setattr(digest_cache, "_PATIENCE", 0.01)
+    held = FileLock(DigestCache(isic).path.with_suffix(".lock"))
+    cache.mkdir(parents=True)
+    with held:
+        first = contents(isic).digest
+    assert "hashed without a lock" in caplog.text
+    caplog.clear()
+    Path(held.lock_file).unlink(missing_ok=True)
+    Path(held.lock_file).mkdir()
+    assert contents(isic, fresh=True).digest == first
+    assert "hashed without a lock" in caplog.text
