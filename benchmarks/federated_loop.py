@@ -41,13 +41,9 @@ from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 class PlainLoop:
     """FedAvg written by hand over the same records, in the same order."""
 
-    def __init__(
-        self, data: FederatedDataModule, loop: FederatedLoop, network: torch.nn.Module, device: str = "cpu"
-    ) -> None:
-        self.data, self.schedule, self.device = data, loop.schedule, torch.device(device)
-        self.network = build_network("UNet", 2, 3, 1, {"norm": ("INSTANCE", {"affine": True}), "act": "PRELU"}).to(
-            device
-        )
+    def __init__(self, data: FederatedDataModule, loop: FederatedLoop, network: torch.nn.Module) -> None:
+        self.data, self.schedule = data, loop.schedule
+        self.network = build_network("UNet", 2, 3, 1, {"norm": ("INSTANCE", {"affine": True}), "act": "PRELU"})
         self.network.load_state_dict(network.state_dict())
         self.weights = {name: value.clone() for name, value in self.network.state_dict().items()}
 
@@ -64,8 +60,7 @@ class PlainLoop:
                 self.network.load_state_dict(self.weights)
                 optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3)
             batch = default_collate([self.data._examples[key] for key in step.keys])
-            image, label = batch.image.to(self.device), batch.label.to(self.device)
-            loss = dice_cross_entropy(self.network(image), label).mean()
+            loss = dice_cross_entropy(self.network(batch.image), batch.label).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -73,8 +68,6 @@ class PlainLoop:
                 for name, value in self.network.state_dict().items():
                     average[name] += value * (len(records[client]) / total)
         self.weights = average
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
 
 
 class Alternate(Callback):
@@ -99,16 +92,11 @@ class Alternate(Callback):
         self.plain_seconds.append(time.perf_counter() - started)
         if trainer.current_epoch == 0:
             weights = pl_module.network.state_dict()
-            device = self.plain.device
-            self.first_difference = max(
-                float((self.plain.weights[n] - v.to(device)).abs().max()) for n, v in weights.items()
-            )
+            self.first_difference = max(float((self.plain.weights[n] - v).abs().max()) for n, v in weights.items())
         self._started = time.perf_counter()
 
 
-def set_up(
-    folder: Path, clients: int, cases: int, rounds: int, accelerator: str = "cpu"
-) -> tuple[Trainer, SkinLesionTask, ISICDataModule]:
+def set_up(folder: Path, clients: int, cases: int, rounds: int) -> tuple[Trainer, SkinLesionTask, ISICDataModule]:
     """Build what the command line would build, without validation."""
     torch.manual_seed(0)
     data = ISICDataModule(
@@ -122,8 +110,7 @@ def set_up(
     )
     callbacks = [FederatedLoop(rounds=rounds), DifferentialPrivacy(), RunRecorder(), RoundCheckpoint(folder)]
     trainer = Trainer(
-        accelerator=accelerator,
-        devices=1,
+        accelerator="cpu",
         max_epochs=rounds,
         limit_val_batches=0,
         logger=False,
@@ -136,12 +123,11 @@ def set_up(
     return trainer, SkinLesionTask(), data
 
 
-def compare(folder: Path, rounds: int, accelerator: str = "cpu", cases: int = 256) -> dict[str, float]:
+def compare(folder: Path, rounds: int) -> dict[str, float]:
     """Time alternating rounds; the first, which warms up, is left out."""
-    trainer, task, data = set_up(folder, 8, cases, rounds + 1, accelerator)
+    trainer, task, data = set_up(folder, 8, 256, rounds + 1)
     data.setup("fit")
-    device = "cuda" if accelerator == "gpu" else "cpu"
-    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network, device))
+    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network))
     trainer.callbacks.insert(-1, timer)
     trainer.fit(task, datamodule=data)
     suite, plain = statistics.median(timer.suite_seconds[1:]), statistics.median(timer.plain_seconds[1:])

@@ -8,8 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks.lookup import federated_data, need_task
-from adpfl_bench.data.evaluation.evaluation_batch import SPARE, EvaluationBatch
-from adpfl_bench.peers import peers
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 
 
 class PredictionWriter(Callback):
@@ -27,15 +26,12 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the masks of one batch, unless another process does."""
-        if batch.place == SPARE:
-            return
+        """Write the masks of one batch."""
         folder = Path(trainer.default_root_dir) / "predictions"
         folder.mkdir(parents=True, exist_ok=True)
         for case, masks in zip(batch.cases, outputs, strict=True):
             federated_data(trainer).write_prediction(folder, case, masks, need_task(pl_module).predicted)
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say where the masks are, when those of every process are."""
-        peers().gather(None)
+        """Say where the masks are."""
         print(f"masks written to {Path(trainer.default_root_dir) / 'predictions'}")

@@ -52,6 +52,7 @@ COMMANDS = {
     "verify-run": Command(
         "cli.verify_run", "verify_run", "Check what the records of runs prove, and their scores again.", True
     ),
+    "manifest": Command("cli.manifest_command", "manifest", "State the digests of published files, or check them."),
     "leaderboard": Command("report.commands", "leaderboard", "Make tables and pictures from finished runs."),
     "report": Command("report.commands", "report", "Make one page of finished runs, to be read offline."),
     "wandb": Command("wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
@@ -77,8 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0; 1 after an error that was printed as a sentence, or if `verify` or `verify-run` found
         problems; 143, 130 or 129 after SIGTERM, SIGINT or SIGHUP.
     """
-    if arguments is None:  # what this process starts finds no modules in the working directory, as it does not itself
-        os.environ.setdefault("PYTHONSAFEPATH", "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -14,6 +14,7 @@ from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import describe_difference, differences, flatten_settings
 
+_NETWORK = ("model.init_args.network", "model.class_path")
 _OWNERS = ("runs", "audit")
 _RULES = ("unit", "adjacency", "mechanism", "clipping_norm", "threshold", "sampling", "units_per_step")
 
@@ -99,26 +100,38 @@ def privacy_settings(record: RunRecord) -> dict[str, str]:
 
 def privacy_differences(record: RunRecord, audit: Audit) -> list[str]:
     """Say how a run's privacy differs from an audit's; empty where the audit tells of the run."""
-    run, audited = privacy_settings(record), privacy_settings(audit.record)
-    shared = run.keys() & audited.keys()
-    return _described({key: run[key] for key in shared}, {key: audited[key] for key in shared})
+    return _described(privacy_settings(record), privacy_settings(audit.record), shared=True)
+
+
+def audit_differences(record: RunRecord, audit: Audit) -> list[str]:
+    """Say why an audit does not tell of a run: other privacy, data or network; empty where it tells of it."""
+    return [*privacy_differences(record, audit), *_described(_subject(record), _subject(audit.record), shared=True)]
 
 
 def other_differences(record: RunRecord, audit: Audit) -> list[str]:
-    """Say what else an audit has otherwise than a run: data, network, federation."""
+    """Say what an audit that tells of a run has otherwise all the same: learning rates, federation, place."""
     run, audited = (
         {key: value for key, value in flatten_settings(found.config).items() if not _is_privacy(key)}
         for found in (record, audit.record)
     )
     if not (run and audited):  # made without the command line, so the record has no configuration
-        run, audited = {}, {}
-    for settings, found in ((run, record), (audited, audit.record)):
-        settings["kind of data"] = found.data.kind
-        if record.data.kind == audit.record.data.kind:
-            settings["fingerprint of the data"] = found.data.fingerprint[:8]
-            if None not in (record.data.contents, audit.record.data.contents) and found.data.contents is not None:
-                settings["contents of the data"] = found.data.contents.root[:8]
+        return []
     return _described(run, audited)
+
+
+def _subject(record: RunRecord) -> dict[str, str]:
+    """What a run is about, by name, as far as its record states it: whose numbers they are, and of which network."""
+    data, model = record.data, record.model
+    found = {
+        "kind of data": data.kind,
+        "fingerprint of the data": data.fingerprint[:8],
+        "contents of the data": None if data.contents is None else data.contents.root[:8],
+        "class of the task": model.class_name,
+        "number of parameters": model.parameters,
+    }
+    settings = flatten_settings(record.config)
+    networks = {key: value for key, value in settings.items() if key.startswith(_NETWORK)}
+    return {**{name: str(value) for name, value in found.items() if value is not None}, **networks}
 
 
 def audits_beside(folder: Path, record: RunRecord) -> list[Audit]:
@@ -132,7 +145,7 @@ def audits_beside(folder: Path, record: RunRecord) -> list[Audit]:
         if other.privacy.audited is None:
             continue
         audit = Audit(path.parent, other, other.privacy.audited)
-        if (other.task, other.method) == (record.task, record.method) and not privacy_differences(record, audit):
+        if (other.task, other.method) == (record.task, record.method) and not audit_differences(record, audit):
             audits.append(audit)
     return audits
 
@@ -167,6 +180,10 @@ def _is_privacy(key: str) -> bool:
     return key == "privacy" or key.startswith("privacy.")
 
 
-def _described(run: Mapping[str, str], audited: Mapping[str, str]) -> list[str]:
+def _described(run: Mapping[str, str], audited: Mapping[str, str], shared: bool = False) -> list[str]:
+    """Put differences into words; ``shared``: of what both state alone."""
+    if shared:
+        names = run.keys() & audited.keys()
+        run, audited = ({name: own[name] for name in names} for own in (run, audited))
     found = differences(dict(zip(_OWNERS, (run, audited), strict=True)))
     return [describe_difference(key, values) for key, values in found.items()]

@@ -1,33 +1,17 @@
 """Comparability: which runs may stand in one table, and which are left out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.leaderboard.audits import Audit, privacy_differences
+from adpfl_bench.leaderboard.audits import Audit, audit_differences
 from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.held_contents import by_contents
-from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
-from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit, read_runs
+from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.records.settings import settings_digest
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A run that is in no table, and why."""
-
-    folder: Path
-    reason: str
-
-
-@dataclass(frozen=True)
-class ListedAudit:
-    """An audit that was among the runs: what it found, and in which rows its epsilon stands."""
-
-    folder: Path
-    text: str
 
 
 class Comparison(NamedTuple):
@@ -76,29 +60,18 @@ def compare_runs(folders: Iterable[Path]) -> Comparison:
     Phantom and real data, other files, test cases with other contents, other test cases and other regions make other
     groups. Within a group, the runs of a method are averaged over seeds only where all their settings agree, and all
     their files held the same; else the method has several rows. An audit is no such run: it joins the methods of its
-    task and name that have its privacy settings.
+    task and name that have its privacy settings, data and network. A run whose record contradicts itself, or another's,
+    is in no group.
 
     Returns:
         Groups, the runs that are in none of them with the reason, and the audits.
     """
-    left_out: list[LeftOut] = []
-    audits: list[Audit] = []
-    listed: list[ListedAudit] = []
+    found = read_runs(folders)
+    left_out, audits, listed = found.left_out, found.audits, found.listed
     members: dict[tuple[str, str, str, frozenset[tuple[str, str]]], list[ScoredRun]] = {}
-    for folder in folders:
-        directory = RunDirectory(folder)
-        try:
-            record = directory.read_record()
-            if record.data.canaries is None and record.privacy.audited is None:
-                run = scored_run(directory, record)
-                key = (record.task, record.data.kind, record.data.fingerprint, run.test_set())
-                members.setdefault(key, []).append(run)
-            elif record.privacy.audited is None:
-                listed.append(ListedAudit(folder, f"audit, unfinished: {record.progress}"))
-            else:
-                audits.append(Audit(folder, record, record.privacy.audited))
-        except RecordError as error:
-            left_out.append(LeftOut(folder, str(error)))
+    for run in found.runs:
+        data = run.record.data
+        members.setdefault((run.record.task, data.kind, data.fingerprint, run.test_set()), []).append(run)
     groups = []
     for identity, runs in members.items():
         for part in by_contents(runs):
@@ -120,14 +93,13 @@ def _with_audits(group: Group, audits: Sequence[Audit]) -> Group:
     misfits = []
     for audit in audits:
         same = [v for v in group.variants if (group.task, v.method) == (audit.record.task, audit.record.method)]
-        found = {variant.label: privacy_differences(variant.runs[0].record, audit) for variant in same}
+        found = {variant.label: audit_differences(variant.runs[0].record, audit) for variant in same}
         for label in found:
             if not found[label]:
                 fitting[label].append(audit)
         if all(found.values()):
             misfits += [
-                f"An audit ({audit.who}: {audit.bound}) is not of {label}, whose privacy is another:"
-                f" {'; '.join(reasons)}."
+                f"An audit ({audit.who}: {audit.bound}) is not of {label}, which is another: {'; '.join(reasons)}."
                 for label, reasons in found.items()
             ]
     variants = tuple(replace(variant, audits=tuple(fitting[variant.label])) for variant in group.variants)
@@ -141,7 +113,7 @@ def _placed(audit: Audit, groups: Sequence[Group]) -> str:
     if rows:
         place = f"in the row of {', '.join(rows)}"
     elif same:
-        place = "in no row: the runs of this method have other privacy settings"
+        place = "in no row: the runs of this method have another privacy, data or network"
     else:
         place = "in no row: no finished run of this method on this task is here"
     return f"audit of {method} on {task} ({audit.who}): {audit.findings}; {place}"

@@ -25,7 +25,7 @@ class Variant:
         digest: Tells apart settings of the same method.
         label: What tables call it: the method, with the digest if the group has the method more than once.
         runs: One run per seed, by seed.
-        audits: Audits of this method with the privacy settings of these runs.
+        audits: Audits of this method with the privacy settings, data and network of these runs.
     """
 
     method: str
@@ -60,7 +60,7 @@ class Group:
         fingerprint: SHA-256 of the dataset's files.
         test_set: The (case, region) pairs that every run scored.
         variants: The methods.
-        misfits: Of each audit of one of these methods whose privacy settings are no run's, why it stands in no row.
+        misfits: Of each audit of one of these methods that is of none of their runs, why it stands in no row.
         test_root: Root over the contents of the test cases' files; empty where no record states it.
         apart: Why runs on files of the same names and sizes are in another group; empty where none are.
     """

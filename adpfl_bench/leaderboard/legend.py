@@ -32,6 +32,10 @@ LEGEND = (
     " says that nobody knows it, and then it may be many times larger. Noise: seeded noise can be computed by whoever"
     " knows the run's seed, and protects from nobody who does; secret noise is from the operating system.",
     "Wall time is the mean of a run, memory the largest over seeds.",
+    "Records are verified where nothing in a run's folder contradicts anything else: digests, chain of rounds, ledger"
+    " and epsilon, configuration, partition and scores. Earlier ones have no digests, and are checked by the rest. Runs"
+    " whose record contradicts itself or another's are left out. What this proves, and what only a signature or the"
+    " data can: docs/records.md.",
     "Definitions, units, tolerances and what counts where a mask is empty: docs/metrics.md. Epsilon: docs/privacy.md"
     " and docs/audit.md.",
     "95 % interval: where the mean Dice lies, over the choice of patients and of training runs: a bootstrap of patients"

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from adpfl_bench.leaderboard import statistics_text as texts
-from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import TextTable, escape_markdown, markdown_table
 from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
+from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.text import count

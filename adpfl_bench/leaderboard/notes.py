@@ -6,6 +6,7 @@ from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
 from adpfl_bench.leaderboard.table import Table, reference
 from adpfl_bench.records.protected import group_text
 from adpfl_bench.records.settings import describe_difference, object_differences
+from adpfl_bench.records.verification.run_verification import VERIFIED
 
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
 _LONGEST_LIST = 4
@@ -23,6 +24,7 @@ def table_notes(table: Table) -> list[str]:
         *_fairness(table),
         *_protection(table),
         *_trusted(table),
+        *_records(table),
         *_audits(table),
     ]
 
@@ -116,6 +118,21 @@ def _trusted(table: Table) -> list[str]:
         f"{', '.join(labels)}: made with code of {' and '.join(modules)} (--trust), which does not come with the suite."
         for modules, labels in by_modules.items()
     ]
+
+
+def _records(table: Table) -> list[str]:
+    """Say whose records prove less than they could."""
+    without: dict[str, list[str]] = {}
+    for row in table.rows:
+        for state in row.records.split("; "):
+            if state != VERIFIED:
+                without.setdefault(state, []).append(row.label)
+    whole = len(table.rows)
+    owners = {
+        state: "All records here" if len(set(own)) == whole else f"Records of {', '.join(own)}"
+        for state, own in without.items()
+    }
+    return [f"{owner} are {state}." for state, owner in owners.items()]
 
 
 def _audits(table: Table) -> list[str]:

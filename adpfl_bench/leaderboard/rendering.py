@@ -54,6 +54,7 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
     ]
     if any(row.peak_gpu_memory_mb is not None for row in table.rows):
         columns.append(Column("GPU MiB", lambda row: number(row.peak_gpu_memory_mb, ",.0f")))
+    columns.append(Column("Records", lambda row: row.records.split(":")[0], numeric=False))
     return columns
 
 

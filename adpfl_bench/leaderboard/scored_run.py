@@ -16,6 +16,8 @@ from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_over_models
 from adpfl_bench.records.settings import flatten_settings, settings_digest
 from adpfl_bench.records.text_column import BoolArray
+from adpfl_bench.records.verification.evidence import Evidence
+from adpfl_bench.records.verification.run_verification import Verification, verify_evidence
 
 SCORED_MODEL: Mapping[Headline, str] = {
     "global": "global model",
@@ -98,12 +100,14 @@ class ScoredRun:
         directory: Where its files are.
         record: What run.json holds.
         all_rows: The test rows of cases.csv, of all models.
+        verification: What its record proves.
         held: What its files held, as a setting, where other runs of its table have others.
     """
 
     directory: RunDirectory
     record: RunRecord
     all_rows: ScoreColumns
+    verification: Verification
     held: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -172,23 +176,31 @@ class ScoredRun:
         return frozenset(zip(self.rows.case.texts(), self.rows.region.texts(), strict=True))
 
 
-def scored_run(directory: RunDirectory, record: RunRecord) -> ScoredRun:
-    """Read the scores of a run that is finished.
+def contradiction(found: object) -> str:
+    """Say that a record is in no table for what was found."""
+    return f"its record contradicts itself or another: {found}"
+
+
+def scored_run(evidence: Evidence) -> ScoredRun:
+    """Read the scores of a run that is finished, and verify its record.
 
     Raises:
         RecordError: Why the run cannot stand in a table.
     """
+    record = evidence.record
     if record.status != "finished":
         raise RecordError(f"unfinished: {record.progress}")
     scored, completed = record.model.scored_round, record.rounds_completed
     if scored != completed:
         raise RecordError(f"its scores are those of round {scored}, but {completed} rounds are completed")
-    if not directory.cases_file.exists():
+    scores = evidence.scores
+    if scores is None:
         raise RecordError("no test scores: there is no cases.csv")
-    scores = directory.read_scores()
     rows = scores.take(scores.split.equals("test"))
     if not len(rows):
         raise RecordError("no test scores: cases.csv has no case of the split test")
-    run = ScoredRun(directory, record, rows)
-    check_models(rows, run.headline, run.held_out_clients)
-    return run
+    check_models(rows, record.federated.headline, record.federated.held_out_clients)
+    found = verify_evidence(evidence)
+    if found.findings:
+        raise RecordError(contradiction(found.text))
+    return ScoredRun(evidence.directory, record, rows, found)

@@ -152,6 +152,7 @@ def _row(group: Group, region: str, variant: Variant) -> TableRow:
         wall_seconds=mean_if_all(record.wall_seconds for record in records),
         peak_memory_mb=_largest(record.peak_memory_mb for record in records),
         peak_gpu_memory_mb=_largest(record.peak_gpu_memory_mb for record in records),
+        records=_joined(run.verification.state for run in variant.runs) or "",
     )
 
 

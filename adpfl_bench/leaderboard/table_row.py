@@ -94,6 +94,7 @@ class TableRow(MethodLine):
         wall_seconds: Mean wall time of a run.
         peak_memory_mb: Largest resident memory over seeds, in MiB.
         peak_gpu_memory_mb: Largest GPU memory over seeds, in MiB; ``None`` without a GPU.
+        records: Whether the records of its runs are ``verified``, or why they prove less than they could.
     """
 
     scored_model: str
@@ -135,3 +136,4 @@ class TableRow(MethodLine):
     wall_seconds: float | None
     peak_memory_mb: float | None
     peak_gpu_memory_mb: float | None
+    records: str

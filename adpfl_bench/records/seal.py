@@ -32,7 +32,9 @@ def seal(record: RunRecord, directory: RunDirectory, closed: bool) -> None:
     # Lines of a round may be there before the record counts it.
     digests.chain = digests.chain.until(record.rounds_completed)
     digests.files = {path.name: _digest(path) for path in sealed_files(directory)} if closed else {}
-    digests.fields = field_digests(json.loads(record.to_json()))
+    # As the file will give it back; the text itself, with its indents, takes ten times as long.
+    content = record.model_dump(by_alias=True, exclude_unset=True, exclude={DIGESTS})
+    digests.fields = field_digests(json.loads(json.dumps(content)))
 
 
 def sealed_files(directory: RunDirectory) -> Iterator[Path]:

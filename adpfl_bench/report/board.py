@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit, compare_runs, find_runs
+from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.groups import Group
+from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.table import Table, tabulate
 from adpfl_bench.report.client_plot import draw_clients
 from adpfl_bench.report.curves import draw_curves

@@ -9,7 +9,6 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from adpfl_bench.leaderboard import statistics_text as texts
-from adpfl_bench.leaderboard.comparability import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.formatting import TextTable
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.leaderboard.legend import LEGEND
@@ -18,6 +17,7 @@ from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.rendering import text_table
+from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.statements import privacy_statement
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
@@ -159,6 +159,8 @@ def _runs(group: Group) -> list[list[str]]:
             run.record.started,
             _revision(run.record.git_revision or "unknown"),
             (run.record.config_sha256 or "unknown")[:10],
+            run.verification.state,
+            "none" if run.record.digests is None else run.record.digests.chain.head[:10],
             str(run.directory.path),
         ]
         for variant in group.ordered

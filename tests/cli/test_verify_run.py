@@ -126,9 +126,9 @@ def test_scores_are_compared_case_by_case() -> None:
     assert compared(*rows[::-1]) == []
     assert compared(*rows[:2]) == ["lesion of c (test, model global) is not scored now"]
     assert compared(*rows, case_row("d", 0.1)) == ["lesion of d (test, model global) is not scored in cases.csv"]
-    near = [*rows[:2], case_row("c", 0.7005, iou=0.35, nsd=0.175, hd95=200.1)]
+    near = [*rows[:2], case_row("c", 0.7005, nsd=0.175, hd95=200.1)]
     assert compared(*near) == []
-    assert len(compared(*near, tolerance=1e-6)) == 2
+    assert len(compared(*near, tolerance=1e-6)) == 3
     assert compared(rows[0], case_row("b", 0.6, hd95=None), rows[2]) == [
         "hd95 of lesion of b is 4 in cases.csv, and nan now (1 of 3 scores differ)"
     ]

@@ -9,8 +9,10 @@ import numpy as np
 
 from adpfl_bench.leaderboard.scored_run import ScoredRun, scored_run
 from adpfl_bench.records.case_score import CaseScore
+from adpfl_bench.records.digests import config_sha256
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import RunRecord, parse_record
+from adpfl_bench.records.verification.evidence import Evidence
 
 PATIENTS = {"a1": ("P", "north"), "a2": ("P", "north"), "b": ("Q", "south"), "c": ("R", "east")}
 NOT_PRIVATE = {
@@ -72,10 +74,16 @@ def write_audit(
     return write_run(folder, method, None, privacy=block, **{"status": "trained", "data": data, **record})
 
 
-def case_row(case: str, dice: float, region: str = "lesion", split: str = "test", **changes: Any) -> CaseScore:
+def case_row(case: str, dice: float | None, region: str = "lesion", split: str = "test", **changes: Any) -> CaseScore:
     """One line of cases.csv; patient and client follow from the case's name."""
     owners = dict(zip(("patient", "client"), PATIENTS.get(case, (case, "north")), strict=True))
-    values = {"dice": dice, "iou": dice / 2, "hd95": 10 * (1 - dice), "nsd": dice / 4}
+    score = dice or 0.0
+    values = {
+        "dice": dice,
+        "iou": None if dice is None else dice / (2 - dice),
+        "hd95": 10 * (1 - score),
+        "nsd": score / 4,
+    }
     values |= {name: changes.pop(name) for name in values if name in changes}
     found = {name: value for name, value in values.items() if value is not None}
     others = {"distance_unit": "px", "missed": dice == 0, **changes}
@@ -105,8 +113,7 @@ def record_of(**record: Any) -> RunRecord:
 
 def scored(folder: Path) -> ScoredRun:
     """Read a run with its scores."""
-    directory = RunDirectory(folder)
-    return scored_run(directory, directory.read_record())
+    return scored_run(Evidence.of(RunDirectory(folder)))
 
 
 def write_run(
@@ -116,21 +123,20 @@ def write_run(
     seed: int = 0,
     privacy: Mapping[str, Any] = NOT_PRIVATE,
     kind: str = "phantom",
-    fingerprint: str = "f" * 64,
+    fingerprint: str | None = None,
     learning_rate: float = 0.1,
     **record: Any,
 ) -> Path:
     """Write a run with the given test Dice by case, or the given rows, or no scores."""
     directory = RunDirectory(folder)
     content = {
-        "data": {"kind": kind, "fingerprint": fingerprint},
+        "data": {"kind": kind, "fingerprint": fingerprint or ("f" if kind == "phantom" else "a") * 64},
         "privacy": privacy,
         "wall_seconds": 10.0 + seed,
         "peak_memory_mb": 100.0 + seed,
         "peak_gpu_memory_mb": None,
         "versions": {"python": "3.11", "torch": "2.9"},
         "git_revision": "0123456789abcdef",
-        "config_sha256": "c" * 64,
         "config": {
             "seed_everything": seed,
             "model": {"init_args": {"lr": learning_rate}},
@@ -138,9 +144,11 @@ def write_run(
             "federated": {"rounds": 3, "seed": seed},
             "privacy": {"unit": privacy["unit"]},
         },
+        **record,
     }
+    content["config_sha256"] = config_sha256(content["config"])
     folder.mkdir(parents=True, exist_ok=True)
-    directory.record_file.write_text(json.dumps(record_content(method, seed, **{**content, **record}), indent=2) + "\n")
+    directory.record_file.write_text(json.dumps(record_content(method, seed, **content), indent=2) + "\n")
     if dice is not None:
         rows = [case_row(*item) for item in dice.items()] if isinstance(dice, Mapping) else list(dice)
         directory.write_cases(rows)
@@ -152,10 +160,11 @@ def write_rounds(
 ) -> None:
     """Three rounds with a loss, a Dice that rises by ``step`` and, if asked for, each client's threshold and noise."""
     rows = []
+    seed = RunDirectory(folder).read_record().seed
     for number in (1, 2, 3):
         rows += [
             RoundRow(number, "all", "val_dice", step * number),
-            RoundRow(number, "all", "train_loss", step / number),
+            RoundRow(number, "all", "train_loss", step / number + 1e-6 * seed),  # no two seeds have the same
         ]
         if thresholds:
             rows += [RoundRow(number, name, "clipping_threshold", number + i) for i, name in enumerate(clients)]
@@ -199,7 +208,9 @@ def toy_runs(root: Path) -> Path:
 
 
 def edit_record(folder: Path, **changes: Any) -> None:
-    """Replace keys of a run.json; ``None`` removes one."""
+    """Replace keys of a run.json; ``None`` removes one. Another configuration has its own hash."""
     path = folder / "run.json"
+    if "config" in changes:
+        changes = {"config_sha256": config_sha256(changes["config"]), **changes}
     record = {**json.loads(path.read_text()), **changes}
     path.write_text(json.dumps({key: value for key, value in record.items() if value is not None}))

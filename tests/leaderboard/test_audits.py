@@ -165,14 +165,14 @@ def test_an_audit_with_other_privacy_is_not_attached(root, changes):
     board = Board(root)
     name = {"accounted": "delta"}.get(next(iter(changes)), next(iter(changes)))
     assert board.rows["m"].audited_epsilon is None
-    note = f"An audit (client south, seed 0: {BOUND}) is not of m, whose privacy is another: {name} is "
+    note = f"An audit (client south, seed 0: {BOUND}) is not of m, which is another: {name} is "
     assert note in board.notes
-    assert "in no row: the runs of this method have other privacy settings" in board.page
+    assert "in no row: the runs of this method have another privacy, data or network" in board.page
     assert "audited none" in summarize_run(RunDirectory(root / "m" / "seed0"))
 
 
 def test_arguments_of_the_threshold_are_privacy_too(root):
-    config = {"privacy": {"threshold": {"class_path": "a.FixedThreshold", "init_args": {"value": 1.0}}}}
+    config = {"privacy": {"threshold": {"class_path": "adpfl_bench.a.FixedThreshold", "init_args": {"value": 1.0}}}}
     edit_record(root / "m" / "seed0", config=config)
     text = json.dumps(config)
     write_audit(root / "same", "m", config=json.loads(text.replace("a.Fixed", "b.Fixed")))
@@ -200,19 +200,67 @@ def test_each_setting_of_a_method_has_its_own_audits(root):
     assert "is not of" not in board.notes
 
 
+CANARIES = {"client": "south", "count": 200, "included": 90, "records": 1}
+NETWORK = {"init_args": {"lr": 0.1, "network": "UNet", "network_arguments": {"channels": [8, 16]}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        (
+            {"data": {"kind": "real", "fingerprint": "f" * 64, "canaries": CANARIES}},
+            "kind of data is phantom (runs), real",
+        ),
+        (
+            {"data": {"kind": "phantom", "fingerprint": "e" * 64, "canaries": CANARIES}},
+            "fingerprint of the data is ffffff",
+        ),
+        ({"model": {"scored_round": None, "parameters": 99}}, "number of parameters is 1234 (runs), 99 (audit)"),
+        (
+            {"model": {"scored_round": None, "class": "OtherTask"}},
+            "class of the task is ToyTask (runs), OtherTask (audit)",
+        ),
+        (
+            {"config": {"model": NETWORK}},
+            "model.init_args.network_arguments.channels is [8, 8] (runs), [8, 16] (audit)",
+        ),
+    ],
+    ids=["kind", "files", "parameters", "task", "network"],
+)
+def test_an_audit_of_other_data_or_of_another_network_is_in_no_row(root, changes, note):
+    edit_record(
+        root / "m" / "seed0",
+        model={"class": "ToyTask", "scored_round": 3, "parameters": 1234},
+        config={"model": {"init_args": {"lr": 0.1, "network": "UNet", "network_arguments": {"channels": [8, 8]}}}},
+    )
+    write_audit(root / "m" / "audit-seed0", "m", **changes)
+    board = Board(root)
+    assert board.rows["m"].audited_epsilon is None
+    assert f"is not of m, which is another: {note}" in board.notes
+    assert "in no row: the runs of this method have another privacy, data or network" in board.page
+    assert "audited none" in summarize_run(RunDirectory(root / "m" / "seed0"))
+
+
+def test_an_audit_that_contradicts_itself_is_in_no_row(root):
+    folder = write_audit(root / "audit", "m")
+    edit_record(folder, data={"kind": "phantom", "fingerprint": "f" * 64, "canaries": {**CANARIES, "count": 20}})
+    board = Board(root)
+    assert board.rows["m"].audited_epsilon is None
+    (entry,) = board.audits
+    assert entry.text == (
+        "audit, in no row: its record contradicts itself or another: audit: it is of 200 canaries of south, but the"
+        " data had 20 of south"
+    )
+
+
 def test_what_else_an_audit_has_otherwise_is_noted(root):
-    data = {
-        "kind": "real",
-        "fingerprint": "e" * 64,
-        "canaries": {"client": "south", "count": 200, "included": 90, "records": 1},
-    }
-    write_audit(root / "audit", "m", data=data, learning_rate=0.5, delta=1e-3)
+    write_audit(root / "audit", "m", learning_rate=0.5, delta=1e-3)
     board = Board(root)
     assert board.cell("m") == BOUND
     assert (
-        "m was audited in a run that differs in more than the canaries: kind of data is phantom (runs)" in board.notes
+        "m was audited in a run that differs in more than the canaries: model.init_args.lr is 0.1 (runs), 0.5 (audit)"
+        in board.notes
     )
-    assert "model.init_args.lr is 0.1 (runs), 0.5 (audit)" in board.notes
     assert "The audited epsilon of m is stated at delta 0.001, the accounted one at 0.0001." in board.notes
 
 

@@ -46,7 +46,7 @@ def test_golden_row(tmp_path):
     assert row.sd_patients == pytest.approx(0.25 / math.sqrt(2))
     # The seeds' means are 0.7 and 2.2 / 3.
     assert row.sd_seeds == pytest.approx((2.2 / 3 - 0.7) / math.sqrt(2))
-    assert row.means["iou"] == pytest.approx(4.3 / 12)
+    assert row.means["iou"] == pytest.approx(sum(d / (2 - d) for d in (0.9, 0.7, 0.5, 0.8, 0.8, 0.6)) / 6)
     assert row.means["hd95"] == pytest.approx(10 * (1 - 4.3 / 6))
     assert row.distance_unit == "px"
     assert row.means["nsd"] == pytest.approx(4.3 / 24)
@@ -133,7 +133,9 @@ def test_a_distance_that_one_case_lacks_or_in_two_units_has_no_mean(tmp_path):
     write_run(tmp_path / "run", "fedavg", [case_row("a1", 0.5, hd95=None, nsd=None), case_row("b", 0.5)])
     row = rows_of(tmp_path)["fedavg"]
     assert (row.means["hd95"], row.means["nsd"]) == (None, None)
-    write_run(tmp_path / "run", "fedavg", [case_row("a1", 0.5, distance_unit="mm"), case_row("b", 0.5)])
+    for seed, unit in enumerate(("mm", "px")):
+        rows = [case_row("a1", 0.5, distance_unit=unit), case_row("b", 0.5, distance_unit=unit)]
+        write_run(tmp_path / ("run" if seed == 0 else "other"), "fedavg", rows, seed)
     row = rows_of(tmp_path)["fedavg"]
     assert (row.means["hd95"], row.distance_unit) == (None, "mm/px")
 

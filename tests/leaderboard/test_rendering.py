@@ -47,9 +47,9 @@ def test_markdown_rounds_and_says_what_it_shows(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("| fedavg"))
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells == [
-        *("fedavg", "global model", "2", "71.67", "0.00 to 100.00", "17.68", "2.36", "35.83", "2.83", "17.92", "0 / 6"),
+        *("fedavg", "global model", "2", "71.67", "0.00 to 100.00", "17.68", "2.36", "57.53", "2.83", "17.92", "0 / 6"),
         *("south 55.00", "25.00", "100"),
-        *("none", "–", "none [1]", "–", "–", "–", "10", "101"),  # noqa: RUF001
+        *("none", "–", "none [1]", "–", "–", "–", "10", "101", "not verifiable"),  # noqa: RUF001
     ]
     assert "| 8.5 (delta 0.0001) |" in text
     assert "[1] the method is not private." in text
@@ -75,7 +75,7 @@ def test_headings_name_units_and_surfaces(tmp_path):
 
 def test_the_legend_points_to_pages_that_exist():
     pages = [page for sentence in LEGEND for page in re.findall(r"docs/\w+\.md", sentence)]
-    assert pages == ["docs/metrics.md", "docs/privacy.md", "docs/audit.md", "docs/leaderboard.md"]
+    assert pages == ["docs/records.md", "docs/metrics.md", "docs/privacy.md", "docs/audit.md", "docs/leaderboard.md"]
     assert all((ROOT / page).is_file() for page in pages)
 
 
@@ -106,7 +106,7 @@ def test_gpu_memory_has_a_column_where_a_gpu_was_used(tmp_path):
     assert "GPU MiB" not in text_table(table).headings
     write_run(tmp_path / "gpu", "dp_fl", {"b": 0.5}, peak_gpu_memory_mb=2048.4)
     (table,), _ = board(tmp_path)
-    assert [cells[-1] for cells in text_table(table).cells] == ["–", "2,048"]  # noqa: RUF001
+    assert [cells[-2] for cells in text_table(table).cells] == ["–", "2,048"]  # noqa: RUF001
 
 
 def test_terminal_shows_the_main_columns_and_no_markup(tmp_path):

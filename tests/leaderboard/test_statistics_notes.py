@@ -23,7 +23,7 @@ def two_methods(root, first, second, seeds=(0, 1), patients=30):
     """Two methods whose patients score ``first`` and ``second`` of (patient, seed)."""
     for method, dice in {"fedavg": first, "dp_fl": second}.items():
         for seed in seeds:
-            rows = [case_row(f"p{number:02d}", dice(number, seed)) for number in range(patients)]
+            rows = [case_row(f"p{n:02d}", dice(n, seed), hd95=9.0 + seed) for n in range(patients)]
             write_run(root / f"{method}{seed}", method, rows, seed)
     (table,) = tables_of(root)
     return table
@@ -108,10 +108,8 @@ def test_intervals_are_cut_where_dice_ends(tmp_path):
     ("change", "left_out"),
     [
         ({"hd95": None}, "HD95 is not in the ranking: dp_fl with seed 0 has none for case p03."),
-        ({"hd95": float("inf")}, "HD95 is not in the ranking: dp_fl with seed 0 has none for case p03."),
-        ({"distance_unit": "mm"}, "HD95 is not in the ranking: some are in mm and some in px."),
         ({"nsd": None}, "NSD is not in the ranking: dp_fl with seed 0 has none for case p03."),
-        ({"dice": float("nan")}, "There are no intervals, comparisons and ranking of region lesion: dp_fl with seed 0"),
+        ({"dice": None}, "There are no intervals, comparisons and ranking of region lesion: dp_fl with seed 0"),
         ({"patient": "x"}, "There are no intervals, comparisons and ranking of region lesion: Expected case p03"),
     ],
 )
@@ -125,6 +123,14 @@ def test_what_cannot_be_compared_is_left_out_with_the_reason(tmp_path, change, l
     if table.statistics.ranking:
         assert left_out[:4].strip() not in table.statistics.ranking[0].metrics.split("; ")
         assert len(table.statistics.ranking[0].metrics.split("; ")) == 2
+
+
+def test_distances_of_methods_in_two_units_are_not_ranked(tmp_path):
+    for method, unit in {"fedavg": "mm", "dp_fl": "px"}.items():
+        rows = [case_row(f"p{n:02d}", 0.7 + 0.01 * n + 0.1 * (unit == "mm"), distance_unit=unit) for n in range(12)]
+        write_run(tmp_path / method, method, rows)
+    (table,) = tables_of(tmp_path)
+    assert any(n.startswith("HD95 is not in the ranking: some are in mm and some in") for n in statistics_notes(table))
 
 
 def test_nsd_at_several_tolerances_is_not_ranked(tmp_path):

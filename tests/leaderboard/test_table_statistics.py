@@ -99,7 +99,7 @@ def test_intervals_are_near_those_of_a_plain_bootstrap_of_patients_and_seeds(tmp
     for method, level in {"fedavg": 0.8, "dp_fl": 0.7}.items():
         for seed in range(seeds):
             run = level + noise.gauss(0, 0.02)
-            dice = [run + effect + noise.gauss(0, 0.01) for effect in effects]
+            dice = [min(run + effect + noise.gauss(0, 0.01), 1.0) for effect in effects]
             scores[method, seed] = dice
             rows = [case_row(f"p{number:02d}", value) for number, value in enumerate(dice)]
             write_run(tmp_path / f"{method}{seed}", method, rows, seed)

@@ -25,10 +25,22 @@ def write_method(root, method, level, threshold=None, noise=0.25, nominal=0.001,
         config = {"privacy": {**privacy, "noise_multiplier": noise, "nominal_epsilon": nominal}}
         config["federated"] = {"rounds": rounds}
         folder = root / method / f"seed{seed}"
-        write_run(folder, method, rows, seed, NOT_PRIVATE if block is None else private(), config=config)
+        stated = NOT_PRIVATE
+        if block is not None:
+            name = block["class_path"].rpartition(".")[2]
+            stated = {
+                **private(None if threshold == "raw" else 8.5, nominal),
+                "noise_multiplier": noise,
+                "threshold": name,
+            }
+        federated = {"rounds": rounds}
+        model = {"scored_round": rounds, "parameters": 1234, "surface_tolerance": {"lesion": 2.0}}
+        record = {"federated": federated, "rounds_completed": rounds, "model": model, "config": config}
+        write_run(folder, method, rows, seed, stated, **record)
         if norms and block is not None:
             values = {"gradient_norm_p10": 0.2 + 0.1 * seed, "gradient_norm_p90": 0.8 + 0.1 * seed}
-            RunDirectory(folder).append_rounds([RoundRow(1, "north", name, value) for name, value in values.items()])
+            lines = [RoundRow(n + 1, "north", name, value) for n in range(rounds) for name, value in values.items()]
+            RunDirectory(folder).append_rounds([*lines, RoundRow(1, "all", "of", len(method) + seed / 10)])
 
 
 def write_study(root):

@@ -10,7 +10,7 @@ from adpfl_bench.privacy.journal import LedgerJournal, Session
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.chain import ChainBlock, run_origin
-from adpfl_bench.records.digests import config_sha256, file_sha256
+from adpfl_bench.records.digests import config_sha256, file_sha256, json_sha256
 from adpfl_bench.records.file_digests import ALGORITHM, FileDigest, contents_root
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_record import DigestsBlock, RunRecord, parse_record
@@ -44,7 +44,7 @@ def write_sealed_run(folder, method="dp", seed=0, kind="phantom", threshold=FIXE
             releases.add(client, Release("GaussianMechanism", Z))
         lines = directory.append_rounds(rounds(number, seed, method))
         record.digests.chain = record.digests.chain.extended(
-            number, lines, releases.state_dict(), f"{seed}{number}" * 32
+            number, lines, releases.state_dict(), json_sha256([method, seed, number])
         )
     LedgerJournal(folder).raise_to(Session(record.run, "key"), releases)
     directory.write_cases(scores(seed, method))

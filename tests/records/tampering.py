@@ -229,3 +229,20 @@ TAMPERINGS = (
     Tampering("the wall time", record(wall_seconds=0.1), "record", None),
     Tampering("the revision", record(git_revision="0" * 40), "record", None),
 )
+
+
+def as_markdown():
+    """The table of docs/records.md: what is done, what finds it, and what still does when all digests are new."""
+    lines = [
+        "| what is done | found by | after all digests are computed again |",
+        "|---|---|---|",
+        *(
+            f"| {own.name} | `{own.check}` | {f'`{own.resealed}`' if own.resealed else 'not found'} |"
+            for own in TAMPERINGS
+        ),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(as_markdown())

@@ -18,7 +18,7 @@ from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.finding import CHECKS
 from adpfl_bench.records.verification.run_verification import verify_evidence
 from tests.records.sealed_runs import PERCENTILE, reseal, write_sealed_run
-from tests.records.tampering import TAMPERINGS, record
+from tests.records.tampering import TAMPERINGS, as_markdown, record
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,12 @@ def test_what_is_still_found_when_all_digests_are_computed_again(tampered, tampe
         reseal(path.parent)
     found = checks_of(folder)
     assert (found == set()) if tampering.resealed is None else (tampering.resealed in found), found
+
+
+def test_the_page_has_every_check_and_every_way_to_tamper():
+    page = (Path(__file__).parents[2] / "docs" / "records.md").read_text()
+    assert as_markdown() in page
+    assert all(f"| `{name}` | {text} |" in page for name, text in CHECKS.items())
 
 
 def test_the_round_that_was_changed_is_named(tampered):
@@ -137,6 +143,15 @@ def record_it(directory, found, ledger):
     found.digests.chain = chain.until(1).extended(2, directory.round_lines()[2], ledger, chain.links[1].weights)
     seal(found, directory, closed=False)
     directory.write_record(found)
+
+
+def test_the_root_of_the_test_cases_is_computed_again(sound, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(sound[0], folder)
+    record(data__contents__test_root="0" * 64)(folder)
+    reseal(folder)
+    assert verified(folder).text == "verified"  # no table waits for it
+    assert "but run.json states 00000000" in verified(folder, thorough=True).text
 
 
 @pytest.mark.parametrize(

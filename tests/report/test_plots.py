@@ -10,6 +10,7 @@ from PIL import Image
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.table import tabulate
+from adpfl_bench.records.digests import config_sha256
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.report.board import illustrate
 from adpfl_bench.report.noise_plot import draw_noise
@@ -124,7 +125,7 @@ def test_patients_of_two_cases_are_averaged(tmp_path):
 
 
 def test_no_patients_are_drawn_where_dice_cannot_be_compared(tmp_path):
-    write_run(tmp_path / "run", "fedavg", [case_row("b", float("nan"))])
+    write_run(tmp_path / "run", "fedavg", [case_row("b", None)])
     assert draw_patients(table_of(tmp_path)) is None
 
 
@@ -138,6 +139,7 @@ def privacy_runs(root):
         record = RunDirectory(run).read_record()
         record.config["privacy"]["target_epsilon"] = epsilon
         record.config["model"]["init_args"] = {"optimizer": {"init_args": {"lr": 0.1 / epsilon}}}  # tuned to it
+        record.config_sha256 = config_sha256(record.config)
         RunDirectory(run).write_record(record)
     for method, block in {"batch": private(3.0), "raw": private(None), "fedavg": None}.items():
         write_run(root / method, method, {"a1": 0.8, "b": 0.8, "c": 0.7}, **({"privacy": block} if block else {}))

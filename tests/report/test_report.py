@@ -1,6 +1,7 @@
 """The page: whole in itself, escaped, and readable without its pictures."""
 
 import base64
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -77,7 +78,7 @@ def full_page(tmp_path_factory):
     for method, level in {"fedavg": 0.8, "dp_fl": 0.6, "adp_fl": 0.7}.items():
         for seed in (0, 1):
             rows = [
-                case_row(f"p{number:02d}", level + 0.01 * number - 0.1 * (region == "core"), region)
+                case_row(f"p{number:02d}", level + 0.01 * number - 0.1 * (region == "core"), region, hd95=4.0 + seed)
                 for number in range(12)
                 for region in ("whole", "core")
             ] + [case_row(case, level, region) for case in ("a1", "b") for region in ("whole", "core")]
@@ -180,6 +181,7 @@ def test_real_images_are_pointed_out_in_the_page(tmp_path):
 
 def test_page_has_scores_privacy_and_provenance(tmp_path):
     page = Page(page_of(toy_runs(tmp_path)))
+    records = [json.loads(path.read_text()) for path in tmp_path.rglob("run.json")]
     for words in (
         "toy phantom",
         "71.67",
@@ -190,7 +192,8 @@ def test_page_has_scores_privacy_and_provenance(tmp_path):
         "LaplaceMechanism with scale 0.25 times the threshold, which is a FixedThreshold",
         "python 3.11, torch 2.9",
         "0123456789",
-        "cccccccccc",
+        *(record["config_sha256"][:10] for record in records),
+        "not verifiable: recorded before digests",
         "1,234",
         "HD95 px (edge voxels)",
         "NSD % (area)",

@@ -38,13 +38,20 @@ def check_configuration(evidence: Evidence) -> Iterator[Finding]:
     if differences:
         more = f", and {len(differences) - 1} more differ" if len(differences) > 1 else ""
         yield Finding("configuration", f"{differences[0]}{more}")
-    privacy, data = record.privacy, record.data
-    if privacy.protects is not None:
-        word = protected(privacy.unit, data.example_is or "record", data.patient_id_is or "patient id")
-        if privacy.protects != word:
-            yield Finding(
-                "configuration", f"the unit {privacy.unit} protects one {word}, and not one {privacy.protects}"
-            )
+    word = _protected(record)
+    if word is not None and word != record.privacy.protects:
+        text = f"the unit {record.privacy.unit} protects one {word}, and not one {record.privacy.protects}"
+        yield Finding("configuration", text)
+
+
+def _protected(record: RunRecord) -> str | None:
+    """The dataset's word for the unit; ``None`` where a record does not say what its ids identify."""
+    unit, data = record.privacy.unit, record.data
+    if record.privacy.protects is None or (
+        unit in ("record", "patient") and None in (data.example_is, data.patient_id_is)
+    ):
+        return None
+    return protected(unit, data.example_is or "record", data.patient_id_is or "patient id")
 
 
 def _pairs(record: RunRecord) -> Iterator[tuple[str, Any, Any]]:
@@ -59,7 +66,8 @@ def _pairs(record: RunRecord) -> Iterator[tuple[str, Any, Any]]:
         if name in federated.model_fields_set:
             yield f"federated.{name}", _plain(getattr(federated, name)), settings.get(name, MISSING)
     if "held_out_clients" in federated.model_fields_set:
-        yield "federated.held_out_clients", list(federated.held_out_clients), settings.get("held_out_clients") or []
+        held_out = settings.get("held_out_clients", MISSING) or []
+        yield "federated.held_out_clients", list(federated.held_out_clients), held_out
     if federated.aggregation_weights is not None:
         rule = settings.get("aggregation_weights", MISSING)
         yield "federated.aggregation_weights", federated.aggregation_weights.rule, rule
