@@ -103,6 +103,7 @@ def _run(
     assert "torch" in sys.modules, "the process that is forked has imported nothing"
     from adpfl_bench.cli import main
 
+    multiprocessing.set_start_method(None, force=True)  # as in a command that was started, and not forked
     os.chdir(Path(output).parent)
     os.environ.clear()
     os.environ.update(environment)

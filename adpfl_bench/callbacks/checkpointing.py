@@ -17,6 +17,7 @@ from adpfl_bench.files import replace_file_by
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.settings import SPEED
 from adpfl_bench.stopping import stop_signals
 
 LAST = "last"
@@ -95,7 +96,7 @@ def check_beginning(directory: RunDirectory) -> None:
 
 
 def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ...], resumes: bool) -> None:
-    """Refuse a checkpoint that is damaged, or was made with another model or method.
+    """Refuse a checkpoint that is damaged, or was made with another model or method; how fast it was made may differ.
 
     Args:
         path: The checkpoint.
@@ -144,4 +145,4 @@ def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any]
         return None
     if isinstance(theirs, str):
         theirs = with_public_names(theirs)
-    return None if theirs == ours else (name, theirs, ours)
+    return None if theirs == ours or name in SPEED else (name, theirs, ours)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from adpfl_bench.callbacks.data_changes import check_scored_data
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.headline import headline
 from adpfl_bench.callbacks.lineage_record import with_lineage
 from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
 from adpfl_bench.callbacks.privacy_parts import choices_of_round
@@ -33,6 +33,7 @@ from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
 from adpfl_bench.records.seal import seal
+from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import is_stop, stop_signals
 
 
@@ -70,7 +71,7 @@ class RunRecorder(Callback):
         self._resuming = False
         self._seconds_before = 0.0
         self._started = time.monotonic()
-        self._hold = ExitStack()
+        self._lock: RunLock | None = None
 
     def claim(self, folder: Path, resuming: bool) -> None:
         """Refuse a folder whose run would be overwritten unasked.
@@ -98,7 +99,10 @@ class RunRecorder(Callback):
             RecordError: The run that is scored was made with other data.
         """
         self._directory = RunDirectory(Path(trainer.default_root_dir))
-        self._hold.enter_context(RunLock(self._directory.path).joined())
+        self._leave()
+        lock = RunLock(self._directory.path)
+        lock.join()
+        self._lock = lock
         self._resuming = False
         if stage == "fit" and self._continued:  # there may be no checkpoint yet, and releases all the same
             need_task(pl_module).lineage.continue_run(self._continued)
@@ -121,7 +125,8 @@ class RunRecorder(Callback):
         self._save("running")
         self._directory.write_partition(content)
         self._directory.write_data(federated_data(trainer).contents.files)
-        print(self._headline(self._record, trainer))
+        promise, device = _privacy(trainer).promise(), trainer.strategy.root_device
+        print(headline(self._record, promise, device, self._directory.path))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:
         loop, task = need_callback(trainer, FederatedLoop), need_task(pl_module)
@@ -155,16 +160,6 @@ class RunRecorder(Callback):
             config_sha256=config_sha256(self.config),
             config=self.config,
             trusted=self.trusted,
-        )
-
-    def _headline(self, record: RunRecord, trainer: Trainer) -> str:
-        data = record.data
-        sizes = ", ".join(f"{name} {size.train}" for name, size in data.clients.items())
-        return (
-            f"{self.task} / {self.method} / seed {record.seed}: {data.cases} {data.kind} cases,"
-            f" {len(data.clients)} clients (training cases: {sizes});"
-            f" {record.model.parameters:,} parameters on {trainer.strategy.root_device}; into {self._directory.path}\n"
-            f"privacy: {_privacy(trainer).promise()}"
         )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -214,12 +209,20 @@ class RunRecorder(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the folder to others."""
-        self._hold.close()
+        self._leave()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Say how the run ended, and leave the folder to others."""
-        with self._hold, stop_signals().quiet():
-            self._note_end(trainer, pl_module, exception)
+        try:
+            with stop_signals().quiet():
+                self._note_end(trainer, pl_module, exception)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _note_end(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if not self._record or isinstance(exception, RecordError):
@@ -229,14 +232,13 @@ class RunRecorder(Callback):
         if isinstance(exception, CheckpointError) and trainer.state.fn != "fit":
             return  # a checkpoint that was refused says nothing of the run, which is as it was
         if trainer.state.fn == "fit":
-            self._record.privacy = _describe_privacy(
-                trainer, pl_module
-            )  # the broken-off round has released something too
+            # The broken-off round has released something too.
+            self._record.privacy = _describe_privacy(trainer, pl_module)
         if is_stop(exception):
             self._save("interrupted")
             print(f"Stopped after {self._record.rounds_completed} rounds, recorded in {self._directory.path}.")
         else:
-            self._record.error = f"{type(exception).__name__}: {exception}"
+            self._record.error = shortage(exception) or f"{type(exception).__name__}: {exception}"
             self._save("failed")
 
     def _save(self, status: Status, trained: Trainer | None = None) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import adpfl_bench
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import exit_status, heeding_stops
 from adpfl_bench.text import is_text, say_loading
 
@@ -96,12 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _check_text(words)
             return _run(COMMANDS[words[0]], words)
         except BaseException as error:
-            if stops.came is None and isinstance(error, BenchError):
-                print(f"adpfl-bench: {error}", file=sys.stderr)
-                return 1
-            if stops.came is None:
+            # After a stop it may be anything: the error of an import that was broken off, say.
+            text = str(error) if isinstance(error, BenchError) else shortage(error)
+            if stops.came is None and text is None:
                 raise
-        # What comes out may be anything: the error of an import that was broken off, say.
+            if stops.came is None:
+                print(f"adpfl-bench: {text}", file=sys.stderr)
+                return 1
         then = AFTER_STOP.get(words[0], "the same command starts anew")
         print(f"adpfl-bench: stopped by {stops.came.name}; {then}.", file=sys.stderr)
         return exit_status(stops.came)

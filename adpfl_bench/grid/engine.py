@@ -131,7 +131,8 @@ class LocalJob(Job):
         if code is None:
             return None
         if code < 0:
-            return Ended(None, f"killed by {signal.Signals(-code).name}")
+            name = signal.Signals(-code).name
+            return Ended(None, f"killed by {name}{' (for want of memory, perhaps)' if name == 'SIGKILL' else ''}")
         return Ended(code, f"ended with exit status {code}")
 
     def interrupt(self) -> None:

@@ -69,14 +69,12 @@ def inspect_run(run: GridRun) -> RunState:
 def other_settings(record: RunRecord | None, settings: Mapping[str, str]) -> str:
     """Find the settings in which a record's run is another than the planned one; empty if in none.
 
-    A finished run may have been made with other worker processes, say; one that is to be continued may not, because its
-    checkpoint would be refused.
+    It may have been made, or begun, with other worker processes, say.
     """
     if record is None:
         return ""
-    ignored = {SEED, *SPEED} if record.status == "finished" else {SEED}
     found = differences({"there": flatten_config(record.config), "in the grid": settings})
-    described = [describe_difference(key, values) for key, values in found.items() if key not in ignored]
+    described = [describe_difference(key, values) for key, values in found.items() if key not in (SEED, *SPEED)]
     more = len(described) - _SHOWN_DIFFERENCES
     return "; ".join(described[:_SHOWN_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
 

@@ -10,9 +10,10 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.engine import Engine, Job
 from adpfl_bench.grid.run_state import Status, TrackedRun, inspect_run
 from adpfl_bench.grid.work import TAKEN
-from adpfl_bench.stopping import StopSignals, heeding_stops
+from adpfl_bench.stopping import STOPPING, StopSignals, exit_status, heeding_stops
 
 _RETRIES_AFTER_KILL = 1
+_STOPPED = tuple(exit_status(number) for number in STOPPING)
 _REMIND_S = 10.0
 
 
@@ -29,10 +30,11 @@ class Display(Protocol):
 class Scheduler:
     """Scheduler that brings runs to their end.
 
-    A run that raises has failed, and the others go on. One that is killed by a signal goes on from its checkpoint,
-    once, since that is nothing its configuration caused. One that another process is at work on is waited for, and
-    taken over if that process leaves it unfinished. The first SIGINT, SIGTERM or SIGHUP stops the runs and waits
-    for them, the second one kills them; they can be continued after either.
+    A run that raises has failed, and the others go on. One that is killed by a signal, or for which memory was
+    short, goes on from its checkpoint, once, since that may be nothing its configuration caused. One that another
+    process is at work on is waited for, and taken over if that process leaves it unfinished. The first SIGINT,
+    SIGTERM or SIGHUP stops the runs and waits for them, the second one kills them; they can be continued after
+    either.
 
     Args:
         runs: The runs, in the order in which they start.
@@ -156,8 +158,12 @@ class Scheduler:
                 self._wait(tracked, "is free again")
         elif outcome in ("failed", "refused"):
             self._become(tracked, "failed", attempts[-1].error or state.reason)
-        elif ended.status is None or outcome == "interrupted":
-            self._broken_off(tracked, "interrupted" if outcome == "interrupted" else ended.how)
+        elif outcome == "out of memory":
+            self._broken_off(tracked, outcome)
+        elif outcome == "interrupted" or ended.status in _STOPPED:
+            self._broken_off(tracked, "interrupted")
+        elif ended.status is None:
+            self._broken_off(tracked, ended.how)
         elif self.stopped_by:
             self._broken_off(tracked, "interrupted")
         else:

@@ -15,6 +15,7 @@ from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken
+from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import Stopped, StopSignals, heeding_stops
 from adpfl_bench.stopping import exit_status as status_of
 from adpfl_bench.text import say_loading
@@ -78,9 +79,9 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
     if obstacle is not None:
         text = f"The run was not started, since {obstacle}; start the benchmark again, which then plans with that."
         return _end(run, attempt.end("refused", text))
-    run.files.write_attempt(attempt)
     from_outside: tuple[type[BaseException], ...] = (Stopped, KeyboardInterrupt, SystemExit, *stops)
     try:
+        run.files.write_attempt(attempt)
         fit(words)
         _check_finished(run)
     except BaseException as error:
@@ -90,10 +91,12 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
             if signals.came is not None:  # which may come out as anything, of an import that was broken off say
                 raise Stopped(signals.came) from error
             raise
-        if not isinstance(error, BenchError):
-            traceback.print_exc()
-        text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        return _end(run, attempt.end("failed", text))
+        if isinstance(error, BenchError):
+            return _end(run, attempt.end("failed", str(error)))
+        if (short := shortage(error)) is not None:
+            return _end(run, attempt.end("out of memory", short))
+        traceback.print_exc()
+        return _end(run, attempt.end("failed", f"{type(error).__name__}: {error}"))
     run.files.write_attempt(attempt.end("finished"))
     return FINISHED
 

@@ -26,9 +26,6 @@ _WAIT_FOR_CHILDREN_S = 10.0  # until the loading processes of one that was kille
 _POLL_S = 0.05
 _NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
-_mine: dict[Path, tuple[int, int]] = {}
-"""Process and thread that hold the lock of a folder; a forked process finds its parent's here."""
-
 
 class RunIsTaken(BenchError):
     """Another process is at work in the run's folder."""
@@ -57,6 +54,20 @@ class Holder:
         return f"process {self.process} on {self.host}, since {self.since}"
 
 
+@dataclass
+class _Hold:
+    """A lock that is held."""
+
+    lock: FileLock
+    file: os.stat_result
+    made: list[Path]
+    uses: int = 1
+
+
+_holds: dict[tuple[Path, int, int], _Hold] = {}
+"""By folder, process and thread; a forked process finds its parent's here."""
+
+
 class RunLock:
     """Lock of a run's folder, which the system releases when the process that holds it ends, however.
 
@@ -74,7 +85,24 @@ class RunLock:
 
     @contextmanager
     def held(self, wait: float | None = None) -> Iterator[None]:
-        """Hold the lock.
+        """Hold the lock, as :meth:`acquire` and :meth:`release` do."""
+        self.acquire(wait)
+        try:
+            yield
+        finally:
+            self.release()
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Hold the lock, as :meth:`join` and :meth:`release` do."""
+        self.join()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def acquire(self, wait: float | None = None) -> None:
+        """Take the lock.
 
         Args:
             wait: Seconds to wait for it, 1 by default. For the loading processes of a holder that was killed it is
@@ -84,37 +112,44 @@ class RunLock:
             RunIsTaken: Another process has it, or this one already.
             RecordError: The folder cannot be locked.
         """
-        missing = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
+        made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         lock = FileLock(self.file)
-        key = self.folder.resolve()
         with self._in_a_sentence():
             self._acquire(lock, _WAIT_S if wait is None else wait)
-            file = self.file.stat()
+            _holds[self._key] = _Hold(lock, self.file.stat(), made)
         try:
-            _mine[key] = os.getpid(), threading.get_ident()
             with self._in_a_sentence():
                 self._holder_file.write_text(json.dumps(asdict(_this_process())))
                 for folder in (self.folder, RunDirectory(self.folder).checkpoints):
                     remove_leftovers(folder, ours=True)
-            yield
-        finally:
-            _mine.pop(key, None)
-            self._clear(file, missing)
-            lock.release()
+        except BaseException:
+            self.release()
+            raise
 
-    @contextmanager
-    def joined(self) -> Iterator[None]:
-        """Hold the lock as part of whatever this thread holds it for, or for itself.
+    def join(self) -> None:
+        """Take the lock, or go on with it as part of whatever this thread holds it for.
 
         Raises:
             RunIsTaken: Another process or thread has it.
             RecordError: The folder cannot be locked.
         """
-        if _mine.get(self.folder.resolve()) == (os.getpid(), threading.get_ident()):
-            yield
-            return
-        with self.held():
-            yield
+        if self._key in _holds:
+            _holds[self._key].uses += 1
+        else:
+            self.acquire()
+
+    def release(self) -> None:
+        """Give the lock back, when whoever has joined in its holding has given it back too."""
+        hold = _holds[self._key]
+        hold.uses -= 1
+        if hold.uses == 0:
+            del _holds[self._key]
+            self._clear(hold)
+            hold.lock.release()
+
+    @property
+    def _key(self) -> tuple[Path, int, int]:
+        return self.folder.resolve(), os.getpid(), threading.get_ident()
 
     @property
     def taken(self) -> bool:
@@ -179,13 +214,13 @@ class RunLock:
             " Choose a folder on another one, or have it mounted with locks (Lustre: flock; NFS: not nolock)."
         )
 
-    def _clear(self, file: os.stat_result, missing: list[Path]) -> None:
+    def _clear(self, hold: _Hold) -> None:
         """Remove the lock's files, unless the folder has been moved away and these are another process's."""
         with suppress(OSError):
-            if os.path.samestat(self.file.stat(), file):
+            if os.path.samestat(self.file.stat(), hold.file):
                 self._holder_file.unlink()
                 self.file.unlink()
-                for path in missing:  # ends at the first that is not empty
+                for path in hold.made:  # ends at the first that is not empty
                     path.rmdir()
 
     def forget_in(self, moved: Path) -> None:

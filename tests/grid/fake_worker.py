@@ -58,6 +58,9 @@ def fit(words: list[str]) -> None:
             raise ValueError("one")
         if behaviour == "die always" or (behaviour == "die once" and done == 1 and _first_time(directory.path)):
             os.kill(os.getpid(), signal.SIGKILL)
+        if behaviour == "starve" or (behaviour == "starve once" and done == 1 and _first_time(directory.path)):
+            save("failed", error="no memory")
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
         directory.append_rounds([RoundRow(done + 1, "all", "val_dice", 0.5 + 0.1 * done)])
         done += 1
         save("running")

@@ -30,7 +30,7 @@ def end_of(job: Job) -> Ended:
     [
         ("train", FINISHED, "ended with exit status 0"),
         ("raise", FAILED, "ended with exit status 1"),
-        ("die always", None, "killed by SIGKILL"),
+        ("die always", None, "killed by SIGKILL (for want of memory, perhaps)"),
     ],
 )
 def test_how_a_process_ended(tmp_path: Path, behaviour: str, status: int | None, how: str) -> None:
@@ -59,7 +59,7 @@ def test_interrupt_and_kill(tmp_path: Path) -> None:
     jobs[1].kill()
     assert [end_of(job) for job in jobs] == [
         Ended(143, "ended with exit status 143"),
-        Ended(None, "killed by SIGKILL"),
+        Ended(None, "killed by SIGKILL (for want of memory, perhaps)"),
     ]
     assert [run.files.read_attempts()[0].outcome for run in runs] == ["interrupted", None]
     for job in jobs:  # it has ended; nothing is signalled any more

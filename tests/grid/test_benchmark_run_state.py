@@ -15,6 +15,7 @@ from adpfl_bench.records.run_lock import RunLock
 from tests.grid.fake_worker import configuration
 from tests.grid.fakes import planned
 from tests.leaderboard.records import record_content
+from tests.records.taken_folder import in_use
 
 
 def write_record(run: GridRun, status: str, **more: Any) -> None:
@@ -83,7 +84,7 @@ def test_folder_with_other_settings_is_refused_with_what_differs(tmp_path: Path,
     ("setting", "finished", "interrupted"),
     [
         ("--seed_everything=7", "finished", "resumable"),
-        ("--data.num_workers=4", "finished", "refused"),  # its checkpoint would be refused
+        ("--data.num_workers=4", "finished", "resumable"),  # they change how fast it is
         ("--data.root=/data", "refused", "refused"),  # phantoms are no patients
     ],
 )
@@ -153,7 +154,7 @@ def test_lock_of_a_folder_that_was_set_aside_is_another_one(tmp_path: Path) -> N
         assert place is not None
         assert [path.name for path in place.iterdir()] == ["run.json"]
         assert not run.files.lock.taken
-        other = run.files.lock.held()  # whoever is faster in the folder that is made anew
+        other = in_use(run.files.folder)  # whoever is faster in the folder that is made anew
         other.__enter__()
     assert run.files.lock.taken
     other.__exit__(None, None, None)

@@ -135,6 +135,20 @@ def test_killed_run_goes_on_once(tmp_path: Path) -> None:
     assert "isic/a/seed0 killed by SIGKILL in its first round, goes on from its checkpoint" in changes.lines
 
 
+def test_run_for_which_memory_was_short_goes_on_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = some(tmp_path, "a", "b", a="starve once", b="starve")
+    engine = InProcessEngine()
+    found, changes = schedule(runs, engine)
+    assert engine.started == [f"isic/{method}/seed0" for method in "aabb"]
+    assert (found["a"].status, found["b"].status) == ("finished", "broken off")
+    assert "isic/a/seed0 out of memory after round 1, goes on from its checkpoint" in changes.lines
+    assert found["b"].reason == "out of memory in its first round, for the second time; it can be continued"
+    errors = capsys.readouterr().err
+    assert "adpfl-bench: A process that loads data was ended by the system, as it does when memory runs out" in errors
+    assert "Traceback" not in errors
+    assert schedule(runs, InProcessEngine())[0]["b"].kills == 2  # it is tried again, as killed ones are
+
+
 def test_run_that_is_killed_twice_is_broken_off_and_can_be_continued(tmp_path: Path) -> None:
     runs = some(tmp_path, "a", "b")
     found, _ = schedule(runs, ScriptedEngine(a=[KILLED, KILLED]))
