@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from zipfile import BadZipFile
 
 import blosc2
 import numpy as np
@@ -19,10 +20,19 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.volumes.preparation import Preparation, PreparedCase, UInt8Array
 from adpfl_bench.data.volumes.release import VolumeRelease
+from adpfl_bench.errors import DataError
 from adpfl_bench.files import atomic_folder, file_state
+
+_IMAGE, _LABEL = "image.b2nd", "label.b2nd"
+_ANEW = "Remove the folder {}: the case is then prepared again."
 
 FORMAT = 1
 """Of how voxels are computed and stored; to be counted up when that changes."""
+
+# Of a file of Blosc2: how it begins, and that its one metalayer is that of an array. Files with others are recipes,
+# which blosc2 before 4.14.1 makes by running what they hold, when it opens them.
+_FRAME = b"\x9e\xa8b2frame\x00"
+_METALAYERS, _ONE_ARRAY = slice(91, 99), b"\xde\x00\x01\xa4b2nd"
 
 _CHUNK = 64  # voxels along each axis, all channels together: what is found and read at once
 _BLOCK = 32  # what is decompressed at once
@@ -63,12 +73,12 @@ class StoredCase:
 
     def read_image(self, within: tuple[slice, ...] = ()) -> NDArray[np.float16]:
         """Read a box of the image, [C, *box]; only the chunks that it touches are decompressed."""
-        array: NDArray[np.float16] = _open(self.folder / "image.b2nd")[(slice(None), *within)]
+        array: NDArray[np.float16] = _open(self.folder / _IMAGE, np.float16)[(slice(None), *within)]
         return array
 
     def read_label(self, within: tuple[slice, ...] = ()) -> UInt8Array:
         """Read a box of the label map, [*box]."""
-        array: UInt8Array = _open(self.folder / "label.b2nd")[within or (slice(None),)]
+        array: UInt8Array = _open(self.folder / _LABEL, np.uint8)[within or (slice(None),)]
         return array
 
 
@@ -79,8 +89,8 @@ def write_case(folder: Path, prepared: PreparedCase, digest: str) -> None:
         OSError: It cannot be written; nothing is left of it.
     """
     with suppress(FileExistsError), atomic_folder(folder) as partial:  # another process may be faster
-        _write_array(partial / "image.b2nd", prepared.image, "LZ4")
-        _write_array(partial / "label.b2nd", prepared.label, "ZSTD")
+        _write_array(partial / _IMAGE, prepared.image, "LZ4")
+        _write_array(partial / _LABEL, prepared.label, "ZSTD")
         foreground: dict[str, Any] = {str(value): voxels for value, voxels in prepared.foreground.items()}
         np.savez(partial / "foreground.npz", **foreground)
         content = {"grid": prepared.grid.to_json(), "digest": digest, "channels": len(prepared.image)}
@@ -88,11 +98,21 @@ def write_case(folder: Path, prepared: PreparedCase, digest: str) -> None:
 
 
 def open_case(folder: Path) -> StoredCase:
-    """Open a prepared case without reading a voxel of its image."""
-    content = json.loads((folder / "case.json").read_text(encoding="utf-8"))
-    with np.load(folder / "foreground.npz") as file:
-        foreground = {int(value): file[value] for value in file.files}
-    return StoredCase(folder, CaseGrid.from_json(content["grid"]), content["digest"], foreground, content["channels"])
+    """Open a prepared case without reading a voxel of its image.
+
+    Raises:
+        DataError: A file is damaged, or holds something else than an array of voxels.
+    """
+    for name in (_IMAGE, _LABEL):
+        _check_array(folder / name)
+    try:
+        content = json.loads((folder / "case.json").read_text(encoding="utf-8"))
+        grid = CaseGrid.from_json(content["grid"])
+        with np.load(folder / "foreground.npz", allow_pickle=False) as file:
+            foreground = {int(value): file[value] for value in file.files}
+        return StoredCase(folder, grid, content["digest"], foreground, content["channels"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
+        raise DataError(f"The prepared case {folder} is damaged: {error}. {_ANEW.format(folder)}") from error
 
 
 def _write_array(path: Path, array: NDArray[Any], codec: str) -> None:
@@ -113,5 +133,18 @@ def _write_array(path: Path, array: NDArray[Any], codec: str) -> None:
     )
 
 
-def _open(path: Path) -> Any:
-    return blosc2.open(str(path), mode="r", dparams={"nthreads": 1})
+def _check_array(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_METALAYERS.stop)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}. {_ANEW.format(path.parent)}") from error
+    if not head.startswith(_FRAME) or head[_METALAYERS] != _ONE_ARRAY:
+        raise DataError(f"{path} is no array of voxels as this suite writes them. {_ANEW.format(path.parent)}")
+
+
+def _open(path: Path, kind: type[np.generic]) -> Any:
+    array = blosc2.open(str(path), mode="r", dparams={"nthreads": 1})
+    if array.dtype != kind:  # an array of objects would be one of addresses
+        raise DataError(f"{path} holds {array.dtype} in place of {kind.__name__}. {_ANEW.format(path.parent)}")
+    return array
