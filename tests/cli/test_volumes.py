@@ -120,7 +120,7 @@ def test_prepare_can_be_broken_off_and_goes_on(
     assert "4 cases are in" in (printed := capsys.readouterr().out)
     assert "4 of them prepared now" not in printed
     assert main(["prepare", "lgg", "--root", str(root), "--workers", "0"]) == 1
-    assert "at least 1 worker" in capsys.readouterr().err
+    assert "data.prepare_workers must be from 1 to" in capsys.readouterr().err
 
 
 def test_institutions_are_clients_of_slices_and_of_volumes(adpfl_bench: Run) -> None:
