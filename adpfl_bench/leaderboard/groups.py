@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from adpfl_bench.leaderboard.audits import Audit
-from adpfl_bench.leaderboard.method_order import method_order
+from adpfl_bench.leaderboard.method_order import FIRST_METHODS, LOWER_REFERENCE, method_order
 from adpfl_bench.leaderboard.protection import ids_word
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.score_columns import join_scores
 from adpfl_bench.records.score_means import mean_score
 
+MOST_SHOWN = 28
+"""So many methods have a colour, line style and marker of their own in plots."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Variant:
     """A method with its settings: the runs of one table row, which differ in nothing but their seeds.
 
@@ -97,9 +100,36 @@ class Group:
         )
 
     @cached_property
+    def shown(self) -> list[Variant]:
+        """The methods that plots show, in the same order: all or, of many, the references and the best.
+
+        Of what is left for others, half is for private ones, where there are so many.
+        """
+        if len(self.ordered) <= MOST_SHOWN:
+            return self.ordered
+        first = [v for v in self.ordered if v.method in (*FIRST_METHODS, LOWER_REFERENCE)][:MOST_SHOWN]
+        others = [variant for variant in self.ordered if variant not in first]
+        private = [variant for variant in others if variant.runs[0].record.privacy.unit != "none"]
+        plain = [variant for variant in others if variant not in private]
+        left = MOST_SHOWN - len(first)
+        half = max(left // 2, left - len(plain))
+        kept = [*first, *private[:half], *plain[: left - len(private[:half])]]
+        return [variant for variant in self.ordered if variant in kept]
+
+    @property
+    def shown_note(self) -> str:
+        """Say which methods plots show, where these are not all; else nothing."""
+        if len(self.shown) == len(self.ordered):
+            return ""
+        return (
+            f" {len(self.shown)} of {len(self.ordered)} methods are shown: the references, and of the private and of"
+            " the other ones those with the highest score."
+        )
+
+    @cached_property
     def places(self) -> dict[str, int]:
-        """By method its place in the first table, which decides its colour in every plot."""
-        return {variant.label: place for place, variant in enumerate(self.ordered)}
+        """By method that plots show its place among them, which decides its colour in every plot."""
+        return {variant.label: place for place, variant in enumerate(self.shown)}
 
     @cached_property
     def subject(self) -> str:

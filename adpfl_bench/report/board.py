@@ -1,6 +1,6 @@
 """Board: everything that leaderboard and report show, computed and drawn once from the runs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,25 +44,35 @@ class Illustrations:
         return files if self.overlays is None else {**files, "overlays.png": self.overlays.png}
 
 
-def illustrate(group: Group, tables: Sequence[Table], cases: bool = True) -> Illustrations:
-    """Draw a comparable group."""
+def illustrate(group: Group, tables: Sequence[Table], cases: bool = True, png: bool = True) -> Illustrations:
+    """Draw a comparable group.
+
+    Args:
+        group: The group.
+        tables: Its tables.
+        cases: Whether to draw test cases too.
+        png: Whether plots are wanted as PNG files too.
+    """
+    sections: dict[str, Mapping[str, Plot]] = {}
+    for title, plots in _sections(group, tables):
+        for plot in plots.values():
+            plot.print(png)
+        if plots:
+            sections[title] = plots
+    return Illustrations(sections, draw_overlays(group) if cases else None, draw_gallery(group) if cases else ())
+
+
+def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapping[str, Plot]]]:
+    """Titles, and the plots that stand under each; the next ones are drawn when these are asked for."""
     by_region = {f"-{number}" if len(tables) > 1 else "": table for number, table in enumerate(tables, 1)}
     patients = {f"patients{end}": draw_patients(table) for end, table in by_region.items()}
-    privacy = {f"{name}{end}": p for end, table in by_region.items() for name, p in draw_privacy_utility(table).items()}
-    fixed = {f"{name}{end}": p for end, table in by_region.items() for name, p in draw_thresholds(table).items()}
-    sections: dict[str, Mapping[str, Plot]] = {
-        "Patients": {name: plot for name, plot in patients.items() if plot is not None},
-        "Privacy and utility": privacy,
-        "Fixed and adaptive thresholds": fixed,
-        "Clients": {f"clients{end}": draw_clients(table) for end, table in by_region.items()},
-        "Rounds": draw_curves(group),
-        "Clipping and noise": draw_noise(group),
-    }
-    return Illustrations(
-        {title: plots for title, plots in sections.items() if plots},
-        draw_overlays(group) if cases else None,
-        draw_gallery(group) if cases else (),
-    )
+    yield "Patients", {name: plot for name, plot in patients.items() if plot is not None}
+    by_table = {"Privacy and utility": draw_privacy_utility, "Fixed and adaptive thresholds": draw_thresholds}
+    for title, draw in by_table.items():
+        yield title, {f"{name}{end}": plot for end, table in by_region.items() for name, plot in draw(table).items()}
+    yield "Clients", {f"clients{end}": draw_clients(table) for end, table in by_region.items()}
+    yield "Rounds", draw_curves(group)
+    yield "Clipping and noise", draw_noise(group)
 
 
 @dataclass(frozen=True)
@@ -89,8 +99,13 @@ class Board:
         return any(g.kind != "phantom" and self.illustrations[g.slug].shows_cases for g in self.groups)
 
 
-def make_board(runs: Iterable[Path], cases: bool = True) -> Board:
-    """Compare runs, compute their tables and draw them; ``cases``: draw test cases too.
+def make_board(runs: Iterable[Path], cases: bool = True, png: bool = True) -> Board:
+    """Compare runs, compute their tables and draw them.
+
+    Args:
+        runs: Run folders, or folders to search for runs.
+        cases: Whether to draw test cases too.
+        png: Whether plots are wanted as PNG files too.
 
     Raises:
         RecordError: No run was found.
@@ -98,5 +113,5 @@ def make_board(runs: Iterable[Path], cases: bool = True) -> Board:
     groups, left_out, audits = compare_runs(find_runs(runs))
     by_group = {group.slug: tabulate(group) for group in groups}
     tables = [table for group in groups for table in by_group[group.slug]]
-    illustrations = {group.slug: illustrate(group, by_group[group.slug], cases) for group in groups}
+    illustrations = {group.slug: illustrate(group, by_group[group.slug], cases, png) for group in groups}
     return Board(groups, tables, left_out, audits, illustrations)

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
+from adpfl_bench.report.patient_plot import draw_cloud
 from adpfl_bench.report.plot import BAND, FAINT, PAPER, Plot, method_style, new_figure, place_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_OWN_CASES = "Dice (%) on the client's own test cases"
+_MOST_ROWS = 60
+"""So many clients have a row each; of more their distribution is shown."""
 
 _BAND = 0.8
 """Share of a client's height over which its dots are spread."""
@@ -18,9 +27,15 @@ _BAND = 0.8
 
 def draw_clients(table: Table) -> Plot:
     """Draw a dot per client and method."""
-    benefits = table.benefits
     labels = list(table.group.places)
+    benefits = replace(
+        table.benefits,
+        clients=tuple(row for row in table.benefits.clients if row.label in table.group.places),
+        methods=tuple(row for row in table.benefits.methods if row.label in table.group.places),
+    )
     clients = sorted({row.client for row in benefits.clients})
+    if len(clients) > _MOST_ROWS:
+        return _draw_clouds(table, benefits, labels)
     held_out = any(row.role == HELD_OUT for row in benefits.clients)
     height = min(1.2 + 0.1 * len(labels) + len(clients) * max(0.4, 0.11 * len(labels)), 18)
     with new_figure(height) as figure:
@@ -40,6 +55,36 @@ def draw_clients(table: Table) -> Plot:
             " seeds to both sides."
             + (f" The grey line is what the client reaches with {LOCAL_REFERENCE}." if benefits.has_reference else "")
             + (" Hollow: the client took no part in training." if held_out else "")
+            + table.group.shown_note
+        ),
+        title=f"Clients, region {table.region}",
+    )
+
+
+def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> Plot:
+    """Draw a row for each method: the distribution of many clients."""
+    with new_figure(0.8 + 0.48 * len(labels)) as figure:
+        axis = figure.subplots()
+        for place, label in enumerate(labels):
+            own = [row.own for row in benefits.clients if row.label == label and not math.isnan(row.own)]
+            if own:
+                draw_cloud(axis, 100 * np.array(own), place, method_style(place)[0])
+        axis.set_yticks(range(len(labels)), labels)
+        axis.tick_params(axis="y", length=0)
+        axis.set_ylim(len(labels) - 0.45, -0.55)
+        axis.set_xlabel(_OWN_CASES)
+        axis.grid(axis="x")
+        axis.spines["left"].set_visible(False)
+    return Plot(
+        figure,
+        alt=(
+            f"Distribution over clients by method for {table.group.task} ({table.group.kind}), region {table.region}:"
+            f" {table.main.title} on each client's own test cases. {_ends(benefits)}."
+        ),
+        caption=(
+            "Mean Dice on a client's own test cases by the model that it would use, over seeds. Above, how many clients"
+            " score so; the box holds the middle half, the line in it is the median, the dot the mean; below, clients"
+            f" as dots, 250 at most.{table.group.shown_note}"
         ),
         title=f"Clients, region {table.region}",
     )
@@ -52,16 +97,26 @@ def _draw_region(axis: Axes, benefits: WhoBenefits, labels: Sequence[str], clien
     if benefits.has_reference:
         for client, own in _alone(benefits).items():
             axis.vlines(100 * own, places[client] - 0.5, places[client] + 0.5, color=FAINT, lw=1.2, zorder=1)
-    for row in benefits.clients:
-        index = labels.index(row.label)
-        height = places[row.client] + _BAND * ((index + 0.5) / len(labels) - 0.5)
+    for index, label in enumerate(labels):
         colour, _, marker = method_style(index)
-        if row.own_sd_seeds is not None:
-            ends = 100 * (row.own - row.own_sd_seeds), 100 * (row.own + row.own_sd_seeds)
-            axis.hlines(height, *ends, color=colour, linewidth=1.0, zorder=2)
-        face = PAPER if row.role == HELD_OUT else colour
-        axis.plot([100 * row.own], [height], marker, color=colour, markerfacecolor=face, markersize=5, zorder=3)
-    axis.set_xlabel("Dice (%) on the client's own test cases")
+        rows = [row for row in benefits.clients if row.label == label]
+        height = {row.client: places[row.client] + _BAND * ((index + 0.5) / len(labels) - 0.5) for row in rows}
+        ends = [
+            (height[row.client], 100 * (row.own - row.own_sd_seeds), 100 * (row.own + row.own_sd_seeds))
+            for row in rows
+            if row.own_sd_seeds is not None
+        ]
+        if ends:
+            axis.hlines(*zip(*ends, strict=True), color=colour, linewidth=1.0, zorder=2)
+        for face, dots in (
+            (colour, [row for row in rows if row.role != HELD_OUT]),
+            (PAPER, [row for row in rows if row.role == HELD_OUT]),
+        ):
+            if dots:
+                dice, heights = [100 * row.own for row in dots], [height[row.client] for row in dots]
+                (drawn,) = axis.plot(dice, heights, marker, color=colour, markerfacecolor=face, markersize=5, zorder=3)
+                drawn.set_linestyle("")
+    axis.set_xlabel(_OWN_CASES)
     axis.grid(axis="x")
     axis.tick_params(left=False)
     axis.spines["left"].set_visible(False)

@@ -76,7 +76,7 @@ def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool 
     from adpfl_bench.report.board import make_board
     from adpfl_bench.report.page import to_html
 
-    board = make_board(runs, overlays)
+    board = make_board(runs, overlays, png=False)
     page = to_html(board.tables, board.left_out, board.illustrations, board.audits).encode()
     write_files({output: page})
     for entry in board.left_out:

@@ -11,7 +11,7 @@ from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.score_means import grouped_means
-from adpfl_bench.report.plot import Plot, method_style, new_figure, place_legend, round_axis
+from adpfl_bench.report.plot import FAINT, Plot, method_style, new_figure, place_legend, round_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,10 +21,9 @@ Band = tuple[list[int], list[float], list[float], list[float]]
 
 _LOSS = "train_loss"
 _BANDS = " Bands reach from the lowest to the highest seed."
-_LOSS_CAPTION = f"Mean over clients and seeds.{_BANDS}"
+_LOSS_CAPTION = "Mean over clients and seeds."
 _SCORE_CAPTION = (
-    "Mean over validation cases and seeds, by the clients' own models where these are scored; no round is picked by"
-    f" it.{_BANDS}"
+    "Mean over validation cases and seeds, by the clients' own models where these are scored; no round is picked by it."
 )
 
 
@@ -38,8 +37,18 @@ def band(series: Sequence[RoundColumns]) -> Band:
     return rounds.tolist(), grouped_means(values, places, len(rounds)).tolist(), low.tolist(), high.tolist()
 
 
-def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: float = 1) -> Any:
-    """Draw the mean as a line and the seeds' range as a band.
+def merged(bands: Sequence[Band]) -> Band:
+    """Return one band of several: the mean of their means, the lowest of their lowest, the highest of their highest."""
+    rounds, mean, low, high = (np.array([value for drawn in bands for value in drawn[part]]) for part in range(4))
+    numbers, places = np.unique(rounds.astype(np.int64), return_inverse=True)
+    lowest, highest = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
+    np.minimum.at(lowest, places, low)
+    np.maximum.at(highest, places, high)
+    return numbers.tolist(), grouped_means(mean, places, len(numbers)).tolist(), lowest.tolist(), highest.tolist()
+
+
+def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: float = 1, filled: bool = True) -> Any:
+    """Draw the mean as a line and, where it is to be ``filled``, the seeds' range as a band.
 
     Returns:
         The line; ``None`` where there is no round.
@@ -49,7 +58,7 @@ def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: flo
         return None
     line: dict[str, Any] = {"color": colour, "linewidth": 1.6, "marker": "o" if len(rounds) < 3 else None}
     (drawn_line,) = axis.plot(rounds, np.multiply(scale, mean), style, markersize=4, **line)
-    if low != high:
+    if filled and low != high:
         axis.fill_between(rounds, np.multiply(scale, low), np.multiply(scale, high), color=colour, alpha=0.15, lw=0)
     return drawn_line
 
@@ -60,8 +69,7 @@ def draw_curves(group: Group) -> dict[str, Plot]:
     Returns:
         Plots by name; those of which no run has anything in its rounds.csv are not among them.
     """
-    variants = group.ordered
-    rows = {variant.label: [run.rounds.of_client(ALL_CLIENTS) for run in variant.runs] for variant in variants}
+    rows = {variant.label: [run.rounds.of_client(ALL_CLIENTS) for run in variant.runs] for variant in group.ordered}
     shown = {f"val_{metric.name}": f"Validation {metric.title}" for metric in group.metrics if metric.in_rounds}
     shares = {f"val_{metric.name}" for metric in group.metrics if metric.unit == "share"}
     drawn = {
@@ -72,16 +80,23 @@ def draw_curves(group: Group) -> dict[str, Plot]:
 
 
 def _draw(group: Group, rows: dict[str, list[RoundColumns]], name: str, what: str, percent: bool) -> Plot | None:
-    bands = {label: band([seed.of_name(name) for seed in seeds]) for label, seeds in rows.items()}
-    if not any(rounds for rounds, *_ in bands.values()):
+    every = {label: band([seed.of_name(name) for seed in seeds]) for label, seeds in rows.items()}
+    if not any(rounds for rounds, *_ in every.values()):
         return None
+    bands = {label: every[label] for label in group.places}
+    others = merged([drawn for label, drawn in every.items() if label not in bands])
     scale = 100 if percent else 1
     with new_figure(3.3 + 0.1 * len(bands)) as figure:
         axis = figure.subplots()
-        handles = []
+        handles: list[Any] = []
+        if others[0]:
+            low, high = np.multiply(scale, others[2:])
+            grey = axis.fill_between(others[0], low, high, color=FAINT, alpha=0.2, lw=0)
+            grey.set_label(f"{len(every) - len(bands)} other methods")
+            handles.append(grey)
         for index, (label, drawn) in enumerate(bands.items()):
             colour, style, _ = method_style(index)
-            line = draw_band(axis, drawn, colour, style, scale)
+            line = draw_band(axis, drawn, colour, style, scale, filled=not others[0])
             if line is not None:
                 line.set_label(label)
                 handles.append(line)
@@ -94,4 +109,10 @@ def _draw(group: Group, rows: dict[str, list[RoundColumns]], name: str, what: st
         if rounds
     ]
     alt = f"Lines by round for {group.task} ({group.kind}). {what} ends at {'; '.join(ends)}."
-    return Plot(figure, alt=alt, caption=_LOSS_CAPTION if name == _LOSS else _SCORE_CAPTION, title=f"{what} by round")
+    caption = _LOSS_CAPTION if name == _LOSS else _SCORE_CAPTION
+    if others[0]:
+        others_band = " The grey band reaches from the lowest to the highest run of the others."
+        caption = f"{caption}{group.shown_note}{others_band}"
+    else:
+        caption += _BANDS
+    return Plot(figure, alt=alt, caption=caption, title=f"{what} by round")

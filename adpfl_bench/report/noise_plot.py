@@ -7,14 +7,29 @@ from typing import TYPE_CHECKING
 
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
-from adpfl_bench.report.curves import Band, band, draw_band
-from adpfl_bench.report.plot import FAINT, PALETTE, Plot, new_figure, place_legend, round_axis, set_log_scale
+from adpfl_bench.report.curves import Band, band, draw_band, merged
+from adpfl_bench.report.plot import (
+    FAINT,
+    PALETTE,
+    Plot,
+    method_style,
+    new_figure,
+    place_legend,
+    round_axis,
+    set_log_scale,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
 _SHOWN = {"clipping_threshold": "Clipping threshold", "noise_scale": "Noise scale"}
+_CAPTION = (
+    "What updates were clipped at, and the scale of the noise that was added to their sum, at a round's last release;"
+)
+_MOST_LINES = 60
+"""So many clients have a line each; of more their range is shown."""
+
 _LOG_FROM = 5
 """A panel is logarithmic where its largest value is this many times its smallest."""
 
@@ -23,8 +38,11 @@ def draw_noise(group: Group) -> dict[str, Plot]:
     """Draw each private method's clipping threshold and noise scale, a line for each client.
 
     Returns:
-        Plots by name, one for each method that has a threshold in a rounds.csv.
+        Plots by name, one for each method that has a threshold in a rounds.csv. Of more methods than plots show it is
+        one plot, a band for each method.
     """
+    if len(group.shown) < len(group.ordered):
+        return _draw_methods(group)
     plots = {}
     for number, variant in enumerate(group.ordered, 1):
         seeds = [run.rounds for run in variant.runs]
@@ -32,6 +50,41 @@ def draw_noise(group: Group) -> dict[str, Plot]:
         if bands["clipping_threshold"]:
             plots[f"noise-{number}"] = _draw(variant.label, bands)
     return plots
+
+
+def _draw_methods(group: Group) -> dict[str, Plot]:
+    """Draw a line for each method that plots show: the mean over its clients and seeds."""
+    bands = {
+        name: {variant.label: band([run.rounds.of_name(name) for run in variant.runs]) for variant in group.shown}
+        for name in _SHOWN
+    }
+    found = {name: {label: drawn for label, drawn in of.items() if drawn[0]} for name, of in bands.items()}
+    if not found["clipping_threshold"]:
+        return {}
+    shown = {name: of_methods for name, of_methods in found.items() if of_methods}
+    labels = list(found["clipping_threshold"])
+    with new_figure(2.9 + 0.1 * len(labels)) as figure:
+        handles: dict[str, Line2D] = {}
+        axes = figure.subplots(1, len(shown), squeeze=False)[0]
+        for axis, (name, of_methods) in zip(axes, shown.items(), strict=True):
+            for label, drawn in of_methods.items():
+                colour, style, _ = method_style(group.places[label])
+                handles.setdefault(label, draw_band(axis, drawn, colour, style, filled=False))
+            axis.set_title(_SHOWN[name])
+            round_axis(axis)
+            _set_scale(axis, of_methods)
+        for label, line in handles.items():
+            line.set_label(label)
+        place_legend(figure, list(handles.values()))
+    return {
+        "noise": Plot(
+            figure,
+            alt=f"Lines by round and method for {group.task} ({group.kind}). "
+            + " ".join(_ends(_SHOWN[name], of_methods, "method") for name, of_methods in shown.items()),
+            caption=f"{_CAPTION} means over clients and seeds.{group.shown_note}",
+            title=f"{len(labels)} methods",
+        )
+    }
 
 
 def _bands(seeds: Sequence[RoundColumns], name: str) -> dict[str, Band]:
@@ -62,16 +115,17 @@ def _draw(label: str, bands: Mapping[str, Mapping[str, Band]]) -> Plot:
         figure,
         alt=f"Lines by round and client for {label}. "
         + " ".join(_ends(_SHOWN[n], found) for n, found in shown.items()),
-        caption=(
-            "What updates were clipped at, and the scale of the noise that was added to their sum, at a round's last"
-            " release; means over seeds, bands from the lowest to the highest."
-        ),
+        caption=f"{_CAPTION} means over seeds, bands from the lowest to the highest.",
         title=label,
     )
 
 
 def _draw_clients(axis: Axes, bands: Mapping[str, Band], clients: Sequence[str], handles: dict[str, Line2D]) -> None:
-    """A colour for each client where there are enough of them, else thin grey lines."""
+    """A colour for each client where there are enough of them, else thin grey lines, and of many their range."""
+    if len(clients) > _MOST_LINES:
+        line = draw_band(axis, merged([bands[client] for client in clients if client in bands]), FAINT)
+        handles.setdefault(f"mean and range of {len(clients)} clients", line)
+        return
     for index, client in enumerate(clients):
         if client not in bands:
             continue
@@ -94,9 +148,9 @@ def _set_scale(axis: Axes, bands: Mapping[str, Band]) -> None:
         axis.set_ylim(0, 1.1 * max(values))
 
 
-def _ends(name: str, bands: Mapping[str, Band]) -> str:
+def _ends(name: str, bands: Mapping[str, Band], of: str = "client") -> str:
     ends = {client: mean[-1] for client, (_, mean, _, _) in bands.items()}
     low, high = min(ends, key=lambda client: ends[client]), max(ends, key=lambda client: ends[client])
     if ends[low] == ends[high]:
-        return f"{name} ends at {ends[low]:.3g} for every client."
+        return f"{name} ends at {ends[low]:.3g} for every {of}."
     return f"{name} ends between {ends[low]:.3g} ({low}) and {ends[high]:.3g} ({high})."

@@ -60,7 +60,7 @@ def draw_overlays(group: Group) -> Picture | None:
         caption=(
             f"{colour_key(len(rows[0].example.truth), rows[0].example.regions)} These are the first cases of"
             " each client, not a selection, as the network sees them; Dice is taken on the case's own grid."
-            f" {_seeds_text(seeds)}{_own_models(rows)}{missing}"
+            f" {_seeds_text(seeds)}{_own_models(rows)}{missing}{group.shown_note}"
         ),
     )
 
@@ -115,7 +115,7 @@ def colour_key(regions: int, names: Sequence[str]) -> str:
 
 def shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
     """Of each method the run whose cases are shown: of the smallest seed that all have, else of its first."""
-    variants = group.ordered
+    variants = group.shown
     common = set.intersection(*(set(variant.seeds) for variant in variants))
     seed = min(common) if common else None
     return [(v, next((run for run in v.runs if run.seed == seed), v.runs[0])) for v in variants]

@@ -26,7 +26,12 @@ def patient_dice(table: Table) -> dict[str, FloatArray]:
     scores = table.statistics.scores.usable.get(table.main.name)
     if scores is None:
         return {}
-    return {variant.label: 100 * scores.patient_means(name) for name, variant in table.statistics.variants.items()}
+    shown = table.group.places
+    return {
+        variant.label: 100 * scores.patient_means(name)
+        for name, variant in table.statistics.variants.items()
+        if variant.label in shown
+    }
 
 
 def draw_patients(table: Table) -> Plot | None:
@@ -42,7 +47,7 @@ def draw_patients(table: Table) -> Plot | None:
     with new_figure(0.8 + 0.48 * len(dice)) as figure:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):
-            _draw_method(axis, values, place, method_style(places[label])[0])
+            draw_cloud(axis, values, place, method_style(places[label])[0])
         axis.set_yticks(range(len(dice)), list(dice))
         axis.tick_params(axis="y", length=0)
         axis.set_ylim(len(dice) - 0.45, -0.55)
@@ -64,12 +69,14 @@ def draw_patients(table: Table) -> Plot | None:
         caption=(
             f"The {title} of each {subject} is the mean over its cases and the seeds. Above, how many score so; the box"
             f" holds the middle half, the line in it is the median, the dot the mean; below, {dots}."
+            f"{table.group.shown_note}"
         ),
         title=f"{title} of each {subject}, region {table.region}",
     )
 
 
-def _draw_method(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
+def draw_cloud(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
+    """Draw a row of percentages: how many there are of each size, their quartiles, and each as a dot."""
     counts, edges = np.histogram(values, bins=_BINS, range=(0, 100))
     top = place - _BOX
     axis.stairs(top - _CLOUD * counts / counts.max(), edges, baseline=top, fill=True, color=colour, alpha=0.55, lw=0)
@@ -88,7 +95,8 @@ def _draw_rain(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
     heights = place + _BOX + 0.03 + _RAIN * _spread(len(values))
     xs = np.column_stack([values, values + 1e-3, np.full(len(values), np.nan)]).ravel()
     ys = np.column_stack([heights, heights, np.full(len(values), np.nan)]).ravel()
-    axis.plot(xs, ys, color=colour, linewidth=1.8, alpha=0.6, solid_capstyle="round")
+    (dots,) = axis.plot(xs, ys, color=colour, linewidth=1.8, alpha=0.6, solid_capstyle="round")
+    dots.set_snap(False)  # both ends of a segment would become the same pixel, and nothing be drawn
 
 
 def _thinned(values: FloatArray) -> FloatArray:

@@ -48,6 +48,7 @@ INK, FAINT, RULE, BAND, PAPER = "#1d2228", "#5b6570", "#d9dee3", "#f4f6f8", "#ff
 PALETTE = (*COLOURS[:-1], "#111111")
 """The same as ``COLOURS``, but for black, which an SVG does not state and a page could not change."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_DPI = 130
 WIDTH = 4.8
 """Width of a plot in inches; a phone shows it at about three quarters of its size."""
 
@@ -62,6 +63,7 @@ _RC: Any = {
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8},
     **{"axes.labelsize": 9, "axes.titlesize": 10, "axes.titlelocation": "left"},
     **{"xtick.labelsize": 8, "ytick.labelsize": 8, "legend.fontsize": 8, "legend.frameon": False},
+    **{"figure.autolayout": False, "figure.constrained_layout.use": False},
     **{"text.parse_math": False, "svg.fonttype": "none", "svg.hashsalt": "adpfl-bench"},
 }
 
@@ -78,33 +80,34 @@ def plot_style() -> Iterator[None]:
 @contextmanager
 def new_figure(height: float, width: float = WIDTH) -> Iterator[Figure]:
     """An empty figure, of a size in inches, to be drawn on in the style of every plot."""
-    from matplotlib.figure import Figure  # deferred: only a picture needs it
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # deferred: only a picture needs it
+    from matplotlib.figure import Figure
 
     with plot_style():
-        yield Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
 
 
-@dataclass(frozen=True)
 class Plot:
     """A drawing, with the words for who cannot see it.
 
-    Attributes:
-        figure: What was drawn.
+    Args:
+        figure: What was drawn; its parts get their places once, for all files that are made of it.
         alt: What it shows, in words.
         caption: How it was made.
         title: Its heading.
     """
 
-    figure: Figure
-    alt: str
-    caption: str
-    title: str = ""
+    def __init__(self, figure: Figure, alt: str, caption: str, title: str = "") -> None:
+        self.alt, self.caption, self.title = alt, caption, title
+        self.figure = figure
 
     @cached_property
     def png(self) -> bytes:
         """A PNG file on white; the same figure gives the same bytes."""
-        with plot_style():
-            return to_png(self.figure, dpi=130)
+        with _arranged(self.figure):
+            return to_png(self.figure, _DPI)
 
     def svg(self, name: str) -> str:
         """Return an ``<svg>`` element for a page that defines the variables ``--ink``, ``--series-1`` and so on.
@@ -112,10 +115,35 @@ class Plot:
         Args:
             name: Starts every id in it, so that several can stand in one page.
         """
+        return _inline(self._svg, name, self.alt)
+
+    @cached_property
+    def _svg(self) -> str:
         buffer = io.StringIO()
-        with plot_style():
+        with _arranged(self.figure):
             self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-        return _inline(buffer.getvalue(), name, self.alt)
+        return buffer.getvalue()
+
+    def print(self, png: bool) -> None:
+        """Make the files, and let go of the figure, of which hundreds would fill the memory.
+
+        Args:
+            png: Whether a PNG file is wanted too.
+        """
+        for name in ("_svg", "png") if png else ("_svg",):
+            getattr(self, name)
+        del self.figure
+
+
+@contextmanager
+def _arranged(figure: Figure) -> Iterator[None]:
+    """The style of every plot, with the parts of a figure in their places."""
+    with plot_style():
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+            figure.set_layout_engine(None)
+        yield
 
 
 def method_style(index: int) -> tuple[str, str, str]:
@@ -146,8 +174,12 @@ def set_log_scale(axis: Axes, which: Literal["x", "y"], low: float, high: float)
     scaled = axis.xaxis if which == "x" else axis.yaxis
     decades = math.log10(high / low)
     scaled.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,), numticks=8))
-    scaled.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("e+0", "e")))
+    scaled.set_major_formatter(FuncFormatter(_plain_number))
     scaled.set_minor_formatter(NullFormatter())
+
+
+def _plain_number(value: float, _: Any) -> str:
+    return f"{value:g}".replace("e+0", "e")
 
 
 def round_axis(axis: Axes) -> None:

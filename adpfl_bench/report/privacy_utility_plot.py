@@ -20,6 +20,7 @@ _LEARNING_RATES = ("federated.client_optimizer.init_args.lr", "model.init_args.o
 
 _ALIKE, _APART_BY = 0.04, 0.035
 """Decades within which epsilons look the same, and by which they are moved."""
+_UNNAMED = "_"
 _APART = {"no proof": "private without a proof", "not private": "not private"}
 
 
@@ -54,14 +55,23 @@ def _draw(table: Table, unit: str) -> Plot:
         axes = figure.subplots(1, len(ratios), sharey=True, squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
         for curve in _curves(proved, table.statistics.variants.values()):
             axes[0].plot([shown_at[r.label] for r in curve], [100 * r.mean for r in curve], color=FAINT, lw=0.8)
-        handles = [_draw_point(axes[0], shown_at[row.label], row, places[row.label]) for row in proved]
+        handles = [_draw_point(axes[0], shown_at[row.label], row, places.get(row.label)) for row in proved]
         _set_epsilon_axis(axes[0], proved)
         if apart:
             handles += _draw_apart(axes[1], apart, places)
         axes[0].set_ylabel(f"{table.main.title} (%)")
-        place_legend(figure, handles)
-    shown = [f"{row.label} {100 * row.mean:.1f} % at epsilon {row.accounted_epsilon:.4g}" for row in proved]
-    shown += [f"{row.label} {100 * row.mean:.1f} %, {_APART[kind]}" for kind, rows in apart.items() for row in rows]
+        place_legend(figure, _named(handles))
+    shown = [
+        f"{row.label} {100 * row.mean:.1f} % at epsilon {row.accounted_epsilon:.4g}"
+        for row in proved
+        if row.label in places
+    ]
+    shown += [
+        f"{row.label} {100 * row.mean:.1f} %, {_APART[kind]}"
+        for kind, rows in apart.items()
+        for row in rows
+        if row.label in places
+    ]
     return Plot(
         figure,
         alt=f"{table.main.title} against accounted epsilon per {unit}, region {table.region}: {'; '.join(shown)}.",
@@ -69,6 +79,7 @@ def _draw(table: Table, unit: str) -> Plot:
             f"Mean {table.main.title} with its 95 % interval against the accounted epsilon per {unit}, the largest over"
             " clients and seeds. Lines join runs that differ in budget and learning rate alone; equal epsilons are set"
             " side by side. Methods without a guarantee have no place on the axis and stand apart."
+            f"{table.group.shown_note}"
         ),
         title=f"Privacy and utility, unit {unit}, region {table.region}",
     )
@@ -101,7 +112,12 @@ def _side_by_side(rows: Sequence[TableRow]) -> dict[str, float]:
     }
 
 
-def _draw_point(axis: Axes, x: float, row: TableRow, place: int) -> Any:
+def _draw_point(axis: Axes, x: float, row: TableRow, place: int | None) -> Any:
+    """A method's point; one that has no place among the methods shown is small and grey."""
+    if place is None:
+        (point,) = axis.plot([x], [100 * row.mean], "o", color=FAINT, markersize=3, alpha=0.6, zorder=1)
+        point.set_label(_UNNAMED)
+        return point
     colour, _, marker = method_style(place)
     if row.ci_low is not None and row.ci_high is not None:
         axis.vlines(x, 100 * row.ci_low, 100 * row.ci_high, color=colour, linewidth=1.2)
@@ -109,12 +125,21 @@ def _draw_point(axis: Axes, x: float, row: TableRow, place: int) -> Any:
     return point
 
 
+def _named(points: Sequence[Any]) -> list[Any]:
+    """Points for the legend: those with names and, for all others, one."""
+    named = [point for point in points if point.get_label() != _UNNAMED]
+    others = [point for point in points if point.get_label() == _UNNAMED]
+    if others:
+        others[0].set_label(f"{len(others)} other methods")
+    return [*named, *others[:1]]
+
+
 def _draw_apart(axis: Axes, apart: Mapping[str, Sequence[TableRow]], places: Mapping[str, int]) -> list[Any]:
     handles = []
     for column, rows in enumerate(apart.values()):
         for index, row in enumerate(rows):
             x = column + 0.6 * ((index + 0.5) / len(rows) - 0.5)
-            handles.append(_draw_point(axis, x, row, places[row.label]))
+            handles.append(_draw_point(axis, x, row, places.get(row.label)))
     axis.set_facecolor(BAND)
     axis.set_xlim(-0.6, len(apart) - 0.4)
     axis.set_xticks(range(len(apart)), [kind.replace(" ", "\n") for kind in apart])

@@ -31,7 +31,7 @@ def draw_thresholds(table: Table) -> dict[str, Plot]:
     Returns:
         Plots by name.
     """
-    adaptive = dict.fromkeys(row.adaptive for row in table.thresholds)
+    adaptive = dict.fromkeys(row.adaptive for row in table.thresholds if row.adaptive in table.group.places)
     several = [name for name in adaptive if sum(row.adaptive == name for row in table.thresholds) >= _FEWEST]
     return {f"thresholds-{number}": _draw(table, name) for number, name in enumerate(several, 1)}
 
@@ -48,7 +48,7 @@ def _draw(table: Table, label: str) -> Plot:
         axis = figure.subplots()
         if norms is not None:
             axis.axvspan(*norms, color=BAND, zorder=0, linewidth=0)
-        handles = [_draw_level(axis, row, places[row.label]) for row in levels]
+        handles = [_draw_level(axis, row, places.get(row.label, len(places))) for row in levels]
         handles.append(_draw_fixed(axis, fixed))
         axis.set_xscale("log")
         _set_ticks(axis, [threshold for threshold, _ in fixed])
