@@ -79,6 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0; 1 after an error that was printed as a sentence, or if `verify` or `verify-run` found
         problems; 143, 130 or 129 after SIGTERM, SIGINT or SIGHUP.
     """
+    if arguments is None:  # what this process starts finds no modules in the working directory, as it does not itself
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -7,15 +7,15 @@ second after they were told to stop, and all get the same GPUs.
 import os
 import signal
 import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from adpfl_bench.grid.plan import GridRun
+from adpfl_bench.grid.python_command import python_command
 from adpfl_bench.processors import count_processors
 
-_WORKER = (sys.executable, "-m", "adpfl_bench.grid.work")
+_WORKER = (*python_command(), "-m", "adpfl_bench.grid.work")
 _GPUS = "CUDA_VISIBLE_DEVICES"
 _THREADS = "OMP_NUM_THREADS"
 

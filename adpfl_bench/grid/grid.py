@@ -23,6 +23,7 @@ from pydantic import (
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.config.yaml_text import line_of, read_yaml
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.text import name_problem
 from adpfl_bench.trust import is_below, trusted_modules
 
 _NAMES_A_RUN = {
@@ -36,6 +37,8 @@ _NAMES_A_RUN = {
     "config": "list files under configs",
     "print_config": "use --dry_run",
 }
+
+_COMMANDS = ("setup", "teardown", "srun_args")
 
 _Entry = TypeVar("_Entry")
 
@@ -225,9 +228,10 @@ def confirmed_trust(grid: Grid, given: Sequence[str], name: str) -> tuple[str, .
         name: The grid's file.
 
     Raises:
-        ConfigError: The grid asks for more.
+        ConfigError: The grid asks for more, or has commands for a shell, which ``--trust submitit`` lets it have.
     """
     trusted = trusted_modules(given)
+    _check_jobs(grid.slurm, trusted, name)
     missing = [module for module in grid.trust if not is_below(module, trusted)]
     if missing:
         raise ConfigError(
@@ -235,6 +239,19 @@ def confirmed_trust(grid: Grid, given: Sequence[str], name: str) -> tuple[str, .
             f" it to run, add {' '.join(f'--trust {module}' for module in missing)}."
         )
     return trusted
+
+
+def _check_jobs(parameters: Mapping[str, Any], trusted: Sequence[str], name: str) -> None:
+    """Refuse, by a ConfigError, what of a cluster's parameters a shell would run, or take for a line of its own."""
+    for key, value in parameters.items():
+        if key.endswith(_COMMANDS) and not is_below("submitit", trusted):
+            raise ConfigError(
+                f"slurm.{key} in {name} holds commands that each job would run. If you know them and want them to run,"
+                " add --trust submitit."
+            )
+        lines = [key, *value, *value.values()] if isinstance(value, dict) else [key, value]
+        if not key.endswith(_COMMANDS) and any(name_problem(str(line)) for line in lines):
+            raise ConfigError(f"slurm.{key} in {name} must be one line of ordinary letters, but it is {value!r}.")
 
 
 def _sentence(error: ValidationError, path: Path) -> str:

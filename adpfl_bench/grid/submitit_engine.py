@@ -12,6 +12,7 @@ from typing import Any
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.engine import Ended, Engine, Job
 from adpfl_bench.grid.plan import GridRun
+from adpfl_bench.grid.python_command import SAFE_PATH, python_shell_command
 from adpfl_bench.grid.work import FAILED, perform
 
 _TIMEOUT_MIN = 24 * 60  # submitit's own 5 minutes would end every run
@@ -112,7 +113,9 @@ def make_submitit_engine(cluster: str, folder: Path, parameters: Mapping[str, An
         ) from None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        executor = AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_max_num_timeout": _TIMEOUTS})
+        os.environ.setdefault(SAFE_PATH, "1")  # for what submitit starts beside the jobs themselves
+        how = {"max_num_timeout": _TIMEOUTS, "python": python_shell_command()}
+        executor = AutoExecutor(folder=folder, cluster=cluster, **{f"{cluster}_{key}": how[key] for key in how})
         executor.update_parameters(**{"timeout_min": _TIMEOUT_MIN, **parameters})
     except (RuntimeError, NameError, ValueError, AssertionError, TypeError) as error:
         raise ConfigError(f"Jobs cannot be submitted to {cluster}: {error}") from error
