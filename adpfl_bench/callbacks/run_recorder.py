@@ -18,7 +18,7 @@ from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_call
 from adpfl_bench.callbacks.privacy_parts import choices_of_round
 from adpfl_bench.callbacks.run_history import RunHistory
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
-from adpfl_bench.errors import CheckpointError, RecordError
+from adpfl_bench.errors import CheckpointError, ConfigError, RecordError
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.digests import config_sha256
@@ -35,6 +35,7 @@ from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord
 from adpfl_bench.records.seal import seal
 from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import is_stop, stop_signals
+from adpfl_bench.text import name_problem
 
 
 class RunRecorder(Callback):
@@ -54,11 +55,17 @@ class RunRecorder(Callback):
         trusted: Modules of others whose classes the command line lets the configuration name; likewise.
 
     Raises:
+        ConfigError: A name is none that tables can state.
         RecordError: The folder already holds a run and neither resuming nor overwriting was asked for, or a file
             cannot be written.
     """
 
     def __init__(self, task: str = "task", method: str = "method", overwrite: bool = False) -> None:
+        for what, name in (("task", task), ("method", method)):
+            if problem := name_problem(name) or (None if name else "is empty"):
+                raise ConfigError(
+                    f"The {what}'s name {name[:80]!r} {problem}, so that no table can state it; give another."
+                )
         self.task = task
         self.method = method
         self.overwrite = overwrite

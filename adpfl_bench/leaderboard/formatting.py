@@ -9,6 +9,16 @@ from adpfl_bench.metrics.registry import Metric
 
 EMPTY = "–"  # noqa: RUF001 - an en dash, as tables are set
 
+_MARKUP = re.compile(
+    r"[\\|<*`~$]|>(?!=)"  # escapes, tables, tags, emphasis, code, formulas; but not the sign for "at least"
+    r"|(?<=\])[(\[:]"  # what would make a link or a picture of brackets
+    r"|&(?=#?\w+;)"  # entities
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"  # emphasis, which an underscore within a word is none
+    r"|(?<=[A-Za-z]):(?=//)|(?<=www)\."  # addresses
+)
+_ADDRESS = re.compile(r"(?<=[\w.+-])@(?=\w)")
+_LINE_START = re.compile(r"^(\d*)([#+=>.)-])")
+
 Row = TypeVar("Row")
 
 
@@ -81,8 +91,21 @@ def markdown_table(text: TextTable) -> list[str]:
 
 
 def escape_markdown(text: str) -> str:
-    """Text in one line, with what Markdown would take for markup escaped."""
-    return " ".join(re.sub(r"[\\|<*`]|>(?!=)", r"\\\g<0>", text).split())
+    """Text in one line, with what Markdown would take for markup or a link escaped."""
+    escaped = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return _ADDRESS.sub("<!-- -->@", escaped)  # no backslash keeps GitHub from making a link of an address
+
+
+def markdown_line(text: str) -> str:
+    """Escape text that begins a line, where Markdown also has headings and lists."""
+    return _LINE_START.sub(r"\1\\\2", escape_markdown(text))
+
+
+def markdown_code(text: str) -> str:
+    """Text in one line as code, in more backticks than it has in a row."""
+    text = " ".join(text.split())
+    ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{ticks} {text} {ticks}" if text.startswith("`") or text.endswith("`") else f"{ticks}{text}{ticks}"
 
 
 def _markdown_row(cells: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from adpfl_bench.leaderboard import statistics_text as texts
-from adpfl_bench.leaderboard.formatting import TextTable, escape_markdown, markdown_table
+from adpfl_bench.leaderboard.formatting import TextTable, escape_markdown, markdown_code, markdown_line, markdown_table
 from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
@@ -33,10 +33,10 @@ def to_markdown(tables: Sequence[Table], left_out: Sequence[LeftOut], audits: Se
         lines += ["No run is finished and scored yet.", ""]
     if audits:
         lines += ["## Audits", ""]
-        lines += [f"- `{entry.folder}`: {escape_markdown(entry.text)}" for entry in audits] + [""]
+        lines += [f"- {markdown_code(str(entry.folder))}: {escape_markdown(entry.text)}" for entry in audits] + [""]
     if left_out:
         lines += ["## Left out", ""]
-        lines += [f"- `{entry.folder}`: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
+        lines += [f"- {markdown_code(str(entry.folder))}: {escape_markdown(entry.reason)}" for entry in left_out] + [""]
     lines += ["## How to read the tables", "", *_bullets(LEGEND)]
     return "\n".join(lines)
 
@@ -45,7 +45,7 @@ def _overview_lines(tables: Sequence[Table]) -> list[str]:
     overviews = make_overviews(tables)
     lines = [f"## {OVERVIEW}", "", f"{OVERVIEW_NOTE}", ""] if overviews else []
     for overview in overviews:
-        lines += _titled(f"### {overview.heading}", overview.text)
+        lines += _titled(f"### {escape_markdown(overview.heading)}", overview.text)
     return lines
 
 
@@ -84,4 +84,4 @@ def _titled(heading: str, text: TextTable) -> list[str]:
 
 def _bullets(sentences: Sequence[str]) -> list[str]:
     """A list of sentences; nothing for none."""
-    return [*(f"- {escape_markdown(sentence)}" for sentence in sentences), ""] if sentences else []
+    return [*(f"- {markdown_line(sentence)}" for sentence in sentences), ""] if sentences else []

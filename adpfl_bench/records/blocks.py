@@ -12,6 +12,7 @@ from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, T
 from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.privacy.ledger import Norm, PrivacyUnit, Sampling
 from adpfl_bench.records.protected import Identity, Protected
+from adpfl_bench.records.stated_text import Name
 
 
 class Block(BaseModel):
@@ -82,7 +83,7 @@ class DataBlock(Block):
     contents: ContentsBlock | None = None
     """What the files held; null in records from before this was stated, and where there are no files."""
     cases: int | None = None
-    clients: dict[str, ClientSizes] = Field(default_factory=dict)
+    clients: dict[Name, ClientSizes] = Field(default_factory=dict)
     partition: str | None = None
     """How the cases were divided among clients, as Python would show it."""
     split_seed: int | None = None

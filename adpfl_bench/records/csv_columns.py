@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from adpfl_bench.text import count, plain_cell
+from adpfl_bench.text import count, name_problem, plain_cell
 
 _ROWS = 20_000
 """Rows that are text at the same time, some 15 MB."""
@@ -80,12 +80,27 @@ def plain_texts(cells: Sequence[str]) -> Sequence[str]:
     return cells
 
 
+def check_names(column: str, names: Iterable[str]) -> None:
+    """Refuse names that no table or terminal could state.
+
+    Raises:
+        ValueError: What is wrong with the first of them.
+    """
+    for name in names:
+        if problem := name_problem(name):
+            raise ValueError(f"the {column} {name[:80]!r} {problem}")
+
+
 def numbers(cells: Sequence[str]) -> NDArray[np.float64]:
     """Numbers of cells; not a number where a cell is empty.
 
     Raises:
         ValueError: A cell is no number.
     """
+    joined = "".join(cells)
+    if "_" in joined or not joined.isascii():  # which Python would take
+        wrong = next(cell for cell in cells if "_" in cell or not cell.isascii())
+        raise ValueError(f"{wrong[:40]!r} is no number")
     if "" in cells:
         cells = ["nan" if cell == "" else cell for cell in cells]
     return np.fromiter(map(float, cells), np.float64, len(cells))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.csv_columns import CsvColumns, numbers, plain_texts
+from adpfl_bench.records.csv_columns import CsvColumns, check_names, numbers, plain_texts
 from adpfl_bench.records.text_column import TextBuilder, TextColumn
 
 _COLUMNS = ("round", "client", "name", "value")
@@ -66,7 +66,7 @@ def parse_rounds(content: bytes, path: Path) -> RoundColumns:
     """
     try:
         return _parse(CsvColumns(content[: content.rfind(b"\n") + 1]))
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise RecordError(f"{path} cannot be read as a table of rounds: {error}") from error
 
 
@@ -78,7 +78,12 @@ def _parse(file: CsvColumns) -> RoundColumns:
         if "" in cells["value"]:
             raise ValueError("a line has no value")
         rounds.append(np.fromiter(map(int, cells["round"]), np.int64, len(cells["round"])))
+        if rounds[-1].min() < 1:
+            raise ValueError(f"rounds are counted from 1, but a line has {rounds[-1].min()}")
         values.append(numbers(cells["value"]))
         client.add(plain_texts(cells["client"]))
         name.add(plain_texts(cells["name"]))
-    return RoundColumns(np.concatenate(rounds), client.column(), name.column(), np.concatenate(values))
+    found = RoundColumns(np.concatenate(rounds), client.column(), name.column(), np.concatenate(values))
+    check_names("client", found.client.names)
+    check_names("name", found.name.names)
+    return found

@@ -11,6 +11,8 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock
 from adpfl_bench.records.chain import ChainBlock
+from adpfl_bench.records.stated_text import Moment, Name
+from adpfl_bench.records.strict_json import check_strict
 
 FORMAT_VERSION = 1
 """That of the records that this version writes; it grows where an older version could not read them any more."""
@@ -58,8 +60,8 @@ class RunRecord(Block):
     """Version of this format; 0 for records from before it was stated."""
     run: str = ""
     """Id of the run, which its checkpoints and the journal of its releases state too; what continues it keeps it."""
-    task: str
-    method: str
+    task: Name
+    method: Name
     seed: int
     status: Status
     data: DataBlock
@@ -67,7 +69,7 @@ class RunRecord(Block):
     privacy: PrivacyBlock
     rounds_completed: int
     model: ModelBlock
-    started: str
+    started: Moment
     """Start of the process that trained last, ISO 8601."""
     wall_seconds: float | None = None
     peak_memory_mb: float | None = None
@@ -107,9 +109,14 @@ def parse_record(content: bytes, path: Path) -> RunRecord:
         RecordError: It is not JSON, or no record of this format.
     """
     try:
-        return RunRecord.model_validate_json(content, strict=True)
+        record = RunRecord.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise RecordError(_sentence(error, path)) from None
+    try:
+        check_strict(content)
+    except ValueError as error:
+        raise RecordError(f"{path} cannot be read as JSON: {error}") from None
+    return record
 
 
 def record_schema() -> str:
@@ -132,7 +139,7 @@ def _sentence(error: ValidationError, path: Path) -> str:
     if first["type"] == "missing":
         problem = f"{key} is missing"
     else:
-        expected = first["msg"].replace("Input should be", "should be", 1)
+        expected = first["msg"].removeprefix("Value error, ").replace("Input should be", "should be", 1)
         problem = f"{key} {expected}, but it is {json.dumps(first['input'], default=str)[:80]}"
     more = f", and {len(found) - 1} more" if len(found) > 1 else ""
     return (

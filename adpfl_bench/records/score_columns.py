@@ -14,7 +14,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.case_score import COLUMNS, SCORES, CaseScore
-from adpfl_bench.records.csv_columns import CsvColumns, numbers, plain_texts
+from adpfl_bench.records.csv_columns import CsvColumns, check_names, numbers, plain_texts
 from adpfl_bench.records.text_column import BoolArray, TextBuilder, TextColumn, join_texts
 
 FloatArray = NDArray[np.float64]
@@ -30,6 +30,7 @@ _TEXTS = {
 }
 """Columns of texts, and what the file calls them."""
 
+_SPLITS = ("validation", "test")
 _MISSED = {"": -1, "0": 0, "1": 1}
 
 
@@ -170,8 +171,13 @@ def _parse(file: CsvColumns) -> ScoreColumns:
         if unknown := set(cells["missed"]) - _MISSED.keys():
             raise ValueError(f"missed should be 0, 1 or empty, but a line has {min(unknown)}")
         missed.append(np.fromiter(map(_MISSED.__getitem__, cells["missed"]), np.int8, rows))
+    columns = {column: builder.column() for column, builder in texts.items()}
+    for column, found in columns.items():
+        check_names(column, found.names)
+    if unknown := set(columns["split"].names) - set(_SPLITS):
+        raise ValueError(f"a split is {' or '.join(_SPLITS)}, but a line has {min(unknown)}")
     return ScoreColumns(
-        **{column: builder.column() for column, builder in texts.items()},
+        **columns,
         values={name: np.concatenate(parts) for name, parts in values.items()},
         empty={name: np.concatenate(parts) for name, parts in empty.items()},
         missed=np.concatenate(missed),

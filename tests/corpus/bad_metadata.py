@@ -1,9 +1,9 @@
 """Bad metadata of HAM10000: a CSV file written by other people."""
 
 import codecs
-from collections.abc import Callable, Sequence
 
 from tests.corpus.asks import divide
+from tests.corpus.csv_damages import cell, lines
 from tests.corpus.damages import (
     LFS_POINTER,
     WEB_PAGE,
@@ -22,23 +22,6 @@ from tests.corpus.kind import Accepted, Answer, Refused, kinds
 FILE = at("HAM10000_metadata.csv")
 NAME = r"HAM10000 metadata .*HAM10000_metadata\.csv"
 _SITES = ["rosendahl", "vidir_modern", "vidir_molemax"]
-
-
-def _cell(line: int, column: str, value: str) -> object:
-    """Put text into a cell, as it stands; lines count from 1, the header included."""
-
-    def change(table: str) -> str:
-        lines = table.split("\n")
-        place = lines[0].split(",").index(column)
-        cells = lines[line - 1].split(",")
-        cells[place] = value
-        return "\n".join([*lines[: line - 1], ",".join(cells), *lines[line:]])
-
-    return text(FILE, change)
-
-
-def _lines(change: Callable[[list[str]], Sequence[str]]) -> object:
-    return text(FILE, lambda table: "\n".join(change(table.rstrip("\n").split("\n"))) + "\n")
 
 
 def sites(answer: Answer) -> list[str]:
@@ -82,40 +65,44 @@ METADATA = kinds(
             written(FILE, b"PK\3\4\x14\0\6\0\x08\0\0\0!\0\xb5"),
             Refused(f"{NAME} is not UTF-8 text"),
         ),
-        ("its header alone", _lines(lambda lines: lines[:1]), Refused(r"3 problems:(\s+ISIC_\d+: has no row in HAM)")),
+        (
+            "its header alone",
+            lines(FILE, lambda found: found[:1]),
+            Refused(r"3 problems:(\s+ISIC_\d+: has no row in HAM)"),
+        ),
         (
             "no header",
-            _lines(lambda lines: lines[1:]),
+            lines(FILE, lambda found: found[1:]),
             Refused(f"{NAME} lacks the column.s. lesion_id, image_id, dataset"),
         ),
         (
             "a header in capitals",
-            _lines(lambda lines: [lines[0].upper(), *lines[1:]]),
+            lines(FILE, lambda found: [found[0].upper(), *found[1:]]),
             Refused(f"{NAME} lacks the col"),
         ),
         (
             "a header with spaces",
-            _lines(lambda lines: [lines[0].replace(",", ", "), *lines[1:]]),
+            lines(FILE, lambda found: [found[0].replace(",", ", "), *found[1:]]),
             Refused("lacks the col"),
         ),
         (
             "a column missing",
-            _lines(lambda lines: [row.rpartition(",")[0] for row in lines]),
+            lines(FILE, lambda found: [row.rpartition(",")[0] for row in found]),
             Refused(r"lacks the column\(s\) dataset"),
         ),
         (
             "a column twice",
-            _lines(lambda lines: [f"{row},{row.split(',')[0]}" for row in lines]),
+            lines(FILE, lambda found: [f"{row},{row.split(',')[0]}" for row in found]),
             Refused(f"{NAME} has the column lesion_id twice"),
         ),
         (
             "a column without a name",
-            _lines(lambda lines: [f"{row}," for row in lines]),
+            lines(FILE, lambda found: [f"{row}," for row in found]),
             _same("passed on without a name"),
         ),
         (
             "further columns",
-            _lines(lambda lines: [f"{row},{i}" for i, row in enumerate(lines)]),
+            lines(FILE, lambda found: [f"{row},{i}" for i, row in enumerate(found)]),
             _stated("0", "1", "metadata as well"),
         ),
         ("UTF-8 with a mark", content(FILE, lambda d: codecs.BOM_UTF8 + d), _same("the same")),
@@ -137,7 +124,7 @@ METADATA = kinds(
         ),
         (
             "letters of other alphabets",
-            _cell(2, "dx", "\u9ed1\u8272\u7d20\u7624"),
+            cell(FILE, 2, "dx", "\u9ed1\u8272\u7d20\u7624"),
             _stated("dx", "\u9ed1\u8272\u7d20\u7624", "text as any other"),
         ),
         ("line ends of Windows", text(FILE, lambda t: t.replace("\n", "\r\n")), _same("the same")),
@@ -158,103 +145,110 @@ METADATA = kinds(
         ),
         (
             "a quote that is never closed",
-            _cell(3, "sex", '"male'),
+            cell(FILE, 3, "sex", '"male'),
             Refused(f"{NAME} is not CSV: .* near line 3; save it as CSV"),
         ),
-        ("a quote within a cell", _cell(3, "sex", 'ma"le'), _stated("sex", 'ma"le', "a letter as any other")),
-        ("text behind a quote", _cell(3, "sex", '"male"x'), Refused(f"{NAME} is not CSV: .* near line 3")),
+        ("a quote within a cell", cell(FILE, 3, "sex", 'ma"le'), _stated("sex", 'ma"le', "a letter as any other")),
+        ("text behind a quote", cell(FILE, 3, "sex", '"male"x'), Refused(f"{NAME} is not CSV: .* near line 3")),
         (
             "a comma within quotes",
-            _cell(2, "localization", '"back, upper"'),
+            cell(FILE, 2, "localization", '"back, upper"'),
             _stated("localization", "back, upper", "one cell"),
         ),
         (
             "a line break within quotes",
-            _cell(2, "localization", '"back\nupper"'),
+            cell(FILE, 2, "localization", '"back\nupper"'),
             _stated("localization", "back\nupper", "one cell"),
         ),
         (
             "a line break in a name",
-            _cell(2, "lesion_id", '"HAM\n1"'),
+            cell(FILE, 2, "lesion_id", '"HAM\n1"'),
             _of(2, r"the column lesion_id has .HAM\\n1., which contains a line break or another control"),
         ),
-        ("a NUL in a cell", _cell(2, "sex", "ma\0le"), Refused(NAME)),
-        ("a NUL in a name", _cell(2, "lesion_id", "HAM\0"), Refused(NAME)),
+        ("a NUL in a cell", cell(FILE, 2, "sex", "ma\0le"), Refused(NAME)),
+        ("a NUL in a name", cell(FILE, 2, "lesion_id", "HAM\0"), Refused(NAME)),
         (
             "a field of 200 KB",
-            _cell(3, "dx", "x" * 200_000),
+            cell(FILE, 3, "dx", "x" * 200_000),
             Refused(f"{NAME} is not CSV: field larger than field limit .131072. near line 3"),
         ),
         (
             "a field too few",
-            _lines(lambda lines: [*lines[:2], lines[2].rpartition(",")[0], *lines[3:]]),
+            lines(FILE, lambda found: [*found[:2], found[2].rpartition(",")[0], *found[3:]]),
             _of(3, "7 fields where the header has 8"),
         ),
         (
             "a field too many",
-            _lines(lambda lines: [*lines[:2], lines[2] + ",x", *lines[3:]]),
+            lines(FILE, lambda found: [*found[:2], found[2] + ",x", *found[3:]]),
             _of(3, "9 fields where the header has 8"),
         ),
-        ("a comma for a decimal point", _cell(2, "age", "45,5"), _of(2, "9 fields where the header has 8")),
+        ("a comma for a decimal point", cell(FILE, 2, "age", "45,5"), _of(2, "9 fields where the header has 8")),
         (
             "an image twice",
-            _lines(lambda lines: [*lines, lines[1]]),
+            lines(FILE, lambda found: [*found, found[1]]),
             Refused(f"{NAME} has the image ISIC_9000000 twice, on lines 2 and 5"),
         ),
         (
             "a row of no image",
-            _lines(lambda lines: [*lines, lines[1].replace("ISIC_9000000", "ISIC_1")]),
+            lines(FILE, lambda found: [*found, found[1].replace("ISIC_9000000", "ISIC_1")]),
             _same("left out, and counted in the log"),
         ),
         (
             "an image without a row",
-            _lines(lambda lines: lines[:-1]),
+            lines(FILE, lambda found: found[:-1]),
             Refused("ISIC_9000002: has no row in HAM10000_metadata.csv"),
         ),
-        ("an empty lesion", _cell(2, "lesion_id", ""), _of(2, "the column lesion_id is empty; fill it in")),
-        ("an empty source", _cell(2, "dataset", " "), _of(2, "the column dataset is empty; fill it in")),
-        ("an empty age", _cell(2, "age", ""), _stated("age", "", "not stated")),
-        ("a name with spaces around", _cell(2, "image_id", " ISIC_9000000 "), Refused("ISIC_9000000: has no row in")),
+        ("an empty lesion", cell(FILE, 2, "lesion_id", ""), _of(2, "the column lesion_id is empty; fill it in")),
+        ("an empty source", cell(FILE, 2, "dataset", " "), _of(2, "the column dataset is empty; fill it in")),
+        ("an empty age", cell(FILE, 2, "age", ""), _stated("age", "", "not stated")),
+        (
+            "a name with spaces around",
+            cell(FILE, 2, "image_id", " ISIC_9000000 "),
+            Refused("ISIC_9000000: has no row in"),
+        ),
         (
             "a lesion from two sources",
-            _lines(
-                lambda lines: [row.replace("9000001,", "9000002,", 1) if "HAM_9000001" in row else row for row in lines]
+            lines(
+                FILE,
+                lambda found: [
+                    row.replace("9000001,", "9000002,", 1) if "HAM_9000001" in row else row for row in found
+                ],
             ),
             Accepted("one client, the first by name", lambda a: len(sites(a)) == 2),
         ),
         (
             "a source called all",
-            _cell(2, "dataset", "all"),
+            cell(FILE, 2, "dataset", "all"),
             Refused("A client cannot be called all, which stands for all clients"),
         ),
         (
             "a source called global",
-            _cell(2, "dataset", "global"),
+            cell(FILE, 2, "dataset", "global"),
             Refused("A client cannot be called global, which stands for"),
         ),
         (
             "a source called all clients",
-            _cell(2, "dataset", "all clients"),
+            cell(FILE, 2, "dataset", "all clients"),
             Refused("A client cannot be called all clients"),
         ),
         (
             "a source called other",
-            _cell(2, "dataset", "other"),
+            cell(FILE, 2, "dataset", "other"),
             Accepted("a client as any other", lambda a: "other" in sites(a)),
         ),
         (
             "a source with spaces",
-            _cell(2, "dataset", " Vienna "),
+            cell(FILE, 2, "dataset", " Vienna "),
             Accepted("the name as it stands", lambda a: " Vienna " in sites(a)),
         ),
         (
             "a formula as a source",
-            _cell(2, "dataset", "=1+1"),
+            cell(FILE, 2, "dataset", "=1+1"),
             Accepted("a name, escaped in tables", lambda a: "=1+1" in sites(a)),
         ),
         (
             "a formula as a lesion",
-            _cell(2, "lesion_id", "=cmd|' /C calc'!A0"),
+            cell(FILE, 2, "lesion_id", "=cmd|' /C calc'!A0"),
             Accepted(
                 "a name, escaped in tables",
                 lambda a: any(c.patient_id.startswith("=cmd") for k in a.value for c in k.cases),
@@ -262,17 +256,17 @@ METADATA = kinds(
         ),
         (
             "markup as a source",
-            _cell(2, "dataset", "<script>alert(1)</script>"),
+            cell(FILE, 2, "dataset", "<script>alert(1)</script>"),
             Accepted("a name, escaped on pages", lambda a: len(sites(a)) == 3),
         ),
         (
             "a path as a source",
-            _cell(2, "dataset", "../../x"),
+            cell(FILE, 2, "dataset", "../../x"),
             Accepted("a name, which no file has", lambda a: "../../x" in sites(a)),
         ),
         (
             "a source of 10,000 letters",
-            _cell(2, "dataset", "x" * 10_000),
+            cell(FILE, 2, "dataset", "x" * 10_000),
             _of(2, "the column dataset has .*, which has 10,000 letters, of which at most 255"),
         ),
     ],

@@ -1,28 +1,15 @@
 """Bad partition files."""
 
 import codecs
-from collections.abc import Callable, Sequence
 
 from adpfl_bench.data.partitioning.partition import FilePartition
 from tests.corpus.asks import divide
+from tests.corpus.csv_damages import line, lines
 from tests.corpus.damages import WEB_PAGE, at, content, linked, made_folder, removed, text, written, zeros
 from tests.corpus.kind import Accepted, Answer, Refused, kinds
 
 FILE = at("partition.csv")
 NAME = r"partition\.csv"
-
-
-def _lines(change: Callable[[list[str]], Sequence[str]]) -> object:
-    return text(FILE, lambda table: "\n".join(change(table.rstrip("\n").split("\n"))) + "\n")
-
-
-def _line(number: int, change: Callable[[list[str]], Sequence[str]]) -> object:
-    """Change the cells of a line; the header is line 1."""
-
-    def changed(lines: list[str]) -> list[str]:
-        return [*lines[: number - 1], ",".join(change(lines[number - 1].split(","))), *lines[number:]]
-
-    return _lines(changed)
 
 
 def _every(place: int, value: str) -> object:
@@ -32,7 +19,7 @@ def _every(place: int, value: str) -> object:
         cells = [line.split(",") for line in lines[1:]]
         return [lines[0], *(",".join([*row[:place], value, *row[place + 1 :]]) for row in cells)]
 
-    return _lines(changed)
+    return lines(FILE, changed)
 
 
 def _named(name: str) -> object:
@@ -67,29 +54,29 @@ PARTITIONS = kinds(
         ("binary", written(FILE, bytes(range(128, 256))), Refused(f"{NAME} is not UTF-8 text")),
         (
             "its header alone",
-            _lines(lambda lines: lines[:1]),
+            lines(FILE, lambda found: found[:1]),
             Refused(f"{NAME} names no cases; expected one line for each"),
         ),
         (
             "no header",
-            _lines(lambda lines: lines[1:]),
+            lines(FILE, lambda found: found[1:]),
             Refused(f"{NAME} lacks the column.s. case, patient, client, split"),
         ),
         (
             "a column missing",
-            _lines(lambda lines: [line.rpartition(",")[0] for line in lines]),
+            lines(FILE, lambda found: [line.rpartition(",")[0] for line in found]),
             Refused("lacks the column.s. split"),
         ),
-        ("a column more", _lines(lambda lines: [f"{line},x" for line in lines]), _SAME),
+        ("a column more", lines(FILE, lambda found: [f"{line},x" for line in found]), _SAME),
         (
             "columns in another order",
-            _lines(lambda lines: [",".join(reversed(line.split(","))) for line in lines]),
+            lines(FILE, lambda found: [",".join(reversed(line.split(","))) for line in found]),
             _SAME,
         ),
         ("UTF-8 with a mark", content(FILE, lambda data: codecs.BOM_UTF8 + data), _SAME),
         ("UTF-16", content(FILE, lambda data: data.decode().encode("utf-16")), Refused(f"{NAME} is not UTF-8 text")),
         ("line ends of Windows", text(FILE, lambda table: table.replace("\n", "\r\n")), _SAME),
-        ("lines in another order", _lines(lambda lines: [lines[0], *reversed(lines[1:])]), _SAME),
+        ("lines in another order", lines(FILE, lambda found: [found[0], *reversed(found[1:])]), _SAME),
         ("blank lines", text(FILE, lambda table: table.replace("\n", "\n\n")), _SAME),
         (
             "cut off within a line",
@@ -98,67 +85,67 @@ PARTITIONS = kinds(
         ),
         (
             "cut off after a line",
-            _lines(lambda lines: lines[:5]),
+            lines(FILE, lambda found: found[:5]),
             _clients("client-1", cases=4, meaning="what it does not name is left out"),
         ),
         (
             "a cell too few",
-            _line(3, lambda cells: cells[:-1]),
+            line(FILE, 3, lambda cells: cells[:-1]),
             Refused(f"{NAME}, line 3: 3 fields where the header has 4"),
         ),
         (
             "an empty case",
-            _line(3, lambda cells: ["", *cells[1:]]),
+            line(FILE, 3, lambda cells: ["", *cells[1:]]),
             Refused(f"{NAME}, line 3: the column case is empty"),
         ),
         (
             "an empty client",
-            _line(3, lambda cells: [*cells[:2], "", cells[3]]),
+            line(FILE, 3, lambda cells: [*cells[:2], "", cells[3]]),
             Refused(f"{NAME}, line 3: the column client is empty"),
         ),
         (
             "a client of spaces",
-            _line(3, lambda cells: [*cells[:2], "  ", cells[3]]),
+            line(FILE, 3, lambda cells: [*cells[:2], "  ", cells[3]]),
             Refused(f"{NAME}, line 3: the column client is empty"),
         ),
         (
             "an unknown case",
-            _line(3, lambda cells: ["ISIC_X", *cells[1:]]),
+            line(FILE, 3, lambda cells: ["ISIC_X", *cells[1:]]),
             Refused(f"{NAME} names 1 case that the dataset does not have: ISIC_X .line 3"),
         ),
         (
             "only unknown cases",
-            _lines(lambda lines: [lines[0], "a,a,north,train", "b,b,south,test"]),
+            lines(FILE, lambda found: [found[0], "a,a,north,train", "b,b,south,test"]),
             Refused("names 2 cases that the dataset does not have: a .line 2."),
         ),
         (
             "another patient",
-            _line(3, lambda cells: [cells[0], "nobody", *cells[2:]]),
+            line(FILE, 3, lambda cells: [cells[0], "nobody", *cells[2:]]),
             Refused(f"{NAME}, line 3: the case .* belongs to patient nobody here, but to"),
         ),
         (
             "a case twice",
-            _lines(lambda lines: [*lines, lines[1]]),
+            lines(FILE, lambda found: [*found, found[1]]),
             Refused(f"{NAME}, lines 2 and 10: the case .* is there twice; remove one"),
         ),
         (
             "a case twice, in two clients",
-            _lines(lambda lines: [*lines, lines[1].replace("client-1", "client-2")]),
+            lines(FILE, lambda found: [*found, found[1].replace("client-1", "client-2")]),
             Refused("lines 2 and 10: the case .* is there twice"),
         ),
         (
             "a case in training and test",
-            _lines(lambda lines: [*lines, lines[1].replace("train", "test")]),
+            lines(FILE, lambda found: [*found, found[1].replace("train", "test")]),
             Refused("lines 2 and 10: the case .* is there twice"),
         ),
         (
             "an unknown split",
-            _line(3, lambda cells: [*cells[:3], "hold-out"]),
+            line(FILE, 3, lambda cells: [*cells[:3], "hold-out"]),
             Refused(f"{NAME}, line 3: the split of case .* must be train, validation or test; found 'hold-out'"),
         ),
         (
             "a split in capitals",
-            _line(3, lambda cells: [*cells[:3], "TRAIN"]),
+            line(FILE, 3, lambda cells: [*cells[:3], "TRAIN"]),
             Refused("must be train, validation or test; found 'TRAIN'"),
         ),
         (
@@ -170,11 +157,12 @@ PARTITIONS = kinds(
         ("all in one client", _every(2, "north"), _clients("north", meaning="one client")),
         (
             "each case a client",
-            _lines(
-                lambda lines: [
-                    lines[0],
-                    *(f"{c[0]},{c[1]},c{i},train" for i, c in enumerate(line.split(",") for line in lines[1:])),
-                ]
+            lines(
+                FILE,
+                lambda found: [
+                    found[0],
+                    *(f"{c[0]},{c[1]},c{i},train" for i, c in enumerate(row.split(",") for row in found[1:])),
+                ],
             ),
             _clients(*(f"c{i}" for i in range(8)), meaning="eight clients"),
         ),

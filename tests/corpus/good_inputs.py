@@ -15,6 +15,7 @@ from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.phantoms.cohort import write_phantom
+from tests.leaderboard.records import toy_runs, write_examples, write_rounds
 
 _SIZES = {
     "isic": (32, 40),
@@ -83,6 +84,13 @@ def _trained(path: Path) -> None:
     config.write_text(config.read_text().replace(str(path), _PLACE))
 
 
+def _runs(path: Path) -> None:
+    """Finished runs of three methods; that of one has numbers of its rounds, and pictures of test cases."""
+    toy_runs(path)
+    write_rounds(path / "dp", thresholds=True)
+    write_examples(path / "dp", ["a1", "b"])
+
+
 def settle(root: Path) -> None:
     """Let a copy of a run state the place where it is now."""
     config = root / "run" / "config.yaml"
@@ -95,5 +103,6 @@ MAKERS: Mapping[str, Callable[[Path], object]] = {
     **{name: _phantom(name) for name in _SIZES},
     "partitioned": _partitioned,
     "trained": _trained,
+    "runs": _runs,
 }
 """By name, what makes a good input at a path."""

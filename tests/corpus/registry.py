@@ -11,6 +11,9 @@ from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_metadata import METADATA
 from tests.corpus.bad_partitions import PARTITIONS
 from tests.corpus.bad_pictures import PICTURES
+from tests.corpus.bad_round_numbers import ROUND_NUMBERS
+from tests.corpus.bad_run_records import RUN_RECORDS
+from tests.corpus.bad_scores import IMPOSSIBLE, SCORES
 from tests.corpus.bad_slices import SLICES
 from tests.corpus.bad_voxels import VOXELS
 from tests.corpus.kind import Kind
@@ -25,6 +28,10 @@ KINDS: Sequence[Kind] = (
     *METADATA,
     *PARTITIONS,
     *CHECKPOINTS,
+    *RUN_RECORDS,
+    *SCORES,
+    *IMPOSSIBLE,
+    *ROUND_NUMBERS,
 )
 
 

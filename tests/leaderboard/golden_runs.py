@@ -72,7 +72,14 @@ def write_golden_runs(root):
             _write(root / "toy" / method / f"seed{seed}", method, seed, _rows(method, level, seed), privacy)
     rows = [row for row in _rows("fedavg", 0.7, 0) if row.region == "whole" and row.client == "north"]
     _write(root / "other" / "fedavg" / "seed0", "fedavg", 0, rows, NOT_PRIVATE, kind="real", fingerprint="e" * 64)
-    _write(root / "toy" / "fedavg" / "again", "fedavg", 0, _rows("fedavg", 0.5, 0), NOT_PRIVATE, started="2025")
+    _write(
+        root / "toy" / "fedavg" / "again",
+        "fedavg",
+        0,
+        _rows("fedavg", 0.5, 0),
+        NOT_PRIVATE,
+        started="2025-01-01T00:00:00+00:00",
+    )
     _write(root / "toy" / "dp_fl" / "stopped", "dp_fl", 3, None, private(), status="interrupted", rounds_completed=2)
 
 

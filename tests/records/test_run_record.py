@@ -12,13 +12,14 @@ from pydantic import BaseModel
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.blocks import Block, CheckBlock, ObjectBlock
+from adpfl_bench.records.blocks import Block, CheckBlock, ClientSizes, ObjectBlock
 from adpfl_bench.records.run_record import FORMAT_VERSION, RunRecord, parse_record, record_schema
 from tests.leaderboard.records import by_target, record_content, record_of
 
 TOP = Path(__file__).parents[2]
 COMMITTED = [*(TOP / "results").rglob("run.json"), *(TOP / "tests").rglob("run.json")]
 PLACE = Path("runs/isic/fedavg/seed0/run.json")
+COUNTS = st.integers(0, 2**40)
 PLAIN = {
     str: st.text(max_size=8),
     bool: st.booleans(),
@@ -27,6 +28,15 @@ PLAIN = {
     NoneType: st.none(),
     Any: st.integers() | st.text(max_size=8) | st.lists(st.none() | st.booleans(), max_size=2),
 }
+NAMES = st.text(st.characters(categories=["L", "P", "N"]), min_size=1, max_size=8)
+STATED = {
+    "format_version": st.integers(0, FORMAT_VERSION),
+    "task": NAMES,
+    "method": NAMES,
+    "started": st.datetimes().map(lambda moment: moment.isoformat()),
+    "clients": st.dictionaries(NAMES, st.builds(ClientSizes, train=COUNTS, validation=COUNTS, test=COUNTS), max_size=2),
+}
+"""What fields hold that take less than their types."""
 
 
 def values(annotation):
@@ -50,8 +60,7 @@ def values(annotation):
 def blocks(kind: type[BaseModel]):
     """Blocks with all that must be there, some of what may be, and something of another version."""
     own = {name: values(field.annotation) for name, field in kind.model_fields.items()}
-    if "format_version" in own:
-        own["format_version"] = st.integers(0, FORMAT_VERSION)
+    own |= {name: stated for name, stated in STATED.items() if name in own}
     needed = {name: own.pop(name) for name, field in kind.model_fields.items() if field.is_required()}
     return st.fixed_dictionaries(needed, optional={**own, "of another version": PLAIN[Any]}).map(
         lambda content: kind(**content)

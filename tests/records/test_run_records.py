@@ -179,7 +179,7 @@ def test_missing_files_say_what_to_do(directory):
 
 
 WRITES = {
-    "run.json": lambda directory: directory.write_record(record_of(method="x" * 100_000)),
+    "run.json": lambda directory: directory.write_record(record_of(git_revision="x" * 100_000)),
     "cases.csv": lambda directory: directory.write_cases([case_row(f"case-{i}", 0.5) for i in range(3000)]),
     "rounds.csv": lambda directory: directory.append_rounds([RoundRow(9, "all", "x" * 100, 0.5)] * 3000),
 }

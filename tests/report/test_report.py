@@ -212,9 +212,7 @@ def test_dirty_revisions_stay_marked(tmp_path):
 def test_page_escapes_everything_that_runs_brought(tmp_path):
     folder = tmp_path / "<b>"
     privacy = {**private(None), "accounted": {"epsilon": None, "delta": 1e-4, "reason": EVIL}, "mechanism": EVIL}
-    write_run(
-        folder, EVIL, {"b": 0.5}, privacy=privacy, task=EVIL, git_revision=EVIL, versions={EVIL: EVIL}, started=EVIL
-    )
+    write_run(folder, EVIL, {"b": 0.5}, privacy=privacy, task=EVIL, git_revision=EVIL, versions={EVIL: EVIL})
     write_run(tmp_path / "failed", "x", None, status=EVIL)
     html = page_of(tmp_path, drawn(EVIL, EVIL, EVIL))
     page = Page(html)

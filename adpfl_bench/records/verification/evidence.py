@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple
 from adpfl_bench.errors import RecordError
 from adpfl_bench.privacy.journal import LedgerJournal, Session
 from adpfl_bench.privacy.ledger import PrivacyLedger
+from adpfl_bench.records.csv_columns import CsvColumns, plain_texts
 from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord, parse_record
@@ -112,10 +111,13 @@ class Evidence:
         if not path.exists():
             return None
         try:
-            lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline="")))
-            found = {line["case"]: Place(line["patient"], line["client"], line["split"]) for line in lines}
-        except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
-            raise RecordError(f"{path} cannot be read as a partition: {error!r}") from error
+            file = CsvColumns(path.read_bytes())
+            file.require(("case", *Place._fields))
+            pieces = [[plain_texts(cells[name]) for name in ("case", *Place._fields)] for cells in file.pieces()]
+            lines = [line for piece in pieces for line in zip(*piece, strict=True)]
+            found = {case: Place(*place) for case, *place in lines}
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{path} cannot be read as a partition: {error}") from error
         if len(found) < len(lines):
             raise RecordError(f"{path} names a case twice")
         return found
