@@ -133,7 +133,11 @@ RUN_RECORDS = kinds(
             put("seed", 10**400),
             Refused("cannot be read as JSON: it has a whole number of 401 digits, which is too large"),
         ),
-        ("a negative seed", put("seed", -1), _listed("a seed as any other, of a run from Python")),
+        (
+            "a negative seed",
+            put("seed", -1),
+            Refused("its record contradicts itself .*: configuration: seed is -1 in run.json and 0 in its"),
+        ),
         ("an unknown status", put("status", "done"), _wrong("status", "should be 'running', 'trained', 'finished'")),
         ("an unfinished run", put("status", "running"), Refused("running after 3 of 3 rounds")),
         (
