@@ -33,6 +33,7 @@ options:
   --score            score again; data.root is that of the run's own configuration
   --data.root PATH   score again, on the data in PATH
   --tolerance T      by how much a share, or a distance in relation to itself, may differ (default: 0.001)
+  --trust MODULE     when scoring again, let configurations name a module of your own; may be given several times
 
 checks:
 {_CHECKS}
@@ -75,7 +76,7 @@ def verify_run(words: Sequence[str]) -> int:
         for run in runs
     ]
     if options.score or options.root is not None:
-        checked = [_score_again(run, options.root, options.tolerance) for run in checked]
+        checked = [_score_again(run, options) for run in checked]
     _show(checked)
     return int(any(run.found.findings for run in checked))
 
@@ -86,6 +87,7 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--score", action="store_true")
     parser.add_argument("--data.root", type=Path, dest="root")
     parser.add_argument("--tolerance", type=float, default=1e-3)
+    parser.add_argument("--trust", action="append", default=[])
     options = parser.parse_args(list(words))
     if not 0 <= options.tolerance < 1:
         raise ConfigError(f"--tolerance is a share, from 0 on and below 1, but it is {options.tolerance}.")
@@ -101,13 +103,13 @@ def _look_at(folder: Path) -> _Run:
         return _Run(folder, Verification((Finding("record", str(error)),)))
 
 
-def _score_again(run: _Run, root: Path | None, tolerance: float) -> _Run:
+def _score_again(run: _Run, options: argparse.Namespace) -> _Run:
     if run.record is None:
         return run
     say_loading("verify-run")
     from adpfl_bench.running.rescoring import score_again  # deferred: importing torch and Lightning takes seconds
 
-    found = score_again(RunDirectory(run.folder), run.record, root, tolerance)
+    found = score_again(RunDirectory(run.folder), run.record, options.root, options.tolerance, options.trust)
     return _Run(run.folder, run.found.with_findings(*found), run.record)
 
 

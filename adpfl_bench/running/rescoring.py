@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.callbacks.data_changes import data_difference
+from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.records.run_directory import RunDirectory
@@ -36,7 +36,9 @@ class Rescoring(BenchCLI):
         self.scores = RunDirectory(self.run_directory).read_scores()
 
 
-def score_again(directory: RunDirectory, record: RunRecord, root: Path | None, tolerance: float) -> list[Finding]:
+def score_again(
+    directory: RunDirectory, record: RunRecord, root: Path | None, tolerance: float, trust: Sequence[str] = ()
+) -> list[Finding]:
     """Score a run's cases by its last checkpoint, on the data, and say what is otherwise than in its folder.
 
     Nothing is written into the folder.
@@ -46,24 +48,29 @@ def score_again(directory: RunDirectory, record: RunRecord, root: Path | None, t
         record: Its record, whose configuration says what is scored on what.
         root: The dataset's folder; ``None``: where the configuration has it.
         tolerance: By how much a share, or a distance in relation to itself, may differ.
+        trust: Modules whose classes the configuration may name beside those of the list; the record's own word counts
+            for nothing.
     """
     if record.data.canaries is not None or record.privacy.audited is not None:
         return []  # what an audit has trained is never scored
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            return list(_compare(directory, record, _rescore(directory, record, root, Path(scratch)), tolerance))
+            made = _rescore(directory, record, root, Path(scratch), trust)
+            return list(_compare(directory, record, made, tolerance))
     except BenchError as error:
         return [Finding("scored again", f"it cannot be: {error}")]
 
 
-def _rescore(directory: RunDirectory, record: RunRecord, root: Path | None, scratch: Path) -> Rescoring:
+def _rescore(
+    directory: RunDirectory, record: RunRecord, root: Path | None, scratch: Path, trust: Sequence[str]
+) -> Rescoring:
     config = scratch / "config.yaml"
-    config.write_text(yaml.safe_dump(record.config))
+    config.write_text(dump_yaml(record.config), encoding="utf-8")
     checkpoint = last_checkpoint(directory.path)
     words = ["--config", str(config), "--ckpt_path", str(checkpoint), "--trainer.default_root_dir", str(scratch)]
     words += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
     words += ["--data.root", str(root)] if root is not None else []
-    made = run(["test", *words], Rescoring)
+    made = run(["test", *words, *(f"--trust={module}" for module in trust)], Rescoring)
     assert isinstance(made, Rescoring)
     return made
 

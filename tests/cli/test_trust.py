@@ -218,6 +218,10 @@ def test_trusted_code_runs_and_is_recorded(
     assert main(["fit", "--config", str(folder / "config.yaml"), "--ckpt_path=last"]) == 1
     assert f"optimizer.class_path in {folder}/config.yaml names stranger.Steps" in capsys.readouterr().err
     assert main(["test", "--config", str(folder / "config.yaml"), *trust]) == 0
+    assert main(["verify-run", str(folder), "--score"]) == 1
+    assert "scored again: it cannot be: model.init_args.optimizer.class_path in " in capsys.readouterr().out
+    main(["verify-run", str(folder), "--score", *trust])
+    assert "it cannot be" not in capsys.readouterr().out
 
 
 def test_whoever_trusts_a_module_trusts_what_is_below_it(stranger: Path, capsys: pytest.CaptureFixture[str]) -> None:
