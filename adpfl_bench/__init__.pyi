@@ -3,6 +3,7 @@ from .callbacks.examples import ExampleCases as ExampleCases
 from .callbacks.federated_loop import FederatedLoop as FederatedLoop
 from .callbacks.privacy_audit import PrivacyAudit as PrivacyAudit
 from .callbacks.run_recorder import RunRecorder as RunRecorder
+from .callbacks.slurm_requeue import SlurmRequeue as SlurmRequeue
 from .data.case import Case as Case
 from .data.case import Client as Client
 from .data.datamodule import FederatedDataModule as FederatedDataModule

@@ -59,16 +59,24 @@ class StopSignals:
         self._counting = False
         self._quiet = 0
         self._postponed = False
+        self._over = False
         self._before: dict[int, Any] = {}
 
-    def heed(self, number: signal.Signals) -> bool:
+    def heed(self, number: signal.Signals) -> None:
         """Take a signal for a stop from now on, unless the program has a handler of its own for it, or ignores it."""
-        if signal.getsignal(number) not in _DEFAULT:
-            return False
-        self._before[number] = signal.signal(number, self._heed)
-        return True
+        handler = signal.getsignal(number)
+        earlier = getattr(handler, "__self__", None)
+        if isinstance(earlier, StopSignals) and earlier._over:
+            handler = earlier._before[number]
+        if handler in _DEFAULT:
+            self._before[number] = handler
+            signal.signal(number, self._heed)
 
     def _heed(self, number: int, frame: Any) -> None:
+        if self._over:  # Lightning puts back at its end what it found, also what was put back before that
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
+            return
         now, stop = time.monotonic(), signal.Signals(number)
         if self.came is not None and now - self._last < _SAME_S:
             return
@@ -118,9 +126,9 @@ class StopSignals:
 
     def restore(self) -> None:
         """Give the signals their former handlers back."""
+        self._over = True
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._before.clear()
 
 
 _current: StopSignals | None = None

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -28,6 +28,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.prediction_writer import PredictionWriter
 from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.callbacks.slurm_requeue import SlurmRequeue, was_requeued
 from adpfl_bench.config.class_paths import allow_imports, check_class_paths, check_parsed, place_of
 from adpfl_bench.config.config_files import settle
 from adpfl_bench.config.parser import BenchArgumentParser, UntrustedClassPath
@@ -143,6 +144,9 @@ class BenchCLI(LightningCLI):
         config.trainer.default_root_dir = str(self.run_directory)
         if self.works_in_folder:
             self._hold.enter_context(RunLock(self.run_directory).joined())
+        if given is None and self.command == "fit" and self.works_in_folder and was_requeued(self.run_directory):
+            print("Slurm has started this job again, so its run goes on.", file=sys.stderr)
+            given = "last"
         name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
         if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
@@ -195,15 +199,20 @@ class BenchCLI(LightningCLI):
         settings = self.config_init["trainer"]
         shows_progress = settings.get("enable_progress_bar") is not False
         callbacks = [*(settings.get("callbacks") or []), WandbCases(), PredictionWriter()]
-        callbacks += [RoundCheckpoint(self.run_directory), *([progress_callback()] if shows_progress else [])]
+        callbacks += [
+            RoundCheckpoint(self.run_directory),
+            *([progress_callback()] if shows_progress else []),
+        ]
         plugins = [*(settings.get("plugins") or []), AtomicCheckpointIO()]
         recorder: RunRecorder = self.config_init["record"]
         recorder.config, recorder.trusted = self.config_dump, self.line.trusted
         if self.command == "fit":
             recorder.claim(self.run_directory, self._resuming)
-        return super().instantiate_trainer(
+        trainer: Trainer = super().instantiate_trainer(
             callbacks=callbacks, plugins=plugins, enable_progress_bar=shows_progress and sys.stdout.isatty(), **kwargs
         )
+        cast(Any, trainer).callbacks.append(SlurmRequeue())  # behind the recorder, which LightningCLI puts last
+        return trainer
 
     def start(self) -> None:
         """Do what the command says; a fit then scores the last round's model on validation and test cases."""

@@ -1,8 +1,10 @@
 """Runs that are killed, interrupted and continued."""
 
 import json
+import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from tests.processes import Command, finish
 ROUNDS = 6
 
 
-def fit(folder: Path, phantom_folder: Path, run: Path, *more: str) -> Command:
+def fit(
+    folder: Path, phantom_folder: Path, run: Path, *more: str, variables: Mapping[str, str] | None = None
+) -> Command:
     configs = ["tasks/ham10000.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml"]
     return Command(
         folder,
@@ -31,6 +35,7 @@ def fit(folder: Path, phantom_folder: Path, run: Path, *more: str) -> Command:
             f"--trainer.default_root_dir={run}",
             *more,
         ],
+        variables,
     )
 
 
@@ -115,6 +120,29 @@ def test_a_stop_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: 
         assert saved == completed == rounds_recorded(run)
         options = ["--ckpt_path=last", "--data.num_workers=1"]  # how it is loaded is free
     finish(fit(tmp_path, phantom_folder, run, *options))
+    assert_same_run(run, uninterrupted)
+
+
+def test_slurms_signal_puts_the_job_into_the_queue_again_where_its_run_goes_on(
+    uninterrupted: Path, tmp_path: Path, phantom_folder: Path
+) -> None:
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\ncat {tmp_path}/run/run.json > {tmp_path}/then\necho "$@" >> {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    job = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "fit", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}
+    job |= {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    run = tmp_path / "run"
+    command = fit(tmp_path, phantom_folder, run, variables=job)
+    wait_for_round(run, 2, command)
+    command.stop(signal.SIGUSR1)
+    assert command.status == 128 + signal.SIGUSR1, command.printed
+    assert "Slurm starts job 4711 again" in command.printed
+    assert (tmp_path / "asked").read_text() == "requeue 4711\n"
+    assert json.loads((tmp_path / "then").read_text())["status"] == "interrupted"  # before Slurm kills what is left
+    assert list(run.glob("hpc_ckpt*")) == []  # Lightning's own, in the midst of a round
+    again = fit(tmp_path, phantom_folder, run, variables={**job, "SLURM_RESTART_COUNT": "1"})
+    assert "Slurm has started this job again, so its run goes on." in finish(again)
     assert_same_run(run, uninterrupted)
 
 
