@@ -23,6 +23,27 @@ _LEFTOVER = re.compile(
 _NOT_FOR_FOLDERS = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}
 
 
+_TROUBLE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EMFILE, errno.ENFILE, errno.ESTALE),
+}
+
+
+def file_trouble(error: BaseException) -> str | None:
+    """Say what the system has against a file, where it is nothing that a program could have done right.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        A sentence; ``None`` of any other error.
+    """
+    if not isinstance(error, OSError) or error.errno not in _TROUBLE:
+        return None
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "A file"
+    return f"{where} cannot be used: {error.strerror}. Make room, mend its rights or its path, and try again."
+
+
 def cache_directory(given: Path | None = None) -> Path:
     """The folder of what is kept for the next run: the given one, or ``ADPFL_CACHE``, or ``~/.cache/adpfl_bench``."""
     return Path(given or os.environ.get("ADPFL_CACHE") or "~/.cache/adpfl_bench").expanduser()

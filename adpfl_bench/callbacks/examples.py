@@ -18,7 +18,6 @@ from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
-from adpfl_bench.files import replace_file
 from adpfl_bench.metrics.functional.overlap import dice
 from adpfl_bench.records.run_directory import RunDirectory
 
@@ -129,7 +128,11 @@ class ExampleCases(Callback):
         self._pools["global" if model == GLOBAL_MODEL else "own"].offer(batch.cases[index], score, draw)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write examples.npz."""
+        """Write examples.npz.
+
+        Raises:
+            RecordError: It could not be written.
+        """
         examples = self.examples()
         if not examples:
             return
@@ -139,7 +142,7 @@ class ExampleCases(Callback):
         arrays["region"] = np.array(self._regions)
         arrays |= self._chosen()
         np.savez_compressed(buffer, **arrays)
-        replace_file(RunDirectory(Path(trainer.default_root_dir)).examples_file, buffer.getvalue())
+        RunDirectory(Path(trainer.default_root_dir)).write_examples(buffer.getvalue())
 
     def examples(self) -> list[KeptExample]:
         """Return the kept cases, client after client."""

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks.lookup import federated_data, need_task
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.errors import RecordError
 
 
 class PredictionWriter(Callback):
@@ -26,11 +27,21 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the masks of one batch."""
+        """Write the masks of one batch.
+
+        Raises:
+            RecordError: They could not be written.
+        """
         folder = Path(trainer.default_root_dir) / "predictions"
-        folder.mkdir(parents=True, exist_ok=True)
-        for case, masks in zip(batch.cases, outputs, strict=True):
-            federated_data(trainer).write_prediction(folder, case, masks, need_task(pl_module).predicted)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for case, masks in zip(batch.cases, outputs, strict=True):
+                federated_data(trainer).write_prediction(folder, case, masks, need_task(pl_module).predicted)
+        except OSError as error:
+            raise RecordError(
+                f"The predictions {folder} could not be written: {error.strerror or error}. Make room or mend the"
+                " folder, and predict again."
+            ) from error
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the masks are."""

@@ -127,8 +127,7 @@ class RunRecorder(Callback):
         self._history.open(record, content, self._resuming)
         self._history.begin(record, self._directory)  # here too, since there may be no round left to train
         self._record = record
-        self._directory.cases_file.unlink(missing_ok=True)
-        self._directory.examples_file.unlink(missing_ok=True)
+        self._directory.remove_scores()
         self._save("running")
         self._directory.write_partition(content)
         self._directory.write_data(federated_data(trainer).contents.files)

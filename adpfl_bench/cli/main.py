@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import adpfl_bench
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.files import file_trouble
 from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import exit_status, heeding_stops
 from adpfl_bench.text import is_text, say_loading
@@ -100,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(COMMANDS[words[0]], words)
         except BaseException as error:
             # After a stop it may be anything: the error of an import that was broken off, say.
-            text = str(error) if isinstance(error, BenchError) else shortage(error)
+            text = str(error) if isinstance(error, BenchError) else shortage(error) or file_trouble(error)
             if stops.came is None and text is None:
                 raise
             if stops.came is None:

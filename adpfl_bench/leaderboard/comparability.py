@@ -1,5 +1,6 @@
 """Comparability: which runs may stand in one table, and which are left out."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ class Comparison(NamedTuple):
 
 
 def find_runs(paths: Iterable[Path]) -> list[Path]:
-    """Find the folders that hold a run.json, each once.
+    """Find the folders that hold a run.json, or cannot be looked into, each once.
 
     Args:
         paths: Run folders, run.json files, or folders to search.
@@ -43,8 +44,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
         if not path.exists():
             raise RecordError(f"{path} does not exist; give run folders, or folders that hold some.")
         folder = path.parent if path.name == "run.json" else path
-        for record in sorted(folder.rglob("run.json")):
-            found.setdefault(record.parent.resolve(), record.parent)
+        for holder in _holders(folder):
+            found.setdefault(holder.resolve(), holder)
     if not found:
         where = ", ".join(str(path) for path in asked) or "no folder"
         raise RecordError(
@@ -52,6 +53,19 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
             " runs/."
         )
     return sorted(found.values())
+
+
+def _holders(folder: Path) -> list[Path]:
+    """Folders in and below one that hold a run.json, or cannot be listed: such a run is left out, and not unseen."""
+    found: list[Path] = []
+
+    def note(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for place, _, names in os.walk(folder, onerror=note):
+        if "run.json" in names:
+            found.append(Path(place))
+    return sorted(found)
 
 
 def compare_runs(folders: Iterable[Path]) -> Comparison:

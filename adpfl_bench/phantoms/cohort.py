@@ -88,12 +88,22 @@ def write_phantom(
         Whether the cohort was written; ``False`` if exactly this one was there already, which is then kept.
 
     Raises:
-        ConfigError: An argument is impossible.
+        ConfigError: An argument is impossible, or the folder cannot be written.
         DataError: The output folder holds something else.
     """
     writer = make_writer(kind, cases, seed, size, labels, shift)
     check_workers("The number of workers that write a phantom", workers)
     marker = Marker(kind.name, cases, seed, writer.size, labels=writer.labels_digest, shift=float(shift))
+    try:
+        return _write(writer, output, marker, progress, workers)
+    except OSError as error:
+        raise ConfigError(
+            f"The phantom {output} cannot be written: {error.strerror or error}; make room, mend the folder's rights,"
+            " or choose another folder. Nothing is left of it."
+        ) from error
+
+
+def _write(writer: PhantomWriter, output: Path, marker: Marker, progress: bool, workers: int) -> bool:
     if _is_there(output, marker):
         return False
     try:

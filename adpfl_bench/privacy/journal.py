@@ -68,8 +68,8 @@ class LedgerJournal:
         if not self.path.exists():
             return {}
         try:
-            return _parse(json.loads(self.path.read_text()))
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            return _parse(json.loads(self.path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise RecordError(
                 f"{self.path} should hold the run's ledger of releases, but it cannot be read ({error}). Without it"
                 " nobody knows what was released after the last checkpoint: restore the file, or start a new run."

@@ -239,6 +239,26 @@ class RunDirectory:
         """As :meth:`read_scores`, line by line."""
         return list(self.read_scores())
 
+    def write_examples(self, content: bytes) -> None:
+        """Replace examples.npz.
+
+        Raises:
+            RecordError: It could not be written; the earlier one is whole.
+        """
+        self._write(self.examples_file, content)
+
+    def remove_scores(self) -> None:
+        """Remove what a run says of its scores, which new weights make untrue.
+
+        Raises:
+            RecordError: A file could not be removed.
+        """
+        for path in (self.cases_file, self.examples_file):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise RecordError(f"{path} could not be removed: {error.strerror}. Remove it by hand.") from error
+
     def _write(self, path: Path, content: str | bytes) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)

@@ -112,9 +112,9 @@ class RunLock:
             RunIsTaken: Another process has it, or this one already.
             RecordError: The folder cannot be locked.
         """
-        made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
         lock = FileLock(self.file)
         with self._in_a_sentence():
+            made = [path for path in (self.folder, *self.folder.parents) if not path.exists()]
             self._acquire(lock, _WAIT_S if wait is None else wait)
             _holds[self._key] = _Hold(lock, self.file.stat(), made)
         try:
@@ -149,7 +149,8 @@ class RunLock:
 
     @property
     def _key(self) -> tuple[Path, int, int]:
-        return self.folder.resolve(), os.getpid(), threading.get_ident()
+        with self._in_a_sentence():
+            return self.folder.resolve(), os.getpid(), threading.get_ident()
 
     @property
     def taken(self) -> bool:
@@ -198,15 +199,16 @@ class RunLock:
     def _in_a_sentence(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            if error.errno in _NO_LOCKS:
-                raise RecordError(self._without_locks(error)) from error
-            raise RecordError(
-                f"{self.folder} cannot be locked for this run: {error.strerror or error}. Make it writable, make room,"
-                " or choose another folder."
-            ) from error
         except NotImplementedError as error:
             raise RecordError(self._without_locks(error)) from error
+        except (OSError, RuntimeError) as error:  # before Python 3.13 a link to itself is the latter
+            if getattr(error, "errno", None) in _NO_LOCKS:
+                raise RecordError(self._without_locks(error)) from error
+            said = getattr(error, "strerror", None) or error
+            raise RecordError(
+                f"{self.folder} cannot be locked for this run: {said}. Make it writable, make room, or choose another"
+                " folder."
+            ) from error
 
     def _without_locks(self, error: Exception) -> str:
         return (

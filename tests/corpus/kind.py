@@ -60,12 +60,14 @@ class Ask:
         start: The good input that kinds of it begin with; see :mod:`tests.corpus.good_inputs`.
         answer: Gives it; takes the folder of the input, and returns what came.
         writes: Shell patterns, relative to the folder of the trial, of files that it may change or remove.
+        rewrites: Those that it may also change where it refuses the input, as a record that says how far it came.
     """
 
     name: str
     start: str
     answer: Callable[[Path], Answer]
     writes: tuple[str, ...] = ()
+    rewrites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

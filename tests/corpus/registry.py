@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.corpus.bad_checkpoints import CHECKPOINTS
+from tests.corpus.bad_folders import FOLDERS
 from tests.corpus.bad_headers import HEADERS
 from tests.corpus.bad_label_maps import LABEL_MAPS
 from tests.corpus.bad_masks import MASKS
@@ -12,6 +13,7 @@ from tests.corpus.bad_metadata import METADATA
 from tests.corpus.bad_partitions import PARTITIONS
 from tests.corpus.bad_pictures import PICTURES
 from tests.corpus.bad_round_numbers import ROUND_NUMBERS
+from tests.corpus.bad_run_folders import RUN_FOLDERS
 from tests.corpus.bad_run_records import RUN_RECORDS
 from tests.corpus.bad_scores import IMPOSSIBLE, SCORES
 from tests.corpus.bad_slices import SLICES
@@ -32,6 +34,8 @@ KINDS: Sequence[Kind] = (
     *SCORES,
     *IMPOSSIBLE,
     *ROUND_NUMBERS,
+    *FOLDERS,
+    *RUN_FOLDERS,
 )
 
 
@@ -46,6 +50,10 @@ ALWAYS = (
     "metadata: a source called all",
     "partitions: a client called all",
     "partitions: a client called global",
+    "folders: phantom in a read-only folder",
+    "folders: prepare of files that may not grow",
+    "run folders: fit of files that may not grow",
+    "run folders: test where examples.npz is a folder",
     "checkpoints to score: a weight of another shape",
     "checkpoints to go on from: no federation",
 )

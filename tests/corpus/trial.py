@@ -124,8 +124,8 @@ def _last_call(error: BaseException) -> str:
 
 
 def _may_change(name: str, kind: Kind, answer: Answer) -> bool:
-    """Whether a file may have changed: never where the input was refused."""
-    return not answer.refused and any(fnmatchcase(name, pattern) for pattern in kind.ask.writes)
+    patterns = kind.ask.rewrites if answer.refused else (*kind.ask.writes, *kind.ask.rewrites)
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _digests(place: Path) -> dict[str, str]:

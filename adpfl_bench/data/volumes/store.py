@@ -128,9 +128,8 @@ def _write_array(path: Path, array: NDArray[Any], codec: str) -> None:
         "filters_meta": [0],
         "nthreads": 1,
     }
-    blosc2.asarray(
-        np.ascontiguousarray(array), urlpath=str(path), mode="w", chunks=chunks, blocks=blocks, cparams=parameters
-    )
+    packed = blosc2.asarray(np.ascontiguousarray(array), chunks=chunks, blocks=blocks, cparams=parameters)
+    path.write_bytes(packed.to_cframe())  # blosc2 would not say why it cannot write a file
 
 
 def _check_array(path: Path) -> None:
