@@ -135,9 +135,9 @@ def settle(arguments: Sequence[str]) -> CommandLine:
         files.insert(0, read_config(DEFAULT_METHOD))
     check_unit_is_stated(files, options)
     files = without_replaced_methods(files)
-    method = given.method or method_name(files)
+    method = method_name(files) if given.method is None else given.method
     _check_folder_name("method", method)
-    _check_folder_name("task", next((task for task in tasks if task), "task"))
+    _check_folder_name("task", next((task for task in tasks if task is not None), "task"))
     named = [f"--method={method}", *([] if given.task is None else [f"--task={given.task}"])]
     configs = [word for file in files for word in ("--config", file.argument)]
     notes = [
@@ -151,7 +151,7 @@ def settle(arguments: Sequence[str]) -> CommandLine:
 
 def _check_folder_name(key: str, name: str) -> None:
     """Refuse a name that would be another place than a folder below runs/, or none."""
-    problem = name_problem(name)
+    problem = name_problem(name) if name else "is none"
     if problem is None and (name.startswith(".") or "/" in name or "\\" in name):
         problem = "is no folder's: it begins with a dot, or has a slash"
     if problem is not None:

@@ -60,10 +60,12 @@ def _start_from_own_defaults(parser: Any, before: Any, now: Any) -> None:
         before.pop("init_args")
 
 
-def _is_same_class(*class_paths: str) -> bool:
+def _is_same_class(one: str, other: str) -> bool:
     """Whether two class paths name one class; both have been imported by now, and modules may export each other's."""
-    one, other = (locate(class_path) for class_path in class_paths)
-    return class_paths[0] == class_paths[1] or (one is other and one is not None)
+    if one == other:
+        return True
+    found = locate(one)
+    return found is not None and found is locate(other)
 
 
 _typehints.discard_init_args_on_class_path_change = _start_from_own_defaults

@@ -126,7 +126,10 @@ class BenchCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         """Parse the given arguments, and only them."""
-        self.config = parser.parse_args(args)
+        try:
+            self.config = parser.parse_args(args)
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"A file that a setting names in place of a block is not in UTF-8: {error}.") from error
         check_parsed(self.config, self.line.trusted)
         check_seed(self.config.seed_everything)
 

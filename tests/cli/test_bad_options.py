@@ -106,7 +106,7 @@ COMMANDS = {
     "phantom kits --image_size [9999,9999,9]": "Images of a phantom have at most 134,217,728 voxels, but",
     "privacy --config tasks/isic.yaml --clients all=5 b=3": "A client cannot be called all, which stands for",
 }
-NAMES = ["../../x", "..", ".hidden", "a/b", "a\\b", "/tmp/x", "a\nb", "a" * 500]
+NAMES = ["", "../../x", "..", ".hidden", "a/b", "a\\b", "/tmp/x", "a\nb", "a" * 500]
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:

@@ -190,9 +190,9 @@ def test_option_is_refused(words: list[str], sentence: str) -> None:
     assert str(caught.value).startswith(sentence)
 
 
-@pytest.mark.parametrize("text", ["unit: record\nunit: none\n", "delta: &a [*a]\n", "delta: !!python/name:os.system\n"])
+@pytest.mark.parametrize("text", ["unit: record\nunit: none\n", "delta: &a [*a]\n", "delta: !!binary a\n", "unit: ü\n"])
 def test_file_that_an_option_names_is_read_strictly(capsys: pytest.CaptureFixture[str], text: str) -> None:
-    Path("privacy.yaml").write_text(text)
+    Path("privacy.yaml").write_text(text, encoding="latin-1")
     assert main(["fit", "--config", "tasks/isic.yaml", "--privacy=privacy.yaml", "--data.root=phantom"]) == 1
     assert "adpfl-bench: " in capsys.readouterr().err
 
