@@ -22,12 +22,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from made_up_runs import SHAPES, Shape, write_runs
 
 COMMANDS = ("leaderboard", "report")
 _CHILD = """
@@ -39,146 +37,6 @@ wall, processor = time.perf_counter() - begin, used.ru_utime + used.ru_stime
 print(json.dumps([status, wall, processor, used.ru_maxrss / 1024]))
 """
 _MAIN = "import sys; from adpfl_bench.cli import main; sys.exit(main())"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How many runs there are, and of what size.
-
-    Attributes:
-        tasks: Number of tasks: of comparable groups.
-        methods: Methods of each; the second half of them is private.
-        seeds: Runs of each method.
-        cases: Test cases of each run, one patient's each.
-        regions: Regions of each case.
-        rounds: Rounds of each run.
-        clients: Clients of each run.
-    """
-
-    tasks: int
-    methods: int
-    seeds: int
-    cases: int
-    regions: int
-    rounds: int
-    clients: int
-
-    @property
-    def runs(self) -> int:
-        """Number of runs."""
-        return self.tasks * self.methods * self.seeds
-
-    def __str__(self) -> str:
-        return (
-            f"{self.runs:,} runs ({self.tasks} tasks x {self.methods} methods x {self.seeds} seeds) of"
-            f" {self.cases * self.regions:,} scores, {self.rounds} rounds, {self.clients} clients"
-        )
-
-
-SHAPES = {
-    "runs": Shape(tasks=4, methods=50, seeds=5, cases=150, regions=2, rounds=20, clients=8),
-    "scores": Shape(tasks=1, methods=20, seeds=5, cases=10_000, regions=1, rounds=20, clients=8),
-}
-
-
-def write_runs(root: Path, shape: Shape) -> None:
-    """Write all run folders."""
-    for task in range(shape.tasks):
-        cases = np.random.default_rng(task).normal(0, 0.06, (shape.cases, shape.regions))
-        for method in range(shape.methods):
-            for seed in range(shape.seeds):
-                write_run(root / f"task{task}" / method_name(method) / f"seed{seed}", shape, task, method, seed, cases)
-
-
-def method_name(method: int) -> str:
-    """Name of a method; the first are the tables' references."""
-    return ("fedavg", "local")[method] if method < 2 else f"method{method:03d}"
-
-
-def write_run(folder: Path, shape: Shape, task: int, method: int, seed: int, difficulty: Any) -> None:
-    """Write one run."""
-    from adpfl_bench.records.case_score import CaseScore
-    from adpfl_bench.records.run_directory import RoundRow, RunDirectory
-
-    noise = np.random.default_rng([task, method, seed])
-    clients = [f"client-{number + 1}" for number in range(shape.clients)]
-    private, own = method >= shape.methods // 2 and method > 1, method == 1
-    level = 0.85 - 0.2 * private - 0.002 * method + noise.normal(0, 0.005)
-    dice = np.clip(level + difficulty + noise.normal(0, 0.02, difficulty.shape), 0, 1)
-    rows = []
-    for (case, region), value in np.ndenumerate(dice):
-        client = clients[case * shape.clients // shape.cases]
-        score = float(value)
-        values = {"dice": score, "iou": score / (2 - score), "hd95": 40 * (1 - score), "nsd": score**2}
-        owners = (f"case{case:06d}", f"patient{case:06d}", client, "test", f"region{region}")
-        rows.append(CaseScore(*owners, values, "mm", score == 0, client if own else "global"))
-    directory = RunDirectory(folder)
-    directory.write_record(record_of(shape, task, method, seed, clients, private, own))
-    directory.write_cases(rows)
-    lines = (f"{row.case},{row.patient},{row.client},test" for row in rows)
-    directory.write_partition("\n".join(["case,patient,client,split", *lines, ""]).encode())
-    directory.append_rounds(RoundRow(*row) for row in round_rows(shape.rounds, clients, private, noise))
-
-
-def round_rows(rounds: int, clients: list[str], private: bool, noise: Any) -> Iterator[tuple[int, str, str, float]]:
-    """Lines of rounds.csv, as a run leaves them."""
-    own = ("train_loss", "delta_norm", "val_dice")
-    of_private = ("clipping_threshold", "noise_scale", "clipped_fraction")
-    of_private += ("gradient_norm_p10", "gradient_norm_p50", "gradient_norm_p90")
-    for number in range(1, rounds + 1):
-        for client in clients:
-            for name in (*own, *(of_private if private else ())):
-                yield number, client, name, float(noise.random() + 1 / number)
-        for name in ("learning_rate", "train_loss", "val_dice"):
-            yield number, "all", name, float(noise.random() / 10 + 1 - 1 / number)
-
-
-def record_of(shape: Shape, task: int, method: int, seed: int, clients: list[str], private: bool, own: bool) -> Any:
-    """The record of a run, with a configuration as long as those of real ones."""
-    from adpfl_bench.records.run_record import RunRecord
-
-    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 0.002, "eps": 1e-8, "weight_decay": 0.01}}
-    privacy: dict[str, Any] = {
-        "unit": "none",
-        "nominal_epsilon": None,
-        "accounted": {"epsilon": None, "delta": 1e-4, "reason": "the method is not private"},
-    }
-    if private:
-        release = ["GaussianMechanism", 1.0 + method / 10, 2.0, 1.0, "l2", shape.rounds]
-        privacy = {
-            **{"unit": "record", "adjacency": "zero-out", "mechanism": "GaussianMechanism", "clipping_norm": "l2"},
-            **{"threshold": "QuantileThreshold", "noise_multiplier": 1.0 + method / 10, "sampling": "shuffle"},
-            **{"units_per_step": 16, "secure": False, "nominal_epsilon": None},
-            "accounted": {"epsilon": 40.0 / (1 + method), "delta": 1e-4, "reason": None, "accountant": "zCDP"},
-            "ledger": {client: [release] for client in clients},
-        }
-    content = {
-        "format_version": 1,
-        **{"task": f"task{task}", "method": method_name(method), "seed": seed, "status": "finished"},
-        "data": {
-            **{"kind": "phantom", "fingerprint": f"{task:064x}", "cases": 8 * shape.cases},
-            "clients": {client: {"train": 300, "validation": 50, "test": 100} for client in clients},
-        },
-        "federated": {"rounds": shape.rounds, "seed": seed, "headline": "own" if own else "global"},
-        "privacy": privacy,
-        "rounds_completed": shape.rounds,
-        "model": {
-            **{"class": "SkinLesionTask", "parameters": 22462, "scored_round": shape.rounds},
-            "surface_tolerance": {f"region{region}": 2.0 for region in range(shape.regions)},
-        },
-        **{"started": f"2026-01-01T00:{seed:02d}:00+00:00", "wall_seconds": 60.0 + method, "peak_memory_mb": 500.0},
-        "versions": {"python": "3.11.7", "torch": "2.9.0", "lightning": "2.6.6", "monai": "1.6.1", "numpy": "2.4.6"},
-        **{"git_revision": f"{1:040x}", "config_sha256": f"{task + method:064x}"},
-        "config": {
-            "seed_everything": seed,
-            "trainer": {**{f"option{number}": None for number in range(40)}, "precision": None, "max_epochs": 25},
-            "model": {"class_path": "adpfl_bench.SkinLesionTask", "init_args": {"optimizer": optimizer}},
-            "data": {"init_args": {f"option{number}": number for number in range(24)}},
-            "federated": {"rounds": shape.rounds, "seed": seed, **{f"option{number}": 0.0 for number in range(24)}},
-            "privacy": {"unit": privacy["unit"], **({"noise_multiplier": 1.0 + method / 10} if private else {})},
-        },
-    }
-    return RunRecord.model_validate_json(json.dumps(content), strict=True)
 
 
 @dataclass(frozen=True)
