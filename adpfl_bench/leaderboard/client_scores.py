@@ -102,7 +102,7 @@ class _RunScores:
         if self._run.headline != "global" and held_out:
             mean = self._training_clients_mean
             rows = join_scores([rows, mean.take(mean.client.is_in(held_out))])
-        rows = rows.take(np.argsort(rows.case.codes_in(sorted(rows.case.names)), kind="stable"))
+        rows = rows.take(np.argsort(rows.case.ranks(), kind="stable"))
         return means_by(rows, rows.client, self._main)
 
     @property
@@ -111,7 +111,7 @@ class _RunScores:
         rows = self._rows
         if self._run.headline == "global":
             return rows.model.equals(GLOBAL_MODEL)
-        own: BoolArray = rows.client.codes == rows.model.codes_in(rows.client.names)
+        own: BoolArray = rows.client.codes == rows.model.codes_in(rows.client)
         return own & ~rows.client.is_in(self._run.held_out_clients)
 
     def _by_model(self, model: str) -> float | None:

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -73,15 +74,9 @@ class CsvColumns:
             raise ValueError(f"line {self._lines.line_num} is no line of a CSV file: {error}") from error
 
 
-def plain_texts(cells: Sequence[str]) -> Sequence[str]:
-    """Texts of cells, as they were before ``csv_text`` wrote them."""
-    if any(cell.startswith("'") for cell in dict.fromkeys(cells)):
-        return tuple(map(plain_cell, cells))
-    return cells
-
-
-def check_names(column: str, names: Iterable[str]) -> None:
-    """Refuse names that no table or terminal could state.
+@lru_cache(maxsize=64)
+def check_names(column: str, names: tuple[str, ...]) -> None:
+    """Refuse names that no table or terminal could state; those of many runs on the same cases are looked at once.
 
     Raises:
         ValueError: What is wrong with the first of them.
@@ -89,6 +84,13 @@ def check_names(column: str, names: Iterable[str]) -> None:
     for name in names:
         if problem := name_problem(name):
             raise ValueError(f"the {column} {name[:80]!r} {problem}")
+
+
+def blanks(cells: Sequence[str]) -> NDArray[np.bool_]:
+    """Say which cells are empty."""
+    if "" not in cells:
+        return np.zeros(len(cells), np.bool_)
+    return np.fromiter((cell == "" for cell in cells), np.bool_, len(cells))
 
 
 def numbers(cells: Sequence[str]) -> NDArray[np.float64]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.records.csv_columns import CsvColumns, check_names, numbers, plain_texts
+from adpfl_bench.records.csv_columns import CsvColumns, check_names, numbers
 from adpfl_bench.records.text_column import TextBuilder, TextColumn
+from adpfl_bench.text import plain_cell
 
 _COLUMNS = ("round", "client", "name", "value")
 
@@ -72,7 +73,7 @@ def parse_rounds(content: bytes, path: Path) -> RoundColumns:
 
 def _parse(file: CsvColumns) -> RoundColumns:
     file.require(_COLUMNS)
-    client, name = TextBuilder(), TextBuilder()
+    client, name = TextBuilder(plain_cell), TextBuilder(plain_cell)
     rounds, values = [np.zeros(0, np.int64)], [np.zeros(0)]
     for cells in file.pieces():
         if "" in cells["value"]:
@@ -81,8 +82,8 @@ def _parse(file: CsvColumns) -> RoundColumns:
         if rounds[-1].min() < 1:
             raise ValueError(f"rounds are counted from 1, but a line has {rounds[-1].min()}")
         values.append(numbers(cells["value"]))
-        client.add(plain_texts(cells["client"]))
-        name.add(plain_texts(cells["name"]))
+        client.add(cells["client"])
+        name.add(cells["name"])
     found = RoundColumns(np.concatenate(rounds), client.column(), name.column(), np.concatenate(values))
     check_names("client", found.client.names)
     check_names("name", found.name.names)

@@ -14,8 +14,9 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.case_score import COLUMNS, SCORES, CaseScore
-from adpfl_bench.records.csv_columns import CsvColumns, check_names, numbers, plain_texts
+from adpfl_bench.records.csv_columns import CsvColumns, blanks, check_names, numbers
 from adpfl_bench.records.text_column import BoolArray, TextBuilder, TextColumn, join_texts
+from adpfl_bench.text import plain_cell
 
 FloatArray = NDArray[np.float64]
 
@@ -154,7 +155,7 @@ def parse_scores(content: bytes, path: Path) -> ScoreColumns:
 def _parse(file: CsvColumns) -> ScoreColumns:
     file.require([name for name in COLUMNS if name != "model"])
     metrics = [*SCORES, *(name for name in file.names if name not in COLUMNS)]
-    texts = {column: TextBuilder() for column in _TEXTS}
+    texts = {column: TextBuilder(plain_cell) for column in _TEXTS}
     values: dict[str, list[FloatArray]] = {name: [np.zeros(0)] for name in metrics}
     empty: dict[str, list[BoolArray]] = {name: [np.zeros(0, np.bool_)] for name in metrics}
     missed: list[NDArray[np.int8]] = [np.zeros(0, np.int8)]
@@ -164,10 +165,10 @@ def _parse(file: CsvColumns) -> ScoreColumns:
         if "" in models:
             raise ValueError("a line does not say which model it scores")
         for column, name in _TEXTS.items():
-            texts[column].add(plain_texts(models if name == "model" else cells[name]))
+            texts[column].add(models if name == "model" else cells[name])
         for name in metrics:
             values[name].append(numbers(cells[name]))
-            empty[name].append(np.fromiter((not cell for cell in cells[name]), np.bool_, rows))
+            empty[name].append(blanks(cells[name]))
         if unknown := set(cells["missed"]) - _MISSED.keys():
             raise ValueError(f"missed should be 0, 1 or empty, but a line has {min(unknown)}")
         missed.append(np.fromiter(map(_MISSED.__getitem__, cells["missed"]), np.int8, rows))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,13 @@ class TextColumn:
         """Texts that some row has, in the order in which they come first."""
         return [self.names[code] for code in self.codes[self.first_rows()].tolist()]
 
+    def ranks(self) -> NDArray[np.int64]:
+        """For each row the place of its text in the order of all texts."""
+        order = np.array(sorted(range(len(self.names)), key=self.names.__getitem__), dtype=np.int64)
+        ranks = np.empty(len(order), dtype=np.int64)
+        ranks[order] = np.arange(len(order))
+        return ranks[self.codes]
+
     def is_in(self, texts: Collection[str]) -> BoolArray:
         """Say of each row whether its text is one of these."""
         chosen = np.fromiter((name in texts for name in self.names), np.bool_, len(self.names))
@@ -71,9 +79,16 @@ class TextColumn:
         """Say of each row whether its text is this one."""
         return self.is_in((text,))
 
-    def codes_in(self, names: Sequence[str]) -> NDArray[np.int64]:
-        """For each row the place of its text in ``names``; -1 where it is not among them."""
-        places = {name: place for place, name in enumerate(names)}
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Places of the texts in ``names``."""
+        return {name: place for place, name in enumerate(self.names)}
+
+    def codes_in(self, other: TextColumn) -> NDArray[np.int64]:
+        """For each row the number that another column has for its text; -1 where it has none."""
+        if self.names == other.names:
+            return self.codes.astype(np.int64)
+        places = other.places
         found = np.fromiter((places.get(name, -1) for name in self.names), np.int64, len(self.names))
         return found[self.codes] if len(self.names) else np.zeros(0, np.int64)
 
@@ -84,24 +99,35 @@ def join_texts(columns: Sequence[TextColumn]) -> TextColumn:
     if all(column.names == first.names for column in columns):
         return TextColumn(np.concatenate([column.codes for column in columns]), first.names)
     names = tuple(dict.fromkeys(name for column in columns for name in column.names))
-    codes = [column.codes_in(names).astype(np.int32) for column in columns]
+    joined = TextColumn(np.zeros(0, np.int32), names)
+    codes = [column.codes_in(joined).astype(np.int32) for column in columns]
     return TextColumn(np.concatenate(codes), names)
 
 
 class TextBuilder:
-    """A column that is read piece by piece."""
+    """A column that is read piece by piece.
 
-    def __init__(self) -> None:
+    Args:
+        read: What becomes of a cell's text; it is asked once for each different cell.
+    """
+
+    def __init__(self, read: Callable[[str], str] = str) -> None:
+        self._read = read
         self._places: dict[str, int] = {}
+        self._known: dict[str, int] = {}
         self._codes: list[Codes] = []
 
-    def add(self, texts: Sequence[str]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         """Append rows."""
-        places = self._places
-        for text in dict.fromkeys(texts):
-            if text not in places:
-                places[sys.intern(text)] = len(places)
-        self._codes.append(np.fromiter(map(places.__getitem__, texts), np.int32, len(texts)))
+        known, places = self._known, self._places
+        found = dict.fromkeys(cells)
+        for cell in found:
+            if cell not in known:
+                known[cell] = places.setdefault(sys.intern(self._read(cell)), len(places))
+        if len(found) == 1:
+            self._codes.append(np.full(len(cells), known[cells[0]], np.int32))
+        else:
+            self._codes.append(np.fromiter(map(known.__getitem__, cells), np.int32, len(cells)))
 
     def column(self) -> TextColumn:
         """Return the column of all rows."""

@@ -109,9 +109,11 @@ def test_text_columns_against_lists(one, other):
     assert column.present() == list(dict.fromkeys(one))
     assert column.equals("a").tolist() == [text == "a" for text in one]
     assert column.is_in(["b", ""]).tolist() == [text in ("b", "") for text in one]
-    assert [other[place] if place >= 0 else None for place in column.codes_in(other[:1])] == [
-        text if text in other[:1] else None for text in one
+    theirs = TextColumn.of(other)
+    assert [theirs.names[place] if place >= 0 else None for place in column.codes_in(theirs)] == [
+        text if text in other else None for text in one
     ]
+    assert [sorted(set(one))[rank] for rank in column.ranks()] == one
     kept = column.take(~column.equals("a"))
     assert (kept.texts(), kept.present()) == ([t for t in one if t != "a"], list(dict.fromkeys(kept.texts())))
 

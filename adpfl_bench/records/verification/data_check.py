@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from adpfl_bench.errors import RecordError
@@ -48,22 +47,18 @@ def check_partition(evidence: Evidence) -> Iterator[Finding]:
         return
     if partition is None:
         return
-    found = Counter((place.client, place.split) for place in partition.values())
+    found = partition.sizes
     clients = evidence.record.data.clients.items()
     stated = {(name, split): getattr(own, split) for name, own in clients for split in _SPLITS}
     for client, split in sorted({*found, *stated}):
-        ours, theirs = found[client, split], stated.get((client, split), 0)
+        ours, theirs = found.get((client, split), 0), stated.get((client, split), 0)
         if ours != theirs:
             yield Finding(
                 "partition", f"{client} holds {count(ours, f'{split} case')} there, and {theirs:,} in run.json"
             )
             return
-    owners: dict[str, tuple[str, str]] = {}
-    for place in partition.values():
-        home = (place.client, place.split)
-        if owners.setdefault(place.patient, home) != home:
-            yield Finding("partition", f"the patient {place.patient} is in two clients or splits")
-            return
+    if partition.scattered is not None:
+        yield Finding("partition", f"the patient {partition.scattered} is in two clients or splits")
 
 
 def check_lineage(evidence: Evidence) -> Iterator[Finding]:

@@ -8,24 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.privacy.journal import LedgerJournal, Session
 from adpfl_bench.privacy.ledger import PrivacyLedger
-from adpfl_bench.records.csv_columns import CsvColumns, plain_texts
 from adpfl_bench.records.digests import file_sha256
+from adpfl_bench.records.partition_columns import PartitionColumns, parse_partition
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
-
-
-class Place(NamedTuple):
-    """Where the partition puts a case."""
-
-    patient: str
-    client: str
-    split: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,26 +93,21 @@ class Evidence:
         return self.directory.round_lines() if self.directory.rounds_file.exists() else {}
 
     @cached_property
-    def partition(self) -> Mapping[str, Place] | None:
+    def partition(self) -> PartitionColumns | None:
         """Where partition.csv puts each case; ``None`` where there is no such file.
 
         Raises:
             RecordError: It is malformed, or names a case twice.
         """
         path = self.directory.partition_file
-        if not path.exists():
-            return None
         try:
-            file = CsvColumns(path.read_bytes())
-            file.require(("case", *Place._fields))
-            pieces = [[plain_texts(cells[name]) for name in ("case", *Place._fields)] for cells in file.pieces()]
-            lines = [line for piece in pieces for line in zip(*piece, strict=True)]
-            found = {case: Place(*place) for case, *place in lines}
-        except (OSError, ValueError) as error:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
             raise RecordError(f"{path} cannot be read as a partition: {error}") from error
-        if len(found) < len(lines):
-            raise RecordError(f"{path} names a case twice")
-        return found
+        self._digests[path.name] = hashlib.sha256(content).hexdigest()
+        return parse_partition(content, path)
 
     @cached_property
     def journal(self) -> Mapping[Session, PrivacyLedger]:

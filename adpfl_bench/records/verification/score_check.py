@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import DICE, IOU
+from adpfl_bench.records.partition_columns import PartitionColumns
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.text_column import BoolArray
@@ -86,34 +87,40 @@ def check_cases(evidence: Evidence) -> Iterator[Finding]:
     strangers = [name for name in scores.model.present() if name != GLOBAL_MODEL and name not in clients]
     if clients and strangers:
         yield Finding("cases", f"cases.csv has scores by the model of {strangers[0]}, which is no client")
-    places = dict(
-        zip(
-            scores.case.texts(),
-            zip(scores.patient.texts(), scores.client.texts(), scores.split.texts(), strict=True),
-            strict=True,
-        )
-    )
-    if partition is not None:
-        for case, place in places.items():
-            if (known := partition.get(case)) != place:
-                where = "it does not name" if known is None else f"it puts at {known.client}, {known.split}"
-                yield Finding(
-                    "cases", f"cases.csv has {case} of {place[1]}, {place[2]}, which partition.csv says {where}"
-                )
-                return
+    if partition is not None and (strange := _strange_row(scores, partition)) is not None:
+        score, row = scores[strange], partition.rows.get(scores.case[strange])
+        where = "it does not name" if row is None else f"it puts at {partition.client[row]}, {partition.split[row]}"
+        found_at = f"{score.case} of {score.client}, {score.split}"
+        yield Finding("cases", f"cases.csv has {found_at}, which partition.csv says {where}")
+        return
     trainer = mapping(record.config.get("trainer"))
     for split in scores.split.present():
         if trainer.get(_LIMITS.get(split, "")) is not None or trainer.get("fast_dev_run"):
             continue  # fewer batches were asked for
-        found: dict[str, int] = {}
-        for _, client, own in places.values():
-            found[client] = found.get(client, 0) + (own == split)
+        found = _cases_by_client(scores.take(scores.split.equals(split)))
         for client, sizes in record.data.clients.items():
             wanted = getattr(sizes, split, 0)
             if found.get(client, 0) != wanted:
                 scored = count(found.get(client, 0), f"{split} case")
                 yield Finding("cases", f"cases.csv scores {scored} of {client}, which has {wanted:,}")
                 return
+
+
+def _strange_row(scores: ScoreColumns, partition: PartitionColumns) -> int | None:
+    """Find the first row whose case is of another patient, client or split in the partition, or not in it."""
+    rows = partition.rows_of(scores.case)
+    strange = rows < 0
+    for name in ("patient", "client", "split"):
+        ours, theirs = getattr(scores, name), getattr(partition, name)
+        strange |= ours.codes_in(theirs) != theirs.codes[rows]
+    return int(np.argmax(strange)) if strange.any() else None
+
+
+def _cases_by_client(scores: ScoreColumns) -> Mapping[str, int]:
+    """Count the cases of each client."""
+    owners = scores.client.take(scores.case.first_rows())
+    numbers = np.bincount(owners.codes, minlength=len(owners.names))
+    return dict(zip(owners.names, numbers.tolist(), strict=True))
 
 
 def _named(scores: ScoreColumns, row: int) -> str:
