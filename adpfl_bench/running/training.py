@@ -31,7 +31,7 @@ from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.callbacks.slurm_requeue import SlurmRequeue, was_requeued
 from adpfl_bench.config.class_paths import allow_imports, check_class_paths, check_parsed, place_of
 from adpfl_bench.config.config_files import settle
-from adpfl_bench.config.parser import BenchArgumentParser, UntrustedClassPath
+from adpfl_bench.config.parser import BenchArgumentParser, UntrustedClassPath, explain
 from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
@@ -201,12 +201,12 @@ class BenchCLI(LightningCLI):
         """Add checkpoints by round, progress and prediction files to the Trainer."""
         settings = self.config_init["trainer"]
         shows_progress = settings.get("enable_progress_bar") is not False
-        callbacks = [*(settings.get("callbacks") or []), WandbCases(), PredictionWriter()]
+        callbacks = [*_listed(settings.get("callbacks")), WandbCases(), PredictionWriter()]
         callbacks += [
             RoundCheckpoint(self.run_directory),
             *([progress_callback()] if shows_progress else []),
         ]
-        plugins = [*(settings.get("plugins") or []), AtomicCheckpointIO()]
+        plugins = [*_listed(settings.get("plugins")), AtomicCheckpointIO()]
         recorder: RunRecorder = self.config_init["record"]
         recorder.config, recorder.trusted = self.config_dump, self.line.trusted
         if self.command == "fit":
@@ -226,6 +226,11 @@ class BenchCLI(LightningCLI):
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         if self.command in ("validate", "test") or (self.command == "fit" and self.config.score):
             print(summarize_run(RunDirectory(self.run_directory)))
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return what may be one, several or none as a list."""
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
 def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
@@ -259,6 +264,10 @@ def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
         cause: BaseException | None = error
         while cause is not None and not isinstance(cause, BenchError):
             cause = cause.__cause__ or cause.__context__
+        if cause is None and str(error).startswith("Does not validate against any"):  # jsonargparse's own sentence
+            raise ConfigError(
+                f"A class cannot be made as the configuration says:\n{explain(str(error), ())}"
+            ) from error
         if cause is None:
             raise
         raise cause from None

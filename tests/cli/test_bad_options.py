@@ -18,6 +18,7 @@ from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.processors import count_processors
 from adpfl_bench.tasks.schedules import CosineOverRounds
+from tests.cli.conftest import resolved
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
@@ -26,6 +27,7 @@ WORKERS = f"from {{}} to {max(64, 4 * count_processors())} on this machine, whic
 ONE = "but a federation is simulated in one process on one device: leave trainer.devices and trainer.num_nodes at 1"
 REFUSES = "The Trainer refuses its settings (trainer): "
 SGD = '--federated.client_optimizer={"class_path": "SGD", "init_args": {"lr": %s}}'
+CALLBACK = '--trainer.callbacks={"class_path": "ModelCheckpoint", "init_args": {"save_top_k": -7}}'
 STEP_LR = '--model.lr_scheduler={"class_path": "StepLR", "init_args": {"step_size": 0}}'
 LINE = {
     "--seed_everything=-1": f"{SEED} -1.",
@@ -41,6 +43,7 @@ LINE = {
     "--model.optimizer.lr=nan": "Expected a <class 'float'>",
     "--federated.server_optimizer.lr=-1": "federated.server_optimizer cannot be made: Invalid learning rate: -1.0",
     SGD % -2: "federated.client_optimizer cannot be made: Invalid learning rate: -2.0; change its settings.",
+    CALLBACK: "Invalid value for save_top_k=-7. Must be >= -1",
     STEP_LR: "model.lr_scheduler cannot be made: integer modulo by zero; change its settings.",
     "--model.lr_scheduler.rounds=0": "The rounds of CosineOverRounds must be at least 1, but they are 0.",
     "--data.num_workers=100000": f"data.num_workers must be {WORKERS.format(0)}, but it is 100000.",
@@ -150,6 +153,14 @@ def test_name_that_is_another_place(key: str, name: str) -> None:
 @pytest.mark.parametrize("name", ["adp_fl+mine", "dp_fl_c0.05", "a b", "größer", "-1", "x" * 100])
 def test_name_of_a_folder(name: str) -> None:
     assert settle(["--config", "tasks/isic.yaml", f"--method={name}"]).method == name
+
+
+def test_one_callback_is_as_good_as_a_list(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--config", "tasks/isic.yaml", "--trainer.callbacks=Timer"]  # with a member of an enumeration
+    assert main(["fit", *words, "--data.root=nowhere"]) == 1
+    assert "the folder nowhere does not exist" in capsys.readouterr().err
+    callbacks = resolved(capsys, *words)["trainer"]["callbacks"]
+    assert callbacks["init_args"]["interval"] == "step"
 
 
 def test_largest_seed_is_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
