@@ -41,6 +41,15 @@ class CasePool:
             self._sample = {name: drawn if name == case else self._sample[name] for name in sampled}
         self._ends.update({name: (case, drawn) for name in ends})
 
+    def join(self, other: CasePool) -> None:
+        """Take in what another pool was offered; a case that both were offered is the same."""
+        self.scores |= other.scores
+        drawn = self._sample | other._sample
+        self._sample = {name: drawn[name] for name in sorted(drawn, key=_digest)[: self._size]}
+        for end, (case, content) in other._ends.items():
+            if end not in self._ends or self._beats(end, case):
+                self._ends[end] = case, content
+
     def chosen(self) -> dict[str, Any]:
         """Choose the ``best``, the ``median`` and the ``worst`` case that were kept; they are three cases or fewer."""
         if not self.scores:

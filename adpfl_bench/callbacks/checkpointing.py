@@ -14,6 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from adpfl_bench.callbacks.checkpoint_blocks import check_archive, check_blocks
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
+from adpfl_bench.peers import peers
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
@@ -27,11 +28,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Checkpoint files that are written beside their place and renamed, so that a kill leaves the earlier one whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Save a checkpoint.
+        """Save a checkpoint; of the processes that share a run, the first one does.
 
         Raises:
             CheckpointError: It could not be written; the earlier one is whole.
         """
+        if not peers().first:
+            return
         target = Path(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

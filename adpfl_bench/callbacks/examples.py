@@ -15,10 +15,11 @@ from torch.nn import functional
 from adpfl_bench.callbacks.case_pool import CasePool
 from adpfl_bench.callbacks.lookup import need_task
 from adpfl_bench.data.case_grid import CaseGrid
-from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.data.evaluation.evaluation_batch import SPARE, EvaluationBatch
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.functional.overlap import dice
+from adpfl_bench.peers import peers
 from adpfl_bench.records.run_directory import RunDirectory
 
 Mask = NDArray[np.bool_]
@@ -69,12 +70,13 @@ class ExampleCases(Callback):
             raise ConfigError(f"examples.per_client must be at least 0, which keeps none, but it is {per_client}.")
         self.per_client = per_client
         self._kept: dict[str, dict[str, KeptExample]] = {}
+        self._places: dict[str, tuple[int, int]] = {}
         self._pools: dict[str, CasePool] = {}
         self._regions: list[str] = []
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the examples of the evaluation before."""
-        self._kept = {}
+        self._kept, self._places = {}, {}
         self._pools = {"global": CasePool(), "own": CasePool()}
         self._regions = list(need_task(pl_module).regions)
 
@@ -88,7 +90,7 @@ class ExampleCases(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch's first cases while its client still has room, and what its own model predicts for them."""
-        if self.per_client == 0 or outputs is None:
+        if self.per_client == 0 or outputs is None or batch.place == SPARE:
             return
         kept = self._kept.setdefault(batch.client, {})
         model = batch.model
@@ -99,6 +101,7 @@ class ExampleCases(Callback):
                 planes = _planes(*_on_network_grid(batch, index, outputs[index]))
                 pixels, truth, prediction = next(iter(planes.values()))
                 kept[case] = KeptExample(case, batch.client, model, pixels, truth, prediction)
+                self._places.setdefault(case, (batch.place, index))
 
     def _offer(self, batch: EvaluationBatch, index: int, masks: Mask) -> None:
         """Let a case be among the best, median and worst, if its client's own model or the global one scored it."""
@@ -127,6 +130,10 @@ class ExampleCases(Callback):
 
         self._pools["global" if model == GLOBAL_MODEL else "own"].offer(batch.cases[index], score, draw)
 
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bring together what the processes of the run have kept, before others look at it."""
+        self._exchange()
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write examples.npz.
 
@@ -134,7 +141,7 @@ class ExampleCases(Callback):
             RecordError: It could not be written.
         """
         examples = self.examples()
-        if not examples:
+        if not examples or not peers().first:
             return
         buffer = io.BytesIO()
         columns = zip(KeptExample._fields, zip(*examples, strict=True), strict=True)
@@ -143,6 +150,23 @@ class ExampleCases(Callback):
         arrays |= self._chosen()
         np.savez_compressed(buffer, **arrays)
         RunDirectory(Path(trainer.default_root_dir)).write_examples(buffer.getvalue())
+
+    def _exchange(self) -> None:
+        """Keep what one process would have kept: every process has seen some cases, and by all of their models."""
+        if peers().count == 1:
+            return
+        kept: dict[str, dict[str, KeptExample]] = {}
+        for places, own, pools in peers().gather((self._places, self._kept, self._pools)):
+            self._places |= places
+            for client, examples in own.items():
+                kept.setdefault(client, {}).update(examples)
+            for name, pool in pools.items():
+                self._pools[name].join(pool)
+        ordered = sorted(kept, key=lambda client: min((self._places[case] for case in kept[client]), default=(0, 0)))
+        self._kept = {client: self._first_of(kept[client]) for client in ordered}
+
+    def _first_of(self, kept: dict[str, KeptExample]) -> dict[str, KeptExample]:
+        return {case: kept[case] for case in sorted(kept, key=self._places.__getitem__)[: self.per_client]}
 
     def examples(self) -> list[KeptExample]:
         """Return the kept cases, client after client."""

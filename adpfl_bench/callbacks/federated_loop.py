@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any, cast
 
 import torch
@@ -16,8 +15,10 @@ from adpfl_bench.callbacks.federation_record import describe_federation
 from adpfl_bench.callbacks.lookup import federated_data, find_callback, need_task
 from adpfl_bench.callbacks.model_loading import ModelLoading
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
+from adpfl_bench.callbacks.privacy_exchange import exchange_privacy
+from adpfl_bench.callbacks.process_checks import check_processes, check_same_start
+from adpfl_bench.callbacks.run_plan import run_plan
 from adpfl_bench.callbacks.trainer_checks import check_accumulation, check_optimizers, check_trainer
-from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.aggregation import WeightedMean
 from adpfl_bench.federation.aggregation_weights import AggregationWeights, WeightRule
@@ -117,20 +118,9 @@ class FederatedLoop(ModelLoading):
         cross_scores: bool = True,
     ) -> None:
         method = client_method or ClientMethod()
-        schedule = RoundSchedule(
-            rounds,
-            seed,
-            participation,
-            clients_per_round,
-            local_epochs,
-            local_steps,
-            availability,
-            dropout,
-            straggling,
-            straggler_work,
-            method.turns,
-            fine_tuning_epochs,
-        )
+        who = (rounds, seed, participation, clients_per_round, local_epochs, local_steps)
+        chance = (availability, dropout, straggling, straggler_work)
+        schedule = RoundSchedule(*who, *chance, method.turns, fine_tuning_epochs)
         self.settings = FederatedSettings(
             schedule,
             method,
@@ -182,17 +172,9 @@ class FederatedLoop(ModelLoading):
         if training:
             self._restored = {}  # of an earlier evaluation; what this fit continues from is loaded later
             check_trainer(trainer, task, self.schedule.total_rounds)
-        plan = TrainingPlan(
-            self.schedule if training else None,
-            self.settings.pooled,
-            self.settings.held_out_clients,
-            self.settings.scored_models(task),
-            by_patient=privacy.unit == "patient",
-            poisson=privacy.engine.clips_units and privacy.sampling == "poisson",
-            units_per_step=privacy.units_per_step,
-            canaries=audit.plant(privacy, self.schedule.seed) if audit is not None else None,
-            draws=privacy.draws(self.schedule.seed),
-        )
+        check_processes(trainer, self.settings, audit is not None)
+        canaries = audit.plant(privacy, self.schedule.seed) if audit is not None else None
+        plan = run_plan(self.settings, privacy, task, training, canaries)
         datamodule.use_plan(plan)
         if training:
             self.settings.check_participants(list(datamodule.train_sizes))
@@ -233,6 +215,7 @@ class FederatedLoop(ModelLoading):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start from the module's weights; nothing is left of an earlier fit, which may have been cut off."""
         check_optimizers(trainer)
+        check_same_start(pl_module)
         assert self._step is not None
         federation = self._step.federation = self._assemble(pl_module)
         self._progress = RoundProgress(federation, self.settings, self._privacy.draws(self.schedule.seed))
@@ -246,28 +229,40 @@ class FederatedLoop(ModelLoading):
         assert self._step is not None
         check_accumulation(trainer)
         optimizer = trainer.optimizers[0]
-        if not self._progress.open:
-            epoch, untyped = trainer.current_epoch, cast(Any, trainer)
-            if batch.round != epoch:
-                raise BenchError(f"The loader brings round {batch.round + 1}, but the Trainer is in epoch {epoch + 1}.")
-            steps = Counter((step.client, step.turn) for step in untyped.train_dataloader.steps)
-            self._progress.begin(batch.round, federated_data(trainer).train_sizes, steps, optimizer)
+        self._begin_round(trainer)
         if self._progress.client is None:
             self._progress.begin_turn(batch.client, batch.turn, optimizer)
         self.local_epoch = batch.local_epoch
         self._step.begin(batch)
 
+    def _begin_round(self, trainer: Trainer) -> None:
+        assert self._progress is not None
+        if self._progress.open:
+            return
+        loader, epoch = cast(Any, trainer).train_dataloader, trainer.current_epoch
+        if (brought := loader.round_index) != epoch:
+            raise BenchError(f"The loader brings round {brought + 1}, but the Trainer is in epoch {epoch + 1}.")
+        sizes = federated_data(trainer).train_sizes
+        self._progress.begin(epoch, sizes, loader.turns, loader.clients, trainer.optimizers[0])
+
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch | None, batch_idx: int
     ) -> None:
-        """End a client's turn with its last batch, and the round with the last batch of all."""
+        """End a client's turn with its last batch, and the round with the last batch of all.
+
+        There is no batch where other processes train all participants of a round.
+        """
         assert self._progress is not None
         assert self._step is not None
-        self._step.end()
-        self._progress.report.step(outputs["loss"].detach())
-        if batch.last:
-            self._progress.end_turn(trainer.optimizers[0], self._step.release_delta)
+        self._begin_round(trainer)
+        if batch is not None:
+            self._step.end()
+            self._progress.report.step(outputs["loss"].detach())
+            if batch.last:
+                self._progress.end_turn(trainer.optimizers[0], self._step.release_delta)
         if trainer.is_last_batch:
+            own, privacy = cast(Any, trainer).train_dataloader.clients, self._privacy
+            exchange_privacy(privacy.engine, privacy.guarantee, own, federated_data(trainer).train_sizes)
             self._progress.end()
             self.rounds_completed = self._progress.round + 1
 
@@ -275,6 +270,10 @@ class FederatedLoop(ModelLoading):
         """Make sure that the epoch was a whole round."""
         if self._progress is not None and self._progress.open:
             self._progress.refuse_rest()
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave one journal of releases, which has those of all processes."""
+        self._privacy.engine.books.close()
 
     def round_metrics(self, trainer: Trainer) -> list[RoundMetric]:
         """Losses and delta norms of the round that has just ended, by client and over all (weighted as deltas are)."""

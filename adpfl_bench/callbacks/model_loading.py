@@ -6,6 +6,7 @@ from abc import abstractmethod
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from adpfl_bench.callbacks.lookup import need_task
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 
@@ -35,6 +36,10 @@ class ModelLoading(Callback):
             self._in_network = batch.model
             self.load_model(pl_module, None if self._in_network == GLOBAL_MODEL else self._in_network)
 
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bring the scores of all processes of the run together, before their means are taken."""
+        need_task(pl_module).exchange_scores()
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put the global model back."""
         if self._in_network != GLOBAL_MODEL:
@@ -42,4 +47,5 @@ class ModelLoading(Callback):
             self.load_model(pl_module, None)
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
+    on_test_epoch_end = on_validation_epoch_end
     on_test_end = on_predict_end = on_validation_end

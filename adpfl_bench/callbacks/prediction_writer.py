@@ -8,8 +8,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks.lookup import federated_data, need_task
-from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.data.evaluation.evaluation_batch import SPARE, EvaluationBatch
 from adpfl_bench.errors import RecordError
+from adpfl_bench.peers import peers
 
 
 class PredictionWriter(Callback):
@@ -27,11 +28,13 @@ class PredictionWriter(Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Write the masks of one batch.
+        """Write the masks of one batch, unless another process does.
 
         Raises:
             RecordError: They could not be written.
         """
+        if batch.place == SPARE:
+            return
         folder = Path(trainer.default_root_dir) / "predictions"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -44,5 +47,6 @@ class PredictionWriter(Callback):
             ) from error
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Say where the masks are."""
+        """Say where the masks are, when those of every process are."""
+        peers().gather(None)
         print(f"masks written to {Path(trainer.default_root_dir) / 'predictions'}")

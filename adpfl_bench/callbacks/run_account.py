@@ -12,6 +12,8 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
+from adpfl_bench.errors import BenchError
+from adpfl_bench.peers import peers
 from adpfl_bench.privacy.lineage import Ancestor, Lineage, inherit, read_lineage
 from adpfl_bench.privacy.noise_key import noise_key, weights_digest
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
@@ -64,8 +66,12 @@ class RunAccount:
             settings: Gathers what else changes what is released.
             device: Where noise is drawn.
             reason: Tells why nothing is proved of the run, at any time.
+
+        Raises:
+            BenchError: The processes that share the run differ in what its noise depends on.
         """
         lineage, books = self._lineage, self._engine.books
+        lineage.run = peers().gather(lineage.run)[0]
         lineage.train(
             lambda: replace(
                 own, run=lineage.run, reason=reason(), releases=books.spent.state_dict(), folder=books.folder
@@ -75,11 +81,17 @@ class RunAccount:
             return
         books.inherited = inherit(lineage.before, own.cohort, own.division, own.unit)
         if self._engine.secure:
-            self._engine.start(f"secret {secrets.token_hex(16)}")
+            self._engine.start(peers().gather(f"secret {secrets.token_hex(16)}")[0])
             return
         assert own.seed is not None
         self._first_weights = self._first_weights or weights_digest(module)
-        self._engine.start(noise_key(own.seed, self._first_weights, settings(), device))
+        key = noise_key(own.seed, self._first_weights, settings(), device)
+        if len(set(peers().gather(key))) > 1:
+            raise BenchError(
+                "The processes of this run would draw other noise than one process, since they differ in settings, in"
+                " first weights, in the kind of device or in the version of torch: start all of them alike."
+            )
+        self._engine.start(key)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the ledgers, and the digest of the first weights, as plain values."""

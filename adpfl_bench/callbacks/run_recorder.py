@@ -19,6 +19,7 @@ from adpfl_bench.callbacks.privacy_parts import choices_of_round
 from adpfl_bench.callbacks.run_history import RunHistory
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import CheckpointError, ConfigError, RecordError
+from adpfl_bench.peers import peers
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.digests import config_sha256
@@ -240,11 +241,11 @@ class RunRecorder(Callback):
         if trainer.state.fn == "fit":
             # The broken-off round has released something too.
             self._record.privacy = _describe_privacy(trainer, pl_module)
-        if is_stop(exception):
+        if (failure := peers().failure()) is None and is_stop(exception):  # another's ends this process by a signal
             self._save("interrupted")
             print(f"Stopped after {self._record.rounds_completed} rounds, recorded in {self._directory.path}.")
         else:
-            self._record.error = shortage(exception) or f"{type(exception).__name__}: {exception}"
+            self._record.error = failure or shortage(exception) or f"{type(exception).__name__}: {exception}"
             self._save("failed")
 
     def _save(self, status: Status, trained: Trainer | None = None) -> None:

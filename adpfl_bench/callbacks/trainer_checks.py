@@ -54,8 +54,9 @@ def check_trainer(trainer: Trainer, pl_module: LightningModule, rounds: int) -> 
     _check_callbacks(trainer)
     if settings.world_size != 1:
         raise ConfigError(
-            f"The Trainer runs {settings.world_size} processes, but a federation is simulated in one: set"
-            " trainer.devices and trainer.num_nodes to 1, and start one run for each GPU."
+            f"The Trainer runs {settings.world_size} processes, which would train one client together: set its devices"
+            " and num_nodes to 1. Several processes share the clients of a run out where the command line starts them"
+            " (adpfl-bench fit --trainer.devices N)."
         )
 
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import adpfl_bench
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.files import file_trouble
+from adpfl_bench.peers import LAUNCHED, PEER_LOST, PeerLost, peers
 from adpfl_bench.shortage import shortage
-from adpfl_bench.stopping import exit_status, heeding_stops
+from adpfl_bench.stopping import Stopped, exit_status, heeding_stops
 from adpfl_bench.text import is_text, say_loading
 
 
@@ -32,10 +33,10 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "fit": Command("running.training", "run", "Train a federation, then score it on validation and test cases.", True),
-    "validate": Command("running.training", "run", "Score a trained run's model on its validation cases.", True),
-    "test": Command("running.training", "run", "Score a trained run's model on its test cases.", True),
-    "predict": Command("running.training", "run", "Write a trained run's masks of its test cases as files.", True),
+    "fit": Command("cli.launch", "run", "Train a federation, then score it on validation and test cases.", True),
+    "validate": Command("cli.launch", "run", "Score a trained run's model on its validation cases.", True),
+    "test": Command("cli.launch", "run", "Score a trained run's model on its test cases.", True),
+    "predict": Command("cli.launch", "run", "Write a trained run's masks of its test cases as files.", True),
     "benchmark": Command(
         "grid.benchmark", "benchmark", "Make every run of a grid of tasks, methods and seeds, and tables of them."
     ),
@@ -95,21 +96,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"adpfl-bench: there is no command {words[0]}; possible are {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
+    # Threads that spin while they wait collapse as soon as anything else wants a core; libraries read it as they load.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     with heeding_stops() as stops:
         try:
             _check_text(words)
             return _run(COMMANDS[words[0]], words)
         except BaseException as error:
+            came = stops.came or (error.number if isinstance(error, Stopped) else None)
+            if came is None and isinstance(error, PeerLost):
+                return _after_loss(error)
             # After a stop it may be anything: the error of an import that was broken off, say.
             text = str(error) if isinstance(error, BenchError) else shortage(error) or file_trouble(error)
-            if stops.came is None and text is None:
+            if came is None and text is None:
                 raise
-            if stops.came is None:
+            if came is None:
                 print(f"adpfl-bench: {text}", file=sys.stderr)
                 return 1
-        then = AFTER_STOP.get(words[0], "the same command starts anew")
-        print(f"adpfl-bench: stopped by {stops.came.name}; {then}.", file=sys.stderr)
-        return exit_status(stops.came)
+        if peers().speaks:
+            then = AFTER_STOP.get(words[0], "the same command starts anew")
+            print(f"adpfl-bench: stopped by {came.name}; {then}.", file=sys.stderr)
+        return exit_status(came)
+
+
+def _after_loss(error: PeerLost) -> int:
+    """Say that another process has ended, unless it has said so itself, or what has started all will."""
+    if error.said:
+        return 1
+    if peers().speaks:
+        print(f"adpfl-bench: {error}", file=sys.stderr)
+    return PEER_LOST
 
 
 def _check_text(words: Sequence[str]) -> None:
@@ -122,7 +138,8 @@ def _check_text(words: Sequence[str]) -> None:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
-    if command.module.startswith("running."):
+    another = LAUNCHED in os.environ or os.environ.get("RANK", "0") != "0"  # of the processes that share a run
+    if (command.module.startswith("running.") or command.module == "cli.launch") and not another:
         say_loading(words[0])
     function = getattr(import_module(f"adpfl_bench.{command.module}"), command.function)
     if command.reads_words:

@@ -22,9 +22,11 @@ from adpfl_bench.data.partitioning.property_partition import PropertyPartition, 
 from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
 from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
+from adpfl_bench.data.rounds.round_shares import planned_turns, share_out
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, training_set
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.peers import peers
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.processors import check_workers
@@ -52,7 +54,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         batch_size: Training examples per local step.
         evaluation_batch_size: Cases per validation or test step.
         num_workers: Worker processes for loading; 0 loads in the training process, which is fastest for images that
-            fit in memory.
+            fit in memory. The processes that share a run divide them.
         phantom_cases: Size of the phantom cohort.
         phantom_seed: Seed of the phantom cohort.
         phantom_directory: Where phantom cohorts are kept.
@@ -100,7 +102,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         self._plan = TrainingPlan()
         self._training = TrainingSet({}, None)
         self._workers: PersistentWorkers | None = None
-        self._evaluation = EvaluationSet(self.evaluation_case, evaluation_batch_size, num_workers)
+        self._evaluation = EvaluationSet(self.evaluation_case, evaluation_batch_size, peers().divided(num_workers))
 
     def setup(self, stage: str) -> None:
         """Scan the dataset, divide it among clients, hash its files and load their images, once.
@@ -112,10 +114,11 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             return
         if self.scheme is None:
             self.scheme = getattr(getattr(self.trainer, "lightning_module", None), "scheme", None)
-        self.divide()
-        self.read_contents()
-        self._examples = self.load_cases(self._cases)
-        self.contents.check()
+        with peers().first_then_others():  # who find phantoms, digests and prepared volumes there
+            self.divide()
+            self.read_contents()
+            self._examples = self.load_cases(self._cases)
+            self.contents.check()
         self._loaded = True
 
     def divide(self) -> None:
@@ -209,7 +212,10 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         plan = self._plan
         if plan.schedule is None:
             raise ConfigError("A FederatedDataModule trains under a FederatedLoop; add one to the Trainer's callbacks.")
-        round_index, training = self._round(), self._training
+        round_index, training, turns, own = self._round(), self._training, None, None
+        if peers().count > 1:
+            turns = planned_turns(plan.schedule, round_index, training, self.units_per_step)
+            own = share_out(turns, peers().count)[peers().rank]
         steps = plan_round(
             plan.schedule,
             round_index,
@@ -218,13 +224,14 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             training.patients,
             plan.poisson,
             plan.draws,
+            own,
         )
         examples = self._examples
         if plan.canaries is not None:
             steps, examples = plan.canaries.place(steps), plan.canaries.add_to(examples, ExampleKey(0, 0))
-        if self.num_workers > 0 and self._workers is None:
-            self._workers = PersistentWorkers(examples, self.num_workers, torch.cuda.is_available())
-        return RoundLoader(examples, steps, round_index, self._workers)
+        if (workers := peers().divided(self.num_workers)) > 0 and self._workers is None:
+            self._workers = PersistentWorkers(examples, workers, torch.cuda.is_available())
+        return RoundLoader(examples, steps, round_index, self._workers, turns)
 
     def _round(self) -> int:
         # On a resumed run the Trainer's current_epoch is still one too low when loaders are made; this is right.

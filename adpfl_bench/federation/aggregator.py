@@ -5,6 +5,7 @@ The calls of a round, by :class:`~adpfl_bench.federation.server.Server` or
 
     aggregator.begin_round(weights, local_steps, momentum=0.0)   # dicts by client; the weights sum to one
     aggregator.receive(client, delta)                            # once for each client of `weights`, in any order
+    aggregator.exchange(like)                                    # with the other processes of the run, if there are any
     aggregate = aggregator.finish_round()                        # tensors of the deltas' shapes, the caller's to change
 
 Before any training, ``aggregator.check_participants(count)`` says whether rounds of so many participants can be
@@ -15,23 +16,27 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.federation.exact_sum import ExactSum
+from adpfl_bench.peers import peers
 
 
 class Aggregator(ABC):
     """Base of rules that make one aggregate out of the deltas of a round's participants.
 
     A subclass says what happens in :meth:`_begin`, :meth:`_add` and :meth:`_combine`; that every participant sends
-    exactly once is checked here.
+    exactly once is checked here. Where several processes share a run, every one of them adds all deltas, in the order
+    of the clients' names; rules that are exact sums add these up instead.
     """
 
     def __init__(self) -> None:
         self._waiting: set[str] = set()
+        self._held: dict[str, list[Tensor]] = {}
 
     def begin_round(self, weights: Mapping[str, float], local_steps: Mapping[str, int], momentum: float = 0.0) -> None:
         """Forget what was received before, and prepare for a round.
@@ -48,7 +53,7 @@ class Aggregator(ABC):
         self.check_participants(len(weights))
         if not math.isclose(sum(weights.values()), 1, abs_tol=1e-6):
             raise BenchError(f"Aggregation weights must sum to 1, but they sum to {sum(weights.values())}.")
-        self._waiting = set(weights)
+        self._waiting, self._held = set(weights), {}
         self._begin(weights, local_steps, momentum)
 
     def receive(self, client: str, delta: list[Tensor]) -> None:
@@ -64,7 +69,32 @@ class Aggregator(ABC):
         if client not in self._waiting:
             raise BenchError(f"Client {client} sent a delta, but it takes no part in this round or has sent already.")
         self._waiting.remove(client)
-        self._add(client, delta)
+        if peers().count > 1 and self._exact_sum is None:
+            self._held[client] = [value.detach().to("cpu", copy=True) for value in delta]
+        else:
+            self._add(client, delta)
+
+    def exchange(self, like: Sequence[Tensor]) -> None:
+        """Take in what participants have sent to other processes; ``like`` has shapes and devices of a delta's tensors.
+
+        Raises:
+            PeerLost: Another process has ended.
+        """
+        if peers().count == 1:
+            return
+        if self._exact_sum is not None:
+            self._exact_sum.exchange(like)
+        found = peers().gather((self._waiting, self._held))
+        self._waiting = set.intersection(*(waiting for waiting, _ in found))
+        deltas = {client: delta for _, held in found for client, delta in held.items()}
+        for client in sorted(deltas):
+            self._add(client, [value.to(other.device) for value, other in zip(deltas[client], like, strict=True)])
+        self._held = {}
+
+    @property
+    def _exact_sum(self) -> ExactSum | None:
+        """The sum that is all there is to the rule, whose parts may be added up in any order; ``None`` of others."""
+        return None
 
     def finish_round(self) -> list[Tensor]:
         """Return the round's aggregate, on the device and in the type of the deltas; it is the caller's to change.

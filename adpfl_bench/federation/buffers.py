@@ -12,7 +12,7 @@ The calls of a round::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from adpfl_bench.federation.aggregation import WeightedMean
 from adpfl_bench.federation.aggregator import Aggregator
+from adpfl_bench.peers import of_clients
 
 BufferPolicy = Literal["average", "local", "reset"]
 
@@ -102,6 +103,23 @@ class FederatedBuffers:
             self._aggregator.receive(client, [value.double() for value in self._read(module)])
         elif self.policy == "local" and self._names:
             self._clients[client] = [value.cpu() for value in self._read(module)]
+
+    def exchange(self) -> None:
+        """Take in what participants have sent to other processes of the run.
+
+        Raises:
+            PeerLost: Another process has ended.
+        """
+        if self._averages:
+            self._aggregator.exchange([value.double() for value in self._server])
+
+    def kept_by(self, clients: Collection[str]) -> dict[str, list[Tensor]]:
+        """Return the buffers that some clients keep, on the CPU."""
+        return of_clients(self._clients, clients)
+
+    def keep(self, kept: Mapping[str, list[Tensor]]) -> None:
+        """Take over what clients keep that were trained by another process."""
+        self._clients.update(kept)
 
     def finish_round(self, module: nn.Module) -> None:
         """Aggregate what was collected, if the policy says so, and put the global model's buffers into ``module``.

@@ -6,7 +6,7 @@ of them is post-processing, which costs no privacy, and is what a client may sen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.client_tensors import ClientTensors
 from adpfl_bench.federation.exact_sum import ExactSum
 from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.peers import peers
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,23 @@ class ClientMethod:
 
     def on_client_end(self, work: LocalWork) -> None:
         """End a turn; the client's last local step is done."""
+
+    def exchange(self, clients: Collection[str], shared: Sequence[Tensor]) -> None:
+        """Make the state that of all processes of a run, before a round ends.
+
+        A method whose state has nothing to do with who was trained where need not override it; one with a state of its
+        own (:meth:`state_dict`) that does not is refused in runs of several processes.
+
+        Args:
+            clients: The clients that were trained by this process in the round; there may be none.
+            shared: Tensors of the shapes of ``work.weights``.
+        """
+
+    @classmethod
+    def can_be_shared(cls) -> bool:
+        """Whether what the class keeps is exchanged: a subclass that keeps more says how, too."""
+        keeps, exchanges = (next(c for c in cls.__mro__ if n in vars(c)) for n in ("state_dict", "exchange"))
+        return issubclass(exchanges, keeps)
 
     def on_round_end(self) -> None:
         """End a round; all participants have been heard."""
@@ -160,6 +178,15 @@ class Scaffold(ClientMethod):
         self._change.add(torch._foreach_sub(new, old), 1 / self._clients)
         self._own.save(work.client, list(new))
         self._gradient_sum, self._correction = [], []
+
+    def exchange(self, clients: Collection[str], shared: Sequence[Tensor]) -> None:
+        """Add up the changes of control variates, and take over those of other processes' clients."""
+        if (changes := [n for n in peers().gather(self._clients if self._change else 0) if n]) and not self._change:
+            self._change = ExactSum(changes[0])
+        if self._change:
+            self._change.exchange(shared)
+        for kept in peers().gather(self._own.kept_by(clients)):
+            self._own.keep(kept)
 
     @torch.no_grad()
     def on_round_end(self) -> None:

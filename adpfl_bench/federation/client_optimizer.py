@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import torch
 from torch.optim import Optimizer
+
+from adpfl_bench.peers import of_clients
 
 OptimizerStatePolicy = Literal["reset", "keep"]
 
@@ -40,6 +43,14 @@ class ClientOptimizerStates:
                 index: {key: _to_cpu(value) for key, value in state.items()}
                 for index, state in optimizer.state_dict()["state"].items()
             }
+
+    def kept_by(self, clients: Collection[str]) -> dict[str, dict[int, dict[str, Any]]]:
+        """Return the states of some clients."""
+        return of_clients(self._states, clients)
+
+    def keep(self, kept: Mapping[str, dict[int, dict[str, Any]]]) -> None:
+        """Take over the states of clients that were trained by another process."""
+        self._states.update(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state for a checkpoint, on the CPU."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
+
+from adpfl_bench.peers import of_clients
 
 
 class ClientTensors:
@@ -27,6 +29,14 @@ class ClientTensors:
         if client not in self._tensors:
             return None
         return [own.to(other.device) for own, other in zip(self._tensors[client], like, strict=True)]
+
+    def kept_by(self, clients: Collection[str]) -> dict[str, list[Tensor]]:
+        """Return what some clients have stored."""
+        return of_clients(self._tensors, clients)
+
+    def keep(self, kept: Mapping[str, list[Tensor]]) -> None:
+        """Take over what clients have stored in another process."""
+        self._tensors.update(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all clients' tensors."""

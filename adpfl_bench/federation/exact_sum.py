@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.errors import BenchError
+from adpfl_bench.peers import peers
 
 WEIGHT_BITS = 40
 """Binary places of sums of weights: a step of 9.1e-13, beside float32's own 6e-8 of a weight of 1."""
@@ -65,6 +66,19 @@ class ExactSum:
         else:
             self._integers = terms
             self._like = [(value.device, value.dtype) for value in values]
+
+    @torch.no_grad()
+    def exchange(self, like: Sequence[Tensor]) -> None:
+        """Add the sums of all processes up; ``like`` has the shapes and types of terms where this one has added none.
+
+        Raises:
+            PeerLost: Another process has ended.
+        """
+        if peers().count > 1:
+            if not self._integers:
+                self._integers = [torch.zeros(value.shape, dtype=torch.int64, device=value.device) for value in like]
+                self._like = [(value.device, value.dtype) for value in like]
+            peers().sum_integers(self._integers)
 
     def result(self) -> list[Tensor]:
         """Return the sums, on the devices and in the types of the terms; empty where nothing was added."""

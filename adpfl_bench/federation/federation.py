@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.buffers import FederatedBuffers
 from adpfl_bench.federation.client_methods import LocalWork
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates
@@ -18,9 +18,18 @@ from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.own_models import LocalParameters, PersonalModels, split_parameters
 from adpfl_bench.federation.round_schedule import Turn
 from adpfl_bench.federation.server import Server, delta_norm
+from adpfl_bench.peers import peers
 
 ReleaseDelta = Callable[[str, list[Tensor]], None]
 """Makes the delta that a client is about to send private, in place; without client-level privacy it changes nothing."""
+
+
+class _Keeper(Protocol):
+    """Part of a federation that keeps something of each client."""
+
+    def kept_by(self, clients: Collection[str]) -> dict[str, Any]: ...
+
+    def keep(self, kept: Mapping[str, Any]) -> None: ...
 
 
 class Federation:
@@ -145,6 +154,35 @@ class Federation:
         self._work = None
         return norm
 
+    def exchange(self, clients: Collection[str]) -> None:
+        """Bring together what the clients of all processes of the run have sent, and what they keep.
+
+        Args:
+            clients: Those that were trained by this process in the round.
+
+        Raises:
+            BenchError: The processes had different global weights.
+            PeerLost: Another process has ended.
+        """
+        if peers().count == 1:
+            return
+        if self._shares:
+            self._server.exchange()
+            self._buffers.exchange()
+        keys = [_optimizer_key(client, turn) for client in clients for turn in get_args(Turn)]
+        parts: Sequence[_Keeper] = (self._local, self._personal, self._buffers, self._optimizers)
+        found = peers().gather((_fingerprint(self._server.global_weights), [part.kept_by(keys) for part in parts]))
+        if len({fingerprint for fingerprint, _ in found}) > 1:
+            raise BenchError(
+                "The processes of this run hold different global weights, so that their clients trained from different"
+                " models: start them on machines that compute alike. The last checkpoint holds the round before."
+            )
+        for _, kept in found:
+            for part, own in zip(parts, kept, strict=True):
+                part.keep(own)
+        if not self._fine_tuning:
+            self._method.exchange(clients, self._server.global_weights)
+
     def end_round(self) -> None:
         """Make new global weights of what was sent, if anything was, and put the global model into the network."""
         if self._shares:
@@ -188,6 +226,12 @@ class Federation:
         self._personal.load_state_dict(state["personal_models"])
         self._optimizers.load_state_dict(state["client_optimizers"])
         self._method.load_state_dict(state["method"])
+
+
+@torch.no_grad()
+def _fingerprint(weights: Sequence[Tensor]) -> tuple[int, ...]:
+    """Sums of the bits of tensors, which differ where the tensors do but by a rare chance."""
+    return tuple(int(weight.reshape(-1).view(torch.int16).sum(dtype=torch.int64)) for weight in weights)
 
 
 def _optimizer_key(client: str, turn: Turn) -> str:

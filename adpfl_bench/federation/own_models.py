@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -68,6 +69,14 @@ class LocalParameters:
         if self._parameters:
             self._clients.save(client, self._parameters)
 
+    def kept_by(self, clients: Collection[str]) -> dict[str, list[Tensor]]:
+        """Return the values of some clients."""
+        return self._clients.kept_by(clients)
+
+    def keep(self, kept: Mapping[str, list[Tensor]]) -> None:
+        """Take over the values of clients that were trained by another process."""
+        self._clients.keep(kept)
+
     def state_dict(self) -> dict[str, Any]:
         """Initial and clients' values."""
         return {"initial": [value.cpu() for value in self._initial], "clients": self._clients.state_dict()}
@@ -106,6 +115,14 @@ class PersonalModels:
     def collect_from(self, client: str) -> None:
         """Keep a client's model after its personal turn."""
         self._clients.save(client, self._tensors)
+
+    def kept_by(self, clients: Collection[str]) -> dict[str, list[Tensor]]:
+        """Return the models of some clients."""
+        return self._clients.kept_by(clients)
+
+    def keep(self, kept: Mapping[str, list[Tensor]]) -> None:
+        """Take over the models of clients that were trained by another process."""
+        self._clients.keep(kept)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all clients' models."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch.optim import Optimizer
@@ -45,19 +45,34 @@ class RoundProgress:
         self._settings = settings
         self._draws = draws
         self._waiting: set[tuple[str, Turn]] = set()
+        self._own: tuple[str, ...] = ()
         self._turn: Turn = "shared"
 
     def begin(
-        self, round_index: int, sizes: Mapping[str, int], steps: Mapping[tuple[str, Turn], int], optimizer: Optimizer
+        self,
+        round_index: int,
+        sizes: Mapping[str, int],
+        steps: Mapping[tuple[str, Turn], int],
+        own: Collection[str],
+        optimizer: Optimizer,
     ) -> None:
-        """Begin a round, with the steps of each participant's turns, and the sizes of every client that trains."""
+        """Begin a round.
+
+        Args:
+            round_index: The round, counted from 0.
+            sizes: Training examples of every client that trains.
+            steps: Local steps of each participant's turns.
+            own: The participants that this process trains.
+            optimizer: The local optimizer.
+        """
         schedule, groups = self._settings.schedule, optimizer.param_groups
         fine_tuning = schedule.is_fine_tuning(round_index)
         if fine_tuning:
             for group in groups:
                 group["lr"] = group.get("initial_lr", group["lr"]) * self._settings.fine_tuning_rate
         self._federation.begin_round(sizes, steps, float(groups[0].get("momentum", 0.0)), fine_tuning)
-        self._waiting = set(steps)
+        self._own = tuple(own)
+        self._waiting = {(client, turn) for client, turn in steps if client in own}
         # The schedule steps before the round is reported, so the rate that it was trained with is noted here.
         self.report.begin(schedule, round_index, list(sizes), float(groups[0]["lr"]))
         self.round, self.open = round_index, True
@@ -92,13 +107,16 @@ class RoundProgress:
         self.client = None
 
     def end(self) -> None:
-        """End the round.
+        """End the round, together with the other processes of the run.
 
         Raises:
             ConfigError: A client has not finished.
+            PeerLost: Another process has ended.
         """
         if self._waiting or self.client is not None:
             self.refuse_rest()
+        self._federation.exchange(self._own)
+        self.report.exchange()
         self._federation.end_round()
         self.open = False
 

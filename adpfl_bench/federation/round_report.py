@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
+from adpfl_bench.peers import peers
 
 
 class RoundReport:
@@ -20,11 +21,12 @@ class RoundReport:
 
     def __init__(self) -> None:
         self._numbers: list[tuple[str | None, str, float]] = []
+        self._turns: list[tuple[str | None, str, float]] = []
         self._losses: list[Tensor] = []
 
     def begin(self, schedule: RoundSchedule, round_index: int, clients: list[str], learning_rate: float) -> None:
         """Start a round, with who dropped out of it or straggles."""
-        self._losses = []
+        self._losses, self._turns = [], []
         self._numbers = [(None, "learning_rate", learning_rate)]
         self._numbers += [(client, "dropped_out", 1.0) for client in schedule.absent(round_index, clients)]
         self._numbers += [(client, "straggled", 1.0) for client in schedule.stragglers(round_index, clients)]
@@ -46,7 +48,13 @@ class RoundReport:
         """Note a turn's mean loss, and the L2 norm of how far its weights have moved from the global ones."""
         loss = float(torch.stack(self._losses).nanmean())  # a batch that Poisson sampling left empty has none
         prefix = "" if turn == "shared" else "personal_"
-        self._numbers += [(client, f"{prefix}train_loss", loss), (client, f"{prefix}delta_norm", norm)]
+        self._turns += [(client, f"{prefix}train_loss", loss), (client, f"{prefix}delta_norm", norm)]
+
+    def exchange(self) -> None:
+        """Take over what became of the turns in other processes of the run; turns stand in the order of clients."""
+        if peers().count > 1:
+            turns = [number for own in peers().gather(self._turns) for number in own]
+            self._turns = sorted(turns, key=lambda number: str(number[0]))
 
     def numbers(self, shares: Mapping[str, float]) -> list[tuple[str | None, str, float]]:
         """Return all numbers of the round, with the mean loss over clients.
@@ -55,7 +63,7 @@ class RoundReport:
             shares: Weights of the clients that have sent a delta; where nobody has, all clients count alike.
         """
         name = "train_loss" if shares else "personal_train_loss"
-        losses = {client: value for client, key, value in self._numbers if key == name and client is not None}
+        losses = {client: value for client, key, value in self._turns if key == name and client is not None}
         weights = shares or dict.fromkeys(losses, 1 / max(1, len(losses)))
         overall = math.fsum(weights[client] * loss for client, loss in losses.items())
-        return [*self._numbers, (None, "train_loss", overall)]
+        return [*self._numbers, *self._turns, (None, "train_loss", overall)]

@@ -116,6 +116,14 @@ class Server:
             self.aggregator.receive(client, delta)
         return norm
 
+    def exchange(self) -> None:
+        """Take in what participants have sent to other processes of the run.
+
+        Raises:
+            PeerLost: Another process has ended.
+        """
+        self.aggregator.exchange(self._global)
+
     def finish_round(self) -> None:
         """Step the server optimizer on the pseudo-gradient and write the new global weights into the network.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adpfl_bench.peers import peers
 from adpfl_bench.privacy.accounting import Accounted, accountant, client_epsilon
 from adpfl_bench.privacy.journal import LedgerJournal, Session
 from adpfl_bench.privacy.ledger import PrivacyLedger, Release
@@ -48,7 +49,10 @@ class PrivacyBooks:
         self.inherited, self._ledgers, self._key, self._lost = Inheritance(), {}, "", False
         self._lineage, self._all_of_folder = lineage, secret
         self._journal = LedgerJournal(folder)
-        self._on_disk = self._journal.read()
+        with peers().first_then_others():
+            if peers().first:
+                self._journal.fold()
+            self._on_disk = self._journal.read()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what a checkpoint knows; state as :meth:`state_dict`."""
@@ -85,6 +89,26 @@ class PrivacyBooks:
         ledger.add(client, release, count)
         if self._journal is not None:
             self._journal.raise_to(Session(self._lineage.run, self._key), ledger)
+
+    def exchange(self) -> None:
+        """Enter what the other processes of the run have released; the first writes all of it.
+
+        Raises:
+            RecordError: It cannot be written.
+            PeerLost: Another process has ended.
+        """
+        for state in peers().gather(self.state_dict()["sessions"]):
+            for key, releases in state.items():
+                self._ledgers.setdefault(key, PrivacyLedger()).raise_to(releases)
+        if self._journal is not None and peers().first:
+            self._journal.raise_to(Session(self._lineage.run, self._key), self._ledgers[self._key])
+
+    def close(self) -> None:
+        """End the run whole: the first process has everything that is in other journals, and removes them."""
+        if peers().count > 1 and self._journal is not None:
+            peers().gather(None)
+            if peers().first:
+                self._journal.fold()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the ledgers by key, for a checkpoint."""

@@ -112,7 +112,7 @@ class PrivacyLedger:
         return dict(self._counts.get(client, {}))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the ledger as plain lists, for a checkpoint or a record.
+        """Return the ledger as plain lists, for a checkpoint or a record, in the order of the clients' names.
 
         A release is ``[mechanism, noise_multiplier, sensitivity, sampling_rate, norm, count]``.
         """
@@ -121,7 +121,7 @@ class PrivacyLedger:
                 [r.mechanism, r.noise_multiplier, r.sensitivity, r.sampling_rate, r.norm, count]
                 for r, count in events.items()
             ]
-            for client, events in self._counts.items()
+            for client, events in sorted(self._counts.items())
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -178,7 +178,11 @@ KNOWN: tuple[Proof, ...] = (
     Proof("callback", ("lightning.pytorch.callbacks.Timer",), "ends the run by the clock, named as not covered"),
     Proof("precision", ("32-true", "64-true"), "norms and sums are in float32 or wider"),
     Proof("precision", ("bf16-mixed",), "the same, since what is clipped unit by unit is computed in float32"),
-    Proof("strategy", ("lightning.pytorch.strategies.SingleDeviceStrategy",), "one process, on one device"),
+    Proof(
+        "strategy",
+        ("lightning.pytorch.strategies.SingleDeviceStrategy",),
+        "one device for each process; what several bring together has been released by then",
+    ),
     Proof(
         "device",
         _within("lightning.pytorch.accelerators", "CPUAccelerator", "CUDAAccelerator"),

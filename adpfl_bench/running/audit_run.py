@@ -9,6 +9,7 @@ from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.audit.verdict import SOUND
 from adpfl_bench.records.blocks import AuditedBlock
+from adpfl_bench.running.places import refuse_several
 from adpfl_bench.running.training import BenchCLI, run
 
 
@@ -24,9 +25,10 @@ class AuditCLI(BenchCLI):
         """Give the audit a folder of its own, and refuse to continue one.
 
         Raises:
-            ConfigError: A checkpoint is given.
+            ConfigError: A checkpoint is given, or several processes.
         """
         config = self.config
+        refuse_several(self.line, "An audit, which watches every release of its run,")
         if config.ckpt_path is not None:
             raise ConfigError("An audit must see every release of its run: start it anew, without --ckpt_path.")
         if config.trainer.default_root_dir is None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -25,6 +26,7 @@ from adpfl_bench.callbacks.checkpointing import (
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.examples import ExampleCases
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.first_process import leave_to_the_first
 from adpfl_bench.callbacks.prediction_writer import PredictionWriter
 from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
@@ -36,9 +38,11 @@ from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
 from adpfl_bench.leaderboard.run_summary import summarize_run
+from adpfl_bench.peers import peers
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.running.option_checks import check_one_process, check_seed, check_steps, trainer_in_sentences
+from adpfl_bench.running.places import asked_for, own_device
 from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.trust import refusal, trusting
@@ -46,7 +50,7 @@ from adpfl_bench.wandb.cases import WandbCases
 from adpfl_bench.wandb.logger import name_wandb_run
 
 _TRAINER_DEFAULTS = {
-    "devices": 1,  # a federation is simulated in one process
+    "devices": 1,  # of processes; each has one device
     "logger": False,  # rounds.csv and cases.csv are always written; other loggers are asked for
     "num_sanity_val_steps": 0,
     "log_every_n_steps": 1,
@@ -73,7 +77,7 @@ class BenchCLI(LightningCLI):
     def __init__(self, command: str, arguments: Sequence[str], hold: ExitStack) -> None:
         self.command, self._hold = command, hold
         self.line = settle(arguments)
-        for note in self.line.notes:
+        for note in self.line.notes if peers().first else ():
             print(note, file=sys.stderr)
         allow_imports(self.line.trusted)
         with trusting(self.line.trusted):
@@ -96,7 +100,7 @@ class BenchCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             # What scores a trained run later leaves its configuration alone.
-            save_config_callback=SavedConfiguration if command == "fit" else None,
+            save_config_callback=SavedConfiguration if command == "fit" and peers().first else None,
             save_config_kwargs={"overwrite": True, "save_to_log_dir": False},
             trainer_defaults=dict(_TRAINER_DEFAULTS),
             seed_everything_default=0,
@@ -145,7 +149,7 @@ class BenchCLI(LightningCLI):
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
         )
         config.trainer.default_root_dir = str(self.run_directory)
-        if self.works_in_folder:
+        if self.works_in_folder and peers().first:
             self._hold.enter_context(RunLock(self.run_directory).joined())
         if given is None and self.command == "fit" and self.works_in_folder and was_requeued(self.run_directory):
             print("Slurm has started this job again, so its run goes on.", file=sys.stderr)
@@ -158,6 +162,8 @@ class BenchCLI(LightningCLI):
         how: dict[str, Any] = {"skip_link_targets": False, "skip_unset": False, "skip_validation": True}
         settings = self.parser.dump(config, format="yaml", **how)
         self.config_dump: dict[str, Any] = parse_yaml(settings)
+        if asked_for(self.line).total > 1 or peers().count > 1:
+            config.trainer.devices, config.trainer.num_nodes = own_device(self.line), 1
         self._resuming = self.command == "fit" and given is not None
         self._checkpoint = self._find_checkpoint(given)
 
@@ -167,7 +173,8 @@ class BenchCLI(LightningCLI):
         path = last_checkpoint(self.run_directory) if given in (None, "last") else Path(str(given))
         if self.command == "fit" and given == "last" and not path.exists():
             check_beginning(RunDirectory(self.run_directory))
-            print(f"{path} does not exist yet: the run starts from its first round.", file=sys.stderr)
+            if peers().first:
+                print(f"{path} does not exist yet: the run starts from its first round.", file=sys.stderr)
             return None
         if given is None and not path.exists():
             raise CheckpointError(
@@ -195,6 +202,7 @@ class BenchCLI(LightningCLI):
         with trainer_in_sentences():
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
         check_one_process(trainer)
+        leave_to_the_first(trainer)
         return trainer
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -207,9 +215,11 @@ class BenchCLI(LightningCLI):
             *([progress_callback()] if shows_progress else []),
         ]
         plugins = [*_listed(settings.get("plugins")), AtomicCheckpointIO()]
+        if peers().count > 1:  # each process has a Trainer that knows of no other
+            plugins.append(LightningEnvironment())
         recorder: RunRecorder = self.config_init["record"]
         recorder.config, recorder.trusted = self.config_dump, self.line.trusted
-        if self.command == "fit":
+        if self.command == "fit" and peers().first:
             recorder.claim(self.run_directory, self._resuming)
         trainer: Trainer = super().instantiate_trainer(
             callbacks=callbacks, plugins=plugins, enable_progress_bar=shows_progress and sys.stdout.isatty(), **kwargs
@@ -224,7 +234,8 @@ class BenchCLI(LightningCLI):
         if self.command == "fit" and self.config.score:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
-        if self.command in ("validate", "test") or (self.command == "fit" and self.config.score):
+        scored = self.command in ("validate", "test") or (self.command == "fit" and self.config.score)
+        if scored and peers().first:
             print(summarize_run(RunDirectory(self.run_directory)))
 
 
@@ -251,7 +262,10 @@ def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
     # Lightning's tips and device lines would hide what the run itself says; its warnings of torch's own internals and
     # of the absence of loggers, which are asked for, are nothing a user can act on.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated|.*but have no logger configured")
+    unasked = (
+        ".*LeafSpec.* is deprecated|.*but have no logger configured|.*sync_dist=True.* when logging on epoch level"
+    )
+    warnings.filterwarnings("ignore", message=unasked)
     # What PyTorch and Lightning have loaded would be searched for garbage at the end, for seconds.
     atexit.register(gc.freeze)
     try:

@@ -10,10 +10,11 @@ import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
 
-from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.data.evaluation.evaluation_batch import SPARE, EvaluationBatch
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
+from adpfl_bench.peers import peers
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.records.score_columns import ScoreColumns
@@ -37,6 +38,7 @@ class ScoredTask(LightningModule):
     def __init__(self) -> None:
         super().__init__()
         self.scores: list[CaseScore] = []
+        self._places: list[int] = []
 
     @property
     def predicted(self) -> Sequence[str]:
@@ -80,6 +82,19 @@ class ScoredTask(LightningModule):
         """
         owners = batch.cases[index], batch.patients[index], batch.client, batch.split
         self.scores.append(CaseScore(*owners, region, values, distance_unit, missed, batch.model))
+        self._places.append(batch.place)
+
+    def exchange_scores(self) -> None:
+        """Take in the scores of the run's other processes, in the order in which one process would have all.
+
+        Raises:
+            PeerLost: Another process has ended.
+        """
+        if peers().count == 1:
+            return
+        found = peers().gather(list(zip(self._places, self.scores, strict=True)))
+        placed = sorted((pair for own in found for pair in own if pair[0] != SPARE), key=lambda pair: pair[0])
+        self._places, self.scores = [place for place, _ in placed], [score for _, score in placed]
 
     def predict_step(self, batch: EvaluationBatch, batch_idx: int) -> list[Any]:
         """Predict cases, for the datamodule to write.
@@ -91,7 +106,7 @@ class ScoredTask(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the evaluation, or the round, before; a round may not be validated."""
-        self.scores = []
+        self.scores, self._places = [], []
 
     on_train_epoch_start = on_test_epoch_start = on_validation_epoch_start
 

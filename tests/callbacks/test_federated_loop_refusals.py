@@ -45,7 +45,7 @@ def test_several_processes(toy_task, toy_data, make_trainer):
     loop = FederatedLoop(rounds=2)
     trainer = make_trainer(loop, devices=2, strategy="ddp_spawn")
     trainer.datamodule = toy_data()
-    with pytest.raises(ConfigError, match="runs 2 processes, but a federation is simulated in one"):
+    with pytest.raises(ConfigError, match="runs 2 processes, which would train one client together"):
         loop.setup(trainer, toy_task(), "fit")
 
 

@@ -15,6 +15,9 @@ from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 
 Spacing = tuple[float, ...]
 
+SPARE = -1
+"""Place of a batch for a process that would have none; what it scores there counts nowhere."""
+
 
 @dataclass
 class EvaluationCase:
@@ -52,6 +55,8 @@ class EvaluationBatch:
         split: ``validation`` or ``test``.
         model: Whose model scores them: ``global``, or the name of the client whose own model it is.
         window: How images that are larger than the network's input are segmented.
+        place: Number of the batch in the whole evaluation, whichever process scores it; :data:`SPARE` of one that
+            another process scores too.
     """
 
     image: Tensor
@@ -64,6 +69,7 @@ class EvaluationBatch:
     split: str
     model: str = GLOBAL_MODEL
     window: SlidingWindow | None = None
+    place: int = 0
 
     def to(self, *arguments: Any, **options: Any) -> EvaluationBatch:
         """Return the batch with its images moved as by :meth:`torch.Tensor.to`; labels are compared where they are."""
@@ -77,6 +83,7 @@ def collate_cases(
     client: str,
     split: str,
     model: str = GLOBAL_MODEL,
+    place: int = 0,
 ) -> EvaluationBatch:
     """Stack the images of cases of one client; labels keep their own sizes."""
     return EvaluationBatch(
@@ -90,4 +97,5 @@ def collate_cases(
         split=split,
         model=model,
         window=cases[0].window,
+        place=place,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
@@ -11,18 +12,20 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from adpfl_bench.data.case import Case, Client
-from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
+from adpfl_bench.data.evaluation.evaluation_batch import SPARE, EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.peers import peers
 
 SplitName = Literal["train", "validation", "test"]
 
 
 class CaseToScore(NamedTuple):
-    """A case with the model that scores it and the client that holds it."""
+    """A case with the model that scores it, the client that holds it, and the place of its batch among all."""
 
     model: str
     client: str
     case: Case
+    place: int
 
 
 class EvaluationSet:
@@ -45,6 +48,9 @@ class EvaluationSet:
     ) -> EvaluationLoader:
         """Bring the cases of a split, model after model and client after client.
 
+        The processes that share a run share the cases out, so many of a client's at a time as make a batch, and for all
+        models alike.
+
         Args:
             clients: Who holds the cases.
             pairs: Which models score the cases of which clients, by their names.
@@ -57,13 +63,14 @@ class EvaluationSet:
         key = (split, native, *pairs)
         if key not in self._loaders:
             cases = {client.name: getattr(client, split) for client in clients}
-            members = [CaseToScore(model, client, case) for model, client in pairs for case in cases[client]]
-            if not members:
+            batches = list(_batches(cases, pairs, self._batch_size))
+            if not batches:
                 raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
+            members = [member for batch in _of_this_process(batches) for member in batch]
             self._loaders[key] = EvaluationLoader(
                 DataLoader(
                     _BroughtCases(members, self._bring, native),
-                    batch_sampler=list(_batches(members, self._batch_size)),
+                    batch_sampler=_places(members),
                     collate_fn=partial(_collate, split),
                     num_workers=self._num_workers,
                     generator=torch.Generator(),
@@ -106,14 +113,35 @@ class _BroughtCases(Dataset[tuple[CaseToScore, EvaluationCase]]):
         return member, self._bring(member.case, self._native)
 
 
-def _batches(members: Sequence[CaseToScore], size: int) -> Iterator[list[int]]:
-    """Places of the cases, so many at a time, that one model scores for one client."""
-    for _, group in groupby(enumerate(members), key=lambda pair: (pair[1].model, pair[1].client)):
-        places = [place for place, _ in group]
-        yield from (places[start : start + size] for start in range(0, len(places), size))
+def _batches(
+    cases: Mapping[str, Sequence[Case]], pairs: Sequence[tuple[str, str]], size: int
+) -> Iterator[list[CaseToScore]]:
+    """Cases, so many at a time, that one model scores for one client."""
+    number = itertools.count()
+    for model, client in pairs:
+        for start in range(0, len(cases[client]), size):
+            place = next(number)
+            yield [CaseToScore(model, client, case, place) for case in cases[client][start : start + size]]
+
+
+def _of_this_process(batches: Sequence[list[CaseToScore]]) -> list[list[CaseToScore]]:
+    """The batches that this process scores: those of the same cases together, so that it brings each case alone."""
+    turn = {first: number for number, first in enumerate(dict.fromkeys(_first(batch) for batch in batches))}
+    own = [batch for batch in batches if turn[_first(batch)] % peers().count == peers().rank]
+    # An evaluation without any batch would be left out, and so would be its end, where all processes meet.
+    return own or [[member._replace(place=SPARE) for member in batches[0]]]
+
+
+def _first(batch: list[CaseToScore]) -> tuple[str, str]:
+    return batch[0].client, batch[0].case.case_id
+
+
+def _places(members: Sequence[CaseToScore]) -> list[list[int]]:
+    groups = groupby(range(len(members)), key=lambda index: members[index].place)
+    return [list(indices) for _, indices in groups]
 
 
 def _collate(split: str, members: list[tuple[CaseToScore, EvaluationCase]]) -> EvaluationBatch:
     owners, cases = zip(*members, strict=True)
     ids, patients = [owner.case.case_id for owner in owners], [owner.case.patient_id for owner in owners]
-    return collate_cases(cases, ids, patients, owners[0].client, split, owners[0].model)
+    return collate_cases(cases, ids, patients, owners[0].client, split, owners[0].model, owners[0].place)

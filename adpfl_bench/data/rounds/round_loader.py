@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
@@ -9,17 +10,22 @@ import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from adpfl_bench.data.rounds.round_plan import Key, PlannedStep
+from adpfl_bench.data.rounds.round_shares import PlannedTurns
 from adpfl_bench.federation.training_batch import Example, StepPlace, TrainingBatch
 
 
 class RoundLoader:
-    """Loader of the batches of one round.
+    """Loader of the batches of one round that this process trains.
+
+    Where no participant is this process's it brings ``None`` once: no step is made, and the round has an end all the
+    same.
 
     Args:
         dataset: Maps an :class:`~adpfl_bench.data.rounds.round_plan.ExampleKey` to an example.
-        steps: The round's plan.
+        steps: The plan of this process's participants.
         round_index: Round, counted from 0.
         workers: Keeps worker processes from round to round; ``None`` loads in the calling process.
+        turns: The local steps of every turn of the round, where other processes make some of them.
     """
 
     def __init__(
@@ -28,18 +34,27 @@ class RoundLoader:
         steps: Sequence[PlannedStep],
         round_index: int,
         workers: PersistentWorkers | None = None,
+        turns: PlannedTurns | None = None,
     ) -> None:
         self.dataset = dataset
         self.steps = steps
         self.round_index = round_index
+        self.turns = turns or Counter((step.client, step.turn) for step in steps)
         self.workers = workers
 
-    def __len__(self) -> int:
-        """Number of local steps of all participants."""
-        return len(self.steps)
+    @property
+    def clients(self) -> tuple[str, ...]:
+        """The participants that this process trains, in the order of their turns."""
+        return tuple(dict.fromkeys(step.client for step in self.steps))
 
-    def __iter__(self) -> Iterator[TrainingBatch]:
+    def __len__(self) -> int:
+        """Number of local steps of this process's participants; 1 where there are none."""
+        return len(self.steps) or 1
+
+    def __iter__(self) -> Iterator[TrainingBatch | None]:
         """Iterate over the batches."""
+        if not self.steps:
+            yield None
         loaded = self._load([step.keys for step in self.steps if step.keys])
         for step in self.steps:
             image, label = next(loaded) if step.keys else self._none_of(step.shaped_like)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ def plan_round(
     patients: Mapping[ExampleId, str] | None = None,
     poisson: bool = False,
     draws: Draws | None = None,
+    clients: Collection[str] | None = None,
 ) -> list[PlannedStep]:
     """Plan every participant's local steps of a round, turn after turn.
 
@@ -72,6 +73,7 @@ def plan_round(
         patients: Patient of each example; ``None`` makes each example a unit of its own.
         poisson: Whether units are sampled.
         draws: Where chance comes from; by default the schedule's seed.
+        clients: The participants whose steps are asked for; by default all.
 
     Returns:
         The steps, client after client and turn after turn.
@@ -81,6 +83,8 @@ def plan_round(
     passes_done: dict[str, int] = {}
     for visit in schedule.visits(round_index, list(examples)):
         client, own = visit.client, examples[visit.client]
+        if clients is not None and client not in clients:
+            continue
         members = group_examples(own, patients)
         count = visit.steps(len(members), batch_size)
         batches_per_pass = -(-len(members) // batch_size)

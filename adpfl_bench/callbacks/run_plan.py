@@ -1,0 +1,30 @@
+"""Plan of a run for its datamodule, from the federation's and the method's settings."""
+
+from __future__ import annotations
+
+from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
+from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.data.rounds.training_plan import TrainingPlan
+from adpfl_bench.federation.federated_settings import FederatedSettings
+from adpfl_bench.tasks.federated_task import FederatedTask
+
+
+def run_plan(
+    settings: FederatedSettings,
+    privacy: DifferentialPrivacy,
+    task: FederatedTask,
+    training: bool,
+    canaries: Canaries | None,
+) -> TrainingPlan:
+    """Make the plan of a fit, or of an evaluation, which trains nobody."""
+    return TrainingPlan(
+        settings.schedule if training else None,
+        settings.pooled,
+        settings.held_out_clients,
+        settings.scored_models(task),
+        by_patient=privacy.unit == "patient",
+        poisson=privacy.engine.clips_units and privacy.sampling == "poisson",
+        units_per_step=privacy.units_per_step,
+        canaries=canaries,
+        draws=privacy.draws(settings.schedule.seed),
+    )

@@ -1,0 +1,116 @@
+"""Launch of the processes that share a run: those that the command line asks for, or this one's place among others.
+
+PyTorch's elastic agent starts, watches and ends them, as torchrun does; nothing is started anew by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from adpfl_bench.config.config_files import settle
+from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.peers import LAUNCHED, PEER_LOST
+from adpfl_bench.running.places import Asked, asked_for, check_place, found_place, joined
+from adpfl_bench.stopping import STOPPING, Stopped, exit_status
+
+_PRELOADED = ["adpfl_bench.running.training", "monai.networks.nets", "monai.inferers"]
+_TIME_TO_END_S = 120  # a round's checkpoint may be on its way to a slow disk
+_ROOM_OF_NODES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one of fit, validate, test and predict, in as many processes as are asked for.
+
+    Args:
+        words: The command line after the program's name.
+
+    Returns:
+        The exit status.
+    """
+    line = settle(words[1:])
+    asked, place = asked_for(line), found_place()
+    if place is None and asked.total > 1:
+        return _launch(words, asked)
+    from adpfl_bench.running.training import run as train  # deferred: what only launches needs none of it
+
+    if place is None:
+        train(words)
+        return 0
+    check_place(place, asked)
+    with joined(place):
+        train(words)
+    return 0
+
+
+def _launch(words: Sequence[str], asked: Asked) -> int:
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    multiprocessing.set_forkserver_preload(_PRELOADED)
+    os.environ[LAUNCHED] = "1"
+    config = LaunchConfig(
+        min_nodes=asked.machines,
+        max_nodes=asked.machines,
+        nproc_per_node=asked.processes,
+        run_id="adpfl-bench",
+        max_restarts=0,
+        start_method="forkserver",  # they start from one process that has imported everything
+        logs_specs=DefaultLogsSpecs(log_dir=os.devnull),
+        shutdown_timeout=_TIME_TO_END_S,
+        **_meeting(asked.machines),
+    )
+    logging.disable(logging.CRITICAL)  # how the processes ended is said below, or by themselves
+    try:
+        elastic_launch(config, _work)(list(words))
+    except SignalException as error:
+        raise Stopped(signal.Signals(error.sigval)) from None
+    except ChildFailedError as error:
+        failure = error.get_first_failure()[1]
+        return _status(failure.exitcode)
+    finally:
+        logging.disable(logging.NOTSET)
+        del os.environ[LAUNCHED]
+    return 0
+
+
+def _meeting(machines: int) -> dict[str, Any]:
+    """Where the processes meet: on this machine, or where the environment says."""
+    if machines == 1:
+        return {"rdzv_backend": "c10d", "rdzv_endpoint": "127.0.0.1:0", "local_addr": "127.0.0.1"}
+    if missing := [name for name in _ROOM_OF_NODES if name not in os.environ]:
+        raise ConfigError(
+            f"trainer.num_nodes is {machines}, but the environment lacks {', '.join(missing)}, by which the machines"
+            " find each other: start the command with srun or torchrun, or set all three on each machine (NODE_RANK 0"
+            " is the machine of MASTER_ADDR)."
+        )
+    address, port, rank = (os.environ[name] for name in _ROOM_OF_NODES)
+    return {"rdzv_backend": "static", "rdzv_endpoint": f"{address}:{port}", "rdzv_configs": {"rank": int(rank)}}
+
+
+def _status(found: int) -> int:
+    if found in map(exit_status, STOPPING) or found == 1:
+        return found  # it has said why
+    how = "left no word" if found == PEER_LOST or found > 0 else f"was killed by {signal.Signals(-found).name}"
+    raise BenchError(
+        f"One of the run's processes {how}, and the others have ended with it. If memory was short, let fewer processes"
+        " share the run; the same command with --ckpt_path last goes on after the last whole round, also with another"
+        " number of processes."
+    )
+
+
+def _work(words: list[str]) -> None:
+    from adpfl_bench.cli.main import main
+
+    try:
+        sys.exit(main(words))
+    except Exception:  # the agent would keep it to itself
+        traceback.print_exc()
+        sys.exit(1)

@@ -1,0 +1,64 @@
+"""Processes that the command line starts itself: they end together, in a sentence, and the run goes on."""
+
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from adpfl_bench.records.run_lock import RunLock
+from tests.cli.conftest import Run
+from tests.processes import Command, alive
+
+
+def rounds_of(folder: Path) -> int:
+    record = folder / "run.json"
+    return int(json.loads(record.read_text())["rounds_completed"]) if record.exists() else 0
+
+
+def test_processes_end_together_and_the_run_goes_on(tmp_path: Path, phantom_folder: Path) -> None:
+    folder = tmp_path / "run"
+    files = ("tasks/isic.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml")
+    words = ["fit", *(word for file in files for word in ("--config", file)), "--federated.rounds", "500"]
+    words += ["--data.phantom_directory", str(phantom_folder), "--trainer.default_root_dir", str(folder)]
+    words += ["--trainer.accelerator", "cpu", "--trainer.devices", "2"]
+
+    command = Command(tmp_path, words)
+    command.wait_for(lambda: rounds_of(folder) >= 1)
+    first = RunLock(folder).holder()
+    assert first is not None
+    os.kill(first.process, signal.SIGKILL)
+    assert command.wait() == 1
+    said = [line for line in command.printed.splitlines() if line.startswith("adpfl-bench: ")]
+    assert [line.partition(",")[0] for line in said] == [
+        "adpfl-bench: One of the run's processes was killed by SIGKILL"
+    ]
+
+    before = rounds_of(folder)
+    command = Command(tmp_path, [*words, "--ckpt_path", "last"])
+    command.wait_for(lambda: rounds_of(folder) > before)
+    holder = RunLock(folder).holder()
+    assert holder is not None
+    command.stop(signal.SIGTERM)
+    assert command.status == 143, command.printed
+    assert "adpfl-bench: stopped by SIGTERM; the same command with --ckpt_path last continues" in command.printed
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert not alive(holder.process)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["audit", "--trainer.devices", "2"], "An audit.* needs one process, but several are asked for"),
+        (["fit", "--trainer.devices", "0"], "trainer.devices must be a whole number of at least 1, but it is 0"),
+        (["fit", "--trainer.num_nodes", "2"], "trainer.num_nodes is 2, but the environment lacks MASTER_ADDR"),
+    ],
+)
+def test_what_cannot_be_started_is_a_sentence(
+    adpfl_bench: Run, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    command, *options = words
+    assert adpfl_bench(command, *options) == 1
+    assert re.search(sentence, capsys.readouterr().err)
