@@ -19,6 +19,7 @@ from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
 
 NAME = "MSD Task01"
+_LARGEST_LABEL = 255  # as label maps are kept
 
 LAYOUT = DATASETS["msd"]
 
@@ -78,13 +79,20 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
 def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
     """Where each of the suite's sequences is in the 4-D image, and the class of each label value."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
         modality = {int(index): str(name) for index, name in content["modality"].items()}
         values = {int(value): str(name) for value, name in content["labels"].items()}
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; unpack Task01_BrainTumour again (from {LAYOUT.source}).") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} cannot be read ({error!r}); expected modality and labels by number.") from error
+    if sorted(modality) != list(range(len(modality))):
+        raise DataError(
+            f"{path} numbers the sequences {', '.join(map(str, sorted(modality)))}; expected 0 to {len(modality) - 1},"
+            " as they lie in the image."
+        )
+    if wrong := [value for value in values if not 0 <= value <= _LARGEST_LABEL]:
+        raise DataError(f"{path} gives a class the value {wrong[0]}; expected 1 to {_LARGEST_LABEL}.")
     places = {_CHANNELS.get(name.lower()): index for index, name in modality.items()}
     classes = {value: _CLASSES.get(name.lower()) for value, name in values.items() if value != 0}
     if set(places) != set(CHANNELS) or sorted(map(str, classes.values())) != ["ET", "NETC", "SNFH"]:

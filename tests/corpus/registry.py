@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.corpus.bad_checkpoints import CHECKPOINTS
+from tests.corpus.bad_descriptions import DESCRIPTIONS
 from tests.corpus.bad_folders import FOLDERS
 from tests.corpus.bad_headers import HEADERS
 from tests.corpus.bad_label_maps import LABEL_MAPS
+from tests.corpus.bad_layouts import LAYOUTS, SITE_FILES
 from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_metadata import METADATA
 from tests.corpus.bad_partitions import PARTITIONS
@@ -27,6 +29,9 @@ KINDS: Sequence[Kind] = (
     *HEADERS,
     *VOXELS,
     *LABEL_MAPS,
+    *DESCRIPTIONS,
+    *LAYOUTS,
+    *SITE_FILES,
     *METADATA,
     *PARTITIONS,
     *CHECKPOINTS,
