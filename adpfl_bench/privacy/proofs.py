@@ -101,6 +101,7 @@ _SUITE_CALLBACKS = (
     "progress.RoundLines",
     "progress.RoundProgressBar",
     "run_recorder.RunRecorder",
+    "slurm_requeue.SlurmRequeue",
 )
 _LOOKERS = (
     "DeviceStatsMonitor", "LearningRateMonitor", "ModelSummary", "RichModelSummary", "RichProgressBar",
