@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -73,18 +72,3 @@ def trainer_in_sentences() -> Iterator[None]:
         yield
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"The Trainer refuses its settings (trainer): {' '.join(str(error).split())}") from error
-
-
-def check_one_process(trainer: Trainer) -> None:
-    """Refuse several processes before they are started, which would take long and end in a refusal all the same.
-
-    Raises:
-        ConfigError: As above.
-    """
-    devices, nodes = trainer.num_devices, trainer.num_nodes
-    if devices * nodes != 1:
-        stated = f"trainer.devices stands for {devices}" if nodes == 1 else f"trainer.num_nodes is {nodes}"
-        raise ConfigError(
-            f"{stated}, but a federation is simulated in one process on one device: leave trainer.devices and"
-            " trainer.num_nodes at 1, and start one run for each GPU (adpfl-bench benchmark does)."
-        )

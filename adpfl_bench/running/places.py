@@ -13,7 +13,7 @@ from adpfl_bench.config.config_files import CommandLine
 from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.peers import PeerLost, join_peers, peers
-from adpfl_bench.processors import count_processors
+from adpfl_bench.processors import check_workers, count_processors
 
 _ALL = ("auto", "-1", -1)
 _GPUS = ("gpu", "cuda", "auto", None)
@@ -70,6 +70,7 @@ def asked_for(line: CommandLine) -> Asked:
         numbers = tuple(_number("devices", number, least=0) for number in devices)
         return Asked(max(1, len(numbers)), machines, numbers if gpus else ())
     processes = _number("devices", devices)
+    check_workers("trainer.devices", processes)
     return Asked(processes, machines, tuple(range(gpus)))
 
 

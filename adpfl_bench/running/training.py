@@ -41,7 +41,7 @@ from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.peers import peers
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunLock
-from adpfl_bench.running.option_checks import check_one_process, check_seed, check_steps, trainer_in_sentences
+from adpfl_bench.running.option_checks import check_seed, check_steps, trainer_in_sentences
 from adpfl_bench.running.places import asked_for, own_device
 from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -201,7 +201,6 @@ class BenchCLI(LightningCLI):
         """Make the Trainer, whose refusals are sentences."""
         with trainer_in_sentences():
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
-        check_one_process(trainer)
         leave_to_the_first(trainer)
         return trainer
 

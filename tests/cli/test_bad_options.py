@@ -24,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("empty_folder")
 
 SEED = "seed_everything must be a whole number from 0 to 4294967295, so that the run can be repeated, but it is"
 WORKERS = f"from {{}} to {max(64, 4 * count_processors())} on this machine, which has {count_processors()} processors"
-ONE = "but a federation is simulated in one process on one device: leave trainer.devices and trainer.num_nodes at 1"
 REFUSES = "The Trainer refuses its settings (trainer): "
 SGD = '--federated.client_optimizer={"class_path": "SGD", "init_args": {"lr": %s}}'
 CALLBACK = '--trainer.callbacks={"class_path": "ModelCheckpoint", "init_args": {"save_top_k": -7}}'
@@ -32,9 +31,9 @@ STEP_LR = '--model.lr_scheduler={"class_path": "StepLR", "init_args": {"step_siz
 LINE = {
     "--seed_everything=-1": f"{SEED} -1.",
     "--seed_everything=no": f"{SEED} false.",
-    "--trainer.devices=99": f"trainer.devices stands for 99, {ONE}",
-    "--trainer.num_nodes=2": f"trainer.num_nodes is 2, {ONE}",
-    "--trainer.devices=0": f"{REFUSES}`Trainer(devices='0')` value is not a valid input",
+    "--trainer.devices=99999": f"trainer.devices must be {WORKERS.format(1)}, but it is 99999.",
+    "--trainer.devices=0": "trainer.devices must be a whole number of at least 1, but it is 0.",
+    "--trainer.num_nodes=-1": "trainer.num_nodes must be a whole number of at least 1, but it is -1.",
     "--trainer.max_time=soon": f"{REFUSES}`Timer(duration='soon')` is not a valid duration",
     "--trainer.check_val_every_n_epoch=0": "trainer.check_val_every_n_epoch is a number of rounds",
     "--trainer.max_epochs=3": "trainer.max_epochs follows from federated.rounds, federated.fine_tuning",
