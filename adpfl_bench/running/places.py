@@ -14,6 +14,7 @@ from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.peers import PeerLost, join_peers, peers
 from adpfl_bench.processors import check_workers, count_processors
+from adpfl_bench.stopping import is_stop
 
 _ALL = ("auto", "-1", -1)
 _GPUS = ("gpu", "cuda", "auto", None)
@@ -130,8 +131,9 @@ def joined(place: RunPlace) -> Iterator[None]:
             others.gather(None)
         except PeerLost:
             raise
-        except BaseException as error:
-            others.fail(f"{error}" or type(error).__name__)
+        except Exception as error:
+            if not is_stop(error):
+                others.fail(f"{error}" or type(error).__name__)
             raise
     others.leave()
 

@@ -35,6 +35,7 @@ class PlannedRun(BenchCLI):
         super().before_instantiate_classes()
         settings = self.config.trainer
         settings.accelerator, settings.strategy = "cpu", "auto"
+        settings.devices, settings.num_nodes = 1, 1
         settings.logger, settings.profiler, settings.plugins = False, None, None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
