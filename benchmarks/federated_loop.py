@@ -41,9 +41,13 @@ from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 class PlainLoop:
     """FedAvg written by hand over the same records, in the same order."""
 
-    def __init__(self, data: FederatedDataModule, loop: FederatedLoop, network: torch.nn.Module) -> None:
-        self.data, self.schedule = data, loop.schedule
-        self.network = build_network("UNet", 2, 3, 1, {"norm": ("INSTANCE", {"affine": True}), "act": "PRELU"})
+    def __init__(
+        self, data: FederatedDataModule, loop: FederatedLoop, network: torch.nn.Module, device: str = "cpu"
+    ) -> None:
+        self.data, self.schedule, self.device = data, loop.schedule, torch.device(device)
+        self.network = build_network("UNet", 2, 3, 1, {"norm": ("INSTANCE", {"affine": True}), "act": "PRELU"}).to(
+            device
+        )
         self.network.load_state_dict(network.state_dict())
         self.weights = {name: value.clone() for name, value in self.network.state_dict().items()}
 
@@ -60,7 +64,8 @@ class PlainLoop:
                 self.network.load_state_dict(self.weights)
                 optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3)
             batch = default_collate([self.data._examples[key] for key in step.keys])
-            loss = dice_cross_entropy(self.network(batch.image), batch.label).mean()
+            image, label = batch.image.to(self.device), batch.label.to(self.device)
+            loss = dice_cross_entropy(self.network(image), label).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -68,6 +73,8 @@ class PlainLoop:
                 for name, value in self.network.state_dict().items():
                     average[name] += value * (len(records[client]) / total)
         self.weights = average
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
 
 class Alternate(Callback):
@@ -92,11 +99,16 @@ class Alternate(Callback):
         self.plain_seconds.append(time.perf_counter() - started)
         if trainer.current_epoch == 0:
             weights = pl_module.network.state_dict()
-            self.first_difference = max(float((self.plain.weights[n] - v).abs().max()) for n, v in weights.items())
+            device = self.plain.device
+            self.first_difference = max(
+                float((self.plain.weights[n] - v.to(device)).abs().max()) for n, v in weights.items()
+            )
         self._started = time.perf_counter()
 
 
-def set_up(folder: Path, clients: int, cases: int, rounds: int) -> tuple[Trainer, SkinLesionTask, ISICDataModule]:
+def set_up(
+    folder: Path, clients: int, cases: int, rounds: int, accelerator: str = "cpu"
+) -> tuple[Trainer, SkinLesionTask, ISICDataModule]:
     """Build what the command line would build, without validation."""
     torch.manual_seed(0)
     data = ISICDataModule(
@@ -110,7 +122,8 @@ def set_up(folder: Path, clients: int, cases: int, rounds: int) -> tuple[Trainer
     )
     callbacks = [FederatedLoop(rounds=rounds), DifferentialPrivacy(), RunRecorder(), RoundCheckpoint(folder)]
     trainer = Trainer(
-        accelerator="cpu",
+        accelerator=accelerator,
+        devices=1,
         max_epochs=rounds,
         limit_val_batches=0,
         logger=False,
@@ -123,11 +136,12 @@ def set_up(folder: Path, clients: int, cases: int, rounds: int) -> tuple[Trainer
     return trainer, SkinLesionTask(), data
 
 
-def compare(folder: Path, rounds: int) -> dict[str, float]:
+def compare(folder: Path, rounds: int, accelerator: str = "cpu", cases: int = 256) -> dict[str, float]:
     """Time alternating rounds; the first, which warms up, is left out."""
-    trainer, task, data = set_up(folder, 8, 256, rounds + 1)
+    trainer, task, data = set_up(folder, 8, cases, rounds + 1, accelerator)
     data.setup("fit")
-    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network))
+    device = "cuda" if accelerator == "gpu" else "cpu"
+    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network, device))
     trainer.callbacks.insert(-1, timer)
     trainer.fit(task, datamodule=data)
     suite, plain = statistics.median(timer.suite_seconds[1:]), statistics.median(timer.plain_seconds[1:])
