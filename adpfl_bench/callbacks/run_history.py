@@ -81,11 +81,11 @@ class RunHistory:
                 " there at once; each is kept once."
             )
 
-    def begin(self, record: RunRecord, directory: RunDirectory) -> None:
-        """Note from which round on the folder has the run's lines, when those after the checkpoint are dropped."""
+    def begin(self, record: RunRecord, directory: RunDirectory, completed: int) -> None:
+        """Note from which round on the folder has the run's lines, when those after ``completed`` are dropped."""
         assert record.digests is not None
         rounds = directory.round_lines() if directory.rounds_file.exists() else {}
-        record.digests.elsewhere = min(rounds, default=record.rounds_completed + 1) - 1
+        record.digests.elsewhere = min(rounds, default=completed + 1) - 1
 
     def add(self, record: RunRecord, number: int, lines: bytes, trainer: Trainer, module: LightningModule) -> None:
         """Add a round, of which rounds.csv has the lines, to the chain."""

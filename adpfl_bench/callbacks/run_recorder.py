@@ -126,7 +126,9 @@ class RunRecorder(Callback):
         record = self._describe(trainer, pl_module)
         content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
         self._history.open(record, content, self._resuming)
-        self._history.begin(record, self._directory)  # here too, since there may be no round left to train
+        self._history.begin(
+            record, self._directory, record.rounds_completed
+        )  # here too, since there may be no round left to train
         self._record = record
         self._directory.remove_scores()
         self._save("running")
@@ -172,8 +174,9 @@ class RunRecorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Drop the rounds that the checkpoint does not know of."""
         assert self._record is not None
-        self._history.keep_rounds(self._directory, need_callback(trainer, FederatedLoop).rounds_completed)
-        self._history.begin(self._record, self._directory)
+        completed = need_callback(trainer, FederatedLoop).rounds_completed
+        self._history.keep_rounds(self._directory, completed)
+        self._history.begin(self._record, self._directory, completed)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Stop, if that had to wait for the round's end or was lost."""

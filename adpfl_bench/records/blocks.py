@@ -143,10 +143,10 @@ class FederatedBlock(Block):
         return self.total_rounds or self.rounds
 
     def schedule(self, seed: int) -> RoundSchedule:
-        """Return the schedule of the rounds; a setting that an older record lacks had its default."""
-        names = {field.name for field in fields(RoundSchedule)} & self.model_fields_set
-        stated = {name: getattr(self, name) for name in names if name != "seed"}
-        return RoundSchedule(**stated, seed=seed)
+        """Return the schedule of the rounds; a setting that a record lacks had its default."""
+        names = [field.name for field in fields(RoundSchedule) if field.name in type(self).model_fields]
+        stated = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return RoundSchedule(**{**stated, "seed": seed})
 
 
 LedgerEntry = tuple[str, float, float, float, Norm, int] | tuple[str, float, float, int]

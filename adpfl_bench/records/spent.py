@@ -14,6 +14,9 @@ from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 
+_MOST_ROUNDS = 100_000
+"""Whoever edits a number of rounds may make it so large that nothing should count them."""
+
 
 @dataclass(frozen=True)
 class SpentClient:
@@ -121,6 +124,8 @@ def _visits(record: RunRecord) -> dict[str, Counter[Visit]]:
     """How often each client makes each of its turns in all planned rounds."""
     federated = record.federated
     schedule = federated.schedule(record.seed)
+    if schedule.total_rounds > _MOST_ROUNDS:
+        raise ConfigError(f"it plans {schedule.total_rounds:,} rounds, and more than {_MOST_ROUNDS:,} nobody trains")
     names = [name for name in record.data.clients if name not in federated.held_out_clients]
     if federated.pooled:
         names = [POOLED_CLIENT]

@@ -1,11 +1,12 @@
 """The commands ``leaderboard`` and ``report``: from run records to tables, pictures and a page."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.files import replace_file
-from adpfl_bench.text import make_console
+from adpfl_bench.text import count, make_console
 
 
 def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool = True) -> None:
@@ -45,6 +46,8 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     misfits = [note for group in board.groups for note in group.misfits]
     lines = [*misfits, *(f"{entry.folder}: {entry.text}" for entry in board.audits)]
     lines += [f"left out: {entry.folder}: {entry.reason}" for entry in board.left_out]
+    states = Counter(run.verification.state for group in board.groups for v in group.variants for run in v.runs)
+    lines += [f"records of {count(number, 'run')}: {state}" for state, number in states.items()]
     console = make_console()
     for table in board.tables:
         console.print(to_terminal(table))

@@ -97,6 +97,7 @@ def record_summary(
         "status": record.status,
         "rounds_completed": record.rounds_completed,
         "data/kind": record.data.kind,
+        "chain": record.digests.chain.head if record.digests is not None else None,
         "parameters": record.model.parameters,
         f"{main}_max": max(best, default=None),
         "wall_seconds": record.wall_seconds,

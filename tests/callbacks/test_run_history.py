@@ -17,6 +17,8 @@ from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.seal import field_digests
+from adpfl_bench.records.verification.evidence import Evidence
+from adpfl_bench.records.verification.run_verification import verify_evidence
 from tests.conftest import looks_on
 
 ROUNDS = 3
@@ -60,7 +62,10 @@ def train(fit, toy_task, toy_data, tmp_path):
 
 
 def digests(folder):
-    return RunDirectory(folder).read_record().digests
+    """The digests of a run, which agree with all that its folder holds."""
+    found = Evidence.of(RunDirectory(folder))
+    assert verify_evidence(found, thorough=True).findings == ()
+    return found.record.digests
 
 
 def chain_of(checkpoint):

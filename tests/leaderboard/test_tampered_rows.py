@@ -12,7 +12,7 @@ from adpfl_bench.leaderboard.markdown import to_markdown
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.table import tabulate
-from adpfl_bench.report.commands import report
+from adpfl_bench.report.commands import leaderboard, report
 from tests.leaderboard.records import edit_record
 from tests.records.sealed_runs import PERCENTILE, configuration, reseal, write_sealed_run
 from tests.records.tampering import TAMPERINGS
@@ -100,6 +100,8 @@ def test_both_copies_are_named_and_neither_counts(tmp_path, capsys):
     assert f"- `{one}`: its record contradicts itself or another: copy: it has the run id" in to_markdown(
         tables, left_out
     )
+    leaderboard([tmp_path], tmp_path / "out", overlays=False)
+    assert "records of 1 run: verified\n" in capsys.readouterr().out
     report([tmp_path], tmp_path / "report.html", overlays=False)
     assert f"left out: {two}: its record contradicts itself or another: copy:" in capsys.readouterr().out
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT, RoundSchedule
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.release_plan import ReleasePlan
@@ -68,6 +69,13 @@ def test_turns_are_counted_of_who_trains(federated, names):
     visits = _visits(planned(RoundSchedule(3), **federated))
     assert list(visits) == names
     assert {sum(own.values()) for own in visits.values()} == {3}
+
+
+def test_a_number_of_rounds_that_nobody_trains_is_a_sentence():
+    record = planned(RoundSchedule(2))
+    record.federated = FederatedBlock(rounds=10**12)
+    with pytest.raises(ConfigError, match="it plans 1,000,000,000,000 rounds, and more than 100,000 nobody trains"):
+        _visits(record)
 
 
 def test_records_of_earlier_versions_had_plain_rounds():
