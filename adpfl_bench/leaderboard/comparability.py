@@ -62,8 +62,8 @@ def _holders(folder: Path) -> list[Path]:
     def note(error: OSError) -> None:
         found.append(Path(error.filename))
 
-    for place, _, names in os.walk(folder, onerror=note):
-        if "run.json" in names:
+    for place, folders, files in os.walk(folder, onerror=note):
+        if "run.json" in (*folders, *files):
             found.append(Path(place))
     return sorted(found)
 

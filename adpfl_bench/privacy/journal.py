@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adpfl_bench.errors import RecordError
+from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.files import replace_file
 from adpfl_bench.peers import peers
 from adpfl_bench.privacy.ledger import PrivacyLedger
@@ -99,7 +99,7 @@ def _read(path: Path) -> dict[Session, PrivacyLedger]:
         return _parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError, ConfigError) as error:
         raise RecordError(
             f"{path} should hold the run's ledger of releases, but it cannot be read ({error}). Without it"
             " nobody knows what was released after the last checkpoint: restore the file, or start a new run."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -125,14 +126,22 @@ class PrivacyLedger:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`, also the older one of ``[mechanism, noise_multiplier, sensitivity, count]``."""
-        self._counts = _parse(state)
+        """Restore :meth:`state_dict`, also the older one of ``[mechanism, noise_multiplier, sensitivity, count]``.
+
+        Raises:
+            ConfigError: A number is none that a run has written.
+        """
+        parsed = _parse(state)
+        for client, releases in parsed.items():
+            for release, count in releases.items():
+                if not math.isfinite(release.noise_multiplier + release.sensitivity):
+                    raise ConfigError(
+                        f"A release of {client} has the noise {release.noise_multiplier}, which none has."
+                    )
+                if not isinstance(count, int) or count < 0:
+                    raise ConfigError(f"A release of {client} is counted {count!r} times; expected a whole number.")
+        self._counts = parsed
 
 
 def _parse(state: dict[str, Any]) -> dict[str, dict[Release, int]]:
-    parsed = {client: {Release(*fields): count for *fields, count in events} for client, events in state.items()}
-    for client, releases in parsed.items():
-        for count in releases.values():
-            if not isinstance(count, int) or count < 0:
-                raise ConfigError(f"A release of {client} is counted {count!r} times; expected a whole number.")
-    return parsed
+    return {client: {Release(*fields): count for *fields, count in events} for client, events in state.items()}

@@ -11,8 +11,9 @@ from adpfl_bench.leaderboard.table import Table, tabulate
 from adpfl_bench.report.client_plot import draw_clients
 from adpfl_bench.report.curves import draw_curves
 from adpfl_bench.report.gallery import MethodGallery, draw_gallery
+from adpfl_bench.report.kept_cases import unreadable
 from adpfl_bench.report.noise_plot import draw_noise
-from adpfl_bench.report.overlays import draw_overlays
+from adpfl_bench.report.overlays import draw_overlays, shown_runs
 from adpfl_bench.report.patient_plot import draw_patients
 from adpfl_bench.report.plot import Picture, Plot
 from adpfl_bench.report.privacy_utility_plot import draw_privacy_utility
@@ -82,7 +83,7 @@ class Board:
     Attributes:
         groups: The comparable groups.
         tables: Their tables, one for each region.
-        left_out: The runs that are in none of them.
+        left_out: The runs that are in none of them, and those whose test cases cannot be shown.
         audits: The audits among the runs.
         illustrations: Pictures by group's slug.
     """
@@ -114,4 +115,7 @@ def make_board(runs: Iterable[Path], cases: bool = True, png: bool = True) -> Bo
     by_group = {group.slug: tabulate(group) for group in groups}
     tables = [table for group in groups for table in by_group[group.slug]]
     illustrations = {group.slug: illustrate(group, by_group[group.slug], cases, png) for group in groups}
+    if cases:
+        shown = [run for group in groups for _, run in shown_runs(group)]
+        left_out = [*left_out, *(LeftOut(run.directory.path, why) for run in shown if (why := unreadable(run)))]
     return Board(groups, tables, left_out, audits, illustrations)

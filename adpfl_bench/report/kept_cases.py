@@ -1,22 +1,18 @@
 """The cases that a run kept to be looked at: the first of each client, and the best, the median and the worst."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.metrics.registry import DICE
-
-PLANES = ("picture", "axial", "coronal", "sagittal")
-CHOSEN = ("best", "median", "worst")
-_UNREADABLE = (OSError, EOFError, KeyError, ValueError, BadZipFile, zlib.error)
+from adpfl_bench.report.kept_file import CHOSEN, PLANES, Arrays, read_kept
 
 Mask = NDArray[np.bool_]
 
@@ -93,18 +89,8 @@ class ChosenCase:
 
 
 def read_examples(run: ScoredRun) -> dict[str, KeptCase]:
-    """Read a run's examples.npz by case; empty if there is none that can be read."""
-    try:
-        with np.load(run.directory.examples_file, allow_pickle=False) as file:
-            columns = [file[name] for name in ("case", "client", "image", "truth", "prediction")]
-            regions = tuple(map(str, file["region"])) if "region" in file else ()
-            models = file["model"] if "model" in file else np.full(len(columns[0]), GLOBAL_MODEL)
-            return {
-                str(case): KeptCase(str(client), image, truth, prediction, regions, str(model))
-                for case, client, image, truth, prediction, model in zip(*columns, models, strict=True)
-            }
-    except _UNREADABLE:
-        return {}
+    """Read a run's examples.npz by case; empty if there is none that can be read, as :func:`unreadable` says."""
+    return _examples(_arrays(run))
 
 
 def read_chosen(run: ScoredRun) -> list[ChosenCase]:
@@ -112,35 +98,58 @@ def read_chosen(run: ScoredRun) -> list[ChosenCase]:
 
     Runs of earlier versions kept only the first cases of each client, of which the best, median and worst are taken.
     """
+    arrays = _arrays(run)
+    return _stored(arrays) if "chosen" in arrays else _of_examples(run, _examples(arrays))
+
+
+def unreadable(run: ScoredRun) -> str | None:
+    """Say why a run's examples.npz cannot be read; ``None`` where it can, or is not there."""
     try:
-        with np.load(run.directory.examples_file, allow_pickle=False) as file:
-            if "chosen" in file:
-                return _stored(file)
-    except _UNREADABLE:
-        return []
-    return _of_examples(run)
+        read_kept(run.directory.examples_file)
+    except RecordError as error:
+        return str(error)
+    return None
 
 
-def _stored(file: Any) -> list[ChosenCase]:
+def _arrays(run: ScoredRun) -> Arrays:
+    try:
+        return read_kept(run.directory.examples_file) or {}
+    except RecordError:  # which the board lists
+        return {}
+
+
+def _examples(arrays: Arrays) -> dict[str, KeptCase]:
+    if not arrays:
+        return {}
+    columns = [arrays[name] for name in ("case", "client", "image", "truth", "prediction")]
+    regions = tuple(map(str, arrays["region"])) if "region" in arrays else ()
+    models = arrays.get("model", np.full(len(columns[0]), GLOBAL_MODEL))
+    return {
+        str(case): KeptCase(str(client), image, truth, prediction, regions, str(model))
+        for case, client, image, truth, prediction, model in zip(*columns, models, strict=True)
+    }
+
+
+def _stored(arrays: Arrays) -> list[ChosenCase]:
     found = []
-    names = [file[f"chosen_{name}"] for name in ("case", "client", "model", "dice")]
-    for which, case, client, model, dice in zip(file["chosen"], *names, strict=True):
+    names = [arrays[f"chosen_{name}"] for name in ("case", "client", "model", "dice")]
+    for which, case, client, model, dice in zip(arrays["chosen"], *names, strict=True):
         planes = {}
         for plane in PLANES:
             key = f"{which}_{plane}"
-            if f"{key}_image" in file:
-                rows, columns = file[f"{key}_spacing"]
-                truth, prediction = (file[f"{key}_{name}"].astype(bool) for name in ("truth", "prediction"))
-                image = _to_show(file[f"{key}_image"] / 255)
+            if f"{key}_image" in arrays:
+                rows, columns = arrays[f"{key}_spacing"]
+                truth, prediction = (arrays[f"{key}_{name}"].astype(bool) for name in ("truth", "prediction"))
+                image = _to_show(arrays[f"{key}_image"] / 255)
                 planes[plane] = Plane(image, truth, prediction, (float(rows), float(columns)))
-        regions = tuple(map(str, file["region"]))
-        of = int(file["chosen_of"])
+        regions = tuple(map(str, arrays["region"]))
+        of = int(arrays["chosen_of"])
         found.append(ChosenCase(str(which), str(case), str(client), str(model), float(dice), regions, planes, of, True))
     return found
 
 
-def _of_examples(run: ScoredRun) -> list[ChosenCase]:
-    examples = {case: example for case, example in read_examples(run).items() if example.truth.any()}
+def _of_examples(run: ScoredRun, kept: Mapping[str, KeptCase]) -> list[ChosenCase]:
+    examples = {case: example for case, example in kept.items() if example.truth.any()}
     dice: dict[str, list[float]] = {}
     for row in run.all_rows.take(run.all_rows.case.is_in(examples)):
         if row.model == examples[row.case].model:

@@ -104,7 +104,7 @@ RUN_RECORDS = kinds(
         (
             "a link to itself",
             linked(FILE, lambda path: path.name),
-            Accepted("no run is there", lambda answer: "| dp_fl |" not in answer.value["leaderboard.md"]),
+            Refused(r"dp/run\.json cannot be read: .*symbolic links"),
         ),
         ("a later format", put("format_version", 99), Refused("has the format version 99, but this version of adpfl")),
         (
@@ -151,6 +151,12 @@ RUN_RECORDS = kinds(
             put("rounds_completed", True),
             _wrong("rounds_completed", "should be a valid integer"),
         ),
+        (
+            "10**12 rounds",
+            put("federated.rounds", 10**12),
+            Refused("after 3 of 1000000000000 rounds|contradicts itself"),
+        ),
+        ("10**12 clients of a round", put("federated.clients_per_round", 10**12), _listed("a setting as any other")),
         (
             "an epsilon that is NaN",
             put("privacy.accounted.epsilon", float("nan")),

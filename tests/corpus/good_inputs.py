@@ -77,8 +77,9 @@ def _trained(path: Path) -> None:
         *("--config", "configs/smoke.yaml", f"--data.phantom_directory={path.parents[1] / 'phantoms'}"),
         *("--data.phantom_cases=12", "--data.partition=IIDPartition", "--data.partition.clients=2"),
     ]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        assert main([*words, f"--trainer.default_root_dir={path / 'run'}"]) == 0
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+        status = main([*words, f"--trainer.default_root_dir={path / 'run'}"])
+    assert status == 0, printed.getvalue()
     (path / "words.json").write_text(json.dumps(words))
     config = path / "run" / "config.yaml"
     config.write_text(config.read_text().replace(str(path), _PLACE))

@@ -12,6 +12,9 @@ from adpfl_bench.records.spent import read_spent
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.run_verification import verify_evidence
 from adpfl_bench.report.board import make_board
+from adpfl_bench.report.gallery import draw_gallery
+from adpfl_bench.report.kept_cases import unreadable
+from adpfl_bench.report.overlays import draw_overlays, shown_runs
 from adpfl_bench.report.page import to_html
 from tests.corpus.kind import Answer, Ask
 
@@ -63,15 +66,28 @@ def spent() -> Ask:
 
 
 def pictures() -> Ask:
-    """Return ``report`` with its pictures of test cases; the value is the page.
+    """Return what draws test cases; the value is the gallery and the overlays of each group."""
 
-    Pictures that cannot be drawn are refused where the page says why.
+    def answer(root: Path) -> Answer:
+        groups = compare_runs(find_runs([root])).groups
+        drawn = [(draw_gallery(group), draw_overlays(group)) for group in groups]
+        shown = [run for group in groups for _, run in shown_runs(group)]
+        reasons = [str(unreadable(run)) for run in shown if run.directory.path.name == RUN and unreadable(run)]
+        return Answer(bool(reasons), " ".join(reasons), drawn)
+
+    return Ask("report's test cases", "runs", answer)
+
+
+def page() -> Ask:
+    """Return ``report`` as a whole; the value is the page.
+
+    What cannot be shown of the run is refused where the page says why.
     """
 
     def answer(root: Path) -> Answer:
         board = make_board([root])
-        page = to_html(board.tables, board.left_out, board.illustrations, board.audits)
+        html = to_html(board.tables, board.left_out, board.illustrations, board.audits)
         reasons = [entry.reason for entry in board.left_out if entry.folder.name == RUN]
-        return Answer(bool(reasons), " ".join(reasons), page)
+        return Answer(bool(reasons), " ".join(reasons), html)
 
     return Ask("report", "runs", answer)

@@ -8,8 +8,10 @@ from tests.corpus.bad_checkpoints import CHECKPOINTS
 from tests.corpus.bad_descriptions import DESCRIPTIONS
 from tests.corpus.bad_folders import FOLDERS
 from tests.corpus.bad_headers import HEADERS
+from tests.corpus.bad_kept_cases import KEPT_CASES
 from tests.corpus.bad_label_maps import LABEL_MAPS
 from tests.corpus.bad_layouts import LAYOUTS, SITE_FILES
+from tests.corpus.bad_ledgers import LEDGERS
 from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_metadata import METADATA
 from tests.corpus.bad_partitions import PARTITIONS
@@ -39,6 +41,8 @@ KINDS: Sequence[Kind] = (
     *SCORES,
     *IMPOSSIBLE,
     *ROUND_NUMBERS,
+    *KEPT_CASES,
+    *LEDGERS,
     *FOLDERS,
     *RUN_FOLDERS,
 )
@@ -55,6 +59,8 @@ ALWAYS = (
     "metadata: a source called all",
     "partitions: a client called all",
     "partitions: a client called global",
+    "ledgers: rounds without end",
+    "kept cases: objects that are pickled",
     "folders: phantom in a read-only folder",
     "folders: prepare of files that may not grow",
     "run folders: fit of files that may not grow",
