@@ -1,7 +1,8 @@
 """The leaderboard as CSV files: every number of all tables, with every digit."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any
 
 from adpfl_bench.leaderboard.comparisons import ComparisonRow
@@ -29,7 +30,8 @@ def csv_files(tables: Sequence[Table]) -> dict[str, str]:
 
 
 def _lines(kind: type[GroupLine], rows: Iterable[GroupLine]) -> str:
-    return csv_text([[column.name for column in fields(kind)], *map(astuple, rows)])
+    names = [column.name for column in fields(kind)]
+    return csv_text([names, *map(attrgetter(*names), rows)])
 
 
 def _ranking_rows(tables: Sequence[Table]) -> list[RankingRow]:

@@ -101,6 +101,7 @@ class ScoredRun:
         record: What run.json holds.
         all_rows: The test rows of cases.csv, of all models.
         verification: What its record proves.
+        rounds: What rounds.csv holds.
         held: What its files held, as a setting, where other runs of its table have others.
     """
 
@@ -108,6 +109,7 @@ class ScoredRun:
     record: RunRecord
     all_rows: ScoreColumns
     verification: Verification
+    rounds: RoundColumns = NO_ROUNDS
     held: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -139,14 +141,6 @@ class ScoredRun:
     @cached_property
     def _case_scores(self) -> dict[str, ScoreColumns]:
         return {}
-
-    @cached_property
-    def rounds(self) -> RoundColumns:
-        """What rounds.csv holds; nothing where it cannot be read."""
-        try:
-            return self.directory.read_round_columns()
-        except RecordError:
-            return NO_ROUNDS
 
     @property
     def seed(self) -> int:
@@ -203,4 +197,4 @@ def scored_run(evidence: Evidence) -> ScoredRun:
     found = verify_evidence(evidence)
     if found.findings:
         raise RecordError(contradiction(found.text))
-    return ScoredRun(evidence.directory, record, rows, found)
+    return ScoredRun(evidence.directory, record, rows, found, evidence.rounds)

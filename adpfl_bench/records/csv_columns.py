@@ -31,6 +31,7 @@ class CsvColumns:
     """
 
     def __init__(self, content: bytes) -> None:
+        self._content = content
         file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", newline="")
         self._lines = csv.reader(file)
         self.names = [plain_cell(name) for name in self._next_lines(1)[0]] if content else []
@@ -50,7 +51,7 @@ class CsvColumns:
         if missing:
             raise ValueError(f"there is no column {missing[0]}")
 
-    def pieces(self) -> Iterator[dict[str, tuple[str, ...]]]:
+    def pieces(self) -> Iterator[dict[str, Sequence[str]]]:
         """Read the rows.
 
         Yields:
@@ -59,6 +60,15 @@ class CsvColumns:
         Raises:
             ValueError: A line has too few cells or too many, or is no text.
         """
+        ends = self._plain_ends()
+        if ends is not None:
+            width = len(self.names)
+            for first in range(0, len(ends) - 1, _ROWS):
+                last = min(first + _ROWS, len(ends) - 1)
+                text = self._content[ends[first] + 1 : ends[last]].decode("utf-8")
+                cells = text.replace("\n", ",").split(",")
+                yield {name: cells[place::width] for place, name in enumerate(self.names)}
+            return
         while lines := self._next_lines(_ROWS):
             rows = [line for line in lines if line]
             wrong = {len(row) for row in rows} - {len(self.names)}
@@ -66,6 +76,20 @@ class CsvColumns:
                 raise ValueError(f"a line has {count(min(wrong), 'cell')}, but there are {len(self.names)} headings")
             if rows:
                 yield dict(zip(self.names, zip(*rows, strict=True), strict=True))
+
+    def _plain_ends(self) -> NDArray[np.int64] | None:
+        """Places of the ends of lines, of a file that is as ``csv_text`` writes it and has no cell in quotes.
+
+        Its cells are what stands between commas, which takes half the time. Of any other file it is ``None``.
+        """
+        if len(self.names) < 2 or any(mark in self._content for mark in (b'"', b"\r", b"\0")):
+            return None
+        text = np.frombuffer(self._content, dtype=np.uint8)
+        ends = np.flatnonzero(text == ord("\n"))
+        if not len(ends) or ends[-1] != len(text) - 1 or np.diff(ends, prepend=-1).max() > csv.field_size_limit():
+            return None
+        commas = np.diff(np.searchsorted(np.flatnonzero(text == ord(",")), ends), prepend=0)
+        return ends if (commas == len(self.names) - 1).all() else None
 
     def _next_lines(self, number: int) -> list[list[str]]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,32 @@ class RoundColumns:
     def of_name(self, name: str) -> RoundColumns:
         """Return what was measured under a name."""
         return self.take(self.name.equals(name))
+
+    def repeated(self) -> int | None:
+        """Find the first row whose round, client and name an earlier one has too; ``None`` where there is none."""
+        clients, names = max(1, len(self.client.names)), max(1, len(self.name.names))
+        keys, first = np.unique((self.round * clients + self.client.codes) * names + self.name.codes, return_index=True)
+        if len(keys) == len(self):
+            return None
+        return int(np.setdiff1d(np.arange(len(self)), first)[0])
+
+    def lines(self, content: bytes) -> dict[int, bytes]:
+        """Return each round's lines as they stand in the file that was read.
+
+        Args:
+            content: The file.
+
+        Raises:
+            ValueError: There are other lines in it than those of rounds.
+        """
+        ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
+        if len(ends) != len(self) + 1:
+            raise ValueError("not every line is one of a round")
+        starts = np.flatnonzero(np.diff(self.round, prepend=-1, append=-1))
+        found: dict[int, list[bytes]] = {}
+        for first, last in pairwise(starts.tolist()):
+            found.setdefault(int(self.round[first]), []).append(content[ends[first] + 1 : ends[last] + 1])
+        return {number: b"".join(lines) for number, lines in found.items()}
 
     def of_client(self, client: str) -> RoundColumns:
         """Return the numbers of one client, or of ``all``."""

@@ -1,5 +1,7 @@
 """Scores by columns say what they say line by line, and their means are those of the lines."""
 
+import csv
+import io
 from dataclasses import replace
 from statistics import fmean
 
@@ -96,9 +98,29 @@ def test_a_malformed_file_is_a_sentence(tmp_path, content, problem):
         parse_scores(found, tmp_path / "cases.csv")
 
 
-def test_blank_lines_are_passed_over():
-    (piece,) = CsvColumns(b"a,b\n\n1,2\r\n\n").pieces()
-    assert piece == {"a": ("1",), "b": ("2",)}
+@pytest.mark.parametrize("content", [b"a,b\n\n1,2\r\n\n", b"a,b\n1,2\n", b"a,b\n1,2", b'a,b\n"1","2"\n'])
+def test_blank_lines_are_passed_over_and_other_ends_of_lines_are_read(content):
+    (piece,) = CsvColumns(content).pieces()
+    assert {name: list(cells) for name, cells in piece.items()} == {"a": ["1"], "b": ["2"]}
+
+
+cells = st.text(st.sampled_from("ab,\"\n\r\0 é'"), max_size=4)
+
+
+@given(rows=st.lists(st.lists(cells, min_size=2, max_size=3), min_size=1, max_size=5), end=st.sampled_from(["", "\n"]))
+def test_columns_are_those_of_python_s_reader(rows, end):
+    text = "\n".join(",".join(row) for row in [["x", "y"], *rows]) + end
+    try:
+        expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+        sound = all(len(row) == 2 for row in expected)
+    except csv.Error:
+        sound = False
+    if not sound:
+        with pytest.raises(ValueError, match=r"a line has \d cells?, but|is no line of a CSV file"):
+            list(CsvColumns(text.encode()).pieces())
+        return
+    found = [row for piece in CsvColumns(text.encode()).pieces() for row in zip(*piece.values(), strict=True)]
+    assert found == [tuple(row) for row in expected]
 
 
 @given(one=texts, other=texts)

@@ -15,6 +15,7 @@ from adpfl_bench.privacy.journal import LedgerJournal, Session
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.partition_columns import PartitionColumns, parse_partition
+from adpfl_bench.records.round_columns import NO_ROUNDS, RoundColumns, parse_rounds
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
@@ -90,7 +91,28 @@ class Evidence:
         Raises:
             RecordError: It is malformed.
         """
-        return self.directory.round_lines() if self.directory.rounds_file.exists() else {}
+        if not self.directory.rounds_file.exists():
+            return {}
+        try:
+            return self.rounds.lines(self._rounds_content)
+        except ValueError as error:
+            raise RecordError(f"{self.directory.rounds_file} cannot be read as a table of rounds: {error}") from error
+
+    @cached_property
+    def rounds(self) -> RoundColumns:
+        """The numbers of rounds.csv; none where there is no such file.
+
+        Raises:
+            RecordError: It is malformed.
+        """
+        path = self.directory.rounds_file
+        return parse_rounds(self._rounds_content, path) if path.exists() else NO_ROUNDS
+
+    @cached_property
+    def _rounds_content(self) -> bytes:
+        content = self.directory.rounds_content()
+        self._digests[self.directory.rounds_file.name] = hashlib.sha256(content).hexdigest()
+        return content
 
     @cached_property
     def partition(self) -> PartitionColumns | None:

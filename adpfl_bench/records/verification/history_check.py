@@ -67,12 +67,10 @@ def check_rounds(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("rounds", f"rounds.csv lacks {_rounds(missing)} of {completed}")
     if evidence.closed and (beyond := sorted(number for number in lines if number not in expected)):
         yield Finding("rounds", f"rounds.csv has {_rounds(beyond)}, which run.json does not know of")
-    for number, text in lines.items():
-        names = [line.rpartition(b",")[0] for line in text.splitlines()]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1).decode(errors="replace")
-            yield Finding("rounds", f"round {number} has a number twice: {twice}")
-            break
+    if (row := evidence.rounds.repeated()) is not None:
+        rounds = evidence.rounds
+        twice = f"{rounds.name[row]} of {rounds.client[row]}"
+        yield Finding("rounds", f"round {rounds.round[row]} has a number twice: {twice}")
     if chain is not None and (broken := chain.broken(lines)):
         yield Finding("rounds", f"{_rounds(broken)} of rounds.csv {_is(broken)} not what the chain was made of")
 
