@@ -23,12 +23,7 @@ from adpfl_bench.peers import peers
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.digests import config_sha256
-from adpfl_bench.records.environment import (
-    git_revision,
-    package_versions,
-    peak_gpu_memory_mb,
-    peak_memory_mb,
-)
+from adpfl_bench.records.environment import git_revision, package_versions, peak_gpu_memory_mb, peak_memory_mb
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_lock import RunLock
@@ -126,9 +121,8 @@ class RunRecorder(Callback):
         record = self._describe(trainer, pl_module)
         content = partition_bytes(self._directory.partition_file, federated_data(trainer).clients)
         self._history.open(record, content, self._resuming)
-        self._history.begin(
-            record, self._directory, record.rounds_completed
-        )  # here too, since there may be no round left to train
+        # Here too, since there may be no round left to train.
+        self._history.begin(record, self._directory, record.rounds_completed)
         self._record = record
         self._directory.remove_scores()
         self._save("running")
