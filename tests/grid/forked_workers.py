@@ -30,8 +30,7 @@ class ForkedWorker:
     ) -> None:
         assert start_new_session
         assert streams == {"stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
-        _, option, module, *arguments = command
-        assert option == "-m"
+        module, *arguments = command[command.index("-m") + 1 :]
         assert "torch" in sys.modules
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

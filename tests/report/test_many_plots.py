@@ -21,6 +21,7 @@ from tests.leaderboard.records import case_row, private, write_run
 
 PLAIN, PRIVATE = 20, 15
 NOTE = "28 of 38 methods are shown"
+LAST = RoundRow(3, "all", "learning_rate", 0.1)  # a record of three rounds has a line of each
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def group(tmp_path_factory):
         rows = [RoundRow(number, "all", "val_dice", dice * number) for number in (1, 2)]
         if epsilon is not None:
             rows += [RoundRow(n, c, "clipping_threshold", dice * n) for n in (1, 2) for c in ("north", "south")]
-        RunDirectory(run).append_rounds(rows)
+        RunDirectory(run).append_rounds([*rows, LAST])
     (found,), *_ = compare_runs(find_runs([root]))
     return found
 
@@ -131,7 +132,7 @@ def test_many_clients_are_a_distribution_and_a_range(tmp_path):
     rows = [replace(case_row(f"c{place}", place / 100), client=client) for place, client in enumerate(clients)]
     run = write_run(tmp_path / "run", "adp_fl", rows, privacy=private(None))
     noise = [RoundRow(n, c, "clipping_threshold", n + p) for n in (1, 2) for p, c in enumerate(clients)]
-    RunDirectory(run).append_rounds(noise)
+    RunDirectory(run).append_rounds([*noise, LAST])
     (group,), *_ = compare_runs(find_runs([tmp_path]))
     (table,) = tabulate(group)
     plot = draw_clients(table)
