@@ -55,7 +55,6 @@ def _launch(words: Sequence[str], asked: Asked) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     multiprocessing.set_forkserver_preload(_PRELOADED)
-    os.environ[LAUNCHED] = "1"
     config = LaunchConfig(
         min_nodes=asked.machines,
         max_nodes=asked.machines,
@@ -68,6 +67,7 @@ def _launch(words: Sequence[str], asked: Asked) -> int:
         **_meeting(asked.machines),
     )
     logging.disable(logging.CRITICAL)  # how the processes ended is said below, or by themselves
+    os.environ[LAUNCHED] = "1"
     try:
         elastic_launch(config, _work)(list(words))
     except SignalException as error:

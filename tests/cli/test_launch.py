@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adpfl_bench.peers import LAUNCHED
 from adpfl_bench.records.run_lock import RunLock
 from tests.cli.conftest import Run
 from tests.processes import Command, alive
@@ -62,3 +63,4 @@ def test_what_cannot_be_started_is_a_sentence(
     command, *options = words
     assert adpfl_bench(command, *options) == 1
     assert re.search(sentence, capsys.readouterr().err)
+    assert LAUNCHED not in os.environ  # what is started later is not taken for one of the processes
