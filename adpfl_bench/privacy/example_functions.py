@@ -78,41 +78,54 @@ def _on_cpu(image: Tensor) -> bool:
 
 
 class _PReLU(Function):
-    """PReLU with one slope (He et al. 2015, arXiv 1502.01852, equations 1, 8 and 9); PyTorch's is slow backwards."""
+    """PReLU with one slope (He et al. 2015, arXiv 1502.01852, equations 1, 8 and 9); PyTorch's is slow backwards.
+
+    The weight is that slope, or one copy of it for each of the examples that are mapped, which get gradients of their
+    own.
+    """
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, weight: Tensor) -> Tensor:
-        ctx.slope, ctx.shape = weight.flatten()[0].item(), weight.shape
-        ctx.save_for_backward(image)
-        return functional.leaky_relu(image, ctx.slope)
+    def forward(image: Tensor, weight: Tensor) -> Tensor:
+        return torch.prelu(image, weight.flatten()[:1])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        (image,) = ctx.saved_tensors
-        for_image = torch.ops.aten.leaky_relu_backward(gradient, image, ctx.slope, False)
-        for_weight = None
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        image, weight = ctx.saved_tensors
+        for_image = for_weight = None
+        if ctx.needs_input_grad[0]:
+            for_image = torch.ops.aten.leaky_relu_backward(gradient, image, weight.flatten()[0].item(), False)
         if ctx.needs_input_grad[1]:
-            for_weight = (image.clamp(max=0) * gradient).flatten(1).sum(1).view(ctx.shape)
+            dims = list(range(int(len(weight) > 1), image.ndim))
+            for_weight = (image.clamp(max=0) * gradient).sum(dims, dtype=weight.dtype).view(weight.shape)
         return for_image, for_weight
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, int | None], image: Tensor, weight: Tensor) -> tuple[Tensor, int]:
+        call = _prelu(image, weight if in_dims[1] is None else weight.select(in_dims[1], 0))
+        if call is None:
+            return torch.vmap(torch.prelu, in_dims=in_dims)(image, weight), 0
+        return _Mapped.vmap(info, (None, None, *in_dims), call.plain, call.rule, image, weight)
+
+
+def one_slope_prelu(image: Tensor, weight: Tensor) -> Tensor:
+    """PReLU with one slope, on a processor and with a gradient; inside ``vmap`` it follows the rule of PReLU.
+
+    Args:
+        image: Of any shape.
+        weight: The slope, [1].
+    """
+    return cast(Tensor, _PReLU.apply(image, weight))  # type: ignore[no-untyped-call]
 
 
 def _prelu(image: Tensor, weight: Tensor) -> _Call | None:
     def rule(image: Tensor, weight: Tensor) -> Tensor | None:
-        if not _same_for_all(weight):
-            return None
-        return cast(Tensor, _PReLU.apply(image, weight))  # type: ignore[no-untyped-call]
+        return one_slope_prelu(image, weight) if _same_for_all(weight) else None
 
     return _Call(torch.prelu, rule, (image, weight)) if weight.numel() == 1 and _on_cpu(image) else None
-
-
-def mapped_prelu(
-    info: Any, in_dims: tuple[int | None, int | None], image: Tensor, weight: Tensor
-) -> tuple[Tensor, int]:
-    """The rule of PReLU, for a function of its own that ``vmap`` maps: arguments are those of ``Function.vmap``."""
-    call = _prelu(image, weight[0] if in_dims[1] is not None else weight)
-    if call is None:
-        return torch.vmap(torch.prelu, in_dims=in_dims)(image, weight), 0
-    return _Mapped.vmap(info, (None, None, *in_dims), call.plain, call.rule, image, weight)
 
 
 def _group_norm(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import torch
 from monai.networks.layers import Act, Norm
 from torch import Tensor, nn
-from torch.autograd import Function
 from torch.nn import functional
 
-from adpfl_bench.privacy.example_functions import mapped_prelu
+from adpfl_bench.privacy.example_functions import one_slope_prelu
 
 ONE_SLOPE = "ONE_SLOPE_PRELU"
 """Name of :class:`OneSlopePReLU` among MONAI's activations."""
@@ -34,33 +31,7 @@ class OneSlopePReLU(nn.PReLU):
         # What only runs forwards, is compiled or is exported takes PyTorch's own.
         if input.device.type != "cpu" or not torch.is_grad_enabled() or torch.compiler.is_compiling():
             return super().forward(input)
-        return cast(Tensor, _OneSlope.apply(input, self.weight))  # type: ignore[no-untyped-call]
-
-
-class _OneSlope(Function):
-    """``torch.prelu`` with one slope (He et al. 2015, arXiv 1502.01852, equations 1, 8 and 9)."""
-
-    @staticmethod
-    def forward(image: Tensor, weight: Tensor) -> Tensor:
-        return torch.prelu(image, weight)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        image, weight = ctx.saved_tensors
-        for_image = for_weight = None
-        if ctx.needs_input_grad[0]:
-            for_image = torch.ops.aten.leaky_relu_backward(gradient, image, weight.item(), False)
-        if ctx.needs_input_grad[1]:
-            for_weight = (image.clamp(max=0) * gradient).sum(dtype=weight.dtype).view(weight.shape)
-        return for_image, for_weight
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, int | None], image: Tensor, weight: Tensor) -> tuple[Tensor, int]:
-        return mapped_prelu(info, in_dims, image, weight)
+        return one_slope_prelu(input, self.weight)
 
 
 class GroupedInstanceNorm2d(nn.InstanceNorm2d):
