@@ -1,7 +1,5 @@
 """Groups: runs whose scores may be compared, and their methods."""
 
-import hashlib
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from adpfl_bench.leaderboard.method_order import FIRST_METHODS, LOWER_REFERENCE,
 from adpfl_bench.leaderboard.protection import ids_word
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.metrics.registry import Metric
+from adpfl_bench.records.digests import json_sha256
 from adpfl_bench.records.score_columns import join_scores
 from adpfl_bench.records.score_means import mean_score
 
@@ -60,7 +59,7 @@ class Group:
     Attributes:
         task: Name of the task.
         kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
+        fingerprint: SHA-256 of the relative paths and sizes of the dataset's files.
         test_set: The (case, region) pairs that every run scored.
         variants: The methods.
         misfits: Of each audit of one of these methods that is of none of their runs, why it stands in no row.
@@ -146,7 +145,7 @@ class Group:
     def digest(self) -> str:
         """Eight hexadecimal digits that name the group."""
         identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set), *filter(None, [self.test_root])]
-        return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
+        return json_sha256(identity)[:8]
 
     @property
     def names(self) -> tuple[str, str, str, str]:

@@ -15,7 +15,7 @@ from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_over_models
 from adpfl_bench.records.settings import flatten_settings, settings_digest
-from adpfl_bench.records.text_column import BoolArray
+from adpfl_bench.records.text_column import BoolArray, first_repeated
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.run_verification import Verification, verify_evidence
 
@@ -38,9 +38,10 @@ def check_models(scores: ScoreColumns, headline: Headline, held_out: Collection[
     Raises:
         RecordError: Which score is missing or there twice.
     """
-    keys = scores.keys()
-    if len(np.unique(keys)) < len(keys):
-        _refuse_repeated(scores)
+    if (twice := first_repeated(scores.keys())) is not None:
+        row = scores[twice]
+        of = "" if row.model == GLOBAL_MODEL else f" by the model of {row.model}"
+        raise RecordError(f"cases.csv scores a region of a test case twice{of}: {row.region} of {row.case}")
     clients = np.zeros(len(scores.case.names), dtype=np.int64)
     clients[scores.case.codes] = scores.client.codes
     owners = clients[scores.case.codes]
@@ -63,7 +64,7 @@ def check_models(scores: ScoreColumns, headline: Headline, held_out: Collection[
 def _counting(scores: ScoreColumns, headline: Headline, held_out: Collection[str]) -> BoolArray:
     """Whether the scores of a client's cases by a model count, by the codes of client and model."""
     own = _own_models(scores)
-    places = {model: place for place, model in enumerate(scores.model.names)}
+    places = scores.model.places
     of_everyone = [places[model] for model in own]
     table = np.zeros((len(scores.client.names), len(places)), dtype=np.bool_)
     for row, client in zip(table, scores.client.names, strict=True):
@@ -75,15 +76,6 @@ def _counting(scores: ScoreColumns, headline: Headline, held_out: Collection[str
 def _own_models(scores: ScoreColumns) -> set[str]:
     """Clients whose own models scored something."""
     return set(scores.model.present()) - {GLOBAL_MODEL}
-
-
-def _refuse_repeated(scores: ScoreColumns) -> None:
-    found = set()
-    for row in scores:
-        if (row.case, row.region, row.model) in found:
-            of = "" if row.model == GLOBAL_MODEL else f" by the model of {row.model}"
-            raise RecordError(f"cases.csv scores a region of a test case twice{of}: {row.region} of {row.case}")
-        found.add((row.case, row.region, row.model))
 
 
 def _named(models: Collection[str]) -> str:

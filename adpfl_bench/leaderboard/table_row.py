@@ -13,7 +13,7 @@ class GroupLine:
     Attributes:
         task: Name of the task.
         kind: ``phantom`` or ``real``.
-        fingerprint: SHA-256 of the dataset's files.
+        fingerprint: SHA-256 of the relative paths and sizes of the dataset's files.
         test_set: The group's digest.
     """
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.files import replace_file
 from adpfl_bench.records.digests import file_sha256
+from adpfl_bench.text import is_text
 
 NAME = "MANIFEST.sha256"
 SIGNATURE = f"{NAME}.minisig"
@@ -35,6 +36,8 @@ def write_manifest(folder: Path) -> int:
             raise RecordError(
                 f"{folder} has a file called {name!r}, which sha256sum would write in another way; rename it."
             )
+        if not is_text(name):
+            raise RecordError(f"{folder} has a file called {name!r}, which is no text in UTF-8; rename it.")
     try:
         lines = (f"{file_sha256(folder / name)}  {name}\n" for name in names)
         replace_file(folder / NAME, "".join(lines).encode())
@@ -70,7 +73,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """
     path = folder / NAME
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # a name may have other line ends
     except (OSError, UnicodeDecodeError) as error:
         raise RecordError(f"{path} cannot be read: {error}; adpfl-bench manifest {folder} writes one.") from error
     found = {}
@@ -78,7 +81,7 @@ def read_manifest(folder: Path) -> dict[str, str]:
         parts = _LINE.fullmatch(line)
         if parts is None:
             raise RecordError(f"{path}, line {number}: expected a SHA-256 and a path, as sha256sum writes them.")
-        if Path(parts[2]).is_absolute() or ".." in Path(parts[2]).parts:
+        if Path(parts[2]).is_absolute() or ".." in Path(parts[2]).parts or "\0" in parts[2]:
             raise RecordError(f"{path}, line {number}: {parts[2]} lies outside the folder; take it out.")
         found[parts[2]] = parts[1]
     return found

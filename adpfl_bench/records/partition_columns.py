@@ -20,17 +20,12 @@ _COLUMNS = ("case", "patient", "client", "split")
 
 @dataclass(frozen=True, eq=False)
 class PartitionColumns:
-    """Cases, each once, with the patient, the client and the split of each."""
+    """Cases, each once, with the patient, the client and the split of each; a case's place in its column is its row."""
 
     case: TextColumn
     patient: TextColumn
     client: TextColumn
     split: TextColumn
-
-    @cached_property
-    def rows(self) -> Mapping[str, int]:
-        """The row of each case."""
-        return {case: row for row, case in enumerate(self.case.texts())}
 
     @cached_property
     def homes(self) -> NDArray[np.int64]:
@@ -52,12 +47,6 @@ class PartitionColumns:
         first[self.patient.codes[::-1]] = self.homes[::-1]
         elsewhere = self.homes != first[self.patient.codes]
         return self.patient[int(np.argmax(elsewhere))] if elsewhere.any() else None
-
-    def rows_of(self, cases: TextColumn) -> NDArray[np.int64]:
-        """Return the row of each of these cases; -1 of one that is not here."""
-        rows = self.rows
-        places = np.fromiter((rows.get(name, -1) for name in cases.names), np.int64, len(cases.names))
-        return places[cases.codes] if len(cases.names) else np.zeros(0, np.int64)
 
 
 def parse_partition(content: bytes, path: Path) -> PartitionColumns:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.records.csv_columns import CsvColumns, check_names, numbers
-from adpfl_bench.records.text_column import TextBuilder, TextColumn
+from adpfl_bench.records.text_column import TextBuilder, TextColumn, first_repeated
 from adpfl_bench.text import plain_cell
 
 _COLUMNS = ("round", "client", "name", "value")
@@ -53,10 +53,7 @@ class RoundColumns:
     def repeated(self) -> int | None:
         """Find the first row whose round, client and name an earlier one has too; ``None`` where there is none."""
         clients, names = max(1, len(self.client.names)), max(1, len(self.name.names))
-        keys, first = np.unique((self.round * clients + self.client.codes) * names + self.name.codes, return_index=True)
-        if len(keys) == len(self):
-            return None
-        return int(np.setdiff1d(np.arange(len(self)), first)[0])
+        return first_repeated((self.round * clients + self.client.codes) * names + self.name.codes)
 
     def lines(self, content: bytes) -> dict[int, bytes]:
         """Return each round's lines as they stand in the file that was read.

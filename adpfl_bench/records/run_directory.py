@@ -11,7 +11,7 @@ from adpfl_bench.records.case_score import CaseScore, columns_of, to_line
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.doubled_rounds import keep_once
 from adpfl_bench.records.file_digests import FileDigest, digests_table, read_digests
-from adpfl_bench.records.round_columns import RoundColumns, parse_rounds
+from adpfl_bench.records.round_columns import parse_rounds
 from adpfl_bench.records.run_record import RunRecord, parse_record
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
 from adpfl_bench.text import csv_text
@@ -181,11 +181,7 @@ class RunDirectory:
         Raises:
             RecordError: It is missing or malformed.
         """
-        return [RoundRow(*row) for row in self.read_round_columns().rows()]
-
-    def read_round_columns(self) -> RoundColumns:
-        """As :meth:`read_rounds`, by columns."""
-        return parse_rounds(self.rounds_content(), self.rounds_file)
+        return [RoundRow(*row) for row in parse_rounds(self.rounds_content(), self.rounds_file).rows()]
 
     def rounds_content(self) -> bytes:
         """Return rounds.csv as it is, for ``parse_rounds``.

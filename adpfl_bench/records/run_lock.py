@@ -21,6 +21,9 @@ from adpfl_bench.errors import BenchError, RecordError
 from adpfl_bench.files import lives, remove_leftovers
 from adpfl_bench.records.run_directory import RunDirectory
 
+UNNAMED_HOLDER = "another process, which is just starting"
+"""Who holds a lock that nobody's name is in yet."""
+
 _WAIT_S = 1.0  # others take the lock for a moment to see whether it is free
 _WAIT_FOR_CHILDREN_S = 10.0  # until the loading processes of one that was killed have noticed it, which takes 5
 _POLL_S = 0.05
@@ -190,7 +193,7 @@ class RunLock:
                 patience = max(wait, _WAIT_FOR_CHILDREN_S) if holder is not None and holder.dead else wait
                 if time.monotonic() - start >= patience:
                     raise RunIsTaken(
-                        f"{self.folder} is in use by {holder or 'another process, which is just starting'}. Wait for"
+                        f"{self.folder} is in use by {holder or UNNAMED_HOLDER}. Wait for"
                         " it, stop it, or choose another folder for this run."
                     ) from None
             time.sleep(_POLL_S)

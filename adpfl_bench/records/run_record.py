@@ -12,7 +12,7 @@ from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.stated_text import Moment, Name
-from adpfl_bench.records.strict_json import check_strict
+from adpfl_bench.records.strict_json import read_strict
 
 FORMAT_VERSION = 1
 """That of the records that this version writes; it grows where an older version could not read them any more."""
@@ -108,15 +108,19 @@ def parse_record(content: bytes, path: Path) -> RunRecord:
     Raises:
         RecordError: It is not JSON, or no record of this format.
     """
+    return parse_content(content, path)[0]
+
+
+def parse_content(content: bytes, path: Path) -> tuple[RunRecord, Any]:
+    """As :func:`parse_record`, with the JSON as it stands in the file."""
     try:
         record = RunRecord.model_validate_json(content, strict=True)
     except ValidationError as error:
         raise RecordError(_sentence(error, path)) from None
     try:
-        check_strict(content)
+        return record, read_strict(content)
     except ValueError as error:
         raise RecordError(f"{path} cannot be read as JSON: {error}") from None
-    return record
 
 
 def record_schema() -> str:

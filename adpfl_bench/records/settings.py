@@ -1,11 +1,11 @@
 """Settings of runs: which are shared, and which differ."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from adpfl_bench.public_names import with_public_names
+from adpfl_bench.records.digests import json_sha256
 
 _SECTIONS = ("model", "data", "federated", "privacy")
 _TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_grad_batches", "gradient_clip_val")
@@ -53,7 +53,7 @@ def flatten_config(config: Mapping[str, Any], as_written: bool = False) -> dict[
 
 def settings_digest(settings: Mapping[str, str]) -> str:
     """Eight hexadecimal digits that tell settings apart."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    return json_sha256(settings)[:8]
 
 
 def differences(named: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:

@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 _MOST_DIGITS = 300  # of an integer, which a double still holds
 
 
-def check_strict(content: bytes) -> None:
-    """Refuse JSON that states a key twice, or a number that is none or that no machine number holds.
+def read_strict(content: bytes) -> Any:
+    """Read JSON, and refuse what states a key twice, or a number that is none or that no machine number holds.
 
     Args:
         content: JSON that a parser has taken, which is more lenient.
@@ -18,7 +18,7 @@ def check_strict(content: bytes) -> None:
     Raises:
         ValueError: What is wrong with it, as a clause.
     """
-    json.loads(content, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, parse_int=_int)
+    return json.loads(content, object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float, parse_int=_int)
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

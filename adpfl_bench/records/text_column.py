@@ -93,6 +93,12 @@ class TextColumn:
         return found[self.codes] if len(self.names) else np.zeros(0, np.int64)
 
 
+def first_repeated(keys: NDArray[np.int64]) -> int | None:
+    """Find the first row whose key an earlier row has too; ``None`` where there is none."""
+    _, first = np.unique(keys, return_index=True)
+    return None if len(first) == len(keys) else int(np.setdiff1d(np.arange(len(keys)), first)[0])
+
+
 def join_texts(columns: Sequence[TextColumn]) -> TextColumn:
     """Return one column under the other."""
     first = columns[0]

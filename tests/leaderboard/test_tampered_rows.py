@@ -82,8 +82,19 @@ def test_a_row_says_whether_its_records_are_verified(tmp_path):
 def test_a_method_with_one_older_record_says_so(tmp_path):
     write_sealed_run(tmp_path / "0", "m")
     edit_record(write_sealed_run(tmp_path / "1", "m", seed=1), digests=None)
-    ((row,),) = [table.rows for table in board(tmp_path)[0]]
+    (table,) = board(tmp_path)[0]
+    (row,) = table.rows
     assert row.records == "verified; not verifiable: recorded before digests"
+    text = text_table(table)
+    assert text.cells[0][text.headings.index("Records")] == "verified; not verifiable"
+
+
+def test_the_order_of_its_records_is_nothing_to_a_method(tmp_path):
+    edit_record(write_sealed_run(tmp_path / "0", "m"), digests=None)
+    write_sealed_run(tmp_path / "1", "m", seed=1)
+    (table,) = board(tmp_path)[0]
+    text = text_table(table)
+    assert text.cells[0][text.headings.index("Records")] == "not verifiable; verified"
 
 
 def test_both_copies_are_named_and_neither_counts(tmp_path, capsys):

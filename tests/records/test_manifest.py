@@ -1,5 +1,6 @@
 """Manifests of published files: as sha256sum writes and checks them, and signed by minisign."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def test_a_manifest_is_written_by_the_command_and_the_same_again(folder, capsys)
         (b"\xff", "cannot be read"),
         (b"abc  run.json\n", "line 1: expected a SHA-256 and a path"),
         (b"0" * 64 + b"  ../secret\n", "line 1: ../secret lies outside the folder"),
+        (b"0" * 64 + b"  a\0b\n", "line 1: a\0b lies outside the folder"),
     ],
 )
 def test_what_is_no_manifest_is_a_sentence(folder, content, sentence):
@@ -123,3 +125,18 @@ def test_a_signature_is_of_this_manifest_and_this_key(folder, keys, capsys):
 def test_published_results_are_those_of_their_manifest():
     """``adpfl-bench manifest results`` renews it, where results change on purpose."""
     assert list(check_manifest(RESULTS)) == []
+
+
+def test_a_name_may_have_what_python_takes_for_the_end_of_a_line(folder):
+    (folder / "a\x0bb\u2028c.md").write_text("")
+    assert write_manifest(folder) == 5
+    assert list(check_manifest(folder)) == []
+
+
+def test_a_name_that_is_no_text_is_a_sentence(folder):
+    try:
+        Path(os.fsdecode(bytes(folder) + b"/\xff.md")).touch()
+    except OSError:
+        pytest.skip("this file system takes names in UTF-8 alone")
+    with pytest.raises(RecordError, match=r"no text in UTF-8; rename it\."):
+        write_manifest(folder)

@@ -25,7 +25,7 @@ def test_columns_against_the_lines(tmp_path):
     for name in ("patient", "client", "split"):
         assert getattr(found, name).texts() == [line[name] for line in lines]
     assert found.sizes == {("north", "train"): 2, ("north", "test"): 1, ("south", "test"): 1, ("south", "train"): 1}
-    assert found.rows_of(TextColumn.of(["c1", "z", "a1", "c1"])).tolist() == [3, -1, 0, 3]
+    assert TextColumn.of(["c1", "z", "a1", "c1"]).codes_in(found.case).tolist() == [3, -1, 0, 3]
     assert found.scattered is None
 
 

@@ -119,6 +119,14 @@ def test_files_that_were_not_published_are_named(sound, tmp_path):
     assert verified(folder).text == "verified (without data.csv, partition.csv, privacy_ledger.json, not here)"
 
 
+def test_a_partition_without_a_case_is_a_finding(sound, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(sound[0], folder)
+    (folder / "partition.csv").write_text("case,patient,client,split\n")
+    found = {finding.check: finding.text for finding in verified(folder).findings}
+    assert "which partition.csv does not name" in found["cases"]
+
+
 def test_a_run_that_was_killed_may_have_files_ahead_of_its_record(sound, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(sound[0], folder)

@@ -36,10 +36,10 @@ def check_contents(evidence: Evidence) -> Iterator[Finding]:
         return
     if partition is None:
         return
-    if unknown := sorted(partition.rows.keys() ^ {row.case for row in files}):
+    if unknown := sorted(partition.case.places.keys() ^ {row.case for row in files}):
         yield Finding("data", f"{unknown[0]} is a case of one of data.csv and partition.csv, and not of the other")
         return
-    tested = contents_root(row for row in files if partition.split[partition.rows[row.case]] == "test")
+    tested = contents_root(row for row in files if partition.split[partition.case.places[row.case]] == "test")
     if tested != stated.test_root:
         yield Finding(
             "data",

@@ -1,9 +1,8 @@
-"""Evidence: the files of a run's folder, each read and hashed once."""
+"""Evidence: the files of a run's folder, each hashed once."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.partition_columns import PartitionColumns, parse_partition
 from adpfl_bench.records.round_columns import NO_ROUNDS, RoundColumns, parse_rounds
 from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.records.run_record import RunRecord, parse_record
+from adpfl_bench.records.run_record import RunRecord, parse_content
 from adpfl_bench.records.score_columns import ScoreColumns, parse_scores
 
 
@@ -42,9 +41,8 @@ class Evidence:
         Raises:
             RecordError: There is none, or it cannot be read.
         """
-        content = directory.record_content()
-        record = parse_record(content, directory.record_file)
-        return cls(directory, record, json.loads(content))
+        record, content = parse_content(directory.record_content(), directory.record_file)
+        return cls(directory, record, content)
 
     @property
     def closed(self) -> bool:

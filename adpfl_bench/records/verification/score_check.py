@@ -12,7 +12,7 @@ from adpfl_bench.metrics.registry import DICE, IOU
 from adpfl_bench.records.partition_columns import PartitionColumns
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
-from adpfl_bench.records.text_column import BoolArray
+from adpfl_bench.records.text_column import BoolArray, first_repeated
 from adpfl_bench.records.verification.config_values import mapping
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.finding import Finding
@@ -35,9 +35,7 @@ def check_scores(evidence: Evidence) -> Iterator[Finding]:
         return
     yield from _ranges(evidence.record, scores)
     yield from _units(evidence.record, scores)
-    keys, first = np.unique(scores.keys(), return_index=True)
-    if len(keys) < len(scores):
-        row = int(np.setdiff1d(np.arange(len(scores)), first)[0])
+    if (row := first_repeated(scores.keys())) is not None:
         yield Finding("scores", f"{_named(scores, row)} is scored twice")
 
 
@@ -88,10 +86,10 @@ def check_cases(evidence: Evidence) -> Iterator[Finding]:
     if clients and strangers:
         yield Finding("cases", f"cases.csv has scores by the model of {strangers[0]}, which is no client")
     if partition is not None and (strange := _strange_row(scores, partition)) is not None:
-        score, row = scores[strange], partition.rows.get(scores.case[strange])
-        where = "it does not name" if row is None else f"it puts at {partition.client[row]}, {partition.split[row]}"
+        score, row = scores[strange], partition.case.places.get(scores.case[strange])
+        where = "does not name" if row is None else f"puts at {partition.client[row]}, {partition.split[row]}"
         found_at = f"{score.case} of {score.client}, {score.split}"
-        yield Finding("cases", f"cases.csv has {found_at}, which partition.csv says {where}")
+        yield Finding("cases", f"cases.csv has {found_at}, which partition.csv {where}")
         return
     trainer = mapping(record.config.get("trainer"))
     for split in scores.split.present():
@@ -108,11 +106,11 @@ def check_cases(evidence: Evidence) -> Iterator[Finding]:
 
 def _strange_row(scores: ScoreColumns, partition: PartitionColumns) -> int | None:
     """Find the first row whose case is of another patient, client or split in the partition, or not in it."""
-    rows = partition.rows_of(scores.case)
-    strange = rows < 0
+    rows = scores.case.codes_in(partition.case)  # which has each case once, so that its number is its row
+    strange, known = rows < 0, np.flatnonzero(rows >= 0)
     for name in ("patient", "client", "split"):
         ours, theirs = getattr(scores, name), getattr(partition, name)
-        strange |= ours.codes_in(theirs) != theirs.codes[rows]
+        strange[known] |= ours.codes_in(theirs)[known] != theirs.codes[rows[known]]
     return int(np.argmax(strange)) if strange.any() else None
 
 
