@@ -34,9 +34,13 @@ class Case:
         return self.images if self.label is None else (*self.images, self.label)
 
     def source_files(self) -> list[Path]:
-        """Return all files, each once; of a folder of slices, those in it."""
-        found = (sorted(path.iterdir()) if path.is_dir() else [path] for path in self.files)
+        """Return all files, each once; of a folder of slices, those in it that do not begin with a dot."""
+        found = (_files_in(path) if path.is_dir() else [path] for path in self.files)
         return list(dict.fromkeys(file for some in found for file in some))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
 
 
 @dataclass(frozen=True)
