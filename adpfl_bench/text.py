@@ -105,6 +105,11 @@ def make_console() -> Console:
     return console
 
 
+def times(shape: Iterable[int]) -> str:
+    """Write a shape as 4x64x64."""
+    return "x".join(map(str, shape))
+
+
 def say_loading(command: str) -> None:
     """Say that a command is about to import PyTorch and Lightning, which takes seconds, if they are still to come."""
     if "lightning" not in sys.modules:

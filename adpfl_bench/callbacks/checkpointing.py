@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,12 +130,7 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
                 " --ckpt_path."
             )
     check_archive(path)
-    check_blocks(path, checkpoint, resumes, _planned_rounds(config) if resumes else None)
-
-
-def _planned_rounds(config: Mapping[str, Any]) -> int:
-    federated = config["federated"]
-    return int(federated["rounds"]) + (1 if federated["fine_tuning_epochs"] > 0 else 0)
+    check_blocks(path, checkpoint, resumes, config["trainer"]["max_epochs"] if resumes else None)
 
 
 def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import Trainer
 
-from adpfl_bench.callbacks.lookup import federated_data
+from adpfl_bench.callbacks.lookup import federated_data, folders_of_checkpoint
 from adpfl_bench.data.data_statement import DataStatement
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import RecordError
@@ -20,9 +19,8 @@ from adpfl_bench.records.run_record import RunRecord
 
 def data_state(trainer: Trainer) -> DataState:
     """Return the data that there are now; what differs is found in the folders of the run and of its checkpoint."""
-    data, untyped = federated_data(trainer), _untyped(trainer)
-    beside = Path(untyped.ckpt_path).resolve().parents[:2] if untyped.ckpt_path else ()
-    folders = (Path(trainer.default_root_dir), *beside)
+    data = federated_data(trainer)
+    folders = (Path(trainer.default_root_dir), *folders_of_checkpoint(trainer))
     return DataState(data.fingerprint, data.contents.digest, lambda root: _changed_files(data, root, folders))
 
 
@@ -69,7 +67,3 @@ def _changed_files(data: DataStatement, root: str, folders: Iterable[Path]) -> s
         if contents_root(before) == root:
             return contents_difference(before, data.contents.files)
     return ""
-
-
-def _untyped(trainer: Trainer) -> Any:
-    return trainer

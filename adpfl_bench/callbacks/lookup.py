@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -17,6 +18,12 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     """Return the Trainer's callbacks, in the order in which they are called."""
     untyped: Any = trainer
     return list(untyped.callbacks)
+
+
+def folders_of_checkpoint(trainer: Trainer) -> tuple[Path, ...]:
+    """Return the folder of the checkpoint that a Trainer goes on from, and the one above it; nothing without one."""
+    untyped: Any = trainer
+    return tuple(Path(untyped.ckpt_path).resolve().parents[:2]) if untyped.ckpt_path else ()
 
 
 def find_callback(trainer: Trainer, kind: type[CallbackT]) -> CallbackT | None:

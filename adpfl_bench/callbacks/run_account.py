@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import Trainer
 from torch import nn
 
+from adpfl_bench.callbacks.lookup import folders_of_checkpoint
 from adpfl_bench.errors import BenchError
 from adpfl_bench.peers import peers
 from adpfl_bench.privacy.lineage import Ancestor, Lineage, inherit, read_lineage
@@ -45,10 +46,8 @@ class RunAccount:
 
     def look_beside(self, trainer: Trainer, checkpoint: Mapping[str, Any]) -> None:
         """Note where the journal of a run may be that is resumed: beside its checkpoint, and where it was written."""
-        untyped: Any = trainer
-        beside = Path(untyped.ckpt_path).resolve().parents[:2] if untyped.ckpt_path else ()
         stated = read_lineage(checkpoint)[-1].folder
-        self._elsewhere = (*beside, *([Path(stated)] if stated else []))
+        self._elsewhere = (*folders_of_checkpoint(trainer), *([Path(stated)] if stated else []))
 
     def begin(
         self,

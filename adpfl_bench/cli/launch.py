@@ -16,7 +16,7 @@ from typing import Any
 
 from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.peers import LAUNCHED, PEER_LOST
+from adpfl_bench.peers import LAUNCHED
 from adpfl_bench.running.places import Asked, asked_for, check_place, found_place, joined
 from adpfl_bench.stopping import STOPPING, Stopped, exit_status
 
@@ -98,7 +98,7 @@ def _meeting(machines: int) -> dict[str, Any]:
 def _status(found: int) -> int:
     if found in map(exit_status, STOPPING) or found == 1:
         return found  # it has said why
-    how = "left no word" if found == PEER_LOST or found > 0 else f"was killed by {signal.Signals(-found).name}"
+    how = "left no word" if found > 0 else f"was killed by {signal.Signals(-found).name}"
     raise BenchError(
         f"One of the run's processes {how}, and the others have ended with it. If memory was short, let fewer processes"
         " share the run; the same command with --ckpt_path last goes on after the last whole round, also with another"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import adpfl_bench
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.files import file_trouble
+from adpfl_bench.grid.python_command import SAFE_PATH
 from adpfl_bench.peers import LAUNCHED, PEER_LOST, PeerLost, peers
 from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import Stopped, exit_status, heeding_stops
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problems; 143, 130 or 129 after SIGTERM, SIGINT or SIGHUP.
     """
     if arguments is None:  # what this process starts finds no modules in the working directory, as it does not itself
-        os.environ.setdefault("PYTHONSAFEPATH", "1")
+        os.environ.setdefault(SAFE_PATH, "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -20,6 +20,7 @@ from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.phantoms.cohort import write_phantom
 from adpfl_bench.phantoms.writer import PhantomWriter
 from adpfl_bench.records.protected import Identity
+from adpfl_bench.text import times
 
 
 class CaseSource(ABC):
@@ -85,7 +86,7 @@ class CaseSource(ABC):
     @property
     def phantom_name(self) -> str:
         """Name of the phantom cohort's folder, by everything that its bytes depend on."""
-        size = "x".join(map(str, self.phantom_size)) if self.phantom_size else "default"
+        size = times(self.phantom_size) if self.phantom_size else "default"
         shift = "" if self.phantom_shift == 1 else f"-shift{self.phantom_shift:g}"
         return f"{self._writer.name}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{shift}"
 

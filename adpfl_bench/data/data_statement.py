@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT
 from adpfl_bench.records.blocks import ClientSizes, DataBlock
+from adpfl_bench.records.digests import json_sha256
 
 # What says where data lie, how fast they come, or what is a setting of its own here.
 _NOT_RELEASED = {
@@ -67,7 +66,7 @@ class DataStatement(CaseSource):
             )
             for client in self.clients
         ]
-        return hashlib.sha256(json.dumps(held).encode()).hexdigest()
+        return json_sha256(held)
 
     @property
     def release_settings(self) -> dict[str, Any]:

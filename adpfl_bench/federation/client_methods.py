@@ -181,11 +181,12 @@ class Scaffold(ClientMethod):
 
     def exchange(self, clients: Collection[str], shared: Sequence[Tensor]) -> None:
         """Add up the changes of control variates, and take over those of other processes' clients."""
-        if (changes := [n for n in peers().gather(self._clients if self._change else 0) if n]) and not self._change:
-            self._change = ExactSum(changes[0])
+        found = peers().gather((self._clients if self._change else 0, self._own.kept_by(clients)))
+        if not self._change and (number := max(number for number, _ in found)):
+            self._change = ExactSum(number)
         if self._change:
             self._change.exchange(shared)
-        for kept in peers().gather(self._own.kept_by(clients)):
+        for _, kept in found:
             self._own.keep(kept)
 
     @torch.no_grad()

@@ -30,7 +30,7 @@ class ExactSum:
     A term ``coefficient * value`` is computed in float64, rounded once to a multiple of ``2**-bits``, and added as an
     integer (``torch.int64``) on the tensors' own device; integers add associatively. The result differs from the real
     sum by at most ``2**-(bits + 1)`` for each term, and by float64's rounding. Memory is that of the integers, twice a
-    float32 delta, whatever the number of terms.
+    float32 delta, and as much again while a term is added, whatever the number of terms.
 
     Args:
         terms: The largest number of terms. A term must be below ``2**(62 - bits) / terms``, so that no sum wraps.

@@ -52,8 +52,8 @@ class Server:
     optimizer takes one step on it (Reddi et al. 2021, arXiv 2003.00295, Algorithm 1). ``SGD(lr=1)`` is FedAvg (McMahan
     et al. 2017, arXiv 1602.05629); others are in :mod:`~adpfl_bench.federation.server_optimizers`.
 
-    Memory is four copies of the shared weights (global, one temporary, the sum of deltas in 64-bit integers) whatever
-    the number of clients, where the aggregator keeps a running sum.
+    Memory is four copies of the shared weights (global, one temporary, the sum of deltas in 64-bit integers), and two
+    more while a delta is added, whatever the number of clients, where the aggregator keeps a running sum.
 
     Args:
         parameters: What the clients share, as the network holds it: trained in place, and overwritten by :meth:`send`

@@ -14,6 +14,7 @@ from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_lock import UNNAMED_HOLDER
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import SEED, SPEED, describe_difference, differences, flatten_config
 
@@ -44,7 +45,7 @@ def inspect_run(run: GridRun) -> RunState:
     """Say how far a run is."""
     try:
         if run.files.lock.taken:
-            return RunState("taken", reason=str(run.files.lock.holder() or "another process, which is just starting"))
+            return RunState("taken", reason=str(run.files.lock.holder() or UNNAMED_HOLDER))
         record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
         other = other_settings(record, run.settings)
     except RecordError as error:

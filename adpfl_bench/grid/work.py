@@ -16,7 +16,7 @@ from adpfl_bench.grid.run_state import failure, other_settings
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken
 from adpfl_bench.shortage import shortage
-from adpfl_bench.stopping import Stopped, StopSignals, heeding_stops
+from adpfl_bench.stopping import Stopped, StopSignals, heeding_stops, is_stop
 from adpfl_bench.stopping import exit_status as status_of
 from adpfl_bench.text import say_loading
 
@@ -79,13 +79,12 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
     if obstacle is not None:
         text = f"The run was not started, since {obstacle}; start the benchmark again, which then plans with that."
         return _end(run, attempt.end("refused", text))
-    from_outside: tuple[type[BaseException], ...] = (Stopped, KeyboardInterrupt, SystemExit, *stops)
     try:
         run.files.write_attempt(attempt)
         fit(words)
         _check_finished(run)
     except BaseException as error:
-        if signals.came is not None or isinstance(error, from_outside):
+        if is_stop(error) or isinstance(error, stops):
             with signals.quiet():
                 run.files.write_attempt(attempt.end("interrupted"))
             if signals.came is not None:  # which may come out as anything, of an import that was broken off say

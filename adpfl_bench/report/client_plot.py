@@ -11,7 +11,7 @@ import numpy as np
 
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
-from adpfl_bench.report.patient_plot import draw_cloud
+from adpfl_bench.report.patient_plot import MOST_DOTS, draw_cloud, label_rows
 from adpfl_bench.report.plot import BAND, FAINT, PAPER, Plot, method_style, new_figure, place_legend
 
 if TYPE_CHECKING:
@@ -69,12 +69,8 @@ def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> 
             own = [row.own for row in benefits.clients if row.label == label and not math.isnan(row.own)]
             if own:
                 draw_cloud(axis, 100 * np.array(own), place, method_style(place)[0])
-        axis.set_yticks(range(len(labels)), labels)
-        axis.tick_params(axis="y", length=0)
-        axis.set_ylim(len(labels) - 0.45, -0.55)
+        label_rows(axis, labels)
         axis.set_xlabel(_OWN_CASES)
-        axis.grid(axis="x")
-        axis.spines["left"].set_visible(False)
     return Plot(
         figure,
         alt=(
@@ -84,7 +80,7 @@ def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> 
         caption=(
             "Mean Dice on a client's own test cases by the model that it would use, over seeds. Above, how many clients"
             " score so; the box holds the middle half, the line in it is the median, the dot the mean; below, clients"
-            f" as dots, 250 at most.{table.group.shown_note}"
+            f" as dots, {MOST_DOTS} at most.{table.group.shown_note}"
         ),
         title=f"Clients, region {table.region}",
     )

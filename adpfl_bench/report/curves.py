@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
@@ -16,6 +17,7 @@ from adpfl_bench.report.plot import FAINT, Plot, method_style, new_figure, place
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Numbers = NDArray[Any]
 Band = tuple[list[int], list[float], list[float], list[float]]
 """Rounds, and the mean, lowest and highest value over seeds in each."""
 
@@ -30,21 +32,21 @@ _SCORE_CAPTION = (
 def band(series: Sequence[RoundColumns]) -> Band:
     """Mean, minimum and maximum over the seeds' numbers, of each round that any seed has."""
     values = np.concatenate([of_seed.value for of_seed in series])
-    rounds, places = np.unique(np.concatenate([of_seed.round for of_seed in series]), return_inverse=True)
-    low, high = np.full(len(rounds), np.inf), np.full(len(rounds), -np.inf)
-    np.minimum.at(low, places, values)
-    np.maximum.at(high, places, values)
-    return rounds.tolist(), grouped_means(values, places, len(rounds)).tolist(), low.tolist(), high.tolist()
+    return _by_round(np.concatenate([of_seed.round for of_seed in series]), values, values, values)
 
 
 def merged(bands: Sequence[Band]) -> Band:
     """Return one band of several: the mean of their means, the lowest of their lowest, the highest of their highest."""
     rounds, mean, low, high = (np.array([value for drawn in bands for value in drawn[part]]) for part in range(4))
-    numbers, places = np.unique(rounds.astype(np.int64), return_inverse=True)
-    lowest, highest = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
-    np.minimum.at(lowest, places, low)
-    np.maximum.at(highest, places, high)
-    return numbers.tolist(), grouped_means(mean, places, len(numbers)).tolist(), lowest.tolist(), highest.tolist()
+    return _by_round(rounds.astype(np.int64), mean, low, high)
+
+
+def _by_round(rounds: Numbers, means: Numbers, lows: Numbers, highs: Numbers) -> Band:
+    numbers, places = np.unique(rounds, return_inverse=True)
+    low, high = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
+    np.minimum.at(low, places, lows)
+    np.maximum.at(high, places, highs)
+    return numbers.tolist(), grouped_means(means, places, len(numbers)).tolist(), low.tolist(), high.tolist()
 
 
 def draw_band(axis: Axes, drawn: Band, colour: str, style: str = "-", scale: float = 1, filled: bool = True) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 _BINS = 25
-_MOST_DOTS = 250
+MOST_DOTS = 250
 _CLOUD, _BOX, _RAIN = 0.38, 0.13, 0.30
 """Heights of the three parts, in rows."""
 
@@ -48,16 +49,12 @@ def draw_patients(table: Table) -> Plot | None:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):
             draw_cloud(axis, values, place, method_style(places[label])[0])
-        axis.set_yticks(range(len(dice)), list(dice))
-        axis.tick_params(axis="y", length=0)
-        axis.set_ylim(len(dice) - 0.45, -0.55)
+        label_rows(axis, list(dice))
         lowest = min(float(values.min()) for values in dice.values())
         axis.set_xlim(max(lowest - 4, -2), 102)
         axis.set_xlabel(f"{title} (%) of each {subject}")
-        axis.grid(axis="x")
-        axis.spines["left"].set_visible(False)
     patients = len(next(iter(dice.values())))
-    dots = f"each dot is one {subject}" if patients <= _MOST_DOTS else f"dots are {_MOST_DOTS} of {patients} {subject}s"
+    dots = f"each dot is one {subject}" if patients <= MOST_DOTS else f"dots are {MOST_DOTS} of {patients} {subject}s"
     quartiles = {label: np.percentile(values, [25, 50, 75]) for label, values in dice.items()}
     return Plot(
         figure,
@@ -73,6 +70,15 @@ def draw_patients(table: Table) -> Plot | None:
         ),
         title=f"{title} of each {subject}, region {table.region}",
     )
+
+
+def label_rows(axis: Axes, labels: Sequence[str]) -> None:
+    """Name the rows of a plot of clouds, the first on top."""
+    axis.set_yticks(range(len(labels)), labels)
+    axis.tick_params(axis="y", length=0)
+    axis.set_ylim(len(labels) - 0.45, -0.55)
+    axis.grid(axis="x")
+    axis.spines["left"].set_visible(False)
 
 
 def draw_cloud(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
@@ -102,9 +108,9 @@ def _draw_rain(axis: Axes, values: FloatArray, place: int, colour: str) -> None:
 def _thinned(values: FloatArray) -> FloatArray:
     """Return the values in order, evenly thinned where they are many."""
     ordered = np.sort(values)
-    if len(ordered) <= _MOST_DOTS:
+    if len(ordered) <= MOST_DOTS:
         return ordered
-    return np.asarray(ordered[np.linspace(0, len(ordered) - 1, _MOST_DOTS).round().astype(int)], dtype=np.float64)
+    return np.asarray(ordered[np.linspace(0, len(ordered) - 1, MOST_DOTS).round().astype(int)], dtype=np.float64)
 
 
 def _spread(count: int) -> FloatArray:

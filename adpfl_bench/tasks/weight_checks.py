@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from adpfl_bench.errors import CheckpointError
+from adpfl_bench.text import times
 
 _ADVICE = "Use the --config files that it was made with, or take another checkpoint."
 
@@ -61,4 +62,4 @@ def _check(name: str, found: Any, wanted: Tensor) -> None:
 
 
 def _times(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "of a single number"
+    return times(tensor.shape) or "of a single number"

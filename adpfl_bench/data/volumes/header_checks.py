@@ -11,6 +11,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Findings
 from adpfl_bench.data.volumes.reader import VolumeHeader
 from adpfl_bench.data.volumes.release import VolumeRelease
+from adpfl_bench.text import times
 
 _AFFINE_TOLERANCE = 1e-3  # mm; files of one case are saved by different programs
 
@@ -47,21 +48,17 @@ def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Pa
 def _has_dimensions(path: Path, header: VolumeHeader, wanted: int, found: Findings) -> bool:
     if len(header.shape) == wanted:
         return True
-    found.add(path, f"is {len(header.shape)}-D with the shape {_times(header.shape)}, expected {wanted}-D")
+    found.add(path, f"is {len(header.shape)}-D with the shape {times(header.shape)}, expected {wanted}-D")
     return False
 
 
 def _check_place(path: Path, header: VolumeHeader, first: Path, reference: VolumeHeader, found: Findings) -> None:
     """Check that a file has the voxels of the case's first one, in the same place."""
     if header.shape[:3] != reference.shape[:3]:
-        shapes = f"{_times(header.shape[:3])}, but {first.name} has {_times(reference.shape[:3])}"
+        shapes = f"{times(header.shape[:3])}, but {first.name} has {times(reference.shape[:3])}"
         found.add(path, f"has the shape {shapes}")
     elif not np.allclose(header.affine, reference.affine, atol=_AFFINE_TOLERANCE):
         apart = np.abs(header.affine - reference.affine).max()
         found.add(
             path, f"has another affine (position, orientation or spacing) than {first.name}, by up to {apart:.3g} mm"
         )
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))

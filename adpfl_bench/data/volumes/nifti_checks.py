@@ -13,6 +13,7 @@ import numpy as np
 from rich.filesize import decimal
 
 from adpfl_bench.errors import DataError
+from adpfl_bench.text import times
 
 _PACKED = 1032  # the most that deflate can pack, by its format: 258 bytes in 2 bits
 _KINDS = "biuf"  # numpy's kinds of real numbers
@@ -50,7 +51,7 @@ def _check_size(path: Path, image: Any) -> None:
     claimed = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
     if claimed > size * (_PACKED if path.suffix == ".gz" else 1):
-        sides = "x".join(map(str, image.shape))
+        sides = times(image.shape)
         raise DataError(
             f"{path} claims {sides} voxels ({decimal(claimed)}), but a file of {decimal(size)} cannot hold so many;"
             " take it again from the publisher's archive."

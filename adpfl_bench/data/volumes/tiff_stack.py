@@ -17,6 +17,7 @@ from adpfl_bench.data.case_grid import Affine
 from adpfl_bench.data.problems import check_binary, unreadable
 from adpfl_bench.data.volumes.reader import Float32Array, VolumeHeader, VolumeReader
 from adpfl_bench.errors import DataError
+from adpfl_bench.text import times
 
 _Type = TypeVar("_Type", bound=np.generic)
 # What tifffile and its codecs raise for files that are damaged in one way or another.
@@ -53,7 +54,7 @@ class TiffStackReader(VolumeReader):
                     continue
                 first = first or (file, size)
                 if size != first[1]:
-                    found.append((file, f"is {_times(size)} pixels, but {first[0].name} is {_times(first[1])}"))
+                    found.append((file, f"is {times(size)} pixels, but {first[0].name} is {times(first[1])}"))
         return found
 
     def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
@@ -88,9 +89,7 @@ def _mask_of(path: Path) -> Path:
 def _read_slice(path: Path) -> NDArray[Any]:
     pixels = _read(path)
     if pixels.ndim != 3 or pixels.shape[2] != _CHANNELS:
-        raise DataError(
-            f"{path} has the shape {_times(pixels.shape)}; expected rows, columns and {_CHANNELS} sequences"
-        )
+        raise DataError(f"{path} has the shape {times(pixels.shape)}; expected rows, columns and {_CHANNELS} sequences")
     return pixels
 
 
@@ -98,7 +97,7 @@ def _read_mask(path: Path) -> NDArray[np.uint8]:
     """Read a mask as 0 and 1."""
     mask = _read(path)
     if mask.ndim != 2:
-        raise DataError(f"{path} has the shape {_times(mask.shape)}; expected rows and columns")
+        raise DataError(f"{path} has the shape {times(mask.shape)}; expected rows and columns")
     check_binary(path, np.unique(mask).tolist())
     binary: NDArray[np.uint8] = (mask != 0).astype(np.uint8)
     return binary
@@ -117,7 +116,3 @@ def _read(path: Path) -> NDArray[Any]:
         return pixels
     # A file that was cut off has no pages for tifffile, which is no error to it.
     raise DataError(f"{path} has {pages} pages where one is expected; take it again from the publisher's archive")
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
