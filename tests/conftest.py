@@ -272,3 +272,11 @@ def difference():
         )
 
     return largest
+
+
+@pytest.fixture
+def only_new_objects():
+    """Hides the hundred thousands of objects that libraries made from the garbage collector, so that it is quick."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
