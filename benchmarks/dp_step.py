@@ -193,21 +193,31 @@ def timed(step: Step, device: str) -> float:
     return time.perf_counter() - start
 
 
-def compare(case: str, arguments: argparse.Namespace) -> bool:
-    """Print the table of a case; whether all ways agree."""
-    device, steps, failed = arguments.device, {}, {}
+def interleaved(
+    case: str, device: str, budget: float, repetitions: int
+) -> tuple[dict[str, list[float]], dict[str, str]]:
+    """Seconds of the steps of all ways, taken in turn, and why some cannot be taken."""
+    steps: dict[str, Step] = {}
+    failed: dict[str, str] = {}
     for way in WAYS:
         try:
-            steps[way] = prepare(case, way, device, SIGMA, arguments.budget)
+            steps[way] = prepare(case, way, device, SIGMA, budget)
             for _ in range(2):
                 timed(steps[way], device)
         except Exception as error:  # whatever another library makes of this network
             failed[way] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
             steps.pop(way, None)
     seconds: dict[str, list[float]] = {way: [] for way in steps}
-    for _ in range(arguments.repetitions):
+    for _ in range(repetitions):
         for way, step in steps.items():
             seconds[way].append(timed(step, device))
+    return seconds, failed
+
+
+def compare(case: str, arguments: argparse.Namespace) -> bool:
+    """Print the table of a case; whether all ways agree."""
+    device = arguments.device
+    seconds, failed = interleaved(case, device, arguments.budget, arguments.repetitions)
     print(f"\n### {case}\n\n| way | ms | ratio | least - greatest | memory, MiB | off |\n|:--|--:|--:|--:|--:|--:|")
     idle, agree = memory(case, "without privacy", 0, arguments), True
     exact = released(case, "one example at a time", device, arguments.budget, torch.float64)

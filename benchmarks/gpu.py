@@ -84,19 +84,24 @@ class Place:
             torch.cuda.synchronize()
 
 
+def train(place: Place, accelerator: str, folder: Path, files: Sequence[str], options: Sequence[str]) -> str:
+    """Train two rounds on phantoms by the command line; what it printed."""
+    words = ["fit", *(word for file in files for word in ("--config", file)), "--federated.rounds=2", "--score=false"]
+    words += ["--data.phantom_directory", str(place.folder / "phantoms"), f"--trainer.accelerator={accelerator}"]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        status = adpfl_bench([*words, f"--trainer.default_root_dir={folder}", *options])
+    if status:
+        raise RuntimeError(printed.getvalue().strip().splitlines()[-1])
+    return printed.getvalue()
+
+
 def fit(place: Place, accelerator: str, name: str, methods: Sequence[str], options: Sequence[str] = ()) -> list[Any]:
     """Train on small phantoms of skin lesions; the weights, as float64 vectors on the CPU."""
     folder = place.folder / name
     files = ["tasks/isic.yaml", *(f"callbacks/{method}.yaml" for method in methods), "configs/smoke.yaml"]
-    words = ["fit", *(word for file in files for word in ("--config", file))]
-    words += ["--data.phantom_directory", str(place.folder / "phantoms"), "--federated.rounds=2", "--score=false"]
-    words += ["--model.optimizer", '{"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05}}']
-    words += [f"--trainer.accelerator={accelerator}", f"--trainer.default_root_dir={folder}", *options]
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        status = adpfl_bench(words)
-    if status:
-        raise RuntimeError(printed.getvalue().strip().splitlines()[-1])
+    optimizer = ["--model.optimizer", '{"class_path": "torch.optim.SGD", "init_args": {"lr": 0.05}}']
+    train(place, accelerator, folder, files, [*optimizer, *options])
     weights = torch.load(last_checkpoint(folder), map_location="cpu", weights_only=True)["state_dict"]
     return [value.double().flatten() for value in weights.values()]
 
@@ -174,22 +179,11 @@ def check_waiting(place: Place) -> Iterator[Line]:
 
 def _waiting(place: Place, task: str, size: str, options: Sequence[str]) -> Line:
     files = (f"tasks/{task}.yaml", "callbacks/fedavg.yaml", f"configs/{size}.yaml")
-    folder = place.folder / f"profiled-{task}"
-    words = ["fit", *(word for file in files for word in ("--config", file)), "--score=false", "--federated.rounds=2"]
-    words += ["--data.phantom_directory", str(place.folder / "phantoms"), "--trainer.limit_val_batches=0"]
-    words += [f"--trainer.accelerator={place.accelerator}", f"--trainer.default_root_dir={folder}", *options]
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if place.device == "cuda" else [])]
-    output = io.StringIO()
-    with (
-        profile(activities=activities) as profiled,
-        contextlib.redirect_stdout(output),
-        contextlib.redirect_stderr(output),
-    ):
-        status = adpfl_bench(words)
-    if status:
-        raise RuntimeError(output.getvalue().strip().splitlines()[-1])
-    rounds = [line for line in output.getvalue().splitlines() if line.startswith("round ")]
-    seconds = sum(float(line.split()[-2]) for line in rounds)
+    folder, without = place.folder / f"profiled-{task}", "--trainer.limit_val_batches=0"
+    with profile(activities=activities) as profiled:
+        printed = train(place, place.accelerator, folder, files, [without, *options])
+    seconds = sum(float(line.split()[-2]) for line in printed.splitlines() if line.startswith("round "))
     on_device = place.device == "cuda"
     kind = "self_device_time_total" if on_device else "self_cpu_time_total"
     events = [event for event in profiled.key_averages() if on_device or event.key.startswith("aten::")]
@@ -209,19 +203,7 @@ def check_private_step(place: Place) -> Iterator[Line]:
     """Medians of the ratios to the step without privacy."""
     cases = list(dp_step.CASES)[:1] if place.small else list(dp_step.CASES)
     for case in cases:
-        steps: dict[str, dp_step.Step] = {}
-        failed: dict[str, str] = {}
-        for way in dp_step.WAYS:
-            try:
-                steps[way] = dp_step.prepare(case, way, place.device, 1.0, 2e9)
-                dp_step.timed(steps[way], place.device)
-            except Exception as error:  # whatever another library makes of this network
-                failed[way] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
-                steps.pop(way, None)
-        seconds: dict[str, list[float]] = {way: [] for way in steps}
-        for _ in range(1 if place.small else 9):
-            for way, step in steps.items():
-                seconds[way].append(dp_step.timed(step, place.device))
+        seconds, failed = dp_step.interleaved(case, place.device, 2e9, 1 if place.small else 9)
         plain = statistics.median(seconds["without privacy"])
         ratios = {way: statistics.median(own) / plain for way, own in seconds.items()}
         yield {"case": case, "plain_s": plain, "ratios": ratios, "failed": failed, "ok": "this suite" in ratios}

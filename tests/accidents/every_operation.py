@@ -111,10 +111,10 @@ def broken(run: Path) -> list[str]:
     found = []
     if (run / "run.json").exists():
         RunDirectory(run).read_record()
-    for name in ("rounds.csv", "cases.csv"):
-        text = (run / name).read_text() if (run / name).exists() else "\n"
-        if name == "cases.csv" and not text.endswith("\n"):
-            found.append(f"{name} ends within a line")
+    if (run / "rounds.csv").exists():
+        RunDirectory(run).read_rounds()
+    if (run / "cases.csv").exists() and not (run / "cases.csv").read_text().endswith("\n"):
+        found.append("cases.csv ends within a line")
     checkpoint = run / "checkpoints/last.ckpt"
     if checkpoint.exists():
         torch.load(checkpoint, weights_only=True)

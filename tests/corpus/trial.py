@@ -1,7 +1,6 @@
 """Trial of a kind of bad input: it is made, given to the suite, and what came is judged."""
 
 import contextlib
-import hashlib
 import io
 import os
 import re
@@ -16,6 +15,7 @@ from types import FrameType
 from typing import Literal
 
 from adpfl_bench.errors import BenchError
+from adpfl_bench.records.digests import file_sha256
 from tests.corpus.good_inputs import settle
 from tests.corpus.kind import Accepted, Answer, Kind
 
@@ -135,10 +135,7 @@ def _digests(place: Path) -> dict[str, str]:
         for name in names:
             path = os.path.join(folder, name)
             if os.path.isfile(path) and not os.path.islink(path):
-                with open(path, "rb") as file:
-                    digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-                    digest = digest or hashlib.sha256(file.read())
-                found[os.path.relpath(path, place)] = digest.hexdigest()
+                found[os.path.relpath(path, place)] = file_sha256(Path(path))
     return found
 
 
