@@ -4,10 +4,11 @@
 #                  both, which ADPFL_ACCIDENTS_SEED chooses
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
-# make ... TORCH_INDEX=URL   takes torch from PyTorch's own index, which has builds without CUDA for every Python
+# make ... TORCH_BACKEND=cpu|cu130|...   the build of torch: auto takes the one for this machine's driver, without CUDA where
+#                  there is none; with TORCH_BACKEND= pip takes what it takes, which on Linux is CUDA
 PYTHON ?= python3
 MINIMUM_PYTHON ?= python3.10
-TORCH_INDEX ?=
+TORCH_BACKEND ?= auto
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
@@ -16,7 +17,11 @@ COVERAGE ?=
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Older releases of pydantic word a schema otherwise.
 SCHEMA := tests/records/test_run_record.py::test_published_schema_is_current
-PIP_INSTALL := pip install --disable-pip-version-check --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PIP_INSTALL := pip install --disable-pip-version-check --quiet
+# $(call take_torch,FOLDER OF PYTHON,CONSTRAINTS): PyTorch's own index has the builds of every Python, which uv knows how to find.
+take_torch = $(if $(TORCH_BACKEND),$(1)/$(PIP_INSTALL) --constraint constraints.txt uv && \
+	{ UV_HTTP_RETRIES=0 $(1)/uv pip install -qq --python $(1)/python --no-deps --torch-backend $(TORCH_BACKEND) --constraint $(2) torch || \
+	echo "PyTorch's own index was not reached: pip takes torch from where it takes all packages."; })
 CORE := tests/callbacks tests/data tests/federation tests/metrics tests/privacy tests/records tests/tasks \
 	tests/cli/test_method_composition.py tests/cli/test_yaml_files.py
 
@@ -31,11 +36,13 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(call take_torch,$(BIN),constraints.txt)
 	$(BIN)/$(PIP_INSTALL) --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 $(VENV)-minimum/.installed: pyproject.toml constraints-minimum.txt
 	$(MINIMUM_PYTHON) -m venv $(VENV)-minimum
+	$(call take_torch,$(VENV)-minimum/bin,constraints-minimum.txt)
 	$(VENV)-minimum/bin/$(PIP_INSTALL) --constraint constraints-minimum.txt --editable ".[dev]"
 	touch $@
 
