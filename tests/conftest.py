@@ -28,6 +28,7 @@ from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.tasks.segmentation import SegmentationTask
 from tests.effort import ACCIDENTS_SEED, EXAMPLES
 from tests.impostors import unmask
+from tests.order import is_long, long_first
 
 pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
 
@@ -40,6 +41,15 @@ atexit.register(gc.freeze)
 
 def pytest_report_header():
     return f"a part of the accidents, chosen by ADPFL_ACCIDENTS_SEED={ACCIDENTS_SEED}"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Long tests first, where several workers share the tests."""
+    if workers := getattr(config, "workerinput", {}).get("workercount"):
+        long = [item for item in items if is_long(item.nodeid)]
+        short = [item for item in items if not is_long(item.nodeid)]
+        items[:] = long_first(long, short, workers)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -68,7 +68,7 @@ def in_place(place: str, task: str) -> list[str]:
         "phantom": small,
         # A share of this few patients would leave nobody to validate and test.
         "pretrain": [*small, "--data.validation_fraction=0.1", "--data.test_fraction=0.2"],
-        "gpu": ["--trainer.accelerator=cpu", "--data.num_workers=1", "--data.root=phantom"],
+        "gpu": ["--trainer.accelerator=cpu", "--data.num_workers=0", "--data.root=phantom"],
     }
     return ["--config", f"configs/{place}.yaml", *here.get(place, [])]
 
