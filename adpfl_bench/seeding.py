@@ -56,6 +56,19 @@ def torch_generator(seed: int, *purpose: str | int, device: torch.device | str =
     return torch.Generator(device=device).manual_seed(derive_seed(seed, *purpose))
 
 
+def seed_torch(seed: int) -> None:
+    """Seed torch's global generators, those of all devices.
+
+    It is ``torch.manual_seed``, which takes milliseconds for devices that are not there, as a client's turn may.
+    """
+    import torch  # deferred likewise
+
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
+
+
 class Draws(ABC):
     """Random draws of training: who is sampled, in which order, how examples are augmented, what dropout drops."""
 

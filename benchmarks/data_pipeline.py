@@ -7,6 +7,8 @@ in one process with one thread, in turn, and prints medians over the repetitions
   PersistentDataset (its cache is written beforehand) and CacheDataset (everything in memory), both with MONAI's own
   transforms for the same preparation;
 * formats: what the suite's cache would be in other containers, as patches per second and size (zarr if installed);
+* augmentation: processor time of the suite's random changes of pictures and of patches beside MONAI's transforms, which
+  are seeded for each example and give the same bits;
 * share of a training step spent waiting for the next batch, with a small U-Net and with loading in a worker process;
 * peak memory of a process that reads patches of 20 and of 200 cases;
 * size on disk against the source files.
@@ -38,9 +40,16 @@ from monai.transforms import (
     NormalizeIntensityd,
     Orientationd,
     RandCropByPosNegLabeld,
+    RandFlipd,
+    RandGaussianNoised,
+    RandRotate90d,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+    Transform,
 )
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.rounds.augmentation import augment, image_augmentation, volume_augmentation
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.data.volumes.patches import PatchExamples, draw_corner
@@ -177,6 +186,38 @@ def compare_formats(case: StoredCase, folder: Path, size: tuple[int, int, int], 
         print(f"  {name:<30} {rate:>9.1f} patches/s, {nbytes / image.nbytes:>5.2f} of its bytes in memory")
 
 
+def compare_augmentation(size: tuple[int, int, int], repetitions: int) -> None:
+    """Print how long an example of a picture, and of a patch, is changed."""
+    both = ["image", "label"]
+
+    def monai(axes: int, turns: bool, offset: float, *more: Transform) -> Compose:
+        moves = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in range(axes)]
+        moves += [RandRotate90d(both, prob=0.5)] if turns else []
+        scale = RandScaleIntensityd("image", factors=0.1, prob=0.5)
+        return Compose([*moves, scale, RandShiftIntensityd("image", offsets=offset, prob=0.5), *more])
+
+    noise = RandGaussianNoised("image", prob=0.15, std=0.1)
+    kinds = {
+        "pictures of 128x128": (image_augmentation((128, 128)), monai(2, True, 0.2), (3, 128, 128), 200),
+        f"patches of {'x'.join(map(str, size))}": (volume_augmentation(), monai(3, False, 0.1, noise), (4, *size), 12),
+    }
+    print("\naugmentation, processor time of an example")
+    for name, (own, others, shape, count) in kinds.items():
+        image, label = torch.randn(shape), torch.ones(1, *shape[1:])
+        for seed in range(9):
+            pairs = zip(augment(own, image, label, seed), augment(others, image, label, seed), strict=True)
+            assert all(torch.equal(mine, its) for mine, its in pairs)
+        taken: dict[str, list[float]] = {"own": [], "MONAI": []}
+        for _ in range(repetitions):
+            for way, transform in (("own", own), ("MONAI", others)):
+                start = time.process_time()
+                for seed in range(count):
+                    augment(transform, image, label, seed)
+                taken[way].append((time.process_time() - start) / count)
+        ours, theirs = (1000 * statistics.median(times) for times in taken.values())
+        print(f"  {name:<22} {ours:.2f} ms, MONAI's transforms {theirs:.2f} ms: ratio {ours / theirs:.2f}")
+
+
 def waiting(dataset: PatchExamples, cases: int, size: tuple[int, int, int], steps: int = 12) -> None:
     """Print how long a training step waits for its batch, loaded by one worker."""
     network = {"channels": [8, 16, 32], "strides": [2, 2], "num_res_units": 0}
@@ -224,6 +265,7 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=6, help="cases for the timings")
     parser.add_argument("--draws", type=int, default=60, help="patches per repetition")
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--only_augmentation", action="store_true")
     parser.add_argument("--measure_memory", nargs=6, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure_memory:
@@ -231,6 +273,9 @@ def main() -> None:
         measure_memory(Path(root), Path(cache), int(cases), tuple(map(int, size)))
         return
     torch.set_num_threads(1)
+    compare_augmentation(tuple(given.patch), given.repetitions)
+    if given.only_augmentation:
+        return
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
         write_phantom(Brats2021Writer, folder / "timed", given.cases, 0, tuple(given.volume))

@@ -1,12 +1,18 @@
-"""The suite's round against a hand-written PyTorch loop that does the same steps, and its memory by clients.
+"""The suite's rounds against a hand-written PyTorch loop that does the same steps.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/federated_loop.py
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/federated_loop.py [--only small]
 
-Eight clients train a 2-D UNet (16-32-64-128) on 128x128 phantoms with batches of 8. The suite runs as on the command
-line, with records and checkpoints; the loop trains, averages and nothing else. Rounds alternate in one process, so that
-both see the same machine; what counts is the ratio of the medians. The weights after the first round show that both do
-the same; later, AdamW amplifies the rounding of its first steps. Peak memory is that of a process of its own with 4 and
-with 64 clients that share the same images.
+Eight clients train on phantoms: ``unet`` is a 2-D UNet (16-32-64-128) on pictures of 128x128 with batches of 8,
+``small`` one of 8-16-32 on 32x32 with batches of 4, whose steps take a few milliseconds. ``private`` is the first with
+a clipped and noised gradient of each example; the loop beside it is not private.
+
+The suite runs as on the command line, with records and checkpoints; the loop trains, averages and nothing else. It has
+MONAI's network as MONAI makes it, with PyTorch's layers and AdamW, and MONAI's transforms, which are seeded for each
+example so that it sees the same pixels; with ``--same_loading`` it loads examples as the suite does. Rounds alternate
+in one process, so that both see the same machine; what counts are the ratios of the medians of wall and processor time,
+and the least and greatest ratio of a round to the one beside it. ``loading`` is the share of the loop's time that its
+examples take. The weights after the first round show that both do the same; later, AdamW amplifies the rounding of its
+first steps.
 """
 
 from __future__ import annotations
@@ -14,42 +20,100 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from monai.networks.nets import UNet
+from monai.transforms import Compose, RandFlipd, RandRotate90d, RandScaleIntensityd, RandShiftIntensityd
 from torch.utils.data import default_collate
 
 from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO, RoundCheckpoint
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
+from adpfl_bench.callbacks.no_profiler import NoProfiler
 from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.images.image_datamodule import normalize
 from adpfl_bench.data.partitioning.partition import IIDPartition
-from adpfl_bench.data.rounds.round_plan import plan_round
+from adpfl_bench.data.rounds.augmentation import augment
+from adpfl_bench.data.rounds.round_plan import Key, plan_round
 from adpfl_bench.datasets.isic import ISICDataModule
-from adpfl_bench.records.environment import peak_memory_mb
+from adpfl_bench.federation.training_batch import Example
+from adpfl_bench.privacy.mechanisms import GaussianMechanism
+from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.tasks.losses import dice_cross_entropy
-from adpfl_bench.tasks.networks import build_network
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
 
+class Kind(NamedTuple):
+    """What is trained on what."""
+
+    size: int = 128
+    batch_size: int = 8
+    channels: tuple[int, ...] = (16, 32, 64, 128)
+    strides: tuple[int, ...] = (2, 2, 2)
+    private: bool = False
+    cases: int = 256
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Arguments of the network that are not the suite's defaults."""
+        return {"channels": self.channels, "strides": self.strides}
+
+
+KINDS = {
+    "unet": Kind(),
+    "small": Kind(size=32, batch_size=4, channels=(8, 16, 32), strides=(2, 2), cases=1024),
+    "private": Kind(private=True),
+}
+CLIENTS = 8
+
+
 class PlainLoop:
-    """FedAvg written by hand over the same records, in the same order."""
+    """FedAvg written by hand over the same examples, in the same order."""
 
     def __init__(
-        self, data: FederatedDataModule, loop: FederatedLoop, network: torch.nn.Module, device: str = "cpu"
+        self,
+        data: FederatedDataModule,
+        loop: FederatedLoop,
+        network: torch.nn.Module,
+        kind: Kind,
+        device: str = "cpu",
+        same_loading: bool = False,
     ) -> None:
         self.data, self.schedule, self.device = data, loop.schedule, torch.device(device)
-        self.network = build_network("UNet", 2, 3, 1, {"norm": ("INSTANCE", {"affine": True}), "act": "PRELU"}).to(
-            device
-        )
+        norm = ("INSTANCE", {"affine": True})
+        self.network = UNet(2, 3, 1, kind.channels, kind.strides, norm=norm, act="PRELU", bias=False).to(device)
         self.network.load_state_dict(network.state_dict())
         self.weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+        both = ["image", "label"]
+        flips = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in (0, 1)]
+        scale, shift = (
+            RandScaleIntensityd("image", factors=0.1, prob=0.5),
+            RandShiftIntensityd("image", offsets=0.2, prob=0.5),
+        )
+        self.transforms = Compose([*flips, RandRotate90d(both, prob=0.5), scale, shift])
+        self.same_loading = same_loading
+        self.loading_seconds = 0.0
+
+    def batch(self, keys: Sequence[Key]) -> Example:
+        """Bring examples."""
+        started, examples = time.process_time(), []
+        for key in keys:
+            if self.same_loading:
+                examples.append(self.data._examples[key])
+                continue
+            pixels, mask = self.data._cache[key.example]
+            image, label = normalize(torch.tensor(pixels)), torch.tensor(mask).float()
+            examples.append(Example(*augment(self.transforms, image, label, key.seed)))
+        batch = default_collate(examples)
+        self.loading_seconds += time.process_time() - started
+        return batch
 
     def round(self, index: int) -> None:
         """Train every client from the global weights and average."""
@@ -63,7 +127,7 @@ class PlainLoop:
                 client = step.client
                 self.network.load_state_dict(self.weights)
                 optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3)
-            batch = default_collate([self.data._examples[key] for key in step.keys])
+            batch = self.batch(step.keys)
             image, label = batch.image.to(self.device), batch.label.to(self.device)
             loss = dice_cross_entropy(self.network(image), label).mean()
             optimizer.zero_grad()
@@ -82,32 +146,42 @@ class Alternate(Callback):
 
     def __init__(self, plain: PlainLoop) -> None:
         self.plain = plain
-        self.suite_seconds: list[float] = []
-        self.plain_seconds: list[float] = []
+        self.suite: list[tuple[float, float]] = []
+        self.loop: list[tuple[float, float]] = []
         self.first_difference = float("nan")
-        self._started = 0.0
+        self._started = 0.0, 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock of the first round."""
-        self._started = time.perf_counter()
+        self._started = _now()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Stop the suite's clock, time the loop's round, and start the suite's clock again."""
-        self.suite_seconds.append(time.perf_counter() - self._started)
-        started = time.perf_counter()
+        self.suite.append(_since(self._started))
+        started = _now()
         self.plain.round(trainer.current_epoch)
-        self.plain_seconds.append(time.perf_counter() - started)
+        self.loop.append(_since(started))
         if trainer.current_epoch == 0:
             weights = pl_module.network.state_dict()
             device = self.plain.device
             self.first_difference = max(
                 float((self.plain.weights[n] - v.to(device)).abs().max()) for n, v in weights.items()
             )
-        self._started = time.perf_counter()
+            self.plain.loading_seconds = 0.0
+        self._started = _now()
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(started: tuple[float, float]) -> tuple[float, float]:
+    wall, processor = _now()
+    return wall - started[0], processor - started[1]
 
 
 def set_up(
-    folder: Path, clients: int, cases: int, rounds: int, accelerator: str = "cpu"
+    folder: Path, clients: int, cases: int, rounds: int, accelerator: str = "cpu", kind: Kind = KINDS["unet"]
 ) -> tuple[Trainer, SkinLesionTask, ISICDataModule]:
     """Build what the command line would build, without validation."""
     torch.manual_seed(0)
@@ -115,12 +189,17 @@ def set_up(
         "phantom",
         IIDPartition(clients),
         phantom_cases=cases,
-        phantom_size=(128, 128),
-        phantom_directory=folder.parent / "phantoms",
+        phantom_size=(kind.size, kind.size),
+        image_size=(kind.size, kind.size),
+        batch_size=kind.batch_size,
+        phantom_directory=folder.parent / f"phantoms-{kind.size}-{cases}",
         validation_fraction=0.0,
         test_fraction=0.0,
     )
-    callbacks = [FederatedLoop(rounds=rounds), DifferentialPrivacy(), RunRecorder(), RoundCheckpoint(folder)]
+    privacy = DifferentialPrivacy()
+    if kind.private:
+        privacy = DifferentialPrivacy("record", FixedThreshold(1.0), GaussianMechanism(), 1.0, normalize=True)
+    callbacks = [FederatedLoop(rounds=rounds), privacy, RunRecorder(), RoundCheckpoint(folder)]
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
@@ -130,47 +209,60 @@ def set_up(
         default_root_dir=folder,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
+        profiler=NoProfiler(),
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    return trainer, SkinLesionTask(), data
+    return trainer, SkinLesionTask(network_arguments=kind.network), data
 
 
-def compare(folder: Path, rounds: int, accelerator: str = "cpu", cases: int = 256) -> dict[str, float]:
+def compare(
+    folder: Path,
+    rounds: int,
+    accelerator: str = "cpu",
+    cases: int | None = None,
+    clients: int = CLIENTS,
+    kind: Kind = KINDS["unet"],
+    same_loading: bool = False,
+) -> dict[str, float]:
     """Time alternating rounds; the first, which warms up, is left out."""
-    trainer, task, data = set_up(folder, 8, cases, rounds + 1, accelerator)
+    trainer, task, data = set_up(folder, clients, cases or kind.cases, rounds + 1, accelerator, kind)
     data.setup("fit")
     device = "cuda" if accelerator == "gpu" else "cpu"
-    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network, device))
+    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network, kind, device, same_loading))
     trainer.callbacks.insert(-1, timer)
     trainer.fit(task, datamodule=data)
-    suite, plain = statistics.median(timer.suite_seconds[1:]), statistics.median(timer.plain_seconds[1:])
-    difference = timer.first_difference
-    return {"ratio": suite / plain, "suite_s": suite, "plain_s": plain, "first_round_max_weight_difference": difference}
-
-
-def peak(clients: int) -> float:
-    """Peak memory in MiB of two rounds with the given number of clients, in a process of its own."""
-    command = [sys.executable, __file__, "--peak", str(clients)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    steps = trainer.global_step / (rounds + 1)
+    (suite, suite_cpu), (plain, plain_cpu) = (
+        [statistics.median(times) for times in zip(*rows[1:], strict=True)] for rows in (timer.suite, timer.loop)
+    )
+    differs = {} if kind.private else {"first_round_max_weight_difference": timer.first_difference}
+    beside = [ours[1] / loops[1] for ours, loops in zip(timer.suite[1:], timer.loop[1:], strict=True)]
+    return {
+        "ratio": suite / plain,
+        "cpu_ratio": suite_cpu / plain_cpu,
+        "least_cpu_ratio": min(beside),
+        "greatest_cpu_ratio": max(beside),
+        "suite_s": suite,
+        "plain_s": plain,
+        "plain_cpu_ms_per_step": 1000 * plain_cpu / steps,
+        "loading": timer.plain.loading_seconds / sum(row[1] for row in timer.loop[1:]),
+        **differs,
+    }
 
 
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds of each")
-    parser.add_argument("--peak", type=int, help="only run two rounds with this many clients and print peak memory")
-    arguments = parser.parse_args()
+    parser.add_argument("--only", choices=KINDS, help="one kind")
+    parser.add_argument("--same_loading", action="store_true", help="let the loop load examples as the suite does")
+    options = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "run"
-        if arguments.peak:
-            trainer, task, data = set_up(folder, arguments.peak, 512, 2)  # at least a batch for each of 64 clients
-            trainer.fit(task, datamodule=data)
-            print(peak_memory_mb())
-            return
-        print(json.dumps(compare(folder, arguments.rounds), indent=2))
-    few, many = peak(4), peak(64)
-    print(json.dumps({"peak_mb_4_clients": few, "peak_mb_64_clients": many, "ratio": many / few}, indent=2))
+        for name in [options.only] if options.only else KINDS:
+            found = compare(Path(scratch) / name, options.rounds, kind=KINDS[name], same_loading=options.same_loading)
+            print(name, json.dumps({key: float(f"{value:.3g}") for key, value in found.items()}), flush=True)
 
 
 if __name__ == "__main__":

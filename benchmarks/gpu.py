@@ -47,6 +47,7 @@ from adpfl_bench.cli import main as adpfl_bench
 from adpfl_bench.config.config_files import packaged_root
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.randomness import Seeded
+from adpfl_bench.running.option_checks import computes_bfloat16
 
 Line = dict[str, Any]
 WITHOUT_NOISE = ["--privacy.noise_multiplier=0", "--privacy.target_epsilon=null"]
@@ -172,7 +173,8 @@ def check_waiting(place: Place) -> Iterator[Line]:
     tiny = ["--model.network=UNet", '--model.network_arguments={"channels":[4,8],"strides":[2],"num_res_units":0}']
     whole = ["--model.network=DynUNet", "--model.network_arguments={}"]
     volumes = [f"--data.{name}={json.dumps([edge] * 3)}" for name in ("patch_size", "phantom_size")]
-    volumes += ["--federated.local_steps=2", "--trainer.precision=bf16-mixed", *(tiny if place.small else whole)]
+    precision = "bf16-mixed" if place.device == "cuda" or computes_bfloat16() else "32-true"
+    volumes += ["--federated.local_steps=2", f"--trainer.precision={precision}", *(tiny if place.small else whole)]
     yield {"of": "2-D", **_waiting(place, "isic", "smoke" if place.small else "phantom", []), "ok": True}
     yield {"of": "3-D", **_waiting(place, "brats", "smoke", volumes), "ok": True}
 

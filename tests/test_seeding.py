@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adpfl_bench.seeding import derive_seed, numpy_generator, torch_generator
+from adpfl_bench.seeding import derive_seed, numpy_generator, seed_torch, torch_generator
 
 PURPOSES = st.lists(st.one_of(st.integers(0, 100), st.text(max_size=4)), max_size=4).map(tuple)
 
@@ -57,3 +58,16 @@ def test_generators_draw_the_same_whatever_the_global_state():
 
 def test_numpys_words_and_numbers_are_pythons():
     assert derive_seed(np.int64(1), np.str_("noise"), np.int64(3)) == derive_seed(1, "noise", 3)
+
+
+@pytest.mark.parametrize("seed", [0, 2**63 - 1])
+def test_torch_is_seeded_as_by_itself(monkeypatch, seed):
+    torch.manual_seed(seed)
+    expected = torch.rand(3)
+    seed_torch(seed)
+    assert torch.equal(torch.rand(3), expected)
+    seeded = []
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "manual_seed", seeded.append)
+    seed_torch(seed)
+    assert seeded == [seed]

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from adpfl_bench.callbacks.lookup import need_task
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
+from adpfl_bench.tasks.scored_task import ScoredTask
 
 
 class ModelLoading(Callback):
@@ -45,6 +46,11 @@ class ModelLoading(Callback):
         if self._in_network != GLOBAL_MODEL:
             self._in_network = GLOBAL_MODEL
             self.load_model(pl_module, None)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Score no further cases: whatever ended the command does not wait for them."""
+        if isinstance(pl_module, ScoredTask):
+            pl_module.drop_unfinished()
 
     on_test_batch_start = on_predict_batch_start = on_validation_batch_start
     on_test_epoch_end = on_validation_epoch_end

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
-import torch
 from torch.optim import Optimizer
 
 from adpfl_bench.errors import BenchError, ConfigError
@@ -14,7 +13,7 @@ from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation, ReleaseDelta
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
-from adpfl_bench.seeding import Draws
+from adpfl_bench.seeding import Draws, seed_torch
 
 
 class RoundProgress:
@@ -84,7 +83,7 @@ class RoundProgress:
         self.report.begin_turn()
         self._federation.begin_turn(client, turn, optimizer)
         personal = ("personal",) if turn == "personal" else ()
-        torch.manual_seed(self._draws.seed("client", self.round, client, *personal))
+        seed_torch(self._draws.seed("client", self.round, client, *personal))
 
     def end_turn(self, optimizer: Optimizer, release: ReleaseDelta) -> None:
         """End the client's turn; ``release`` makes what it sends private, in place.

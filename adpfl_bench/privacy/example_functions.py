@@ -7,6 +7,7 @@ The rules below compute the same, and keep examples apart as strictly. Autograd 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -109,6 +110,10 @@ class _PReLU(Function):
         if call is None:
             return torch.vmap(torch.prelu, in_dims=in_dims)(image, weight), 0
         return _Mapped.vmap(info, (None, None, *in_dims), call.plain, call.rule, image, weight)
+
+
+for _function in (_Mapped, _PReLU):  # whose apply asks for it at every call, where to find out takes longer than to run
+    cast(Any, _function.forward).__signature__ = inspect.signature(_function.forward)
 
 
 def one_slope_prelu(image: Tensor, weight: Tensor) -> Tensor:

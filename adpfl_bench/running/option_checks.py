@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -51,6 +53,29 @@ def check_steps(optimizers: Mapping[str, Any], schedule: Callable[[Any], Any] | 
             stepped = schedule(next(iter(made.values())))
             if not isinstance(stepped, ReduceLROnPlateau):  # whose step needs a score
                 stepped.step()
+
+
+def check_precision(trainer: Trainer) -> None:
+    """Refuse bfloat16 on a processor without instructions for it, which would take far longer than float32.
+
+    Raises:
+        ConfigError: The Trainer's precision is such, and so is the processor.
+    """
+    untyped: Any = trainer
+    on_processor = untyped.strategy.root_device.type == "cpu"
+    if on_processor and str(untyped.precision).startswith("bf16") and not computes_bfloat16():
+        raise ConfigError(
+            f"trainer.precision is {untyped.precision}, but this machine's processor has no instructions for bfloat16"
+            " (AVX512-BF16 or AMX), without which it takes longer than float32: leave trainer.precision at 32-true here"
+            " (--trainer.precision 32-true), or train on a GPU."
+        )
+
+
+def computes_bfloat16() -> bool:
+    """Whether this machine's processor has instructions for bfloat16."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @contextmanager

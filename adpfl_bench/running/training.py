@@ -27,6 +27,7 @@ from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.examples import ExampleCases
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.first_process import leave_to_the_first
+from adpfl_bench.callbacks.no_profiler import NoProfiler
 from adpfl_bench.callbacks.prediction_writer import PredictionWriter
 from adpfl_bench.callbacks.progress import progress_callback
 from adpfl_bench.callbacks.run_recorder import RunRecorder
@@ -41,7 +42,7 @@ from adpfl_bench.leaderboard.run_summary import summarize_run
 from adpfl_bench.peers import peers
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunLock
-from adpfl_bench.running.option_checks import check_seed, check_steps, trainer_in_sentences
+from adpfl_bench.running.option_checks import check_precision, check_seed, check_steps, trainer_in_sentences
 from adpfl_bench.running.places import asked_for, own_device
 from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -201,6 +202,7 @@ class BenchCLI(LightningCLI):
         """Make the Trainer, whose refusals are sentences."""
         with trainer_in_sentences():
             trainer: Trainer = super()._instantiate_trainer(config, callbacks)
+        check_precision(trainer)
         leave_to_the_first(trainer)
         return trainer
 
@@ -214,6 +216,7 @@ class BenchCLI(LightningCLI):
             *([progress_callback()] if shows_progress else []),
         ]
         plugins = [*_listed(settings.get("plugins")), AtomicCheckpointIO()]
+        kwargs.setdefault("profiler", settings.get("profiler") or NoProfiler())
         if peers().count > 1:  # each process has a Trainer that knows of no other
             plugins.append(LightningEnvironment())
         recorder: RunRecorder = self.config_init["record"]

@@ -18,6 +18,7 @@ from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, Lineage
 from adpfl_bench.privacy.local_step import LocalStep, mean_loss
 from adpfl_bench.records.checkpoint_lineage import checkpoint_lineage
+from adpfl_bench.tasks.fused_steps import fuse_steps
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
 from adpfl_bench.tasks.weight_checks import check_weights
@@ -128,6 +129,7 @@ class FederatedTask(ScoredTask):
         """Make the clients' optimizer and its schedule by rounds."""
         own = self.local_step.client_optimizer if self.local_step is not None else None
         optimizer = (own or self.optimizer)(self.parameters())
+        fuse_steps(optimizer)
         if self.lr_scheduler is None:
             return optimizer
         scheduler = self.lr_scheduler(optimizer)

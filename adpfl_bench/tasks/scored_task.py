@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,12 @@ from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_score
+from adpfl_bench.tasks.work_behind import WorkBehind
 
 Mask = NDArray[np.bool_]
+
+_Placed = list[tuple[int, CaseScore]]
+"""Scores, each with the place of its batch in the evaluation."""
 
 
 class ScoredTask(LightningModule):
@@ -29,7 +35,6 @@ class ScoredTask(LightningModule):
     Attributes:
         regions: Names of what is scored of a case.
         metrics: What cases are scored by; the first is the main one, which methods are compared by.
-        scores: The scores of the evaluation at hand.
     """
 
     regions: Sequence[str]
@@ -37,8 +42,24 @@ class ScoredTask(LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.scores: list[CaseScore] = []
+        self._scores: list[CaseScore] = []
         self._places: list[int] = []
+        self._behind: WorkBehind[_Placed] = WorkBehind()
+
+    @property
+    def scores(self) -> list[CaseScore]:
+        """The scores of the evaluation at hand; it waits for those that are still computed.
+
+        Raises:
+            Exception: What was raised while a case was scored.
+        """
+        self._keep(self._behind.finish())
+        return self._scores
+
+    @scores.setter
+    def scores(self, scores: list[CaseScore]) -> None:
+        self.drop_unfinished()
+        self._scores = scores
 
     @property
     def predicted(self) -> Sequence[str]:
@@ -80,9 +101,47 @@ class ScoredTask(LightningModule):
             distance_unit: Unit of those that are distances.
             missed: Whether exactly one of prediction and truth was empty.
         """
-        owners = batch.cases[index], batch.patients[index], batch.client, batch.split
-        self.scores.append(CaseScore(*owners, region, values, distance_unit, missed, batch.model))
-        self._places.append(batch.place)
+        row = case_score(batch, index, region, values, distance_unit, missed)
+        self._keep([*self._behind.finish(), [(batch.place, row)]])
+
+    def add_scores_behind(
+        self, batch: EvaluationBatch, find: Callable[[EvaluationBatch, int], list[CaseScore]]
+    ) -> None:
+        """Add the scores of a batch's cases, which threads compute while the next batch is predicted.
+
+        At most two batches are scored at a time, so that the masks of no more than these are in memory; a volume is a
+        batch of its own.
+
+        Args:
+            batch: The batch.
+            find: Finds the scores of the case at a position of the batch, of which it is given all but the images.
+
+        Raises:
+            Exception: What was raised while a case of an earlier batch was scored; a note names the case.
+        """
+        cases, place = tuple(batch.cases), batch.place
+        without_images = replace(batch, image=batch.image.new_empty(0))
+
+        def work() -> _Placed:
+            found: _Placed = []
+            for index, case in enumerate(cases):
+                try:
+                    found += [(place, row) for row in find(without_images, index)]
+                except Exception as error:
+                    error.add_note(f"It was raised while case {case} was scored.")
+                    raise
+            return found
+
+        self._keep(self._behind.begin(work))
+
+    def drop_unfinished(self) -> None:
+        """Forget scores that are still computed, where the evaluation has ended early."""
+        self._behind.drop()
+
+    def _keep(self, found: list[_Placed]) -> None:
+        for place, row in itertools.chain.from_iterable(found):
+            self._places.append(place)
+            self._scores.append(row)
 
     def exchange_scores(self) -> None:
         """Take in the scores of the run's other processes, in the order in which one process would have all.
@@ -90,9 +149,10 @@ class ScoredTask(LightningModule):
         Raises:
             PeerLost: Another process has ended.
         """
+        scores = self.scores
         if peers().count == 1:
             return
-        found = peers().gather(list(zip(self._places, self.scores, strict=True)))
+        found = peers().gather(list(zip(self._places, scores, strict=True)))
         placed = sorted((pair for own in found for pair in own if pair[0] != SPARE), key=lambda pair: pair[0])
         self._places, self.scores = [place for place, _ in placed], [score for _, score in placed]
 
@@ -164,3 +224,16 @@ class ScoredTask(LightningModule):
                 yield f"{stage}_{metric.name}", metric, own if len(own) else of_global
                 if len(own) and len(of_global):
                     yield f"{stage}_{metric.name}_global", metric, of_global
+
+
+def case_score(
+    batch: EvaluationBatch,
+    index: int,
+    region: str,
+    values: Mapping[str, float],
+    distance_unit: str = "",
+    missed: bool | None = None,
+) -> CaseScore:
+    """Return the scores of one region of a batch's case; arguments as of :meth:`ScoredTask.add_score`."""
+    owners = batch.cases[index], batch.patients[index], batch.client, batch.split
+    return CaseScore(*owners, region, values, distance_unit, missed, batch.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from monai.inferers import sliding_window_inference
@@ -15,10 +16,11 @@ from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.metrics.region_masks import RegionMasks
 from adpfl_bench.metrics.registry import METRICS, MaskMetric
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
-from adpfl_bench.tasks.scored_task import Mask
+from adpfl_bench.tasks.scored_task import Mask, case_score
 
 _DEFAULT_TOLERANCE = 2.0
 
@@ -136,12 +138,17 @@ class SegmentationTask(FederatedTask):
     def score(self, batch: EvaluationBatch, complete: bool) -> list[Mask]:
         """Add the scores of a batch's cases to ``scores`` and return the masks of the scored regions, [R, *grid]."""
         predictions = self.segment(batch)
-        for index, prediction in enumerate(predictions):
-            label = batch.labels[index].cpu().numpy().astype(bool)
-            spacing = batch.spacings[index]
-            for region, predicted, target in zip(self.regions, prediction, label, strict=True):
-                masks = RegionMasks(predicted, target, spacing or (1.0,) * target.ndim, self.tolerance(region))
-                values = {metric.name: metric.score(masks) for metric in self.metrics if complete or metric.in_rounds}
-                unit = "mm" if spacing else "px"
-                self.add_score(batch, index, region, values, distance_unit=unit, missed=masks.missed)
+        self.add_scores_behind(batch, partial(self._scores_of, predictions, complete))
         return predictions
+
+    def _scores_of(
+        self, predictions: list[Mask], complete: bool, batch: EvaluationBatch, index: int
+    ) -> list[CaseScore]:
+        label = batch.labels[index].cpu().numpy().astype(bool)
+        spacing, found = batch.spacings[index], []
+        for region, predicted, target in zip(self.regions, predictions[index], label, strict=True):
+            masks = RegionMasks(predicted, target, spacing or (1.0,) * target.ndim, self.tolerance(region))
+            values = {metric.name: metric.score(masks) for metric in self.metrics if complete or metric.in_rounds}
+            unit = "mm" if spacing else "px"
+            found.append(case_score(batch, index, region, values, unit, masks.missed))
+        return found

@@ -1,5 +1,6 @@
 """What a run says before its first round, and in which order."""
 
+import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
@@ -11,13 +12,14 @@ import pytest
 from adpfl_bench.cli import main
 
 WATCHED = """
+import os
 import sys
 from importlib.abc import MetaPathFinder
 
 class Watch(MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name in ("torch", "lightning"):
-            print("importing", name, file=sys.stderr, flush=True)
+            print("importing", name, os.environ.get("OMP_WAIT_POLICY"), file=sys.stderr, flush=True)
 
             if "--and-no-more" in sys.argv:
                 sys.exit("that is enough")
@@ -41,9 +43,13 @@ def in_order(text: str, *starts: str) -> None:
 )
 def test_a_command_says_that_it_loads_torch_before_it_does(tmp_path: Path, command: str, more: str, end: str) -> None:
     words = [command, "--config", "tasks/isic.yaml", "--data.root", "nowhere", more]
-    result = subprocess.run([sys.executable, "-c", WATCHED, *words], cwd=tmp_path, capture_output=True, text=True)
+    unset = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    program = [sys.executable, "-c", WATCHED, *words]
+    result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, env=unset)
     assert result.returncode == 1
     in_order(result.stderr, f"adpfl-bench {command}: loading PyTorch and Lightning ...", "importing", end)
+    # Threads that wait for work spin, or not, as is said when torch is loaded.
+    assert {line.split()[2] for line in result.stderr.splitlines() if line.startswith("importing")} == {"PASSIVE"}
     assert result.stdout == ""
 
 

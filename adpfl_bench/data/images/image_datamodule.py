@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,7 +18,7 @@ from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
 from adpfl_bench.data.images.picture_checks import check_picture
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
-from adpfl_bench.data.rounds.augmentation import augment, domain_randomization, image_augmentation
+from adpfl_bench.data.rounds.augmentation import Augmentation, augment, domain_randomization, image_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
@@ -115,7 +114,7 @@ class ImageDataModule(FederatedDataModule, ABC):
 class ImageExamples(Dataset[Example]):
     """Training examples of a cache, changed by a random transform if there is one."""
 
-    def __init__(self, cache: ImageCache, augmentation: Compose | None) -> None:
+    def __init__(self, cache: ImageCache, augmentation: Augmentation | None) -> None:
         self._cache = cache
         self._augmentation = augmentation
 

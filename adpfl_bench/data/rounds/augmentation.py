@@ -16,35 +16,26 @@ from monai.transforms import (
     RandGaussianNoised,
     RandGaussianSmoothd,
     RandomizableTransform,
-    RandRotate90d,
     RandScaleIntensityd,
     RandShiftIntensityd,
 )
 from torch import Tensor
 from torch.nn import functional
 
+from adpfl_bench.data.rounds.standard_augmentation import StandardAugmentation
 
-def image_augmentation(size: tuple[int, int]) -> Compose:
+
+def image_augmentation(size: tuple[int, int]) -> StandardAugmentation:
     """Make flips and turns of image and mask, and changes of the image's brightness and contrast.
 
-    Works on dictionaries with ``image`` [3, H, W] (float, about [-2, 2]) and ``label`` [1, H, W].
+    Works on images [3, H, W] (float32, about [-2, 2]) and labels [1, H, W].
 
     Args:
         size: Height and width. Square images are turned by quarter turns; oblong ones keep their shape, and the two
             flips turn them by half.
     """
-    both = ["image", "label"]
     height, width = size
-    turns = [RandRotate90d(both, prob=0.5)] if height == width else []
-    return Compose(
-        [
-            RandFlipd(both, prob=0.5, spatial_axis=0),
-            RandFlipd(both, prob=0.5, spatial_axis=1),
-            *turns,
-            RandScaleIntensityd("image", factors=0.1, prob=0.5),
-            RandShiftIntensityd("image", offsets=0.2, prob=0.5),
-        ]
-    )
+    return StandardAugmentation(axes=2, turns=height == width, factor=0.1, offset=0.2)
 
 
 def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
@@ -112,28 +103,25 @@ class RandSmoothNoised(MapTransform, RandomizableTransform):
         return changed
 
 
-def volume_augmentation() -> Compose:
+def volume_augmentation() -> StandardAugmentation:
     """Make flips of image and label along each axis, and changes of the image's brightness, contrast and noise.
 
-    Works on dictionaries with ``image`` [C, X, Y, Z] (float, normalised) and ``label`` [R, X, Y, Z].
+    Works on images [C, X, Y, Z] (float32, normalised) and labels [R, X, Y, Z].
     """
-    both = ["image", "label"]
-    flips = [RandFlipd(both, prob=0.5, spatial_axis=axis) for axis in range(3)]
-    return Compose(
-        [
-            *flips,
-            RandScaleIntensityd("image", factors=0.1, prob=0.5),
-            RandShiftIntensityd("image", offsets=0.1, prob=0.5),
-            RandGaussianNoised("image", prob=0.15, std=0.1),
-        ]
-    )
+    return StandardAugmentation(axes=3, turns=False, factor=0.1, offset=0.1, noise=(0.15, 0.1))
 
 
-def augment(transform: Compose, image: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Apply a MONAI transform with random choices that depend on ``seed`` alone.
+Augmentation = StandardAugmentation | Compose
+"""What changes training examples at random; a ``Compose`` works on dictionaries with ``image`` and ``label``."""
+
+
+def augment(transform: Augmentation, image: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """Apply a transform with random choices that depend on ``seed`` alone.
 
     MONAI's random transforms keep a state of their own which no global seed reaches, so it is set for each example.
     """
+    if isinstance(transform, StandardAugmentation):
+        return transform(image, label, seed % 2**32)
     transform.set_random_state(seed=seed % 2**32)
     with _plain_tensors():
         changed = transform({"image": image, "label": label})

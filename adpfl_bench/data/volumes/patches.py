@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from monai.transforms import Compose
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case_grid import Shape3
 from adpfl_bench.data.label_scheme import LabelScheme
-from adpfl_bench.data.rounds.augmentation import augment
+from adpfl_bench.data.rounds.augmentation import Augmentation, augment
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.data.volumes.store import StoredCase
 from adpfl_bench.federation.training_batch import Example
@@ -41,7 +40,7 @@ class PatchExamples(Dataset[Example]):
         size: Shape3,
         foreground_probability: float,
         background: float,
-        augmentation: Compose | None,
+        augmentation: Augmentation | None,
     ) -> None:
         self._patients = patients
         self._scheme = scheme
