@@ -242,7 +242,8 @@ class RunRecorder(Callback):
             self._save("interrupted")
             print(f"Stopped after {self._record.rounds_completed} rounds, recorded in {self._directory.path}.")
         else:
-            self._record.error = failure or shortage(exception) or f"{type(exception).__name__}: {exception}"
+            notes = "".join(f" {note}" for note in getattr(exception, "__notes__", ()))  # whose case it was, say
+            self._record.error = failure or shortage(exception) or f"{type(exception).__name__}: {exception}{notes}"
             self._save("failed")
 
     def _save(self, status: Status, trained: Trainer | None = None) -> None:

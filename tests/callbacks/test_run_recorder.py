@@ -32,7 +32,9 @@ class BreakOff(Callback):
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if trainer.current_epoch == self.round_index:
-            raise RuntimeError("broken off")
+            error = RuntimeError("broken off.")
+            error.add_note("It was on purpose.")
+            raise error
 
 
 @pytest.fixture
@@ -54,6 +56,7 @@ def test_a_resumed_run_never_shows_less_than_was_released(broken_off, tmp_path):
     started, first = broken_off(2)
     assert started["privacy"]["accounted"]["epsilon"] == 0
     assert (first["status"], first["rounds_completed"]) == ("failed", 2)
+    assert first["error"] == "RuntimeError: broken off. It was on purpose."
     (releases,) = first["privacy"]["ledger"]["alps"]
     assert releases[-1] == 3  # two rounds, and the one that was broken off
     started, again = broken_off(2, ckpt_path=last_checkpoint(tmp_path))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from adpfl_bench.privacy.unit_gradients import UnitGradients
+from adpfl_bench.tasks import layers
 from adpfl_bench.tasks.layers import GroupedInstanceNorm2d, GroupedInstanceNorm3d, OneSlopePReLU
 from adpfl_bench.tasks.networks import build_network
 
@@ -21,6 +22,13 @@ PAIRS = {
 }
 
 
+@pytest.fixture
+def own_of_any_size(monkeypatch):
+    """The suite's PReLU also of images of few values, which are left to PyTorch's."""
+    monkeypatch.setattr(layers, "_FEW", 0)
+
+
+@pytest.mark.usefixtures("own_of_any_size")
 @pytest.mark.parametrize(("make", "reference", "shape"), PAIRS.values(), ids=PAIRS)
 @pytest.mark.parametrize("slope", [0.25, -0.5, 0.0])
 def test_values_and_gradients_are_those_of_pytorch(make, reference, shape, slope):
@@ -37,6 +45,13 @@ def test_values_and_gradients_are_those_of_pytorch(make, reference, shape, slope
     torch.testing.assert_close(*outcomes, rtol=1e-5, atol=2e-5)
 
 
+def test_few_values_are_left_to_pytorch():
+    layer = OneSlopePReLU()
+    kinds = [layer(torch.ones(values, requires_grad=True)).grad_fn.name() for values in (2**15 - 1, 2**15)]
+    assert kinds[0] == nn.PReLU()(torch.ones(3, requires_grad=True)).grad_fn.name() != kinds[1]
+
+
+@pytest.mark.usefixtures("own_of_any_size")
 def test_a_slope_that_is_frozen_has_no_gradient():
     layer = OneSlopePReLU().requires_grad_(False)
     image = torch.tensor([-2.0, 3.0], requires_grad=True)
@@ -66,6 +81,7 @@ def test_the_default_network_has_them_and_the_weights_it_had(dimensions):
     torch.testing.assert_close(quick(image), slow(image))
 
 
+@pytest.mark.usefixtures("own_of_any_size")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_gradients_of_units_are_those_of_the_units_alone(precision):
     network = nn.Sequential(
