@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ _Result = TypeVar("_Result")
 
 _MOST_WORKERS = 64  # also on a small machine, where a configuration of a large one may be tried
 _MOST_PER_PROCESSOR = 4
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def count_processors() -> int:
@@ -52,6 +54,7 @@ def in_parallel(
     workers: int | None = None,
     processes: bool = False,
     bar: bool = True,
+    forked: bool = False,
 ) -> Iterator[tuple[_Item, _Result]]:
     """Work on items, and yield each with its result as soon as that is there.
 
@@ -64,6 +67,8 @@ def in_parallel(
         workers: How many at a time; by default one for each processor. One works in this thread.
         processes: Whether the workers are processes, and not threads.
         bar: Whether to show either.
+        forked: Whether processes begin as copies of this one, which have imported what it has. Only for work that no
+            thread of this process could be holding a lock of; elsewhere than on Linux they start anew all the same.
 
     Raises:
         ConfigError: A process was ended from outside. Whatever the function raises is raised too.
@@ -73,7 +78,8 @@ def in_parallel(
 
     workers = min(workers or count_processors(), len(items))
     if workers > 1:
-        done = _shared(function, items, title, workers, processes)
+        method = "fork" if forked and sys.platform == "linux" else "spawn"
+        done = _shared(function, items, title, workers, method if processes else None)
     else:
         done = ((item, function(item)) for item in items)
     console = Console(stderr=True)
@@ -85,15 +91,19 @@ def in_parallel(
 
 
 def _shared(
-    function: Callable[[_Item], _Result], items: Sequence[_Item], title: str, workers: int, processes: bool
+    function: Callable[[_Item], _Result], items: Sequence[_Item], title: str, workers: int, processes: str | None
 ) -> Iterator[tuple[_Item, _Result]]:
+    """Begin at once, so that processes are copied before a bar has its thread."""
     pool: Executor
     if processes:
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _leave_interrupts)
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context(processes), _begin_worker, (os.getpid(),))
     else:
         pool = ThreadPoolExecutor(workers)
+    return _as_done(pool, {pool.submit(function, item): item for item in items}, title)
+
+
+def _as_done(pool: Executor, futures: Mapping[Future[_Result], _Item], title: str) -> Iterator[tuple[_Item, _Result]]:
     try:
-        futures = {pool.submit(function, item): item for item in items}
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -104,6 +114,22 @@ def _shared(
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """Leave Ctrl-C, which the terminal sends to every process, to the one that started the others."""
+def _begin_worker(parent: int) -> None:
+    """Leave Ctrl-C, which the terminal sends to every process, to the one that started the others, and end with it.
+
+    A copy of that one heeds no stops of its own either.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """Let the system kill this process when its parent has died; elsewhere than on Linux it goes on to its end.
+
+    It is killed, and not stopped, because a run can be continued after either and a stop can be missed.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before that
+        sys.exit(1)

@@ -1,17 +1,25 @@
-"""Progress by rounds: a bar in a terminal, a line per round in a log."""
+"""Progress by rounds: a line for each, and in a terminal a bar below them that says how long the run will take."""
 
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.utilities.types import STEP_OUTPUT
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.lookup import find_callback, need_callback, need_task
+from adpfl_bench.callbacks.round_clock import RoundClock, left_text
+
+_ROUND = "Round "
+_BAR_WIDTH = 10
+_LONGEST_CLIENT = 10
+"""With these, and rounds and steps of three and four digits, the bar has 80 columns."""
 
 
 def epsilon_text(trainer: Trainer) -> str | None:
@@ -23,25 +31,86 @@ def epsilon_text(trainer: Trainer) -> str | None:
     return "none" if epsilon is None else f"{epsilon:.4g}"
 
 
+def round_line(trainer: Trainer, pl_module: LightningModule, seconds: float) -> str:
+    """Say of the round that has just ended its number, loss, validation score, epsilon so far, and time."""
+    loop = need_callback(trainer, FederatedLoop)
+    values = {(m.client, m.name): m.value for m in loop.round_metrics(trainer)}
+    parts = [f"round {loop.rounds_completed}/{loop.schedule.total_rounds}", f"loss {values['all', 'train_loss']:.3f}"]
+    parts += [f"{name} {value:.3f}" for name, value in _main_mean(trainer, pl_module).items()]
+    epsilon = epsilon_text(trainer)
+    if epsilon is not None:
+        parts.append(f"epsilon {epsilon}")
+    return "  ".join([*parts, f"{seconds:.1f} s"])
+
+
+class TimeLeftColumn(ProgressColumn):
+    """Time left: of the whole run for the bar of a round, of its own work for any other bar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock: RoundClock | None = None
+
+    def render(self, task: Task) -> Text:
+        """Return the text."""
+        rounds = self.clock if task.description.startswith(_ROUND) else None
+        return Text(left_text(task.time_remaining if rounds is None else rounds.left), style="dim")
+
+
 class RoundProgressBar(RichProgressBar):
-    """Lightning's rich progress bar, counting rounds and saying whose turn it is."""
+    """Lightning's rich progress bar: the round at hand, whose turn it is, and the time left of the whole run.
+
+    Each round leaves its line above the bar.
+
+    Args:
+        console_kwargs: How rich's console is made, where not by default.
+    """
+
+    def __init__(self, console_kwargs: dict[str, Any] | None = None) -> None:
+        super().__init__(console_kwargs=console_kwargs)
+        self._time_left = TimeLeftColumn()
+
+    def configure_columns(self, trainer: Trainer) -> list[ProgressColumn]:
+        """What stands in the bar, apart from client and loss, which come last."""
+        text = TextColumn("{task.description}")
+        return [text, BarColumn(bar_width=_BAR_WIDTH), MofNCompleteColumn(), self._time_left]
 
     def _get_train_description(self, current_epoch: int) -> str:
-        return f"Round {current_epoch + 1}/{self.trainer.max_epochs}"
+        return f"{_ROUND}{current_epoch + 1}/{self.trainer.max_epochs}"
 
     def get_metrics(
         self, trainer: Trainer, pl_module: LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Client, loss, validation score and accounted epsilon."""
+        """Loss and client of the step at hand."""
         loop = need_callback(trainer, FederatedLoop)
-        metrics: dict[str, Any] = {"client": loop.client or "-"}
+        client = loop.client or "-"
+        short = client if len(client) <= _LONGEST_CLIENT else f"{client[: _LONGEST_CLIENT - 1]}…"
+        loss: dict[str, int | str | float | dict[str, float]] = {}
         if loop.loss is not None:
-            metrics["loss"] = f"{loop.loss:.3f}"
-        metrics |= {name: f"{value:.3f}" for name, value in _main_mean(trainer, pl_module).items()}
-        epsilon = epsilon_text(trainer)
-        if epsilon is not None:
-            metrics["epsilon"] = epsilon
-        return metrics
+            loss["loss"] = f"{loop.loss:.3f}"
+        return {**loss, "client": short}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        loop = need_callback(trainer, FederatedLoop)
+        self._time_left.clock = RoundClock(loop.schedule.total_rounds, loop.rounds_completed)
+        super().on_train_start(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        assert self._time_left.clock is not None
+        self._time_left.clock.advance((batch_idx + 1) / max(self.total_train_batches, 1))
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the line of the round that has just been validated."""
+        assert self._time_left.clock is not None
+        seconds = self._time_left.clock.end_round()
+        if self.progress is not None and self.is_enabled:
+            line = Text(round_line(trainer, pl_module, seconds))
+            self.progress.console.print(line, soft_wrap=True)
+        super().on_train_epoch_end(trainer, pl_module)
 
 
 class RoundLines(Callback):
@@ -49,24 +118,12 @@ class RoundLines(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._started = time.monotonic()
+        loop = need_callback(trainer, FederatedLoop)
+        self._clock = RoundClock(loop.schedule.total_rounds, loop.rounds_completed)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the round that has just been validated."""
-        loop = need_callback(trainer, FederatedLoop)
-        values = {(m.client, m.name): m.value for m in loop.round_metrics(trainer)}
-        parts = [
-            f"round {loop.rounds_completed}/{loop.schedule.total_rounds}",
-            f"loss {values['all', 'train_loss']:.3f}",
-        ]
-        parts += [f"{name} {value:.3f}" for name, value in _main_mean(trainer, pl_module).items()]
-        epsilon = epsilon_text(trainer)
-        if epsilon is not None:
-            parts.append(f"epsilon {epsilon}")
-        now = time.monotonic()
-        parts.append(f"{now - self._started:.1f} s")
-        self._started = now
-        print("  ".join(parts), flush=True)
+        print(round_line(trainer, pl_module, self._clock.end_round()), flush=True)
 
 
 def _main_mean(trainer: Trainer, pl_module: LightningModule) -> dict[str, float]:

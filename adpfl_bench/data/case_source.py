@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,12 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.phantoms.cohort import write_phantom
 from adpfl_bench.phantoms.writer import PhantomWriter
+from adpfl_bench.processors import count_processors
 from adpfl_bench.records.protected import Identity
 from adpfl_bench.text import times
+
+_WORTH_PROCESSES = 2**20
+"""Pixels or voxels of a phantom cohort that take longer to draw than processes to start."""
 
 
 class CaseSource(ABC):
@@ -76,12 +81,15 @@ class CaseSource(ABC):
         )
 
     def write_phantom(self, output: Path, cases: int, seed: int) -> None:
-        """Write a phantom cohort in the dataset's own layout.
+        """Write a phantom cohort in the dataset's own layout, a large one in as many processes as there are processors.
 
         Raises:
             ConfigError: The dataset has no phantom.
         """
-        write_phantom(self._writer, output, cases, seed, self.phantom_size, progress=True, shift=self.phantom_shift)
+        size, shift = self.phantom_size, self.phantom_shift
+        values = cases * math.prod(size or self._writer.default_size)
+        workers = count_processors() if values >= _WORTH_PROCESSES else 1
+        write_phantom(self._writer, output, cases, seed, size, progress=True, workers=workers, shift=shift)
 
     @property
     def phantom_name(self) -> str:

@@ -6,16 +6,19 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from adpfl_bench.config.config_files import settle
+from adpfl_bench.config.method_files import ConfigFile
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.grid import Grid, MethodEntry, Pattern, TaskEntry, as_options
 from adpfl_bench.grid.run_files import RunFiles
+from adpfl_bench.processors import count_processors, in_parallel
 from adpfl_bench.records.settings import flatten_config
 from adpfl_bench.text import say_loading
 
@@ -43,7 +46,6 @@ def check_configuration(words: Sequence[str]) -> Configuration:
     Raises:
         ConfigError: What fit would refuse.
     """
-    say_loading("benchmark")
     from adpfl_bench.running.planned_run import PlannedRun  # deferred: importing torch and Lightning takes seconds
     from adpfl_bench.running.training import run
 
@@ -68,10 +70,16 @@ def method_name(words: Sequence[str]) -> str:
 
 def source_digests(words: Sequence[str]) -> dict[str, str]:
     """SHA-256 of each configuration file that a command line of fit reads, by the name it is given."""
-    return {file.name: hashlib.sha256(file.path.read_bytes()).hexdigest() for file in settle(words).files}
+    return _digests(settle(words).files)
+
+
+def _digests(files: Sequence[ConfigFile]) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.path.read_bytes()).hexdigest() for file in files}
 
 
 Check = Callable[[Sequence[str]], Configuration]
+_FOR_A_PROCESS = 4
+"""So many configurations are worth a process."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,7 @@ class _Cell(NamedTuple):
     method: MethodEntry
     name: str
     words: list[str]
+    files: Sequence[ConfigFile]
     seeds: list[int]
 
 
@@ -161,7 +170,7 @@ def make_plan(
     chosen = [cell for cell in chosen if cell.seeds]
     if not chosen:
         raise ConfigError("No run is left of the grid: see what exclude and --only leave out.")
-    checked = [(cell, found, source_digests(cell.words)) for cell, found in _checked(chosen, check)]
+    checked = [(cell, found, _digests(cell.files)) for cell, found in _checked(chosen, check)]
     return [
         GridRun(
             task=cell.task.name,
@@ -190,8 +199,9 @@ def _cells(grid: Grid) -> list[_Cell]:
     for task in grid.tasks:
         for method in grid.methods:
             words = _words(grid, task, method)
-            name = method_name(words)
-            other = cells.setdefault((task.name, name), _Cell(task, method, name, words, []))
+            line = settle(words)
+            name = line.method
+            other = cells.setdefault((task.name, name), _Cell(task, method, name, words, line.files, []))
             if other.method is not method:
                 raise ConfigError(
                     f"{other.method.label} and {method.label} are both called {name} on {task.name}: give one of them"
@@ -219,11 +229,12 @@ def _wanted(cell: _Cell, grid: Grid, only: Sequence[Pattern]) -> list[int]:
 
 def _checked(cells: Sequence[_Cell], check: Check) -> list[tuple[_Cell, Configuration]]:
     found, problems = [], []
-    for cell in cells:
-        try:
-            configuration = check(cell.words)
-        except BenchError as error:
-            problems.append(f"{cell.task.name} with {cell.method.label}: {error}")
+    every = [tuple(cell.words) for cell in cells]
+    answers = dict(_answers(every, check))
+    for cell, words in zip(cells, every, strict=True):
+        configuration = answers[words]
+        if isinstance(configuration, str):
+            problems.append(f"{cell.task.name} with {cell.method.label}: {configuration}")
             continue
         if (configuration.task, configuration.method) != (cell.task.name, cell.name):
             problems.append(
@@ -234,6 +245,27 @@ def _checked(cells: Sequence[_Cell], check: Check) -> list[tuple[_Cell, Configur
     if problems:
         raise ConfigError("Nothing was started, since fit would refuse:\n" + "\n".join(f"  {p}" for p in problems))
     return found
+
+
+def _answers(every: Sequence[Sequence[str]], check: Check) -> Iterator[tuple[Sequence[str], Configuration | str]]:
+    """What each command line amounts to, or why it is refused; of many, in processes that share what is loaded."""
+    workers = 1
+    if check is check_configuration:
+        say_loading("benchmark")
+        from adpfl_bench.running import planned_run  # noqa: F401  # deferred, as above
+
+        workers = min(count_processors(), max(1, len(every) // _FOR_A_PROCESS))
+    bar = len(every) >= _FOR_A_PROCESS
+    asked = partial(_or_problem, check)
+    return in_parallel(asked, every, "Checking configurations", workers, processes=True, bar=bar, forked=True)
+
+
+def _or_problem(check: Check, words: Sequence[str]) -> Configuration | str:
+    """What a check finds, or the sentence that it refuses with: between processes an error may lose what it carries."""
+    try:
+        return check(words)
+    except BenchError as error:
+        return str(error)
 
 
 def _what_there_is(cells: Sequence[_Cell], grid: Grid) -> str:

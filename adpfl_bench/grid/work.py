@@ -1,9 +1,6 @@
 """Attempt at one run: of a process (``python -m adpfl_bench.grid.work PARENT RUN``), or of a job of a cluster."""
 
-import ctypes
-import os
 import shlex
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,6 +10,7 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.plan import GridRun, source_digests
 from adpfl_bench.grid.run_files import Attempt
 from adpfl_bench.grid.run_state import failure, other_settings
+from adpfl_bench.processors import end_with
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken
 from adpfl_bench.shortage import shortage
@@ -23,7 +21,6 @@ from adpfl_bench.text import say_loading
 FINISHED, FAILED, TAKEN = 0, 1, 75
 """Exit statuses; 75 is what sendmail's conventions call a temporary failure."""
 
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 _LOCK_WAIT_S = 5.0  # others take the lock for a moment to see whether it is free
 
 Fit = Callable[[list[str]], Any]
@@ -149,20 +146,9 @@ def main(arguments: list[str], fit: Fit | None = None) -> int:
         fit: Trains, in place of the command fit.
     """
     parent, run = arguments
-    _end_with(int(parent))
+    end_with(int(parent))
     with heeding_stops():
         return exit_status(GridRun.from_json(run), fit)
-
-
-def _end_with(parent: int) -> None:
-    """Let the system kill this process when its parent has died; elsewhere than on Linux the run goes on to its end.
-
-    It is killed, and not stopped, because a run can be continued after either and a stop can be missed.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before that
-        sys.exit(1)
 
 
 if __name__ == "__main__":

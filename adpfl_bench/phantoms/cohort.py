@@ -110,8 +110,8 @@ def _write(writer: PhantomWriter, output: Path, marker: Marker, progress: bool, 
         with atomic_folder(output) as folder:
             writer.prepare(folder)
             write_case = partial(writer.write_case, folder)
-            title = f"Writing the {writer.name} phantom"
-            for _ in in_parallel(write_case, range(writer.cases), title, workers, processes=True, bar=progress):
+            title, every = f"Writing the {writer.name} phantom", range(writer.cases)
+            for _ in in_parallel(write_case, every, title, workers, processes=True, bar=progress, forked=True):
                 pass
             marker.write(folder)
     except FileExistsError:  # another process was faster, with this very phantom or with something else

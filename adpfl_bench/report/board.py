@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import itemgetter
 from pathlib import Path
+from typing import NamedTuple
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.table import Table, tabulate
+from adpfl_bench.processors import count_processors, in_parallel
 from adpfl_bench.report.client_plot import draw_clients
 from adpfl_bench.report.curves import draw_curves
 from adpfl_bench.report.gallery import MethodGallery, draw_gallery
-from adpfl_bench.report.kept_cases import unreadable
 from adpfl_bench.report.noise_plot import draw_noise
-from adpfl_bench.report.overlays import draw_overlays, shown_runs
+from adpfl_bench.report.overlays import draw_overlays, shown_cases
 from adpfl_bench.report.patient_plot import draw_patients
 from adpfl_bench.report.plot import Picture, Plot
 from adpfl_bench.report.privacy_utility_plot import draw_privacy_utility
@@ -28,11 +31,13 @@ class Illustrations:
         sections: Plots by name, by the title of the section that they stand in.
         overlays: The same test cases under every method.
         gallery: Each method's best, median and worst test case.
+        unread: The runs whose test cases cannot be shown, with the reason.
     """
 
     sections: Mapping[str, Mapping[str, Plot]] = field(default_factory=dict)
     overlays: Picture | None = None
     gallery: Sequence[MethodGallery] = ()
+    unread: Sequence[LeftOut] = ()
 
     @property
     def shows_cases(self) -> bool:
@@ -60,7 +65,11 @@ def illustrate(group: Group, tables: Sequence[Table], cases: bool = True, png: b
             plot.print(png)
         if plots:
             sections[title] = plots
-    return Illustrations(sections, draw_overlays(group) if cases else None, draw_gallery(group) if cases else ())
+    if not cases:
+        return Illustrations(sections)
+    shown = shown_cases(group)
+    unread = [LeftOut(kept.run.directory.path, kept.problem) for _, kept in shown if kept.problem is not None]
+    return Illustrations(sections, draw_overlays(group, shown), draw_gallery(group, shown), unread)
 
 
 def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapping[str, Plot]]]:
@@ -74,6 +83,10 @@ def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapp
     yield "Clients", {f"clients{end}": draw_clients(table) for end, table in by_region.items()}
     yield "Rounds", draw_curves(group)
     yield "Clipping and noise", draw_noise(group)
+
+
+_FOR_PROCESSES = 40
+"""So many rows of tables are worth several processes."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +125,36 @@ def make_board(runs: Iterable[Path], cases: bool = True, png: bool = True) -> Bo
         RecordError: No run was found.
     """
     groups, left_out, audits = compare_runs(find_runs(runs))
-    by_group = {group.slug: tabulate(group) for group in groups}
-    tables = [table for group in groups for table in by_group[group.slug]]
-    illustrations = {group.slug: illustrate(group, by_group[group.slug], cases, png) for group in groups}
-    if cases:
-        shown = [run for group in groups for _, run in shown_runs(group)]
-        left_out = [*left_out, *(LeftOut(run.directory.path, why) for run in shown if (why := unreadable(run)))]
-    return Board(groups, tables, left_out, audits, illustrations)
+    shown = _shown(groups, cases, png)
+    unread = [entry for group in shown for entry in group.illustrations.unread]
+    return Board(
+        [group.group for group in shown],
+        [table for group in shown for table in group.tables],
+        [*left_out, *unread],
+        audits,
+        {group.group.slug: group.illustrations for group in shown},
+    )
+
+
+class _Shown(NamedTuple):
+    """A group with what is shown of it; what was computed on the way stays with group and tables."""
+
+    group: Group
+    tables: Sequence[Table]
+    illustrations: Illustrations
+
+
+def _shown(groups: Sequence[Group], cases: bool, png: bool) -> list[_Shown]:
+    """Compute and draw every group; of many methods, in processes that are copies of this one."""
+    size = [len(group.regions) * len(group.variants) for group in groups]
+    order = sorted(range(len(groups)), key=lambda place: -size[place])  # the longest first: nobody waits for it alone
+    workers = min(count_processors(), len(groups)) if sum(size) >= _FOR_PROCESSES else 1
+    show, every = partial(_show, cases=cases, png=png), [(place, groups[place]) for place in order]
+    found = in_parallel(show, every, "Comparing and drawing", workers, processes=True, bar=workers > 1, forked=True)
+    return [shown for _, shown in sorted(((place, shown) for (place, _), shown in found), key=itemgetter(0))]
+
+
+def _show(numbered: tuple[int, Group], cases: bool, png: bool) -> _Shown:
+    _, group = numbered
+    tables = tabulate(group)
+    return _Shown(group, tables, illustrate(group, tables, cases, png))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.groups import Group
-from adpfl_bench.report.kept_cases import ChosenCase, Plane, read_chosen
-from adpfl_bench.report.overlays import REGION_COLOURS, TRUTH_COLOUR, colour_key, outline, shown_runs
+from adpfl_bench.report.kept_cases import ChosenCase, Plane
+from adpfl_bench.report.overlays import REGION_COLOURS, TRUTH_COLOUR, ShownCases, colour_key, outline, shown_cases
 from adpfl_bench.report.plot import Picture, to_png
 
 _PANEL_INCHES = 1.55
@@ -29,18 +29,22 @@ class MethodGallery:
     images: tuple[Picture, ...]
 
 
-def draw_gallery(group: Group) -> list[MethodGallery]:
+def draw_gallery(group: Group, shown: ShownCases | None = None) -> list[MethodGallery]:
     """Draw the best, the median and the worst case of each method, of one seed.
+
+    Args:
+        group: The group.
+        shown: Its :func:`~adpfl_bench.report.overlays.shown_cases`, where they have been read.
 
     Returns:
         The methods that kept cases, in the order of their table.
     """
     galleries = []
-    for variant, run in shown_runs(group):
-        cases = read_chosen(run)
+    for variant, kept in shown_cases(group) if shown is None else shown:
+        cases = kept.chosen
         if cases:
             images = tuple(_draw(variant.label, case) for case in cases)
-            galleries.append(MethodGallery(variant.label, _caption(run.seed, cases), images))
+            galleries.append(MethodGallery(variant.label, _caption(kept.run.seed, cases), images))
     return galleries
 
 

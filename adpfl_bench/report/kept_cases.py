@@ -88,34 +88,39 @@ class ChosenCase:
     exact: bool
 
 
-def read_examples(run: ScoredRun) -> dict[str, KeptCase]:
-    """Read a run's examples.npz by case; empty if there is none that can be read, as :func:`unreadable` says."""
-    return _examples(_arrays(run))
+class KeptCases:
+    """The cases that a run kept, read once.
 
+    Args:
+        run: The run.
 
-def read_chosen(run: ScoredRun) -> list[ChosenCase]:
-    """Read the best, the median and the worst case of a run; none where it kept no cases.
-
-    Runs of earlier versions kept only the first cases of each client, of which the best, median and worst are taken.
+    Attributes:
+        run: The run.
+        problem: Why its examples.npz cannot be read, which then stands for no cases; ``None`` where it can, or is not
+            there.
     """
-    arrays = _arrays(run)
-    return _stored(arrays) if "chosen" in arrays else _of_examples(run, _examples(arrays))
 
+    def __init__(self, run: ScoredRun) -> None:
+        self.run = run
+        self.problem: str | None = None
+        self._arrays: Arrays = {}
+        try:
+            self._arrays = read_kept(run.directory.examples_file) or {}
+        except RecordError as error:  # which the board lists
+            self.problem = str(error)
 
-def unreadable(run: ScoredRun) -> str | None:
-    """Say why a run's examples.npz cannot be read; ``None`` where it can, or is not there."""
-    try:
-        read_kept(run.directory.examples_file)
-    except RecordError as error:
-        return str(error)
-    return None
+    @cached_property
+    def examples(self) -> dict[str, KeptCase]:
+        """The first of each client, by case."""
+        return _examples(self._arrays)
 
+    @property
+    def chosen(self) -> list[ChosenCase]:
+        """The best, the median and the worst case; none where the run kept no cases.
 
-def _arrays(run: ScoredRun) -> Arrays:
-    try:
-        return read_kept(run.directory.examples_file) or {}
-    except RecordError:  # which the board lists
-        return {}
+        Runs of earlier versions kept only the first cases of each client, of which best, median and worst are taken.
+        """
+        return _stored(self._arrays) if "chosen" in self._arrays else _of_examples(self.run, self.examples)
 
 
 def _examples(arrays: Arrays) -> dict[str, KeptCase]:

@@ -15,7 +15,7 @@ from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.metrics.registry import DICE
-from adpfl_bench.report.kept_cases import KeptCase, read_examples
+from adpfl_bench.report.kept_cases import KeptCase, KeptCases
 from adpfl_bench.report.plot import Picture, to_png
 
 if TYPE_CHECKING:
@@ -36,22 +36,35 @@ _LONGEST_LINE = 34
 _CELL_INCHES = 1.9
 
 
-def draw_overlays(group: Group) -> Picture | None:
+ShownCases = Sequence[tuple[Variant, KeptCases]]
+"""What a run of each method kept, in the order of the table."""
+
+
+def shown_cases(group: Group) -> ShownCases:
+    """Read the cases that each method's shown run kept."""
+    return [(variant, KeptCases(run)) for variant, run in shown_runs(group)]
+
+
+def draw_overlays(group: Group, shown: ShownCases | None = None) -> Picture | None:
     """Draw a row per example case: the image, the truth, and what each method predicts, with its Dice.
 
     Of each method one seed is shown, the smallest that all of them have; of the cases that every method kept, the
     first of each client come first.
 
+    Args:
+        group: The group.
+        shown: Its :func:`shown_cases`, where they have been read.
+
     Returns:
         ``None`` where no method kept a case.
     """
-    shown = shown_runs(group)
+    shown = shown_cases(group) if shown is None else shown
     rows, without = overlay_rows(shown, _MOST_CASES)
     if not rows:
         return None
     png = draw_rows(rows)
     labels = list(rows[0].predictions)
-    seeds = {variant.label: run.seed for variant, run in shown if variant.label in labels}
+    seeds = {variant.label: kept.run.seed for variant, kept in shown if variant.label in labels}
     scores = "; ".join(f"{row.case}: " + ", ".join(f"{label} {row.scores[label]}" for label in labels) for row in rows)
     missing = f" {', '.join(without)} kept no cases." if without else ""
     return Picture(
@@ -81,10 +94,10 @@ class OverlayRow:
     scores: dict[str, str]
 
 
-def overlay_rows(shown: Sequence[tuple[Variant, ScoredRun]], most: int) -> tuple[list[OverlayRow], list[str]]:
+def overlay_rows(shown: ShownCases, most: int) -> tuple[list[OverlayRow], list[str]]:
     """Return the cases that all methods with examples kept, and the methods without."""
-    examples = {variant.label: read_examples(run) for variant, run in shown}
-    kept = [(variant.label, run) for variant, run in shown if examples[variant.label]]
+    examples = {variant.label: cases.examples for variant, cases in shown}
+    kept = [(variant.label, cases.run) for variant, cases in shown if cases.examples]
     dice = {label: _dice(run, examples[label]) for label, run in kept}
     common = set.intersection(*map(set, dice.values())) if kept else set()
     rows = []

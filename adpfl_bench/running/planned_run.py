@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
@@ -29,6 +29,20 @@ class PlannedRun(BenchCLI):
     """The command line of fit up to where the Trainer would start, on whatever hardware is at hand."""
 
     works_in_folder = False
+    _made: ClassVar[dict[str, tuple[LightningArgumentParser, list[str]]]] = {}
+    """Parser and options of each command that was planned: a grid has many runs, and one parser parses all of them."""
+
+    def setup_parser(
+        self, add_subcommands: bool, main_kwargs: dict[str, Any], subparser_kwargs: dict[str, Any]
+    ) -> None:
+        """Take the parser of an earlier plan of this process; making one takes as long as parsing does."""
+        if self.command not in self._made:
+            super().setup_parser(add_subcommands, main_kwargs, subparser_kwargs)
+            self._made[self.command] = self.parser, self._options
+        self.parser, self._options = self._made[self.command]
+
+    def _add_instantiators(self) -> None:
+        """Leave out what writes a module's arguments into its checkpoints: it would keep each plan's objects alive."""
 
     def before_instantiate_classes(self) -> None:
         """Leave out of the Trainer what only a run needs, and what is on the machine that it will run on."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.groups import Group
-from adpfl_bench.report.overlays import OverlayRow, draw_rows, overlay_rows, shown_runs
+from adpfl_bench.report.overlays import OverlayRow, draw_rows, overlay_rows, shown_cases
 
 
 def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
@@ -27,7 +27,7 @@ def draw_groups(groups: Sequence[Group], cases: int = 1) -> bytes:
     """
     rows: list[OverlayRow] = []
     for group in groups:
-        of_group, _ = overlay_rows(shown_runs(group), cases)
+        of_group, _ = overlay_rows(shown_cases(group), cases)
         if not of_group or (rows and list(of_group[0].predictions) != list(rows[0].predictions)):
             raise RecordError(f"{group.heading} has no example cases of the same methods as the other groups.")
         rows += of_group

@@ -13,8 +13,7 @@ from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.run_verification import verify_evidence
 from adpfl_bench.report.board import make_board
 from adpfl_bench.report.gallery import draw_gallery
-from adpfl_bench.report.kept_cases import unreadable
-from adpfl_bench.report.overlays import draw_overlays, shown_runs
+from adpfl_bench.report.overlays import draw_overlays, shown_cases
 from adpfl_bench.report.page import to_html
 from tests.corpus.kind import Answer, Ask
 
@@ -70,9 +69,12 @@ def pictures() -> Ask:
 
     def answer(root: Path) -> Answer:
         groups = compare_runs(find_runs([root])).groups
-        drawn = [(draw_gallery(group), draw_overlays(group)) for group in groups]
-        shown = [run for group in groups for _, run in shown_runs(group)]
-        reasons = [str(unreadable(run)) for run in shown if run.directory.path.name == RUN and unreadable(run)]
+        read = [shown_cases(group) for group in groups]
+        drawn = [
+            (draw_gallery(group, shown), draw_overlays(group, shown)) for group, shown in zip(groups, read, strict=True)
+        ]
+        shown = [kept for of_group in read for _, kept in of_group if kept.run.directory.path.name == RUN]
+        reasons = [kept.problem for kept in shown if kept.problem is not None]
         return Answer(bool(reasons), " ".join(reasons), drawn)
 
     return Ask("report's test cases", "runs", answer)

@@ -5,11 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning.pytorch.cli import LightningArgumentParser
 
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.grid.grid import read_grid
 from adpfl_bench.grid.plan import Configuration, GridRun, check_configuration, make_plan, method_name, read_patterns
+from adpfl_bench.running import training
+from adpfl_bench.running.planned_run import PlannedRun
 from tests.grid.fakes import check
 
 WriteGrid = Callable[..., str]
@@ -186,3 +189,50 @@ def test_settings_of_a_plan_depend_on_the_seed_in_the_seed_alone() -> None:
     assert {key for key in one.settings if one.settings[key] != other.settings[key]} == {"data.init_args.batch_size"}
     seeded = check_configuration([*words, "--seed_everything=5"]).settings
     assert {key for key in one.settings if one.settings[key] != seeded[key]} == {"federated.seed"}
+
+
+def test_one_parser_plans_every_configuration_as_a_parser_of_its_own_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    add_arguments = PlannedRun.add_arguments_to_parser
+
+    def counting(self: PlannedRun, parser: LightningArgumentParser) -> None:
+        made.append(self.command)
+        add_arguments(self, parser)
+
+    monkeypatch.setattr(PlannedRun, "_made", {})
+    monkeypatch.setattr(PlannedRun, "add_arguments_to_parser", counting)
+    smoke = ["--config", "configs/smoke.yaml"]
+    first = ["--config", "tasks/isic.yaml", "--config", "callbacks/adp_fl_quantile.yaml", *smoke]
+    other = ["--config", "tasks/kits.yaml", "--config", "callbacks/fedprox.yaml", *smoke, "--trainer.precision=64-true"]
+    alone = check_configuration(first)
+    between = check_configuration(other)
+    assert made == ["fit"]
+    assert between.settings["trainer.precision"] != alone.settings["trainer.precision"]
+    assert check_configuration(first) == alone
+    assert made == ["fit"]
+
+
+def test_many_configurations_are_checked_in_processes_with_what_one_finds(
+    write_grid: WriteGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = read_grid(
+        write_grid(
+            tasks=["tasks/isic.yaml", "tasks/ham10000.yaml"],
+            methods=["callbacks/fedavg.yaml", "callbacks/dp_fl.yaml"],
+            configs=["configs/smoke.yaml"],
+        )
+    )
+    here: list[list[str]] = []
+    run = training.run
+
+    def noting(words: list[str], kind: type[PlannedRun]) -> Any:
+        here.append(words)
+        return run(words, kind)
+
+    monkeypatch.setattr(training, "run", noting)
+    one_by_one = make_plan(grid, check=lambda words: check_configuration(words))
+    assert len(here) == 4
+    monkeypatch.setattr("adpfl_bench.grid.plan._FOR_A_PROCESS", 2)
+    monkeypatch.setattr("adpfl_bench.grid.plan.count_processors", lambda: 2)
+    assert make_plan(grid) == one_by_one
+    assert len(here) == 4, "the others were checked by other processes"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.report.gallery import draw_gallery
-from adpfl_bench.report.kept_cases import read_chosen
+from adpfl_bench.report.kept_cases import KeptCases
 from adpfl_bench.report.page import embedded
 from adpfl_bench.report.plot import Picture
 from tests.leaderboard.records import case_row, scored, toy_runs, write_examples, write_run
@@ -66,7 +66,7 @@ def share(image, colour):
 
 def test_stored_cases_are_read_as_they_were_chosen(run):
     add_chosen(run, {"axial": (40, 30), "coronal": (10, 30), "sagittal": (10, 40)})
-    best, median, worst = read_chosen(scored(run))
+    best, median, worst = KeptCases(scored(run)).chosen
     assert (best.which, best.case, best.client, best.dice) == ("best", "b", "south", 0.95)
     assert (worst.which, worst.model, worst.of, worst.exact) == ("worst", "east", 40, True)
     assert list(median.planes) == ["axial", "coronal", "sagittal"]
@@ -110,14 +110,14 @@ def test_of_older_runs_the_best_median_and_worst_kept_case_are_shown(run):
 )
 def test_few_kept_cases_are_shown_once(run, cases, shown):
     write_examples(run, cases)
-    assert [case.which for case in read_chosen(scored(run))] == (shown or ["best", "median", "worst"])
+    assert [case.which for case in KeptCases(scored(run)).chosen] == (shown or ["best", "median", "worst"])
 
 
 def test_regions_count_by_their_mean(tmp_path):
     rows = [case_row("a1", 0.9, "core"), case_row("a1", 0.1, "whole"), case_row("b", 0.6, "core")]
     run = write_run(tmp_path / "run", "fedavg", [*rows, case_row("b", 0.5, "whole")])
     write_examples(run, ["a1", "b"], regions=2)
-    best, worst = read_chosen(scored(run))
+    best, worst = KeptCases(scored(run)).chosen
     assert (best.case, best.dice) == ("b", pytest.approx(0.55))
     assert (worst.case, worst.dice) == ("a1", pytest.approx(0.5))
 
@@ -132,7 +132,7 @@ def test_unreadable_cases_leave_the_method_out(run, content):
 @pytest.mark.parametrize("missing", ["best_axial_truth", "chosen_dice", "worst_axial_spacing", "region"])
 def test_incomplete_cases_leave_the_method_out(run, missing):
     add_chosen(run, {"axial": (40, 30)}, **{missing: None})
-    assert read_chosen(scored(run)) == []
+    assert KeptCases(scored(run)).chosen == []
 
 
 def test_every_method_shows_the_same_seed(tmp_path):
