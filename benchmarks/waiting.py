@@ -110,8 +110,10 @@ def main() -> None:
     parser.add_argument("--waits", nargs="+", choices=WAITS, default=list(WAITS))
     arguments = parser.parse_args()
     trees = (arguments.before.resolve(), REPOSITORY)
+    with tempfile.TemporaryDirectory() as folder:
+        for tree in trees:  # so that the first does not read from a disk what the others find in memory
+            wait_for(tree, ["fit", "--help"], Path(folder))
     for wait in arguments.waits:
-        waits_of(wait, trees[0])  # what the system keeps of files is there for both
         pairs = [[waits_of(wait, tree) for tree in trees] for _ in range(arguments.repeats)]
         for name, (_, processor) in pairs[0][0].items():
             walls = [[of_tree[name][0] for of_tree in pair] for pair in pairs]
