@@ -11,18 +11,19 @@ import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from adpfl_bench.errors import BenchError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 _Own = TypeVar("_Own")
 
 _JOINING = timedelta(minutes=30)
 _AS_LONG_AS_IT_TAKES = timedelta(days=30)  # one prepares volumes, or has the largest client, while the others wait
-_FAILURE = "failure"
+_FAILURE, _FAILURES = "failure", "failures"
 
 
 PEER_LOST = 75
@@ -40,13 +41,30 @@ class PeerLost(BenchError):
         found: What was noticed of it.
 
     Attributes:
-        said: Whether it has said why.
+        why: What it has left.
     """
 
     def __init__(self, why: str | None, found: str) -> None:
         tell = why or "it left no word and was killed, perhaps for want of memory; --ckpt_path last goes on"
         super().__init__(f"Another process of this run has ended ({found}): {tell}")
-        self.said = why is not None
+        self.why = why
+
+    @property
+    def said(self) -> bool:
+        """Whether it has said why."""
+        return self.why is not None
+
+
+class PeerPlace(NamedTuple):
+    """Where a process computes.
+
+    Attributes:
+        device: Its device, such as ``cpu`` or ``cuda:3``.
+        threads: Threads that it computes with on the CPU.
+    """
+
+    device: str
+    threads: int
 
 
 class Peers:
@@ -57,12 +75,16 @@ class Peers:
         count: How many there are.
         local_rank: Which of those of this machine this one is.
         local_count: How many of them are on this machine.
+        places: Where they compute, by rank; empty before one has started to train.
+        backend: What they exchange integers by, ``gloo`` or ``nccl``; ``None`` where there is nobody to exchange with.
     """
 
     rank = 0
     count = 1
     local_rank = 0
     local_count = 1
+    places: tuple[PeerPlace, ...] = ()
+    backend: str | None = None
 
     @property
     def first(self) -> bool:
@@ -81,6 +103,9 @@ class Peers:
             PeerLost: Another process has ended.
         """
 
+    def settle(self, device: torch.device) -> None:
+        """Settle how integers are exchanged, when it is known which device this process computes on."""
+
     def gather(self, own: _Own) -> list[_Own]:
         """Return what each process has brought, in the order of their ranks.
 
@@ -89,8 +114,9 @@ class Peers:
         """
         return [own]
 
-    def fail(self, sentence: str) -> None:
-        """Leave a sentence for the others on why this process ends."""
+    def fail(self, sentence: str) -> bool:
+        """Leave a sentence for the others on why this process ends; false where one of them has left one before."""
+        return True
 
     def failure(self) -> str | None:
         """Return the first sentence that a process has left on why it ended; ``None`` where none has."""
@@ -117,8 +143,30 @@ class Peers:
         return max(1, number // self.local_count) if number > 0 else number
 
 
+def sum_backend(devices: Sequence[str], nccl: bool) -> str:
+    """Choose what integers are added up by: ``nccl`` where every process has a GPU to itself, else ``gloo``.
+
+    Args:
+        devices: By process the name of the GPU that it computes on, as :func:`gpu_name` has it.
+        nccl: Whether PyTorch has NCCL.
+    """
+    return "nccl" if nccl and all(devices) and len(set(devices)) == len(devices) else "gloo"
+
+
+def gpu_name(device: torch.device) -> str:
+    """Return the name that a GPU has in all processes, which each may number in its own way; empty for other devices.
+
+    A part of a GPU (MIG) has none either: NCCL does not connect parts.
+    """
+    import torch
+
+    if device.type != "cuda" or torch.version.hip is not None or "MIG" in os.environ.get("CUDA_VISIBLE_DEVICES", ""):
+        return ""
+    return str(torch.cuda.get_device_properties(device).uuid)
+
+
 class DistributedPeers(Peers):
-    """The processes of a group of torch.distributed, over gloo.
+    """The processes of a group of torch.distributed: objects over gloo, sums over NCCL where each has a GPU.
 
     Args:
         rank: Which of them this one is.
@@ -132,8 +180,10 @@ class DistributedPeers(Peers):
         import torch.distributed as distributed  # deferred: commands that do not train must start without torch
         from torch.distributed.rendezvous import rendezvous
 
-        self.rank, self.count = rank, count
+        self.rank, self.count, self.backend = rank, count, "gloo"
         self._distributed = distributed
+        self._sums: Any = None  # the group itself
+        self._gpu: torch.device | None = None
         with self._in_a_sentence():
             self._store, *_ = next(rendezvous("env://", rank, count, timeout=_JOINING))
             distributed.init_process_group(
@@ -143,15 +193,24 @@ class DistributedPeers(Peers):
         self.local_rank = hosts[:rank].count(hosts[rank])
         self.local_count = hosts.count(hosts[rank])
 
+    def settle(self, device: torch.device) -> None:
+        """Settle what integers are added up by, when it is known where each process computes."""
+        self.backend = sum_backend(self.gather(gpu_name(device)), self._distributed.is_nccl_available())
+        if self.backend == "nccl" and self._gpu is None:
+            self._gpu = device
+            with self._in_a_sentence():
+                self._sums = self._distributed.new_group(backend="nccl", timeout=_AS_LONG_AS_IT_TAKES)
+
     def sum_integers(self, tensors: Sequence[Tensor]) -> None:
-        """Add all tensors up in one reduction, on the CPU."""
+        """Add all tensors up in one reduction, on this process's GPU where all have one to themselves."""
         import torch
 
         if not tensors:
             return
-        flat = torch.cat([tensor.detach().cpu().reshape(-1) for tensor in tensors])
+        where = self._gpu or torch.device("cpu")  # of whatever device they are: all processes have to do the same
+        flat = torch.cat([tensor.detach().to(where).reshape(-1) for tensor in tensors])
         with self._in_a_sentence():
-            self._distributed.all_reduce(flat)
+            self._distributed.all_reduce(flat, group=self._sums)
         for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(total.view_as(tensor))
 
@@ -162,10 +221,13 @@ class DistributedPeers(Peers):
             self._distributed.all_gather_object(found, own)
         return found
 
-    def fail(self, sentence: str) -> None:
+    def fail(self, sentence: str) -> bool:
         """Leave the sentence in the store of the group, where nobody has left one."""
         with suppress(Exception):  # the process that has the store may have ended; this one ends too, and says why
-            self._store.compare_set(_FAILURE, "", sentence)
+            if self._store.add(_FAILURES, 1) > 1:
+                return False
+            self._store.set(_FAILURE, sentence)
+        return True
 
     def failure(self) -> str | None:
         """Look into the store of the group."""

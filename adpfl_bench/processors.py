@@ -22,9 +22,37 @@ _MOST_PER_PROCESSOR = 4
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
+PROCESSORS = "ADPFL_PROCESSORS"
+"""Variable that says how many processors a command may use, where that is fewer than it could be scheduled on."""
+
+THREADS = "OMP_NUM_THREADS"
+"""Variable that says how many threads a process computes with."""
+
+
 def count_processors() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    """Count the processors that this process may use.
+
+    Raises:
+        ConfigError: ADPFL_PROCESSORS is no number of processors.
+    """
+    there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(there, _stated(PROCESSORS) or there)
+
+
+def stated_threads() -> int | None:
+    """Return how many threads the environment lets a process compute with; ``None`` where it does not say.
+
+    Raises:
+        ConfigError: OMP_NUM_THREADS is no number of threads.
+    """
+    return _stated(THREADS)
+
+
+def _stated(name: str) -> int | None:
+    text = os.environ.get(name, "").partition(",")[0].strip()  # of nested levels, of which there are none
+    if text and not (text.isdecimal() and int(text) > 0):
+        raise ConfigError(f"{name} must be a whole number of at least 1, but it is {os.environ[name]!r}.")
+    return int(text) if text else None
 
 
 def check_workers(name: str, workers: int, least: int = 1) -> None:

@@ -1,15 +1,14 @@
-"""One run over several processes, beside one process: the same bits, also after kills, and how long it takes.
+"""One run over several processes, beside one process: the same bits, also after kills.
 
 ::
 
     OMP_NUM_THREADS=1 python benchmarks/processes.py bits        # methods times 1 to 4 processes, 2-D and 3-D
     OMP_NUM_THREADS=1 python benchmarks/processes.py kills       # one of the processes is killed, others go on
     OMP_NUM_THREADS=1 python benchmarks/processes.py torchrun    # two agents of torchrun on this machine
-    python benchmarks/processes.py time                          # two processes of one thread beside one of two
 
 Runs are made on phantoms, in a temporary folder. ``bits``, ``kills`` and ``torchrun`` compare weights and ledger round
 by round (by the chain of run.json), thresholds (rounds.csv), scores and kept cases, and end with status 1 where one
-differs. ``time`` prints ratios of medians of interleaved runs; where a machine is busy with other work they say little.
+differs. How long runs take is measured by process_times.py.
 """
 
 from __future__ import annotations
@@ -19,10 +18,8 @@ import json
 import multiprocessing
 import os
 import random
-import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -49,7 +46,11 @@ _METHODS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "dp_sgd": (("dp_sgd",), ()),
     "client_dp": (("client_dp",), ()),
     "adp_fl, partial": (("adp_fl",), _PARTIAL),
+    "fedavg, partial": (("fedavg",), _PARTIAL),
+    "fedadam+scaffold, partial": (("scaffold", "fedadam"), _PARTIAL),
+    "client_dp, partial": (("client_dp",), _PARTIAL),
 }
+_VOLUMES = ("fedavg", "fedadam+scaffold", "ditto", "median", "adp_fl", "adp_fl_quantile", "dp_sgd", "client_dp")
 
 
 def command(task: str, method: str, folder: Path, *more: str) -> list[str]:
@@ -120,9 +121,10 @@ def compare(one: Path, other: Path, what: str) -> bool:
     return not different
 
 
-def bits(scratch: Path, counts: Sequence[int]) -> bool:
+def bits(scratch: Path, counts: Sequence[int], only: str | None) -> bool:
     """Compare all methods by all numbers of processes with one process."""
-    runs = [("isic", method) for method in _METHODS] + [("brats", "fedavg"), ("brats", "adp_fl_quantile")]
+    runs = [("isic", method) for method in _METHODS] + [("brats", method) for method in _VOLUMES]
+    runs = [run for run in runs if only is None or run[0] == only]
     folders = {(count, run): scratch / str(count) / "-".join(run).replace(" ", "") for count in counts for run in runs}
     for count in counts:
         commands = [command(*run, folders[count, run]) for run in runs]
@@ -197,59 +199,25 @@ def torchrun(scratch: Path) -> bool:
     return compare(one, launched, "--trainer.devices 3") and same
 
 
-def seconds(words: Sequence[str], threads: int) -> float:
-    """Wall time of all rounds but the first of a run, by what it prints."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    printed = subprocess.run(
-        [sys.executable, "-c", _MAIN, *words], check=True, capture_output=True, text=True, env=environment
-    ).stdout
-    rounds = [float(found) for found in re.findall(r"^round .* ([\d.]+) s$", printed, flags=re.MULTILINE)]
-    return sum(rounds[1:])
-
-
-def measure(scratch: Path, repetitions: int) -> bool:
-    """Print how long two processes of one thread take beside one of two."""
-    size = ("--data.image_size", "[96,96]", "--data.phantom_size", "[96,96]", "--data.phantom_cases", "96")
-    network = '{"channels":[16,32,64],"strides":[2,2],"num_res_units":0}'
-    size += ("--model.network_arguments", network, "--federated.rounds", "4", "--score", "false")
-    took: dict[str, list[float]] = {"one process of two threads": [], "two processes of one thread": []}
-    for index in range(repetitions):
-        for name, threads, processes in (
-            ("one process of two threads", 2, "1"),
-            ("two processes of one thread", 1, "2"),
-        ):
-            folder = scratch / "1" / f"{name.replace(' ', '-')}-{index}"
-            words = command("isic", "fedavg", folder, *size, "--trainer.devices", processes)
-            took[name].append(seconds(words, threads))
-            print(f"{name}: {took[name][-1]:.2f} s", flush=True)
-    one, two = (statistics.median(values) for values in took.values())
-    load = os.getloadavg()[0]
-    print(
-        f"two processes of one thread / one process of two: {two / one:.2f} (medians; load of the machine {load:.1f})"
-    )
-    return True
-
-
 def main() -> int:
     """Do what is asked for."""
     parser = argparse.ArgumentParser(description="One run over several processes, beside one process.")
-    parser.add_argument("what", choices=("bits", "kills", "torchrun", "time"))
+    parser.add_argument("what", choices=("bits", "kills", "torchrun"))
     parser.add_argument(
         "--counts", type=int, nargs="+", default=[1, 2, 3, 4], help="numbers of processes; 1 comes first"
     )
+    parser.add_argument("--task", choices=("isic", "brats"), help="bits of this task alone")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0, help="seed of who is killed when")
-    parser.add_argument("--repetitions", type=int, default=5)
     given = parser.parse_args()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _FORKS.set_forkserver_preload(_PRELOADED)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         done = {
-            "bits": lambda: bits(scratch, given.counts),
+            "bits": lambda: bits(scratch, given.counts, given.task),
             "kills": lambda: kills(scratch, given.kills, given.seed),
             "torchrun": lambda: torchrun(scratch),
-            "time": lambda: measure(scratch, given.repetitions),
         }[given.what]()
     return 0 if done else 1
 

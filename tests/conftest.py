@@ -7,7 +7,7 @@ import os
 import zlib
 
 # What is trained here is small: a second thread costs more than it brings, and all processes must add alike.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = os.environ["ADPFL_PROCESSORS"] = "1"
 
 import pytest
 import torch

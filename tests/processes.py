@@ -58,6 +58,11 @@ class Command:
         """Its exit status, or the negative number of the signal that killed it; None while it runs."""
         return self._process.exitcode
 
+    def children(self) -> set[int]:
+        """Ids of the processes that it has started, and that nobody has asked for their status; on Linux alone."""
+        process = self._process.pid
+        return {int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+
     def stop(self, number: signal.Signals) -> None:
         """Send it a signal, and wait until it has ended."""
         self.send(number)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lightning.pytorch import Trainer
+import torch
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Timer
-from torch import nn
 
 from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.federated_settings import FederatedSettings
-from adpfl_bench.peers import peers
+from adpfl_bench.peers import PeerPlace, peers
 from adpfl_bench.privacy.noise_key import weights_digest
 
 _ONE_PROCESS = "Use one process (trainer.devices: 1)."
@@ -44,9 +44,14 @@ def check_processes(trainer: Trainer, federation: FederatedSettings, audited: bo
             )
 
 
-def check_same_start(module: nn.Module) -> None:
-    """Refuse, by a BenchError, processes that start from different weights."""
-    if peers().count > 1 and len(set(peers().gather(weights_digest(module)))) > 1:
+def check_same_start(module: LightningModule) -> None:
+    """Refuse, by a BenchError, processes that start from different weights, and let each know what the others are."""
+    others = peers()
+    digest = weights_digest(module) if others.count > 1 else ""
+    found = others.gather((digest, PeerPlace(str(module.device), torch.get_num_threads())))
+    others.places = tuple(place for _, place in found)
+    others.settle(module.device)
+    if len({digest for digest, _ in found}) > 1:
         raise BenchError(
             "The processes of this run start from different weights, so that their clients would train different"
             " models: start them with the same seed, settings and checkpoint, and the same versions of packages."

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.lookup import find_callback
 from adpfl_bench.errors import CheckpointError
+from adpfl_bench.peers import peers
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.noise_key import weights_digest
+from adpfl_bench.records.blocks import ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock, run_origin
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
@@ -23,15 +26,17 @@ class RunHistory:
     Attributes:
         earlier: The record that the folder held when the run was resumed.
         chain: The chain so far; ``None`` before the run is open.
+        processes: Who trained these rounds.
     """
 
     def __init__(self) -> None:
         self.earlier: RunRecord | None = None
         self.chain: ChainBlock | None = None
+        self.processes: tuple[ProcessesBlock, ...] = ()
 
     def restore(self, checkpoint: CheckpointBlock) -> None:
         """Go on from a checkpoint; one from before there was a chain has none."""
-        self.chain = checkpoint.chain
+        self.chain, self.processes = checkpoint.chain, checkpoint.processes
 
     def open(self, record: RunRecord, partition: bytes, resuming: bool) -> None:
         """Give the record of a run that starts its digests.
@@ -65,6 +70,8 @@ class RunHistory:
                 " (--trainer.default_root_dir)."
             )
         self.chain = chain
+        self.processes = self.processes if resuming else ()
+        record.processes = self.processes
         record.digests = DigestsBlock(chain=chain)
 
     def keep_rounds(self, directory: RunDirectory, completed: int) -> None:
@@ -87,6 +94,10 @@ class RunHistory:
         rounds = directory.round_lines() if directory.rounds_file.exists() else {}
         record.digests.elsewhere = min(rounds, default=completed + 1) - 1
 
+    def go_on(self, record: RunRecord, completed: int) -> None:
+        """Note that this moment's processes train the rounds after ``completed``."""
+        self.processes = record.processes = continued_by(self.processes, completed)
+
     def add(self, record: RunRecord, number: int, lines: bytes, trainer: Trainer, module: LightningModule) -> None:
         """Add a round, of which rounds.csv has the lines, to the chain."""
         assert self.chain is not None
@@ -95,3 +106,21 @@ class RunHistory:
         ledger = privacy.ledger if privacy is not None else PrivacyLedger()
         self.chain = self.chain.extended(number, lines, ledger.state_dict(), weights_digest(module))
         record.digests.chain = self.chain
+
+
+def continued_by(before: Sequence[ProcessesBlock], completed: int) -> tuple[ProcessesBlock, ...]:
+    """Return who trains a run from its start on, where the processes of this moment go on after some rounds.
+
+    Args:
+        before: Who has trained it so far.
+        completed: The rounds after which they go on.
+    """
+    others = peers()
+    devices, threads = zip(*others.places, strict=True)
+    now = ProcessesBlock(
+        from_round=completed + 1, number=others.count, devices=devices, threads=threads, backend=others.backend
+    )
+    kept = [block for block in before if block.from_round <= completed]
+    if kept and kept[-1].model_copy(update={"from_round": now.from_round}) == now:
+        return tuple(kept)
+    return (*kept, now)

@@ -171,6 +171,7 @@ class RunRecorder(Callback):
         completed = need_callback(trainer, FederatedLoop).rounds_completed
         self._history.keep_rounds(self._directory, completed)
         self._history.begin(self._record, self._directory, completed)
+        self._history.go_on(self._record, completed)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Stop, if that had to wait for the round's end or was lost."""
@@ -273,6 +274,7 @@ class RunRecorder(Callback):
             method=self.method,
             config=self.config,
             chain=self._history.chain,
+            processes=self._history.processes,
         ).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

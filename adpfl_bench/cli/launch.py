@@ -12,13 +12,23 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from typing import Any
 
 from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.peers import LAUNCHED
-from adpfl_bench.running.places import Asked, asked_for, check_place, found_place, joined
+from adpfl_bench.running.places import (
+    Asked,
+    as_chosen,
+    asked_for,
+    check_place,
+    computing_with,
+    found_place,
+    joined,
+)
 from adpfl_bench.stopping import STOPPING, Stopped, exit_status
+from adpfl_bench.text import count
 
 _PRELOADED = ["adpfl_bench.running.training", "monai.networks.nets", "monai.inferers"]
 _TIME_TO_END_S = 120  # a round's checkpoint may be on its way to a slow disk
@@ -35,26 +45,50 @@ def run(words: Sequence[str]) -> int:
         The exit status.
     """
     line = settle(words[1:])
-    asked, place = asked_for(line), found_place()
-    if place is None and asked.total > 1:
+    asked, place = asked_for(line, words[0]), found_place()
+    if asked.chosen and "--help" not in words:
+        words = [words[0], *as_chosen(line, words[1:])]
+        if place is None:
+            print(_said(asked), end="", file=sys.stderr, flush=True)
+    if place is None and asked.total > 1 and "--help" not in words:
         return _launch(words, asked)
     from adpfl_bench.running.training import run as train  # deferred: what only launches needs none of it
 
     if place is None:
-        train(words)
+        with computing_with(asked.threads):
+            train(words)
         return 0
     check_place(place, asked)
-    with joined(place):
+    with joined(place, asked.threads if LAUNCHED in os.environ else None):
         train(words)
     return 0
 
 
+def _said(asked: Asked) -> str:
+    """Say how a run is shared, where the suite has chosen it."""
+    if asked.total > 1:
+        return (
+            f"{asked.total} processes share this run, each with {count(asked.threads or 1, 'thread')}"
+            " (--trainer.devices 1 for one process).\n"
+        )
+    return "" if asked.reason is None else f"One process makes this run: {asked.reason}.\n"
+
+
 def _launch(words: Sequence[str], asked: Asked) -> int:
+    os.environ[LAUNCHED] = "1"
+    try:
+        return _start(words, asked)
+    finally:
+        del os.environ[LAUNCHED]
+
+
+def _start(words: Sequence[str], asked: Asked) -> int:
+    multiprocessing.set_forkserver_preload(_PRELOADED)
+    forkserver.ensure_running()  # it imports what all need while this process imports what starts them
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    multiprocessing.set_forkserver_preload(_PRELOADED)
     config = LaunchConfig(
         min_nodes=asked.machines,
         max_nodes=asked.machines,
@@ -67,7 +101,6 @@ def _launch(words: Sequence[str], asked: Asked) -> int:
         **_meeting(asked.machines),
     )
     logging.disable(logging.CRITICAL)  # how the processes ended is said below, or by themselves
-    os.environ[LAUNCHED] = "1"
     try:
         elastic_launch(config, _work)(list(words))
     except SignalException as error:
@@ -77,7 +110,6 @@ def _launch(words: Sequence[str], asked: Asked) -> int:
         return _status(failure.exitcode)
     finally:
         logging.disable(logging.NOTSET)
-        del os.environ[LAUNCHED]
     return 0
 
 

@@ -99,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Threads that spin while they wait collapse as soon as anything else wants a core; libraries read it as they load.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Of several processes the first to end makes the others' connections complain, which say it themselves.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with heeding_stops() as stops:
         try:
             _check_text(words)

@@ -11,7 +11,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.grid.display import make_display, plan_table, plan_text, summary
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
 from adpfl_bench.grid.grid import Grid, confirmed_trust, read_grid
-from adpfl_bench.grid.plan import make_plan, read_patterns
+from adpfl_bench.grid.plan import GridRun, make_plan, read_patterns
 from adpfl_bench.grid.run_state import RunState, TrackedRun, inspect_run
 from adpfl_bench.grid.scheduler import Scheduler
 from adpfl_bench.grid.submitit_engine import make_submitit_engine
@@ -44,7 +44,7 @@ def benchmark(
     Args:
         config: The grid file, such as configs/benchmark.yaml.
         dry_run: Check the grid and print its runs, how far each is and how long it will take; start nothing.
-        jobs: Runs at a time; by default as many as there are GPUs, or 1, and under Slurm all.
+        jobs: Runs at a time; by default as many as there are GPUs for, or 1, and under Slurm all.
         output: Folder of runs, logs and results, in place of the grid's.
         retry_failed: Try again what has failed; other runs that failed are left as they are.
         only: Make only these runs: task/method/seed patterns separated by commas, such as isic/adp_fl*/0.
@@ -65,7 +65,7 @@ def benchmark(
     states = [inspect_run(run) for run in plan]
     runs = [TrackedRun.of(run, state) for run, state in zip(plan, states, strict=True)]
     gpus = visible_gpus() if engine == "local" else []
-    slots = jobs or (len(gpus) or 1 if engine == "local" else len(runs))
+    slots = jobs or (max(1, len(gpus) // _most_devices(plan)) if engine == "local" else len(runs))
     if dry_run:
         console.print(plan_table(runs, [_described(state, retry_failed) for state in states]))
     _refuse(states)
@@ -74,6 +74,10 @@ def benchmark(
         return 0
     maker = LocalEngine(slots, gpus) if engine == "local" else _submitit(grid, engine, slots)
     return _make(runs, maker, grid, console)
+
+
+def _most_devices(plan: Sequence[GridRun]) -> int:
+    return max(run.asked.devices for run in plan)
 
 
 def _submitit(grid: Grid, engine: EngineName, slots: int) -> Engine:

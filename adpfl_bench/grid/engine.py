@@ -6,18 +6,21 @@ second after they were told to stop, and all get the same GPUs.
 
 import os
 import signal
+import socket
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from adpfl_bench.config.config_files import settle
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.python_command import python_command
-from adpfl_bench.processors import count_processors
+from adpfl_bench.processors import PROCESSORS, THREADS, count_processors
+from adpfl_bench.running.places import asked_for
 
 _WORKER = (*python_command(), "-m", "adpfl_bench.grid.work")
 _GPUS = "CUDA_VISIBLE_DEVICES"
-_THREADS = "OMP_NUM_THREADS"
 
 
 class Ended(NamedTuple):
@@ -73,8 +76,10 @@ class Engine(ABC):
 class LocalEngine(Engine):
     """Runs as processes of this machine, each of which ends when this one is killed.
 
+    The processors are divided among the slots, and a slot's among the processes of its run.
+
     Args:
-        slots: How many at a time.
+        slots: How many runs at a time.
         gpus: GPUs, as ``CUDA_VISIBLE_DEVICES`` calls them, that the slots share in turn; empty on a CPU.
         worker: The command that makes a run; it is given this process's id and the run.
         environment: Variables for it; by default this process's.
@@ -93,42 +98,67 @@ class LocalEngine(Engine):
         self.environment = dict(os.environ if environment is None else environment)
 
     def start(self, run: GridRun, slot: int) -> Job:
-        """Start a run; what it prints goes to its log.
+        """Start a run, in as many processes as it asks for; what it prints goes to its log.
 
-        It gets a session of its own, so that Ctrl-C in a terminal reaches it through the benchmark alone.
+        Each gets a session of its own, so that Ctrl-C in a terminal reaches it through the benchmark alone.
+
+        Raises:
+            ConfigError: It asks for several machines.
         """
+        if run.asked.machines > 1:
+            raise ConfigError(
+                f"trainer.num_nodes is {run.asked.machines}, but --engine local has one machine: use --engine slurm."
+            )
         run.files.log.parent.mkdir(parents=True, exist_ok=True)
         with run.files.log.open("ab") as log:
-            process = subprocess.Popen(
-                [*self.worker, str(os.getpid()), run.to_json()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self.variables(slot),
-                start_new_session=True,
-            )
-        return LocalJob(process)
+            processes = [
+                subprocess.Popen(
+                    [*self.worker, str(os.getpid()), run.to_json()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+                for environment in self.environments(run, slot)
+            ]
+        return LocalJob(processes)
 
-    def variables(self, slot: int) -> dict[str, str]:
-        """Return the environment of a slot's processes."""
-        environment = {"PYTHONUNBUFFERED": "1", **self.environment}
+    def environments(self, run: GridRun, slot: int) -> list[dict[str, str]]:
+        """Return the environment of each of a run's processes."""
+        shared = {"PYTHONUNBUFFERED": "1", **self.environment}
+        count, processors = run.asked.devices, max(1, count_processors() // self.slots)
         if self.gpus:
-            environment[_GPUS] = self.gpus[slot % len(self.gpus)]
-        elif _THREADS not in environment:
-            environment[_THREADS] = str(max(1, count_processors() // self.slots))
-        return environment
+            own = dict.fromkeys(self.gpus[(slot * count + index) % len(self.gpus)] for index in range(count))
+            shared[_GPUS] = ",".join(own)
+        else:
+            asked = asked_for(settle(run.words), processors=processors)
+            count = asked.processes
+            shared[PROCESSORS] = str(processors)
+            shared.setdefault(THREADS, str(asked.threads or max(1, processors // count)))
+        if count == 1:
+            return [shared]
+        shared |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+        return [{**shared, "RANK": str(rank)} for rank in range(count)]
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 class LocalJob(Job):
-    """A process of this machine."""
+    """Processes of this machine that make a run; the first of them keeps its books."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
+    def __init__(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+        self.processes = list(processes)
 
     def poll(self) -> Ended | None:
-        """How it ended."""
-        code = self.process.poll()
-        if code is None:
+        """How the first ended, when all have."""
+        codes = [process.poll() for process in self.processes]
+        code = codes[0]
+        if code is None or None in codes:
             return None
         if code < 0:
             name = signal.Signals(-code).name
@@ -136,14 +166,16 @@ class LocalJob(Job):
         return Ended(code, f"ended with exit status {code}")
 
     def interrupt(self) -> None:
-        """Send SIGTERM, which no shell lets be ignored, to the process, and not to those it started."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        """Send SIGTERM, which no shell lets be ignored, to the processes, and not to those that they started."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL to the process and all that it started."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """Send SIGKILL to the processes and all that they started."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def visible_gpus() -> list[str]:

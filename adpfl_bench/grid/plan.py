@@ -23,6 +23,31 @@ from adpfl_bench.records.settings import flatten_config
 from adpfl_bench.text import say_loading
 
 
+class AskedProcesses(NamedTuple):
+    """Processes that a run's files ask for.
+
+    Attributes:
+        devices: ``trainer.devices`` as a number; 1 where it is left to the suite.
+        machines: ``trainer.num_nodes``.
+        gpus: Whether the files say that each has a GPU.
+    """
+
+    devices: int = 1
+    machines: int = 1
+    gpus: bool = False
+
+    @classmethod
+    def of(cls, trainer: Mapping[str, Any]) -> AskedProcesses:
+        """Read them from the block of the Trainer."""
+        stated = trainer.get("devices", 1)
+        numbers = stated.split(",") if isinstance(stated, str) and "," in stated else stated
+        count = len(numbers) if isinstance(numbers, list) else int(numbers) if str(numbers).isdecimal() else 1
+        return cls(max(1, count), int(trainer.get("num_nodes", 1)), trainer.get("accelerator") in ("gpu", "cuda"))
+
+
+ONE_PROCESS = AskedProcesses()
+
+
 @dataclass(frozen=True)
 class Configuration:
     """A run's configuration, whatever its seed.
@@ -32,12 +57,14 @@ class Configuration:
         method: Name of the method.
         rounds: Rounds of a run, a round of fine-tuning included.
         settings: Its settings, by dotted name.
+        asked: What its trainer states of processes.
     """
 
     task: str
     method: str
     rounds: int
     settings: Mapping[str, str]
+    asked: AskedProcesses = ONE_PROCESS
 
 
 def check_configuration(words: Sequence[str]) -> Configuration:
@@ -60,7 +87,8 @@ def check_configuration(words: Sequence[str]) -> Configuration:
         raise ConfigError(f"{type(error).__name__}: {error}") from error
     config: dict[str, Any] = planned.config_dump
     rounds = int(planned.trainer.max_epochs or 0)  # never none: it is linked to the federation's rounds
-    return Configuration(config["task"], config["method"], rounds, flatten_config(config))
+    asked = AskedProcesses.of(config["trainer"])
+    return Configuration(config["task"], config["method"], rounds, flatten_config(config), asked)
 
 
 def method_name(words: Sequence[str]) -> str:
@@ -96,6 +124,7 @@ class GridRun:
         sources: SHA-256 of the configuration files that it was planned from.
         output: The benchmark's folder.
         retry_failed: Whether to try it again if it has failed.
+        asked: The processes that its files ask for.
     """
 
     task: str
@@ -107,6 +136,7 @@ class GridRun:
     sources: Mapping[str, str]
     output: Path
     retry_failed: bool = False
+    asked: AskedProcesses = ONE_PROCESS
 
     @property
     def name(self) -> str:
@@ -126,7 +156,8 @@ class GridRun:
     def from_json(cls, text: str) -> GridRun:
         """From :meth:`to_json`."""
         stated = json.loads(text)
-        return cls(**{**stated, "words": tuple(stated["words"]), "output": Path(stated["output"])})
+        read = {"words": tuple(stated["words"]), "output": Path(stated["output"])}
+        return cls(**{**stated, **read, "asked": AskedProcesses(*stated["asked"])})
 
 
 def run_name(task: str, method: str, seed: int) -> str:
@@ -182,6 +213,7 @@ def make_plan(
             sources=sources,
             output=grid.output,
             retry_failed=retry_failed,
+            asked=found.asked,
         )
         for seed in grid.seeds
         for cell, found, sources in checked

@@ -14,6 +14,7 @@ from adpfl_bench.grid.engine import Ended, Engine, Job
 from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.python_command import SAFE_PATH, python_shell_command
 from adpfl_bench.grid.work import FAILED, perform
+from adpfl_bench.running.places import found_place
 
 _TIMEOUT_MIN = 24 * 60  # submitit's own 5 minutes would end every run
 _TIMEOUTS = 100  # how often a job may be out of time and go on; each time it has come further
@@ -26,7 +27,8 @@ class RunJob:
         self.run = run
 
     def __call__(self) -> int:
-        """Make the run; returns its exit status."""
+        """Make the run, or this task's part of it; returns its exit status."""
+        _take_place()
         with _printing_to(self.run.files.log):
             return self.make()
 
@@ -47,11 +49,21 @@ class SubmititEngine(Engine):
     def __init__(self, executor: Any, slots: int) -> None:
         self.executor = executor
         self.slots = slots
+        self._shared = False  # whether a run of several processes has been submitted, whose parameters stay
 
     def start(self, run: GridRun, slot: int) -> Job:
-        """Submit a run."""
+        """Submit a run: a task for each of its processes."""
         run.files.log.parent.mkdir(parents=True, exist_ok=True)
-        self.executor.update_parameters(name="adpfl-" + run.name.replace("/", "-"))
+        devices, machines, gpus = run.asked
+        asks = {"nodes": machines, "tasks_per_node": devices, **({"gpus_per_node": devices} if gpus else {})}
+        shared = devices * machines > 1
+        self._shared |= shared
+        try:
+            self.executor.update_parameters(
+                name="adpfl-" + run.name.replace("/", "-"), **(asks if self._shared else {})
+            )
+        except ValueError as error:
+            raise BenchError(f"the cluster has no {machines} machines of {devices} processes: {error}") from error
         try:
             return SubmittedJob(self.executor.submit(RunJob(run)))
         except (RuntimeError, subprocess.CalledProcessError) as error:  # what submitit raises for sbatch's complaints
@@ -72,7 +84,7 @@ class SubmittedJob(Job):
 
         error = self.job.exception()
         if error is None:
-            status = int(self.job.result())
+            status = int(self.job.results()[0])  # the first task keeps the books
             return Ended(status, f"ended with exit status {status}")
         if isinstance(error, FailedJobError):
             return Ended(FAILED, f"broke down in job {self.job.job_id} ({_raised(error)})")
@@ -83,6 +95,15 @@ class SubmittedJob(Job):
         self.job.cancel(check=False)
 
     kill = interrupt
+
+
+def _take_place() -> None:
+    """Say in the environment which of the job's tasks this is, as torchrun does, unless Slurm has said it."""
+    from submitit import JobEnvironment  # deferred: an optional dependency
+    from submitit.helpers import TorchDistributedEnvironment
+
+    if JobEnvironment().num_tasks > 1 and found_place() is None:
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
 
 
 def _stops() -> tuple[type[Exception], ...]:

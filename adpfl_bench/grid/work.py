@@ -6,13 +6,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import BenchError
 from adpfl_bench.grid.plan import GridRun, source_digests
-from adpfl_bench.grid.run_files import Attempt
+from adpfl_bench.grid.run_files import Attempt, Outcome
 from adpfl_bench.grid.run_state import failure, other_settings
+from adpfl_bench.peers import PeerLost, peers
 from adpfl_bench.processors import end_with
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken
+from adpfl_bench.running.places import RunPlace, as_chosen, asked_for, found_place, joined
 from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import Stopped, StopSignals, heeding_stops, is_stop
 from adpfl_bench.stopping import exit_status as status_of
@@ -44,16 +47,65 @@ def perform(run: GridRun, fit: Fit | None = None, stops: tuple[type[Exception], 
         Stopped: The attempt was stopped by a signal.
         SystemExit: A job of a cluster goes back to the queue. ``stops`` are raised too.
     """
+    own = fit or _fit
     with heeding_stops() as signals:
+        place = found_place()
+        if place is not None and place.rank > 0:
+            return _help(place, run, own)
+        together = _Together(place, own)
         try:
-            status = None
-            while status is None:
-                with run.files.lock.held(_LOCK_WAIT_S):
-                    status = _attempt(run, fit or _fit, signals, stops)
-            return status
-        except RunIsTaken as error:
-            print(f"adpfl-bench: {error}", file=sys.stderr)
-            return TAKEN
+            return _perform(run, together, signals, stops)
+        finally:
+            together.dismiss()
+
+
+def _perform(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exception], ...]) -> int:
+    try:
+        status: int | None = None
+        while status is None:
+            with run.files.lock.held(_LOCK_WAIT_S):
+                status = _attempt(run, fit, signals, stops)
+        return status
+    except RunIsTaken as error:
+        print(f"adpfl-bench: {error}", file=sys.stderr)
+        return TAKEN
+
+
+class _Together:
+    """Training of a run whose processes wait for the first one to say whether there is anything to train."""
+
+    def __init__(self, place: RunPlace | None, fit: Fit) -> None:
+        self._place, self._fit = place, fit
+
+    def __call__(self, words: list[str]) -> None:
+        if self._place is None:
+            self._fit(words)
+            return
+        place, self._place = self._place, None
+        with joined(place):
+            peers().gather(True)
+            self._fit(words)
+
+    def dismiss(self) -> None:
+        """Let the others go, where nothing was trained."""
+        if self._place is not None:
+            with joined(self._place):
+                peers().gather(False)
+
+
+def _help(place: RunPlace, run: GridRun, fit: Fit) -> int:
+    """Make a run's part that is another's than the first process's, which keeps the books."""
+    try:
+        with joined(place):
+            if peers().gather(False)[0]:
+                fit(_words(run))
+    except BenchError:  # the first says what was wrong, and so does what this has left for it
+        return FAILED
+    return FINISHED
+
+
+def _words(run: GridRun) -> list[str]:
+    return ["fit", *run.words, "--ckpt_path", "last"]
 
 
 def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exception], ...]) -> int | None:
@@ -70,7 +122,7 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
         print(f"The failed run with other settings is kept in {place}.", flush=True)
         return None
     attempt = Attempt.now()
-    words = ["fit", *run.words, "--ckpt_path", "last"]
+    words = _words(run)
     print(f"--- attempt {len(attempts) + 1}, {attempt.started}: adpfl-bench {shlex.join(words)}", flush=True)
     obstacle = changed or (f"its folder now holds another run: {other}" if other else None)
     if obstacle is not None:
@@ -87,9 +139,13 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
             if signals.came is not None:  # which may come out as anything, of an import that was broken off say
                 raise Stopped(signals.came) from error
             raise
+        short = shortage(error)
+        if isinstance(error, PeerLost):
+            outcome: Outcome = "out of memory" if short or not error.said else "failed"
+            return _end(run, attempt.end(outcome, short or error.why or str(error)))
         if isinstance(error, BenchError):
             return _end(run, attempt.end("failed", str(error)))
-        if (short := shortage(error)) is not None:
+        if short is not None:
             return _end(run, attempt.end("out of memory", short))
         traceback.print_exc()
         return _end(run, attempt.end("failed", f"{type(error).__name__}: {error}"))
@@ -124,7 +180,8 @@ def _fit(words: Sequence[str]) -> None:
     say_loading("fit")
     from adpfl_bench.running import training  # deferred: importing torch and Lightning takes seconds
 
-    training.run(list(words))
+    line = settle(words[1:])
+    training.run(as_chosen(line, words) if asked_for(line).chosen else list(words))
 
 
 def exit_status(run: GridRun, fit: Fit | None = None) -> int:

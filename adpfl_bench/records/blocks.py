@@ -149,6 +149,24 @@ class FederatedBlock(Block):
         return RoundSchedule(**{**stated, "seed": seed})
 
 
+class ProcessesBlock(Block):
+    """The processes that trained a run from some round on.
+
+    How many they are changes how long the run takes and nothing of what comes out; sums within a step have the same
+    bits where each computes with as many threads, on the same kind of processor.
+    """
+
+    from_round: int
+    """The first round that they trained, counted from 1."""
+    number: int
+    devices: tuple[str, ...]
+    """Each one's device, such as ``cpu`` or ``cuda:3``, numbered as on its own machine."""
+    threads: tuple[int, ...]
+    """Threads that each one computes with on the CPU."""
+    backend: str | None = None
+    """What they add up sums by, ``gloo`` or ``nccl``; null of one process."""
+
+
 LedgerEntry = tuple[str, float, float, float, Norm, int] | tuple[str, float, float, int]
 """A release and how often it was made: mechanism, noise multiplier, sensitivity, sampling rate, norm, count; an older
 one lacks sampling rate and norm."""

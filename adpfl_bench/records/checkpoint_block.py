@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.blocks import Block, ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock
 
 _PLACE = "RunRecorder"
@@ -25,6 +25,8 @@ class CheckpointBlock(Block):
     """The resolved configuration; none from Python, and in checkpoints of other programs."""
     chain: ChainBlock | None = None
     """The chain of the rounds until the checkpoint; none in checkpoints from before there was one."""
+    processes: tuple[ProcessesBlock, ...] = ()
+    """Who trained these rounds; none in checkpoints from before this was stated."""
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> CheckpointBlock:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
-from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock
+from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.stated_text import Moment, Name
 from adpfl_bench.records.strict_json import read_strict
@@ -74,6 +74,9 @@ class RunRecord(Block):
     wall_seconds: float | None = None
     peak_memory_mb: float | None = None
     peak_gpu_memory_mb: float | None = None
+    processes: tuple[ProcessesBlock, ...] = ()
+    """Who trained the run: the processes that it was started with, and those of each continuation by others; empty in
+    records from before this was stated."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Of Python and of the packages that results depend on."""
     git_revision: str | None = None

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, NamedTuple
 
 from adpfl_bench.config.config_files import CommandLine
-from adpfl_bench.config.yaml_text import parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.peers import PeerLost, join_peers, peers
-from adpfl_bench.processors import check_workers, count_processors
+from adpfl_bench.processors import check_workers, count_processors, stated_threads
+from adpfl_bench.running.process_choice import choose, memory_gib, work_of
+from adpfl_bench.running.stated_settings import stated_settings
 from adpfl_bench.stopping import is_stop
 
 _ALL = ("auto", "-1", -1)
 _GPUS = ("gpu", "cuda", "auto", None)
+_CPU = ("cpu", "auto", None)
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg", "/dev/kfd")  # NVIDIA, its boards, Windows, AMD
 
 
 class Asked(NamedTuple):
@@ -27,11 +32,17 @@ class Asked(NamedTuple):
         processes: Processes on each machine.
         machines: Number of machines.
         devices: The GPUs of this machine, by number, that its processes take in turn; none on the CPU.
+        threads: Threads that each process computes with; ``None`` for its part of the processors.
+        chosen: Whether the suite has chosen processes and threads, for a CPU; any other number would do too.
+        reason: Why it has chosen one process.
     """
 
     processes: int
     machines: int
     devices: tuple[int, ...]
+    threads: int | None = None
+    chosen: bool = False
+    reason: str | None = None
 
     @property
     def total(self) -> int:
@@ -51,20 +62,33 @@ class RunPlace(NamedTuple):
     total: int
 
 
-def asked_for(line: CommandLine) -> Asked:
+def asked_for(line: CommandLine, command: str = "fit", processors: int | None = None) -> Asked:
     """Read ``trainer.devices`` and ``trainer.num_nodes`` of a settled command line.
 
-    All GPUs are meant by ``auto`` and -1; on the CPU these are one process.
+    All GPUs are meant by ``auto`` and -1. On the CPU :mod:`~adpfl_bench.running.process_choice` says what ``auto`` is,
+    and a `fit` that states no number of devices has so many processes there.
+
+    Args:
+        line: The command line.
+        command: What stands before it.
+        processors: How many the run may use; by default those of this process.
 
     Raises:
         ConfigError: They are no numbers of processes.
     """
-    stated = _trainer_settings(line)
-    machines = _number("num_nodes", stated.get("num_nodes", 1))
-    devices = stated.get("devices", 1)
-    gpus = _gpus() if stated.get("accelerator", "auto") in _GPUS and devices != 1 else 0
-    if devices in _ALL or devices is None:
-        return Asked(max(1, gpus), machines, tuple(range(gpus)))
+    stated = stated_settings(line)
+    machines = _number("num_nodes", stated.get("trainer.num_nodes", 1))
+    devices = stated.get("trainer.devices", "unstated" if command == "fit" else 1)
+    gpus = _gpus() if stated.get("trainer.accelerator", "auto") in _GPUS and devices != 1 else 0
+    if devices == "unstated" and (gpus or stated.get("trainer.accelerator", "auto") not in _CPU or _has_mps()):
+        devices, gpus = 1, 0
+    if devices in (*_ALL, "unstated", None):
+        if gpus:
+            return Asked(gpus, machines, tuple(range(gpus)))
+        share = choose(
+            work_of(command, stated, line.trusted), processors or count_processors(), memory_gib(), stated_threads()
+        )
+        return Asked(share.processes, machines, (), share.threads, True, share.reason)
     if isinstance(devices, str) and "," in devices:
         devices = [word for word in devices.split(",") if word.strip()]
     if isinstance(devices, list | tuple):
@@ -73,6 +97,11 @@ def asked_for(line: CommandLine) -> Asked:
     processes = _number("devices", devices)
     check_workers("trainer.devices", processes)
     return Asked(processes, machines, tuple(range(gpus)))
+
+
+def as_chosen(line: CommandLine, options: Sequence[str]) -> list[str]:
+    """Return the options with ``trainer.devices`` as ``auto`` where they leave it out, so that the record says so."""
+    return [*options, *([] if "trainer.devices" in stated_settings(line) else ["--trainer.devices=auto"])]
 
 
 def found_place() -> RunPlace | None:
@@ -94,7 +123,7 @@ def found_place() -> RunPlace | None:
 
 def check_place(place: RunPlace, asked: Asked) -> None:
     """Refuse, by a ConfigError, a command line that asks for another number of processes than were started."""
-    if asked.total not in (1, place.total):
+    if not asked.chosen and asked.total not in (1, place.total):
         raise ConfigError(
             f"{place.total} processes were started, but trainer.devices and trainer.num_nodes ask for {asked.total}:"
             " leave both out where torchrun or srun starts the processes, or let them agree."
@@ -102,10 +131,13 @@ def check_place(place: RunPlace, asked: Asked) -> None:
 
 
 @contextmanager
-def joined(place: RunPlace) -> Iterator[None]:
+def joined(place: RunPlace, threads: int | None = None) -> Iterator[None]:
     """Take a place in a run that several processes share: join the others, and be quiet where it is not the first.
 
-    Each has its part of the machine's processors, unless OMP_NUM_THREADS says otherwise.
+    Args:
+        place: The place.
+        threads: How many it computes with; by default its part of the machine's processors. OMP_NUM_THREADS overrules
+            both.
 
     Raises:
         PeerLost: Another process has ended. Whatever is raised here ends the others.
@@ -116,8 +148,8 @@ def joined(place: RunPlace) -> Iterator[None]:
     untyped: Any = rank_zero_only
     others = join_peers(place.rank, place.total)
     untyped.rank = place.rank
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(others.divided(count_processors()))
+    if stated_threads() is None:
+        torch.set_num_threads(threads or others.divided(count_processors()))
     with ExitStack() as quiet:
         if not others.first:  # which says the same
             nowhere = quiet.enter_context(open(os.devnull, "w"))
@@ -132,46 +164,46 @@ def joined(place: RunPlace) -> Iterator[None]:
         except PeerLost:
             raise
         except Exception as error:
-            if not is_stop(error):
-                others.fail(f"{error}" or type(error).__name__)
+            if not is_stop(error) and not others.fail(f"{error}" or type(error).__name__):
+                raise PeerLost(others.failure() or f"{error}", "it has failed too") from error
             raise
     others.leave()
 
 
+@contextmanager
+def computing_with(threads: int | None) -> Iterator[None]:
+    """Compute with so many threads in the only process of a run; with PyTorch's own number where ``None``."""
+    if threads is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def own_device(line: CommandLine) -> int | list[int]:
     """Return what the Trainer of this process is to be told of devices: one, which is its own."""
-    stated = _trainer_settings(line).get("accelerator", "auto")
-    numbers = asked_for(line).devices or (tuple(range(_gpus())) if stated in _GPUS else ())
+    stated = stated_settings(line)
+    accelerator = stated.get("trainer.accelerator", "auto")
+    numbers = (asked_for(line).devices if "trainer.devices" in stated else ()) or (
+        tuple(range(_gpus())) if accelerator in _GPUS else ()
+    )
     return [numbers[peers().local_rank % len(numbers)]] if numbers else 1
 
 
 def refuse_several(line: CommandLine, what: str) -> None:
     """Refuse, by a ConfigError, several processes for what only one can do."""
-    if asked_for(line).total > 1 or found_place() is not None:
+    asked = asked_for(line)
+    if (asked.total > 1 and not asked.chosen) or found_place() is not None:
         raise ConfigError(
             f"{what} needs one process, but several are asked for: set trainer.devices and trainer.num_nodes to 1, and"
             " start it without torchrun or srun."
         )
-
-
-def _trainer_settings(line: CommandLine) -> dict[str, Any]:
-    stated: dict[str, Any] = {}
-    for file in line.files:
-        block = file.content.get("trainer")
-        stated |= block if isinstance(block, Mapping) else {}
-    for name, value in _options(line.words):
-        if name == "--trainer" and isinstance(block := parse_yaml(value), Mapping):
-            stated |= block
-        elif name.startswith("--trainer."):
-            stated[name.removeprefix("--trainer.")] = parse_yaml(value)
-    return stated
-
-
-def _options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            yield name, value if equals else following
 
 
 def _number(name: str, value: object, least: int = 1) -> int:
@@ -185,6 +217,16 @@ def _number(name: str, value: object, least: int = 1) -> int:
 
 
 def _gpus() -> int:
-    import torch  # deferred: a command line that asks for one process does not need it here
+    if sys.platform == "linux" and not any(os.path.exists(place) for place in _DRIVERS):
+        return 0
+    import torch  # deferred: it takes seconds, and what launches others needs none of it yet
 
     return torch.cuda.device_count()
+
+
+def _has_mps() -> bool:
+    if platform.system() != "Darwin":
+        return False
+    import torch  # deferred likewise
+
+    return torch.backends.mps.is_available()

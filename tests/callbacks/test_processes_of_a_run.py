@@ -89,6 +89,21 @@ def test_several_processes_leave_what_one_leaves_to_the_bit(shared, count, name)
     assert record_of(several) == record_of(one)
 
 
+def who_trained(folder):
+    return [
+        (block["from_round"], block["number"]) for block in json.loads((folder / "run.json").read_text())["processes"]
+    ]
+
+
+def test_the_record_says_who_trained_the_run(shared):
+    blocks = {count: json.loads((shared[count] / "ditto" / "run.json").read_text())["processes"] for count in (1, 2, 3)}
+    one = {"from_round": 1, "number": 1, "devices": ["cpu"], "threads": [1], "backend": None}
+    assert blocks[1] == [one]
+    for count in (2, 3):
+        shared_by = {"number": count, "devices": ["cpu"] * count, "threads": [1] * count, "backend": "gloo"}
+        assert blocks[count] == [{**one, **shared_by}]
+
+
 def test_a_run_whose_process_was_killed_goes_on_with_other_numbers_of_them(shared, tmp_path):
     killed, whole = shared[3] / "killed", shared[1] / "adp_fl_quantile"
     assert json.loads((killed / "run.json").read_text())["rounds_completed"] == 1
@@ -100,6 +115,7 @@ def test_a_run_whose_process_was_killed_goes_on_with_other_numbers_of_them(share
         assert (killed / table).read_bytes() == (whole / table).read_bytes(), table
     assert_equal(state_of(killed), state_of(whole))
     assert not [*killed.glob("privacy_ledger.*.json")]
+    assert who_trained(killed) == [(1, 3), (2, 1)]
 
 
 def test_a_process_that_fails_ends_all_with_its_sentence(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -83,15 +84,20 @@ def test_interpreter_that_does_not_start_leaves_its_complaint_in_the_log(tmp_pat
     assert "No module named" in run.files.log.read_text()
 
 
-def test_threads_are_divided_and_gpus_handed_out_in_turn() -> None:
-    cpu = LocalEngine(2, environment={})
-    assert cpu.variables(0)["OMP_NUM_THREADS"] == str(max(1, count_processors() // 2))
-    assert "CUDA_VISIBLE_DEVICES" not in cpu.variables(0)
-    assert LocalEngine(10**6, environment={}).variables(0)["OMP_NUM_THREADS"] == "1"
-    assert LocalEngine(2, environment={"OMP_NUM_THREADS": "7"}).variables(1)["OMP_NUM_THREADS"] == "7"
-    gpus = LocalEngine(5, ["3", "MIG-a"], environment={})
-    assert [gpus.variables(slot)["CUDA_VISIBLE_DEVICES"] for slot in range(5)] == ["3", "MIG-a", "3", "MIG-a", "3"]
-    assert "OMP_NUM_THREADS" not in gpus.variables(0)
+def test_threads_are_divided_and_gpus_handed_out_in_turn(tmp_path: Path) -> None:
+    run = planned(tmp_path, more=["--trainer.devices=1"])
+
+    def variables(slots: int, slot: int = 0, gpus: Sequence[str] = (), **stated: str) -> dict[str, str]:
+        (found,) = LocalEngine(slots, gpus, environment=stated).environments(run, slot)
+        return found
+
+    assert variables(2)["OMP_NUM_THREADS"] == variables(2)["ADPFL_PROCESSORS"] == str(max(1, count_processors() // 2))
+    assert "CUDA_VISIBLE_DEVICES" not in variables(2)
+    assert variables(10**6)["OMP_NUM_THREADS"] == "1"
+    assert variables(2, 1, OMP_NUM_THREADS="7")["OMP_NUM_THREADS"] == "7"
+    seen = [variables(5, slot, ["3", "MIG-a"]) for slot in range(5)]
+    assert [found["CUDA_VISIBLE_DEVICES"] for found in seen] == ["3", "MIG-a", "3", "MIG-a", "3"]
+    assert "OMP_NUM_THREADS" not in seen[0]
 
 
 @pytest.mark.parametrize(
