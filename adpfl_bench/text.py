@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _WIDTH_WITHOUT_TERMINAL = 160
 _LONGEST_NAME = 255  # as that of a file
+_LONGEST_LIST = 200  # of what a sentence quotes
 # Control characters, line ends of Unicode, changes of the direction of writing, and what is no text at all.
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Apostrophes count too, so that a text that had some keeps its own; a number of its own type is no text.
@@ -31,6 +32,13 @@ def a_few(names: Sequence[str], shown: int = 3) -> str:
     """Name the first few, e.g. ``"a, b, c"`` or ``"a, b, c and 5,012 more"``."""
     more = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names of other people's files as a part of a sentence, which stays one line of some length whatever they are."""
+    text = ", ".join(names)
+    text = text if len(text) <= _LONGEST_LIST else f"{text[:_LONGEST_LIST]}..."
+    return text if name_problem(text) is None else ascii(text)
 
 
 def is_text(name: str) -> bool:

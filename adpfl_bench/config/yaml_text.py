@@ -29,6 +29,13 @@ _FLOAT = re.compile(
     |[-+]?\.(?:inf|Inf|INF)$|\.(?:nan|NaN|NAN)$""",
     re.VERBOSE,
 )
+# What a scalar with such a tag has to be, which it is anyway without one.
+_TAGGED = {
+    f"{_TAG}int": ("no whole number", _INT),
+    f"{_TAG}float": ("no number", re.compile(f"{_FLOAT.pattern}|{_INT.pattern}", re.VERBOSE)),
+    f"{_TAG}bool": ("neither true nor false", re.compile("(?:yes|no|true|false|on|off)$", re.IGNORECASE)),
+    f"{_TAG}null": ("not null", re.compile("(?:~|null)?$", re.IGNORECASE)),
+}
 _ENCODINGS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -175,7 +182,13 @@ def _measure(node: Any, sizes: dict[int, int], depth: int) -> int:
     if depth > _DEEPEST:
         raise _refuse(node, f"blocks stand in blocks, more than {_DEEPEST} deep")
     size = 1
-    if not isinstance(node, yaml.ScalarNode):
+    if isinstance(node, yaml.ScalarNode):
+        kind, pattern = _TAGGED.get(node.tag, ("", None))
+        if pattern is not None and not pattern.match(node.value):
+            raise _refuse(
+                node, f"the tag {node.tag.replace(_TAG, '!!')} stands before {node.value[:80]!r}, which is {kind}"
+            )
+    else:
         sizes[id(node)] = 0  # while it is under way
         inner = node.value
         if isinstance(node, yaml.MappingNode):

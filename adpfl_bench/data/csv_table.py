@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.errors import DataError
-from adpfl_bench.text import name_problem
+from adpfl_bench.text import listed, name_problem
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,9 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
     _, header = lines[0]
     missing = [column for column in required if column not in header]
     if missing:
-        raise DataError(
-            f"{what} {path} lacks the column(s) {', '.join(missing)}; its first line has {_shorten(header)}."
-        )
+        raise DataError(f"{what} {path} lacks the column(s) {', '.join(missing)}; its first line has {listed(header)}.")
     if twice := [column for column in header if column and header.count(column) > 1]:
-        raise DataError(f"{what} {path} has the column {_shorten(twice[:1])} twice; keep one.")
+        raise DataError(f"{what} {path} has the column {listed(twice[:1])} twice; keep one.")
     rows = []
     for line, fields in lines[1:]:
         if len(fields) != len(header):
@@ -63,7 +61,7 @@ def read_table(path: Path, required: Sequence[str], what: str) -> list[Row]:
                 raise DataError(f"{what} {path}, line {line}: the column {column} is empty; fill it in.")
             if problem := name_problem(values[column]):
                 raise DataError(
-                    f"{what} {path}, line {line}: the column {column} has {_shorten([values[column]])!r}, which"
+                    f"{what} {path}, line {line}: the column {column} has {values[column][:200]!r}, which"
                     f" {problem}; rename it."
                 )
         rows.append(Row(line, values))
@@ -96,9 +94,3 @@ def _read_lines(path: Path, what: str) -> list[tuple[int, list[str]]]:
     except csv.Error as error:
         raise DataError(f"{what} {path} is not CSV: {error} near line {start}; save it as CSV in UTF-8.") from error
     return lines
-
-
-def _shorten(header: Sequence[str]) -> str:
-    """Quote the columns of a header, which may be a line of something else entirely."""
-    text = ", ".join(header)
-    return text if len(text) <= 200 else text[:200] + "..."

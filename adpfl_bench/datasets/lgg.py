@@ -161,34 +161,35 @@ def _patients(root: Path) -> tuple[list[_Patient], list[Problem]]:
         if match is None:
             problems.append(Problem(folder.name, "is not called TCGA_<site>_<patient>_<date>", folder))
             continue
-        slices, wrong = _slices(folder)
+        images, masks, wrong = _slices(folder)
         problems += wrong
         if not wrong:
-            files = [folder / f"{folder.name}_{number}" for number in slices]
-            images = tuple(file.with_name(f"{file.name}.tif") for file in files)
-            masks = tuple(file.with_name(f"{file.name}_mask.tif") for file in files)
-            patients.append(_Patient(folder, match["patient"], match["site"], images, masks))
+            slices = tuple((images[number], masks[number]) for number in sorted(images))
+            patients.append(_Patient(folder, match["patient"], match["site"], *zip(*slices, strict=True)))
     return patients, problems
 
 
-def _slices(folder: Path) -> tuple[list[int], list[Problem]]:
-    """Numbers of a patient's slices in order, and what is missing among them."""
+def _slices(folder: Path) -> tuple[dict[int, Path], dict[int, Path], list[Problem]]:
+    """A patient's slices and masks by number, and what is missing among them, or there twice."""
     pattern = re.compile(re.escape(folder.name) + r"_(\d+)(_mask)?\.tif")
-    images: set[int] = set()
-    masks: set[int] = set()
+    images: dict[int, Path] = {}
+    masks: dict[int, Path] = {}
+    wrong = []
     for name in list_files(folder):
         if match := pattern.fullmatch(name):
-            (masks if match[2] else images).add(int(match[1]))
-    wrong = []
+            kind, number = masks if match[2] else images, int(match[1])
+            if number in kind:
+                wrong.append(Problem(folder.name, f"is there twice, also as {kind[number].name}", folder / name))
+            kind[number] = folder / name
     if not images:
         wrong.append(Problem(folder.name, "has no slices", folder))
-    for number in sorted(images - masks):
-        wrong.append(Problem(folder.name, f"slice {number} has no mask", folder / f"{folder.name}_{number}.tif"))
-    for number in sorted(masks - images):
-        wrong.append(Problem(folder.name, f"slice {number} is missing", folder / f"{folder.name}_{number}_mask.tif"))
+    for number in sorted(images.keys() - masks):
+        wrong.append(Problem(folder.name, f"slice {number} has no mask", images[number]))
+    for number in sorted(masks.keys() - images):
+        wrong.append(Problem(folder.name, f"slice {number} is missing", masks[number]))
     both = sorted(images | masks)
     for below, above in itertools.pairwise(both):
         if above - below > 1:  # which may be millions
             gap = f"slice {below + 1} is" if above - below == 2 else f"slices {below + 1} to {above - 1} are"
             wrong.append(Problem(folder.name, f"{gap} missing", folder))
-    return both, wrong
+    return images, masks, wrong

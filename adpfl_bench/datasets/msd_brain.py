@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from adpfl_bench.datasets.brats import BRATS, CHANNELS, KNOWN_VALUES
 from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
+from adpfl_bench.records.strict_json import read_strict
+from adpfl_bench.text import listed
 
 NAME = "MSD Task01"
 _LARGEST_LABEL = 255  # as label maps are kept
@@ -76,19 +78,27 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
     return Survey(chosen, cases, tuple(problems))
 
 
+def _number(key: str) -> int:
+    """The number that a key states, in the one way in which no other key states it too."""
+    if not re.fullmatch("0|-?[1-9][0-9]{0,8}", key):
+        raise ValueError(f"{key[:40]!r} is no number")
+    return int(key)
+
+
 def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
     """Where each of the suite's sequences is in the 4-D image, and the class of each label value."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
-        modality = {int(index): str(name) for index, name in content["modality"].items()}
-        values = {int(value): str(name) for value, name in content["labels"].items()}
+        content: dict[str, Any] = read_strict(path.read_text(encoding="utf-8-sig").encode())
+        modality = {_number(index): str(name) for index, name in content["modality"].items()}
+        values = {_number(value): str(name) for value, name in content["labels"].items()}
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; unpack Task01_BrainTumour again (from {LAYOUT.source}).") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read ({error!r}); expected modality and labels by number.") from error
+        said = repr(error)[:200]
+        raise DataError(f"{path} cannot be read ({said}); expected modality and labels by number.") from error
     if sorted(modality) != list(range(len(modality))):
         raise DataError(
-            f"{path} numbers the sequences {', '.join(map(str, sorted(modality)))}; expected 0 to {len(modality) - 1},"
+            f"{path} numbers the sequences {listed(map(str, sorted(modality)))}; expected 0 to {len(modality) - 1},"
             " as they lie in the image."
         )
     if wrong := [value for value in values if not 0 <= value <= _LARGEST_LABEL]:
@@ -97,8 +107,8 @@ def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
     classes = {value: _CLASSES.get(name.lower()) for value, name in values.items() if value != 0}
     if set(places) != set(CHANNELS) or sorted(map(str, classes.values())) != ["ET", "NETC", "SNFH"]:
         raise DataError(
-            f"{path} describes the sequences {', '.join(modality.values())} and the labels"
-            f" {', '.join(values.values())}; expected {', '.join(_CHANNELS)} and background, edema, non-enhancing and"
+            f"{path} describes the sequences {listed(modality.values())} and the labels"
+            f" {listed(values.values())}; expected {', '.join(_CHANNELS)} and background, edema, non-enhancing and"
             " enhancing tumour, of Task01_BrainTumour."
         )
     return tuple(places[name] for name in CHANNELS), {value: str(name) for value, name in classes.items()}

@@ -38,6 +38,7 @@ _NAMES_A_RUN = {
     "print_config": "use --dry_run",
 }
 
+_MOST_SEED = 2**32 - 1  # as of fit
 _COMMANDS = ("setup", "teardown", "srun_args")
 
 _Entry = TypeVar("_Entry")
@@ -65,7 +66,7 @@ def _not_naming_a_run(settings: dict[str, Any]) -> dict[str, Any]:
 
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], BeforeValidator(_listed)]
-Seed = Annotated[StrictInt, Field(ge=0)]
+Seed = Annotated[StrictInt, Field(ge=0, le=_MOST_SEED)]
 Settings = Annotated[dict[str, Any], AfterValidator(_not_naming_a_run), BeforeValidator(lambda stated: stated or {})]
 
 

@@ -66,7 +66,14 @@ REFUSED = {
     "an unknown alias": ("a: 1\nb: *x\n", "line 2: found undefined alias"),
     "a control character": ("a: \x07\n", "unacceptable character #x0007: control characters are not allowed"),
     "a number too long": (f"a: {'9' * 5000}\n", "Exceeds the limit"),
-    "no number": ("a: !!int x\n", "invalid literal for int"),
+    "no number": ("a: 1\nb: !!int x\n", "line 2: the tag !!int stands before 'x', which is no whole number"),
+    "no number at all": ('a: !!int ""\n', "line 1: the tag !!int stands before '', which is no whole number"),
+    "no fraction": ("a: !!float 1:30\n", "line 1: the tag !!float stands before '1:30', which is no number"),
+    "no boolean": (
+        "a: !!bool maybe\n",
+        "line 1: the tag !!bool stands before 'maybe', which is neither true nor false",
+    ),
+    "not nothing": ("a: !!null 3\n", "line 1: the tag !!null stands before '3', which is not null"),
 }
 BYTES = {
     "UTF-16": ("a: ü\n".encode("utf-16"), "x.yaml is not in UTF-8 (UTF-16); save it in UTF-8."),

@@ -1,9 +1,5 @@
 """Bad dataset.json of the Medical Segmentation Decathlon, and images that it does not describe."""
 
-import codecs
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +9,20 @@ from tests.corpus.damages import (
     WEB_PAGE,
     Damage,
     at,
-    content,
     copied,
     cut,
     first,
     linked,
     made_folder,
+    marked,
+    recoded,
     removed,
     renamed,
     text,
     written,
     zeros,
 )
+from tests.corpus.json_damages import put, without
 from tests.corpus.kind import Accepted, Refused, kinds
 from tests.corpus.nifti_damages import saved
 
@@ -32,17 +30,8 @@ FILE = at("dataset.json")
 IMAGE, LABEL = first("imagesTr/*.nii.gz"), first("labelsTr/*.nii.gz")
 
 
-def _keys(change: Callable[[dict[str, Any]], object]) -> Damage:
-    def damage(root: Path) -> None:
-        found = json.loads(FILE(root).read_text())
-        changed = change(found)
-        FILE(root).write_text(json.dumps(found if changed is None else changed))
-
-    return damage
-
-
 def _put(key: str, value: Any) -> Damage:
-    return _keys(lambda found: {**found, key: value})
+    return put(FILE, key, value)
 
 
 _UNREADABLE = Refused(r"dataset\.json cannot be read \(.+\); expected modality and labels by number")
@@ -62,13 +51,13 @@ DESCRIPTIONS = kinds(
         ("zero bytes", zeros(FILE), _UNREADABLE),
         ("its first half", cut(FILE, 0.5), _UNREADABLE),
         ("a web page", written(FILE, WEB_PAGE), _UNREADABLE),
-        ("UTF-16", content(FILE, lambda data: data.decode().encode("utf-16")), _UNREADABLE),
-        ("UTF-8 with a mark", content(FILE, lambda data: codecs.BOM_UTF8 + data), _SAME),
+        ("UTF-16", recoded(FILE, "utf-16"), _UNREADABLE),
+        ("UTF-8 with a mark", marked(FILE), _SAME),
         ("a list", written(FILE, "[]"), _UNREADABLE),
         ("null", written(FILE, "null"), _UNREADABLE),
         ("100,000 brackets", written(FILE, "[" * 100_000), _UNREADABLE),
-        ("no modality", _keys(lambda found: found.pop("modality") and None), _UNREADABLE),
-        ("no labels", _keys(lambda found: found.pop("labels") and None), _UNREADABLE),
+        ("no modality", without(FILE, "modality"), _UNREADABLE),
+        ("no labels", without(FILE, "labels"), _UNREADABLE),
         ("a modality that is a list", _put("modality", ["FLAIR", "T1w", "t1gd", "T2w"]), _UNREADABLE),
         ("labels that are null", _put("labels", None), _UNREADABLE),
         ("sequences by name", _put("modality", {"FLAIR": 0, "T1w": 1}), _UNREADABLE),

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.corpus.bad_run_records import keys
-from tests.corpus.damages import Damage, at, content, cut, linked, made_folder, removed, written, zeros
+from tests.corpus.damages import Damage, at, content, cut, linked, made_folder, recoded, removed, written, zeros
+from tests.corpus.json_damages import keys
 from tests.corpus.kind import Accepted, Refused, kinds
 from tests.corpus.record_asks import spent
 
@@ -13,7 +13,7 @@ RECORD = at("run/run.json")
 
 
 def _journal(change: Callable[[dict[str, Any]], object]) -> Damage:
-    return keys(change, FILE)
+    return keys(FILE, change)
 
 
 def _release(place: int, value: Any) -> Damage:
@@ -22,7 +22,7 @@ def _release(place: int, value: Any) -> Damage:
 
 
 def _record(change: Callable[[dict[str, Any]], object]) -> Damage:
-    return keys(change, RECORD)
+    return keys(RECORD, change)
 
 
 def _ledger(release: list[Any]) -> Damage:
@@ -48,7 +48,7 @@ LEDGERS = kinds(
         ("an empty journal", written(FILE, ""), _UNREADABLE),
         ("a journal of zero bytes", zeros(FILE), _UNREADABLE),
         ("half a journal", cut(FILE, 0.5), _UNREADABLE),
-        ("a journal in UTF-16", content(FILE, lambda data: data.decode().encode("utf-16")), _UNREADABLE),
+        ("a journal in UTF-16", recoded(FILE, "utf-16"), _UNREADABLE),
         ("a journal in Latin-1", content(FILE, lambda data: data.replace(b"client", b"cl\xefent")), _UNREADABLE),
         ("a journal that is a list", written(FILE, "[]"), _UNREADABLE),
         ("a journal that is null", written(FILE, "null"), _UNREADABLE),

@@ -1,17 +1,18 @@
 """Bad metadata of HAM10000: a CSV file written by other people."""
 
-import codecs
-
 from tests.corpus.asks import divide
-from tests.corpus.csv_damages import cell, lines
+from tests.corpus.csv_damages import cell, column_twice, header_alone, headless, lines
 from tests.corpus.damages import (
     LFS_POINTER,
     WEB_PAGE,
     at,
     content,
     copied,
+    line_ends,
     linked,
     made_folder,
+    marked,
+    recoded,
     removed,
     text,
     written,
@@ -67,12 +68,12 @@ METADATA = kinds(
         ),
         (
             "its header alone",
-            lines(FILE, lambda found: found[:1]),
+            header_alone(FILE),
             Refused(r"3 problems:(\s+ISIC_\d+: has no row in HAM)"),
         ),
         (
             "no header",
-            lines(FILE, lambda found: found[1:]),
+            headless(FILE),
             Refused(f"{NAME} lacks the column.s. lesion_id, image_id, dataset"),
         ),
         (
@@ -92,7 +93,7 @@ METADATA = kinds(
         ),
         (
             "a column twice",
-            lines(FILE, lambda found: [f"{row},{row.split(',')[0]}" for row in found]),
+            column_twice(FILE),
             Refused(f"{NAME} has the column lesion_id twice"),
         ),
         (
@@ -105,18 +106,18 @@ METADATA = kinds(
             lines(FILE, lambda found: [f"{row},{i}" for i, row in enumerate(found)]),
             _stated("0", "1", "metadata as well"),
         ),
-        ("UTF-8 with a mark", content(FILE, lambda d: codecs.BOM_UTF8 + d), _same("the same")),
+        ("UTF-8 with a mark", marked(FILE), _same("the same")),
         (
             "UTF-16",
-            content(FILE, lambda d: d.decode().encode("utf-16")),
+            recoded(FILE, "utf-16"),
             Refused(f"{NAME} is not UTF-8 text .byte 0: .*; save it"),
         ),
         (
             "UTF-16 without a mark",
-            content(FILE, lambda d: d.decode().encode("utf-16-le")),
+            recoded(FILE, "utf-16-le"),
             Refused(f"{NAME} is not CSV: line contains NUL near line 1"),
         ),
-        ("UTF-32", content(FILE, lambda d: d.decode().encode("utf-32")), Refused(f"{NAME} is not UTF-8 text")),
+        ("UTF-32", recoded(FILE, "utf-32"), Refused(f"{NAME} is not UTF-8 text")),
         (
             "Latin-1",
             content(FILE, lambda d: d.replace(b"male", "m\xe4nnlich".encode("latin-1"), 1)),
@@ -127,11 +128,11 @@ METADATA = kinds(
             cell(FILE, 2, "dx", "\u9ed1\u8272\u7d20\u7624"),
             _stated("dx", "\u9ed1\u8272\u7d20\u7624", "text as any other"),
         ),
-        ("line ends of Windows", text(FILE, lambda t: t.replace("\n", "\r\n")), _same("the same")),
-        ("line ends of old Macs", text(FILE, lambda t: t.replace("\n", "\r")), _same("the same")),
-        ("line ends of several kinds", text(FILE, lambda t: t.replace("\n", "\r\n", 2)), _same("the same")),
+        ("line ends of Windows", line_ends(FILE, "\r\n"), _same("the same")),
+        ("line ends of old Macs", line_ends(FILE, "\r"), _same("the same")),
+        ("line ends of several kinds", line_ends(FILE, "\r\n", 2), _same("the same")),
         ("no line end at its end", text(FILE, lambda t: t.rstrip("\n")), _same("the same")),
-        ("blank lines between", text(FILE, lambda t: t.replace("\n", "\n\n")), _same("passed over")),
+        ("blank lines between", line_ends(FILE, "\n\n"), _same("passed over")),
         ("tabs in place of commas", text(FILE, lambda t: t.replace(",", "\t")), _same("the same")),
         (
             "semicolons in place of commas",

@@ -1,11 +1,22 @@
 """Bad partition files."""
 
-import codecs
-
 from adpfl_bench.data.partitioning.partition import FilePartition
 from tests.corpus.asks import divide
-from tests.corpus.csv_damages import line, lines
-from tests.corpus.damages import WEB_PAGE, at, content, linked, made_folder, removed, text, written, zeros
+from tests.corpus.csv_damages import header_alone, headless, line, lines
+from tests.corpus.damages import (
+    WEB_PAGE,
+    at,
+    content,
+    line_ends,
+    linked,
+    made_folder,
+    marked,
+    recoded,
+    removed,
+    text,
+    written,
+    zeros,
+)
 from tests.corpus.kind import Accepted, Answer, Refused, kinds
 
 FILE = at("partition.csv")
@@ -54,12 +65,12 @@ PARTITIONS = kinds(
         ("binary", written(FILE, bytes(range(128, 256))), Refused(f"{NAME} is not UTF-8 text")),
         (
             "its header alone",
-            lines(FILE, lambda found: found[:1]),
+            header_alone(FILE),
             Refused(f"{NAME} names no cases; expected one line for each"),
         ),
         (
             "no header",
-            lines(FILE, lambda found: found[1:]),
+            headless(FILE),
             Refused(f"{NAME} lacks the column.s. case, patient, client, split"),
         ),
         (
@@ -73,11 +84,11 @@ PARTITIONS = kinds(
             lines(FILE, lambda found: [",".join(reversed(line.split(","))) for line in found]),
             _SAME,
         ),
-        ("UTF-8 with a mark", content(FILE, lambda data: codecs.BOM_UTF8 + data), _SAME),
-        ("UTF-16", content(FILE, lambda data: data.decode().encode("utf-16")), Refused(f"{NAME} is not UTF-8 text")),
-        ("line ends of Windows", text(FILE, lambda table: table.replace("\n", "\r\n")), _SAME),
+        ("UTF-8 with a mark", marked(FILE), _SAME),
+        ("UTF-16", recoded(FILE, "utf-16"), Refused(f"{NAME} is not UTF-8 text")),
+        ("line ends of Windows", line_ends(FILE, "\r\n"), _SAME),
         ("lines in another order", lines(FILE, lambda found: [found[0], *reversed(found[1:])]), _SAME),
-        ("blank lines", text(FILE, lambda table: table.replace("\n", "\n\n")), _SAME),
+        ("blank lines", line_ends(FILE, "\n\n"), _SAME),
         (
             "cut off within a line",
             text(FILE, lambda table: table[:-12]),

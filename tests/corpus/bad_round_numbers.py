@@ -1,9 +1,20 @@
 """Bad rounds.csv of a run."""
 
-import codecs
-
-from tests.corpus.csv_damages import cell, column_twice, lines, without_columns
-from tests.corpus.damages import WEB_PAGE, at, content, linked, made_folder, removed, text, written, zeros
+from tests.corpus.csv_damages import cell, column_twice, header_alone, headless, lines, without_columns
+from tests.corpus.damages import (
+    WEB_PAGE,
+    at,
+    content,
+    line_ends,
+    linked,
+    made_folder,
+    marked,
+    recoded,
+    removed,
+    text,
+    written,
+    zeros,
+)
 from tests.corpus.kind import Accepted, Refused, kinds
 from tests.corpus.record_asks import RUN, rounds
 
@@ -27,22 +38,22 @@ ROUND_NUMBERS = kinds(
         ("an empty file", written(ROUNDS, ""), Refused(_ROUNDS + "there is no line of headings")),
         ("zero bytes", zeros(ROUNDS), Refused(_ROUNDS)),
         ("a web page", written(ROUNDS, WEB_PAGE), Refused(_ROUNDS + "there is no column round")),
-        ("its header alone", lines(ROUNDS, lambda found: found[:1]), _rows(0, "no round yet")),
-        ("no header", lines(ROUNDS, lambda found: found[1:]), Refused(_ROUNDS + "there is no column round")),
+        ("its header alone", header_alone(ROUNDS), _rows(0, "no round yet")),
+        ("no header", headless(ROUNDS), Refused(_ROUNDS + "there is no column round")),
         (
             "a last line that is not whole",
             text(ROUNDS, lambda table: table[:-5]),
             _rows(17, "passed over, as after a crash"),
         ),
-        ("UTF-16", content(ROUNDS, lambda data: data.decode().encode("utf-16")), Refused(_ROUNDS)),
+        ("UTF-16", recoded(ROUNDS, "utf-16"), Refused(_ROUNDS)),
         ("Latin-1", content(ROUNDS, lambda data: data.replace(b"south", b"s\xfcd")), Refused(_ROUNDS)),
         (
             "UTF-8 with a mark",
-            content(ROUNDS, lambda data: codecs.BOM_UTF8 + data),
+            marked(ROUNDS),
             Refused(_ROUNDS + "there is no column round"),
         ),
-        ("line ends of Windows", text(ROUNDS, lambda table: table.replace("\n", "\r\n")), _rows(18, "the same")),
-        ("blank lines", text(ROUNDS, lambda table: table.replace("\n", "\n\n")), _rows(18, "passed over")),
+        ("line ends of Windows", line_ends(ROUNDS, "\r\n"), _rows(18, "the same")),
+        ("blank lines", line_ends(ROUNDS, "\n\n"), _rows(18, "passed over")),
         ("a column missing", without_columns(ROUNDS, ["client"]), Refused(_ROUNDS + "there is no column client")),
         (
             "a column twice",

@@ -1,51 +1,23 @@
 """Bad run.json of a run among others, as tables meet it."""
 
-import codecs
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from tests.corpus.damages import Damage, at, content, cut, linked, made_folder, text, written, zeros
+from tests.corpus import json_damages
+from tests.corpus.damages import Damage, at, content, cut, linked, made_folder, marked, recoded, text, written, zeros
 from tests.corpus.kind import Accepted, Answer, Refused, kinds
 from tests.corpus.record_asks import RUN, tables
 
 FILE = at(f"{RUN}/run.json")
 
 
-def keys(change: Callable[[dict[str, Any]], object], place: Callable[[Path], Path] = FILE) -> Damage:
-    """Change what run.json states; numbers that are not finite are written as Python does."""
-
-    def damage(root: Path) -> None:
-        found = json.loads(place(root).read_text())
-        change(found)
-        place(root).write_text(json.dumps(found))
-
-    return damage
-
-
 def put(path: str, value: Any) -> Damage:
-    """Put a value at a dotted key."""
-
-    def change(found: dict[str, Any]) -> None:
-        *above, last = path.split(".")
-        for key in above:
-            found = found[key]
-        found[last] = value
-
-    return keys(change)
+    """Put a value at a dotted key of run.json."""
+    return json_damages.put(FILE, path, value)
 
 
 def without(path: str) -> Damage:
-    """Take a dotted key away."""
-
-    def change(found: dict[str, Any]) -> None:
-        *above, last = path.split(".")
-        for key in above:
-            found = found[key]
-        del found[last]
-
-    return keys(change)
+    """Take a dotted key of run.json away."""
+    return json_damages.without(FILE, path)
 
 
 def _raw(old: str, new: str) -> Damage:
@@ -87,8 +59,8 @@ RUN_RECORDS = kinds(
         ("zero bytes", zeros(FILE), _JSON),
         ("its first half", cut(FILE, 0.5), _JSON),
         ("text", written(FILE, "no record\n"), _JSON),
-        ("UTF-8 with a mark", content(FILE, lambda data: codecs.BOM_UTF8 + data), _JSON),
-        ("UTF-16", content(FILE, lambda data: data.decode().encode("utf-16")), _JSON),
+        ("UTF-8 with a mark", marked(FILE), _JSON),
+        ("UTF-16", recoded(FILE, "utf-16"), _JSON),
         ("Latin-1", content(FILE, lambda data: data.replace(b"toy", b"t\xf6y")), _JSON),
         ("two records", content(FILE, lambda data: data + data), _JSON),
         ("a comma too many", _raw("}", ",}"), _JSON),
@@ -142,7 +114,7 @@ RUN_RECORDS = kinds(
         ("an unfinished run", put("status", "running"), Refused("running after 3 of 3 rounds")),
         (
             "a failed run",
-            keys(lambda r: r.update(status="failed", error="KeyError: x")),
+            json_damages.keys(FILE, lambda r: r.update(status="failed", error="KeyError: x")),
             Refused("failed after 3 of 3 rounds .KeyError: x"),
         ),
         ("rounds of text", put("rounds_completed", "3"), _wrong("rounds_completed", "should be a valid integer")),

@@ -1,10 +1,22 @@
 """Bad cases.csv of a run among others."""
 
-import codecs
-
 from tests.corpus.bad_run_records import row_of
-from tests.corpus.csv_damages import cell, column_twice, lines, without_columns
-from tests.corpus.damages import WEB_PAGE, at, content, cut, linked, made_folder, removed, text, written, zeros
+from tests.corpus.csv_damages import cell, column_twice, header_alone, headless, lines, without_columns
+from tests.corpus.damages import (
+    WEB_PAGE,
+    at,
+    content,
+    cut,
+    line_ends,
+    linked,
+    made_folder,
+    marked,
+    recoded,
+    removed,
+    text,
+    written,
+    zeros,
+)
 from tests.corpus.kind import Accepted, Refused, kinds
 from tests.corpus.record_asks import RUN, tables, verified
 
@@ -30,20 +42,20 @@ SCORES = kinds(
         ("a web page", written(CASES, WEB_PAGE), Refused(_CASES + "there is no column case")),
         (
             "its header alone",
-            lines(CASES, lambda found: found[:1]),
+            header_alone(CASES),
             Refused("no test scores: cases.csv has no case of the split test"),
         ),
-        ("no header", lines(CASES, lambda found: found[1:]), Refused(_CASES + "there is no column case")),
+        ("no header", headless(CASES), Refused(_CASES + "there is no column case")),
         ("its first half", cut(CASES, 0.55), Refused(_CASES + "|test set|cases")),
-        ("UTF-16", content(CASES, lambda data: data.decode().encode("utf-16")), Refused(_CASES)),
+        ("UTF-16", recoded(CASES, "utf-16"), Refused(_CASES)),
         ("Latin-1", content(CASES, lambda data: data.replace(b"south", b"s\xfcd")), Refused(_CASES)),
         (
             "UTF-8 with a mark",
-            content(CASES, lambda data: codecs.BOM_UTF8 + data),
+            marked(CASES),
             Refused(_CASES + "there is no column case"),
         ),
-        ("line ends of Windows", text(CASES, lambda table: table.replace("\n", "\r\n")), _listed("the same")),
-        ("blank lines", text(CASES, lambda table: table.replace("\n", "\n\n")), _listed("passed over")),
+        ("line ends of Windows", line_ends(CASES, "\r\n"), _listed("the same")),
+        ("blank lines", line_ends(CASES, "\n\n"), _listed("passed over")),
         ("a column missing", without_columns(CASES, ["dice"]), Refused(_CASES + "there is no column dice")),
         ("no column of models", without_columns(CASES, ["model"]), _listed("scores of the global model")),
         (

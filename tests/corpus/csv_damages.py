@@ -30,6 +30,16 @@ def cell(place: Place, number: int, column: str, value: str) -> Damage:
     return lines(place, changed)
 
 
+def header_alone(place: Place) -> Damage:
+    """Keep the header."""
+    return lines(place, lambda found: found[:1])
+
+
+def headless(place: Place) -> Damage:
+    """Take the header away."""
+    return lines(place, lambda found: found[1:])
+
+
 def without_columns(place: Place, names: Sequence[str]) -> Damage:
     """Take columns away."""
 

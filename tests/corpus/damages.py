@@ -1,5 +1,6 @@
 """Damages: small functions that make a bad file of a good one; most return a function of the input's folder."""
 
+import codecs
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,21 @@ def text(place: Place, change: Callable[[str], str]) -> Damage:
 def written(place: Place, data: bytes | str) -> Damage:
     """Put bytes, or text, in a file's place."""
     return content(place, lambda _: data.encode() if isinstance(data, str) else data)
+
+
+def recoded(place: Place, encoding: str) -> Damage:
+    """Write a text in another encoding."""
+    return content(place, lambda data: data.decode().encode(encoding))
+
+
+def marked(place: Place) -> Damage:
+    """Put the mark of UTF-8 before a text."""
+    return content(place, lambda data: codecs.BOM_UTF8 + data)
+
+
+def line_ends(place: Place, ends: str, count: int = -1) -> Damage:
+    """End the lines of a text otherwise, all of them or the first few."""
+    return text(place, lambda found: found.replace("\n", ends, count))
 
 
 def cut(place: Place, share: float) -> Damage:

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from adpfl_bench.cli import main
+from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.data.partitioning.partition import IIDPartition
 from adpfl_bench.data.partitioning.partition_file import write_partition
 from adpfl_bench.data.partitioning.split import Split, make_clients
@@ -70,6 +71,19 @@ def _partitioned(path: Path) -> None:
     write_partition(path / "partition.csv", make_clients(cases, IIDPartition(2), Split(0.25, 0.25), seed=0))
 
 
+def _grid(path: Path) -> None:
+    """The file of a grid of one small run."""
+    path.mkdir(parents=True)
+    grid = {"tasks": ["tasks/isic.yaml"], "methods": ["callbacks/fedavg.yaml"], "seeds": [0]}
+    (path / "grid.yaml").write_text(dump_yaml({**grid, "configs": ["configs/smoke.yaml"], "output": "out"}))
+
+
+def _configuration(path: Path) -> None:
+    """A file of settings."""
+    path.mkdir(parents=True)
+    (path / "x.yaml").write_text(dump_yaml({"federated": {"rounds": 1}}))
+
+
 def _trained(path: Path) -> None:
     """A finished run with privacy per patient, beside the words of the command that made it."""
     words = [
@@ -103,6 +117,8 @@ MAKERS: Mapping[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.mkdir(parents=True),
     **{name: _phantom(name) for name in _SIZES},
     "partitioned": _partitioned,
+    "configuration": _configuration,
+    "grid": _grid,
     "trained": _trained,
     "runs": _runs,
 }

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tests.corpus.bad_checkpoints import CHECKPOINTS
+from tests.corpus.bad_class_paths import CLASS_PATHS
+from tests.corpus.bad_configurations import CONFIGURATIONS
 from tests.corpus.bad_descriptions import DESCRIPTIONS
 from tests.corpus.bad_folders import FOLDERS
+from tests.corpus.bad_grids import GRIDS
 from tests.corpus.bad_headers import HEADERS
 from tests.corpus.bad_kept_cases import KEPT_CASES
 from tests.corpus.bad_label_maps import LABEL_MAPS
@@ -36,6 +39,9 @@ KINDS: Sequence[Kind] = (
     *SITE_FILES,
     *METADATA,
     *PARTITIONS,
+    *CONFIGURATIONS,
+    *CLASS_PATHS,
+    *GRIDS,
     *CHECKPOINTS,
     *RUN_RECORDS,
     *SCORES,
@@ -59,6 +65,10 @@ ALWAYS = (
     "metadata: a source called all",
     "partitions: a client called all",
     "partitions: a client called global",
+    "configurations: an alias of itself",
+    "configurations: a method that is a boolean",
+    "class paths: a shell command as an optimizer",
+    "grids: modules that nobody trusts",
     "ledgers: rounds without end",
     "kept cases: objects that are pickled",
     "folders: phantom in a read-only folder",

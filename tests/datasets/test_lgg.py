@@ -78,6 +78,18 @@ def test_missing_slices_masks_and_gaps_are_told_at_once(tmp_path, cohorts):
         scan_lgg_slices(tmp_path)
 
 
+def test_slices_are_found_by_their_numbers_however_these_are_written(tmp_path, cohorts):
+    where = cohorts.lgg(tmp_path / PATIENT, slices=2)
+    for ending in ("", "_mask"):
+        (where / f"{PATIENT}_1{ending}.tif").rename(where / f"{PATIENT}_01{ending}.tif")
+    cases = scan_lgg_slices(tmp_path)
+    assert [case.case_id for case in cases] == [f"{PATIENT}_01", f"{PATIENT}_2"]
+    assert all(path.is_file() for case in cases for path in (*case.images, case.label))
+    (where / f"{PATIENT}_002.tif").write_bytes(b"")
+    with pytest.raises(DataError, match=rf"{PATIENT}: is there twice, also as {PATIENT}_002\.tif \(.*_2\.tif\)"):
+        scan_lgg_slices(tmp_path)
+
+
 @pytest.mark.parametrize("values", [(0, 1), (0, 255)])
 def test_masks_of_ones_are_masks_too(tmp_path, cohorts, values):
     where = cohorts.lgg(tmp_path / PATIENT, slices=1)

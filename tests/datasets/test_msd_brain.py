@@ -77,6 +77,33 @@ def test_a_damaged_description(tmp_path, cohorts, text):
         survey_msd_brain(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"1": "T1w"', '"1": "T1w", "1": "T1w"', "the key 1 is there twice"),
+        ('"labels": {', '"labels": {"01": "edema", ', "'01' is no number"),
+        ('"0": "FLAIR"', '" 0": "FLAIR"', "' 0' is no number"),
+        ('"0": "FLAIR"', '"\u0660": "FLAIR"', "is no number"),
+        ('"edema"', "NaN", "it has NaN, which is no number in JSON"),
+    ],
+)
+def test_a_description_that_states_a_number_in_two_ways(tmp_path, cohorts, old, new, said):
+    cohorts.msd(tmp_path)
+    text = (tmp_path / "dataset.json").read_text()
+    assert old in text
+    (tmp_path / "dataset.json").write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=f"dataset.json cannot be read .*{said}"):
+        survey_msd_brain(tmp_path)
+
+
+def test_names_that_no_sentence_could_state(tmp_path, cohorts):
+    sequences = {"0": "FLAIR", "1": "T1w", "2": "t1gd"}
+    with pytest.raises(DataError, match=r"the sequences 'FLAIR, T1w, t1gd, a\\nb\\ud800' and the labels backg"):
+        survey_msd_brain(cohorts.msd(tmp_path / "1", modality={**sequences, "3": "a\nb\ud800"}))
+    with pytest.raises(DataError, match=r"t1gd, x{100,}\.\.\. and the labels"):
+        survey_msd_brain(cohorts.msd(tmp_path / "2", modality={**sequences, "3": "x" * 5000}))
+
+
 def test_missing_parts(tmp_path, cohorts):
     cohorts.msd(tmp_path)
     with pytest.raises(ConfigError, match="there are MSD Task01"):

@@ -62,6 +62,7 @@ def test_forms_of_methods_and_tasks(write_grid: WriteGrid) -> None:
         ({"seeds": [0, "1"]}, "seeds.1 in grid.yaml is '1': input should be a valid integer"),
         ({"seeds": [True]}, "seeds.0 in grid.yaml is True: input should be a valid integer"),
         ({"seeds": [-1]}, "seeds.0 in grid.yaml is -1: input should be greater than or equal to 0"),
+        ({"seeds": [2**32]}, "seeds.0 in grid.yaml is 4294967296: input should be less than or equal to 4294967295"),
         ({"seeds": [1, 1]}, "seeds in grid.yaml has 1 twice"),
         ({"overrides": {"seed_everything": 1}}, "cannot set seed_everything: list it under seeds"),
         ({"overrides": {"record.overwrite": True}}, "cannot set record.overwrite"),

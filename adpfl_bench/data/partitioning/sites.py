@@ -10,7 +10,7 @@ from pathlib import Path
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.csv_table import read_table
 from adpfl_bench.errors import DataError
-from adpfl_bench.text import a_few, count
+from adpfl_bench.text import a_few, count, listed
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def read_sites(path: Path) -> dict[str, str]:
     columns = next((names for names in _FORMATS.values() if set(names) <= header), None)
     if columns is None:
         formats = "; ".join(f"{case} and {site} ({name})" for name, (case, site) in _FORMATS.items())
-        found = ("the columns " + ", ".join(sorted(header))) if rows else "no rows"
+        found = ("the columns " + listed(sorted(header))) if rows else "no rows"
         raise DataError(f"The site file {path} has {found}; expected {formats}.")
     rows = read_table(path, columns, "The site file")
     sites: dict[str, str] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.spatialimages import HeaderDataError
 from rich.filesize import decimal
 
 from adpfl_bench.errors import DataError
@@ -99,7 +100,12 @@ def _check_affines(path: Path, header: Any) -> None:
     """Compare sform and qform, where both are in use, by the corners of the volume; a voxel apart is too far."""
     if not (int(header["sform_code"]) > 0 and int(header["qform_code"]) > 0):
         return
-    sform, qform = header.get_sform(), header.get_qform()
+    try:
+        sform, qform = header.get_sform(), header.get_qform()
+    except (ValueError, HeaderDataError) as error:
+        raise DataError(
+            f"{path} has a qform beside its sform that is no turn of voxels ({error}); mend it, or set its code to 0."
+        ) from error
     sides = [max(int(side), 1) for side in header.get_data_shape()[:3]]
     corners = np.array([(*corner, 1) for corner in itertools.product(*((0, side - 1) for side in sides))])
     apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import Box, CaseGrid, Shape3, resize
 from adpfl_bench.data.volumes.reader import Float32Array, VolumeReader
 from adpfl_bench.data.volumes.release import VolumeRelease
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.seeding import numpy_generator
+from adpfl_bench.text import times
 
 UInt8Array = NDArray[np.uint8]
 
@@ -23,6 +25,7 @@ DEFAULT_WINDOW = (-79.0, 304.0)
 """HU window of CT, of nnU-Net's KiTS19 entry (Isensee and Maier-Hein 2019, arXiv 1908.02182)."""
 
 _SPACINGS = (0.01, 1000.0)  # mm; beyond them a volume is resampled to nothing, or to more than a memory holds
+_MOST_VOXELS = 2**30  # of a prepared channel, twice as many as a whole body in CT has
 _FOREGROUND_VOXELS = 512  # kept of each class to centre patches on
 
 
@@ -106,7 +109,7 @@ def prepare_case(case: Case, release: VolumeRelease, how: Preparation) -> Prepar
     """Prepare a case whose files were checked.
 
     Raises:
-        DataError: A file cannot be read.
+        DataError: A file cannot be read, or states voxels so large that it would become more than a memory holds.
     """
     reader = release.reader
     whole = case_grid(case, reader)
@@ -114,6 +117,13 @@ def prepare_case(case: Case, release: VolumeRelease, how: Preparation) -> Prepar
     box = _bounding_box(channels, above=how.window[0] if release.modality == "CT" else None)
     boxed = CaseGrid(whole.shape, whole.affine, box)
     grid = CaseGrid(whole.shape, whole.affine, box, how.network_shape(boxed, reader.has_spacing))
+    if math.prod(grid.network_shape) > _MOST_VOXELS:
+        edges = " x ".join(f"{edge:.3g}" for edge in grid.spacing)
+        raise DataError(
+            f"{reader.file_of(case, 0)} has voxels of {edges} mm, so that it would be prepared to"
+            f" {times(grid.network_shape)} voxels, more than {_MOST_VOXELS:,}; mend its header, or choose a coarser"
+            " data.spacing."
+        )
     within = tuple(slice(start, stop) for start, stop in box)
     image = np.empty((len(channels), *grid.network_shape), dtype=np.float16)
     for index, channel in enumerate(channels):

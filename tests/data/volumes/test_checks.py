@@ -323,3 +323,16 @@ def test_real_slices_have_no_problems(real_data):
     survey = survey_lgg(real_data / "lgg")
     smallest = min(range(len(survey.cases)), key=lambda index: len(survey.cases[index].images))
     assert found_in(survey, smallest) == []
+
+
+def test_a_qform_that_is_no_turn_is_told(tmp_path, cohorts, brats):
+    path = brats / f"{BRATS}_t1.nii.gz"
+    image = nib.load(path)
+    image.header["sform_code"] = image.header["qform_code"] = 1
+    content = bytearray(image.to_bytes())
+    place = image.header.template_dtype.fields["quatern_b"][1]
+    content[place : place + 4] = np.float32(2).tobytes()
+    path.write_bytes(gzip.compress(content))
+    ((file, problem),) = found_in(survey_brats(tmp_path))
+    assert file == path.name
+    assert problem.startswith("has a qform beside its sform that is no turn of voxels (w2 should be positive")

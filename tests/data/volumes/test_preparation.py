@@ -11,7 +11,7 @@ from adpfl_bench.data.volumes.preparation import Preparation, class_map, prepare
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.datasets.brats import BRATS
 from adpfl_bench.datasets.kits import KITS
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import ConfigError, DataError
 
 CT = VolumeRelease("KiTS23", "CT", ("CT",), {1: "kidney", 2: "tumour", 3: "cyst"}, (KITS,))
 MRI = VolumeRelease("BraTS 2021", "MRI", ("t1", "t1ce"), {1: "NETC", 2: "SNFH", 4: "ET"}, (BRATS,))
@@ -48,6 +48,17 @@ def test_ct_is_cropped_to_the_body_and_windowed_by_constants(tmp_path: Path) -> 
     assert (prepared.label == 3).sum() == 8
     assert sorted(prepared.foreground) == [3]
     assert all(prepared.label[tuple(voxel)] == 3 for voxel in prepared.foreground[3])
+
+
+def test_voxels_that_would_become_more_than_a_memory_holds_are_refused(tmp_path: Path) -> None:
+    image = np.arange(64, dtype=np.int16).reshape(4, 4, 4)
+    case = make_case(tmp_path, [image], (image == 9).astype(np.uint8), np.diag([1000.0, 1000.0, 1000.0, 1.0]))
+    with pytest.raises(
+        DataError,
+        match=r"c0\.nii\.gz has voxels of 1e\+03 x 1e\+03 x 1e\+03 mm, so that it would be prepared to 2500x2500x1333 "
+        r"voxels, more than 1,073,741,824; mend its header, or choose a coarser data\.spacing\.$",
+    ):
+        prepare_case(case, CT, Preparation((1.6, 1.6, 3.0), (-100.0, 300.0)))
 
 
 def test_mri_has_mean_0_and_deviation_1_over_its_own_brain_and_zero_stays_zero(tmp_path: Path) -> None:
