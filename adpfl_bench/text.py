@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _WIDTH_WITHOUT_TERMINAL = 160
 _LONGEST_NAME = 255  # as that of a file
-_LONGEST_LIST = 200  # of what a sentence quotes
 # Control characters, line ends of Unicode, changes of the direction of writing, and what is no text at all.
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 # Apostrophes count too, so that a text that had some keeps its own; a number of its own type is no text.
@@ -34,11 +33,11 @@ def a_few(names: Sequence[str], shown: int = 3) -> str:
     return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], longest: int = 200) -> str:
     """Names of other people's files as a part of a sentence, which stays one line of some length whatever they are."""
     text = ", ".join(names)
-    text = text if len(text) <= _LONGEST_LIST else f"{text[:_LONGEST_LIST]}..."
-    return text if name_problem(text) is None else ascii(text)
+    text = text if len(text) <= longest else f"{text[:longest]}..."
+    return ascii(text) if _UNPRINTABLE.search(text) else text
 
 
 def is_text(name: str) -> bool:

@@ -20,7 +20,7 @@ from adpfl_bench.config.method_files import (
 from adpfl_bench.config.yaml_text import line_of, parse_yaml, problem_of, read_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
-from adpfl_bench.text import name_problem
+from adpfl_bench.text import listed, name_problem
 from adpfl_bench.trust import trusted_modules
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ def find_config(name: str) -> Path:
         if path.is_file():
             return path
     raise ConfigError(
-        f"There is no configuration file {name}, neither in {Path.cwd()} nor with the package; it comes with"
+        f"There is no configuration file {listed([name])}, neither in {Path.cwd()} nor with the package; it comes with"
         f" {', '.join(packaged_configs())}."
     )
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from adpfl_bench.errors import DataError
-from adpfl_bench.text import a_few, is_text
+from adpfl_bench.text import a_few, is_text, listed
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,14 @@ def check_root(root: Path, layout: Layout, others: Iterable[Layout] = ()) -> Non
     nearby = (root.resolve().parent, *(root / name for name in names[:50]))
     for folder in nearby:
         if recognise_datasets(folder, [layout]):
-            raise DataError(f"{layout.dataset}: {root} is not the dataset's folder, but {folder} is; give that one.")
+            there = listed([str(folder)], longest=5000)
+            raise DataError(f"{layout.dataset}: {root} is not the dataset's folder, but {there} is; give that one.")
     if found := recognise_datasets(root, others):
-        looks = " and ".join(f"{name} (it holds {evidence})" for name, evidence in found.items())
+        looks = " and ".join(f"{name} (it holds {listed([evidence])})" for name, evidence in found.items())
         raise DataError(f"{layout.dataset}: {root} looks like {looks}; choose the task of that dataset, or {wanted}.")
-    raise DataError(f"{layout.dataset}: {root} holds {a_few(names)}, none of which is expected there; {wanted}.")
+    raise DataError(
+        f"{layout.dataset}: {root} holds {listed([a_few(names)])}, none of which is expected there; {wanted}."
+    )
 
 
 def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = "", skip: str = "") -> dict[str, Path]:

@@ -128,6 +128,8 @@ def survey_kits(root: Path, release: str | None = None) -> Survey:
             f"KiTS: {root} holds cases in {a_few([str(holder) for holder in holders])}; keep each release in a"
             " folder of its own and give one."
         )
+    if not holders:
+        raise DataError(f"KiTS: {root} holds no folders of cases; give the folder that holds {LAYOUT.expected}.")
     holder = holders[0]
     folders = list_folders(holder, "case_[0-9]*")
     chosen = choose_release(release or _recognise(root, holder, folders), RELEASES, "KiTS")

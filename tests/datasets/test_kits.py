@@ -115,3 +115,9 @@ def test_real_label_maps_without_images(real_data):
     assert survey.cases == ()
     assert len(survey.problems) == 24
     assert {problem.problem for problem in survey.problems} == {"imaging.nii.gz is missing"}
+
+
+def test_files_that_are_called_like_cases_are_none(tmp_path):
+    (tmp_path / "case_00000").write_text("a link that an archive had as a file")
+    with pytest.raises(DataError, match=r"^KiTS: .* holds no folders of cases; give the folder that holds case_00000/"):
+        survey_kits(tmp_path)

@@ -106,7 +106,7 @@ def _check_affines(path: Path, header: Any) -> None:
         raise DataError(
             f"{path} has a qform beside its sform that is no turn of voxels ({error}); mend it, or set its code to 0."
         ) from error
-    sides = [max(int(side), 1) for side in header.get_data_shape()[:3]]
+    sides = [max(int(side), 1) for side in (*header.get_data_shape(), 1, 1, 1)[:3]]
     corners = np.array([(*corner, 1) for corner in itertools.product(*((0, side - 1) for side in sides))])
     apart = float(np.linalg.norm((corners @ (sform - qform).T)[:, :3], axis=1).max())
     if not apart <= float(np.linalg.norm(sform[:3, :3], axis=0).min()):

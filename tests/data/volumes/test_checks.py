@@ -336,3 +336,13 @@ def test_a_qform_that_is_no_turn_is_told(tmp_path, cohorts, brats):
     ((file, problem),) = found_in(survey_brats(tmp_path))
     assert file == path.name
     assert problem.startswith("has a qform beside its sform that is no turn of voxels (w2 should be positive")
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 8)])
+def test_an_image_of_fewer_dimensions_that_has_a_sform_and_a_qform_is_told(tmp_path, brats, shape):
+    image = nib.Nifti1Image(np.zeros(shape, np.float32), np.eye(4))
+    image.set_sform(np.eye(4), 1)
+    image.set_qform(np.eye(4), 1)
+    nib.save(image, brats / f"{BRATS}_t1.nii.gz")
+    told = f"is {len(shape)}-D with the shape {'x'.join(map(str, shape))}, expected 3-D"
+    assert found_in(survey_brats(tmp_path)) == [(f"{BRATS}_t1.nii.gz", told)]
