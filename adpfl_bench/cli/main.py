@@ -38,6 +38,9 @@ COMMANDS = {
     "validate": Command("cli.launch", "run", "Score a trained run's model on its validation cases.", True),
     "test": Command("cli.launch", "run", "Score a trained run's model on its test cases.", True),
     "predict": Command("cli.launch", "run", "Write a trained run's masks of its test cases as files.", True),
+    "segment": Command(
+        "cli.segment", "segment", "Segment images of new patients, without masks, by a trained model.", True
+    ),
     "benchmark": Command(
         "grid.benchmark", "benchmark", "Make every run of a grid of tasks, methods and seeds, and tables of them."
     ),
@@ -68,6 +71,7 @@ AFTER_STOP = {
     "benchmark": "the same command goes on",
     "prepare": "what was prepared stays, and the same command goes on",
     "verify": "nothing was changed",
+    "segment": "what was written stays, and the same command with --overwrite starts anew",
 }
 """What a command that was stopped by a signal has to be told next; others start anew."""
 

@@ -96,18 +96,25 @@ class CaseGrid:
 
         They are interpolated linearly to the box and cut at 0; outside of it the masks are False.
         """
+        return np.stack([self._whole((self._in_box(channel) > 0).cpu().numpy()) for channel in logits])
+
+    def restore_values(self, values: Tensor) -> NDArray[np.float32]:
+        """Bring values [P, *network] back to the file's grid, [P, *file], linearly; outside of the box they are 0."""
+        return np.stack([self._whole(self._in_box(channel).float().cpu().numpy()) for channel in values])
+
+    def _in_box(self, channel: Tensor) -> Tensor:
         from torch.nn import functional  # deferred: preparing data does without torch
 
-        masks = []
-        for channel in logits:
-            if tuple(channel.shape) != self.box_shape:
-                channel = functional.interpolate(
-                    channel[None, None].float(), size=self.box_shape, mode="trilinear", align_corners=False
-                )[0, 0]
-            mask = np.zeros(self.canonical_shape, dtype=np.bool_)
-            mask[tuple(slice(start, stop) for start, stop in self.box)] = (channel > 0).cpu().numpy()
-            masks.append(self.to_file(mask))
-        return np.stack(masks)
+        if tuple(channel.shape) == self.box_shape:
+            return channel
+        whole = channel[None, None].float()
+        return functional.interpolate(whole, size=self.box_shape, mode="trilinear", align_corners=False)[0, 0]
+
+    def _whole(self, inside: NDArray[Any]) -> NDArray[Any]:
+        """Values of the box on the file's grid."""
+        canonical = np.zeros(self.canonical_shape, dtype=inside.dtype)
+        canonical[tuple(slice(start, stop) for start, stop in self.box)] = inside
+        return self.to_file(canonical)
 
     def to_json(self) -> dict[str, Any]:
         """Arguments that make an equal grid, for a JSON file."""

@@ -13,8 +13,10 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.new_cases import NewCases
 from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
@@ -142,10 +144,49 @@ class CaseSource(ABC):
             " lesion_size, or divide by a column of its metadata."
         )
 
-    def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find images without masks, to be segmented by a trained model.
+
+        Args:
+            paths: Files and folders.
+            release: Name of the release that the model was trained on, where releases have names.
+
+        Raises:
+            DataError: A path does not exist, or there is no image.
+            ConfigError: The dataset cannot say what its images are.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} does not say what images of new patients are; give it the methods find_new and"
+            " new_case."
+        )
+
+    def new_case(self, case: Case) -> EvaluationCase:
+        """Bring one image that :meth:`find_new` found, as :meth:`evaluation_case` does.
+
+        Returns:
+            The image, with a label of which only the shape is that of the file.
+
+        Raises:
+            DataError: A file cannot be read, or its image is none that could be segmented.
+        """
+        raise NotImplementedError
+
+    def write_prediction(
+        self,
+        folder: Path,
+        case_id: str,
+        masks: NDArray[np.bool_],
+        regions: Sequence[str],
+        grid: CaseGrid | None = None,
+    ) -> None:
         """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.
 
-        The masks [P, *grid] are on the grid of the case's own file.
+        Args:
+            folder: Where to.
+            case_id: The case.
+            masks: [P, *grid], on the grid of the case's own file.
+            regions: Names of the regions.
+            grid: Where that lies, of a volume that is none of the dataset's.
         """
         for name, mask in zip(regions, masks, strict=True):
             Image.fromarray(mask.astype(np.uint8) * 255).save(folder / f"{case_id}_{name}.png")

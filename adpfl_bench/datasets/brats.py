@@ -42,6 +42,9 @@ BRATS_2024 = LabelScheme(
     source="BraTS 2024 adult glioma after treatment, arXiv 2405.18368",
 )
 
+_OLD_ENDINGS = ("_t1", "_t1ce", "_t2", "_flair", "_seg")
+_NEW_ENDINGS = ("-t1n", "-t1c", "-t2w", "-t2f", "-seg")
+
 _OLD_LABELS = {1: "NETC", 2: "SNFH", 4: "ET"}
 _NEW_LABELS = {1: "NETC", 2: "SNFH", 3: "ET"}
 _AFTER_TREATMENT = "BraTS 2024 GLI"
@@ -55,7 +58,8 @@ KNOWN_VALUES = {
 
 
 def _release(name: str, labels: Mapping[int, str], *schemes: LabelScheme) -> VolumeRelease:
-    return VolumeRelease(name, "MRI", CHANNELS, labels, schemes or (BRATS,), known_values=KNOWN_VALUES)
+    endings = (_OLD_ENDINGS[:-1], _NEW_ENDINGS[:-1])
+    return VolumeRelease(name, "MRI", CHANNELS, labels, schemes or (BRATS,), known_values=KNOWN_VALUES, endings=endings)
 
 
 #: Releases by name.
@@ -72,8 +76,6 @@ RELEASES: Mapping[str, VolumeRelease] = MappingProxyType(
 
 LAYOUT = DATASETS["brats"]
 
-_OLD_ENDINGS = ("_t1", "_t1ce", "_t2", "_flair", "_seg")
-_NEW_ENDINGS = ("-t1n", "-t1c", "-t2w", "-t2f", "-seg")
 #: Release by the pattern of its case folders; the group ``site``, where there is one, is who acquired the case.
 _CASES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"Brats18_(?P<site>[A-Za-z0-9]+)_.+"), "BraTS 2018"),
@@ -104,6 +106,7 @@ class BraTSDataModule(VolumeDataModule):
     """
 
     patient_id_is = "patient"
+    releases = RELEASES
 
     def __init__(
         self,

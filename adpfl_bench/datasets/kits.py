@@ -90,6 +90,7 @@ class KiTSDataModule(VolumeDataModule):
 
     phantom = KitsWriter
     patient_id_is = "patient"
+    releases = RELEASES
 
     def __init__(
         self,

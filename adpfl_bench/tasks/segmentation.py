@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
+import torch
 from monai.inferers import sliding_window_inference
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -111,12 +116,39 @@ class SegmentationTask(FederatedTask):
             if grid is not None:
                 masks.append(grid.restore(case))
                 continue
-            if case.shape[1:] != label.shape[1:]:
-                mode = {2: "bilinear", 3: "trilinear"}[self.spatial_dims]
-                size = label.shape[1:]
-                case = functional.interpolate(case[None].float(), size=size, mode=mode, align_corners=False)[0]
-            masks.append((case > 0).cpu().numpy())
+            masks.append((self._resized(case, label.shape[1:]) > 0).cpu().numpy())
         return masks
+
+    def probabilities(self, batch: EvaluationBatch, flips: bool = False) -> list[NDArray[np.float32]]:
+        """Predict the probability of each region on the grid of each case's label.
+
+        Args:
+            batch: As :meth:`predict_regions`.
+            flips: Whether to predict the image and all its mirror images along the axes, turn those back, and take the
+                mean.
+
+        Returns:
+            Arrays [P, *grid] in [0, 1], one for each case, interpolated linearly to the grid.
+        """
+        axes = range(-self.spatial_dims, 0)
+        ways = [way for count in range(self.spatial_dims + 1) for way in itertools.combinations(axes, count)]
+        ways = ways if flips else ways[:1]
+        total: Tensor | float = 0.0
+        for way in ways:
+            mirrored = replace(batch, image=batch.image.flip(way))
+            total = total + torch.sigmoid(self._logits(mirrored).float()).flip(way)
+        means = cast(Tensor, total) / len(ways)
+        return [
+            self._resized(case, label.shape[1:]).cpu().numpy() if grid is None else grid.restore_values(case)
+            for case, label, grid in zip(means, batch.labels, batch.grids, strict=True)
+        ]
+
+    def _resized(self, case: Tensor, size: torch.Size) -> Tensor:
+        """Values [P, *spatial] on a grid of another size, linearly."""
+        if case.shape[1:] == size:
+            return case
+        mode = {2: "bilinear", 3: "trilinear"}[self.spatial_dims]
+        return functional.interpolate(case[None].float(), size=size, mode=mode, align_corners=False)[0]
 
     def _logits(self, batch: EvaluationBatch) -> Tensor:
         window = batch.window

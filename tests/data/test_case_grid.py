@@ -57,6 +57,11 @@ def test_logits_come_back_to_the_voxels_they_were_made_from(codes: str) -> None:
     for mask, expected in zip(restored, truth, strict=True):
         np.testing.assert_array_equal(whole.to_canonical(mask), expected)
     np.testing.assert_array_equal(grid.to_network(restored), cut)
+    values = grid.restore_values(torch.from_numpy(np.where(cut, 0.75, 0.25)))
+    assert values.dtype == np.float32
+    for value, mask in zip(values, restored, strict=True):
+        np.testing.assert_array_equal(value > 0.5, mask)
+    assert (values == 0).sum() == values.size - cut.size
 
 
 def test_a_grid_survives_json() -> None:

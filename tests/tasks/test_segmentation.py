@@ -48,6 +48,35 @@ class Fixed(torch.nn.Module):
         return self.logits
 
 
+def test_probabilities_are_those_of_the_logits_on_the_labels_grid(toy_task):
+    task, logits = toy_task(), torch.randn(2, 1, 4, 6)
+    task.network = Fixed(logits)
+    found = task.probabilities(batch_of(torch.zeros(1, 4, 6), torch.zeros(1, 9, 6)))
+    np.testing.assert_array_equal(found[0], torch.sigmoid(logits[0]).numpy())
+    expected = interpolate(torch.sigmoid(logits[1:]), size=(9, 6), mode="bilinear", align_corners=False)[0]
+    np.testing.assert_allclose(found[1], expected.numpy(), atol=1e-6)
+
+
+def test_mirror_images_are_turned_back_and_averaged(toy_task):
+    """A network that adds a ramp along the columns, whatever it sees: over all mirror images that is its mean."""
+    task, image = toy_task(), torch.randn(1, 1, 4, 6)
+    ramp = torch.linspace(-3, 3, 6).expand(1, 1, 4, 6)
+    task.network = torch.nn.Identity()
+    case = EvaluationCase(image[0], torch.zeros(1, 4, 6))
+    batch = collate_cases([case], ["c"], ["c"], "bay", "test")
+    same = task.probabilities(batch, flips=True)[0]
+    np.testing.assert_allclose(same, torch.sigmoid(image[0]).numpy(), atol=1e-6)
+
+    class Ramp(torch.nn.Module):
+        def forward(self, image):
+            return image + ramp
+
+    task.network = Ramp()
+    found = task.probabilities(batch, flips=True)[0]
+    expected = (torch.sigmoid(image + ramp) + torch.sigmoid(image - ramp)) / 2
+    np.testing.assert_allclose(found, expected[0].numpy(), atol=1e-6)
+
+
 def test_masks_are_on_the_grids_of_the_labels(toy_task):
     task, logits = toy_task(), torch.randn(3, 1, 4, 6)
     task.network = Fixed(logits)

@@ -16,7 +16,9 @@ from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
 from adpfl_bench.data.images.picture_checks import check_picture
+from adpfl_bench.data.images.rgb_files import picture_shape, read_image
 from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.new_cases import NewCases, find_pictures
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.rounds.augmentation import Augmentation, augment, domain_randomization, image_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleKey
@@ -105,6 +107,16 @@ class ImageDataModule(FederatedDataModule, ABC):
         image, mask = self._cache[self._cache.index(case.case_id)]
         label = read_native_mask(case) if native else mask
         return EvaluationCase(normalize(torch.tensor(image)), torch.tensor(label))
+
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find pictures."""
+        return find_pictures(paths)
+
+    def new_case(self, case: Case) -> EvaluationCase:
+        """Bring one picture, as it is trained on; its label is empty."""
+        rows, columns = picture_shape(case.images[0])
+        image = read_image(case.images[0], self.image_size)
+        return EvaluationCase(normalize(torch.tensor(image)), torch.zeros(1, 1, 1).expand(1, rows, columns))
 
     def lesion_size(self, case: Case) -> float:
         """Share of the picture that is lesion, in [0, 1]."""

@@ -130,6 +130,16 @@ def _check_pair(case: Case) -> tuple[Path, Path]:
     return case.images[0], case.label
 
 
+def picture_shape(path: Path) -> tuple[int, int]:
+    """Read (height, width) from a picture's header.
+
+    Raises:
+        DataError: The file is missing, or no picture.
+    """
+    width, height = _read_size(path)
+    return height, width
+
+
 def _read_size(path: Path) -> tuple[int, int]:
     """Read (width, height) from a file's header."""
     try:

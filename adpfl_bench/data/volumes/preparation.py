@@ -111,6 +111,19 @@ def prepare_case(case: Case, release: VolumeRelease, how: Preparation) -> Prepar
     Raises:
         DataError: A file cannot be read, or states voxels so large that it would become more than a memory holds.
     """
+    image, grid = prepare_image(case, release, how)
+    within = tuple(slice(start, stop) for start, stop in grid.box)
+    label = grid.to_canonical(class_map(release.reader.read_label(case), release))[within]
+    label = resize_label(label, grid.network_shape)
+    return PreparedCase(image, label, grid, _draw_foreground(case, label))
+
+
+def prepare_image(case: Case, release: VolumeRelease, how: Preparation) -> tuple[NDArray[np.float16], CaseGrid]:
+    """Prepare the image of a case whose files were checked, and return it with the way back to the file.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
     reader = release.reader
     whole = case_grid(case, reader)
     channels = [whole.to_canonical(reader.read_channel(case, c)) for c in range(len(release.channels))]
@@ -130,9 +143,7 @@ def prepare_case(case: Case, release: VolumeRelease, how: Preparation) -> Prepar
         inside = channel[within]
         normalized = _window(inside, how.window) if release.modality == "CT" else _standardize(inside)
         image[index] = resize(normalized, grid.network_shape, order=1)
-    label = whole.to_canonical(class_map(reader.read_label(case), release))[within]
-    label = resize_label(label, grid.network_shape)
-    return PreparedCase(image, label, grid, _draw_foreground(case, label))
+    return image, grid
 
 
 def resize_label(label: UInt8Array, shape: Shape3) -> UInt8Array:

@@ -27,6 +27,7 @@ class VolumeRelease:
         reader: Reads the files of a case.
         organs: Classes that are healthy: a lesion is all the others.
         known_values: Which releases use which label values, to tell a wrong year from a damaged file.
+        endings: How the names of a channel's files may end, before ``.nii.gz``; each entry has one for every channel.
     """
 
     name: str
@@ -38,6 +39,7 @@ class VolumeRelease:
     reader: VolumeReader = field(default_factory=NiftiReader)
     organs: tuple[str, ...] = ()
     known_values: Mapping[frozenset[int], str] = field(default_factory=dict)
+    endings: tuple[tuple[str, ...], ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

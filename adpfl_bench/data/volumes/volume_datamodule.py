@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nibabel as nib
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.data_contents import read_contents
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.data.new_cases import NewCases, find_volumes
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.partitioning.patients import group_by_patient
 from adpfl_bench.data.partitioning.sites import with_sites
@@ -31,11 +34,11 @@ from adpfl_bench.data.problems import refuse
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.data.volumes.patches import PatchExamples
-from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
+from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map, prepare_image
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.data.volumes.volume_checks import check_case
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.processors import check_workers
 from adpfl_bench.records.blocks import DataBlock
@@ -75,6 +78,9 @@ class VolumeDataModule(FederatedDataModule, ABC):
 
     usual_partition: Partition = IIDPartition(4)
     """Who holds which patients if no partition is given."""
+
+    releases: Mapping[str, VolumeRelease] = MappingProxyType({})
+    """Releases by name whose images are NIfTI files, one for each channel: what new patients may come as."""
 
     def __init__(
         self,
@@ -227,14 +233,37 @@ class VolumeDataModule(FederatedDataModule, ABC):
             spacing = stored.grid.spacing
         else:
             label_map, spacing = stored.read_label(), stored.grid.network_spacing
-        window = (self.patch_size, self.window_overlap, self.window_batch_size, self._volumes.background)
         return EvaluationCase(
             image=torch.from_numpy(stored.read_image()).float(),
             label=torch.from_numpy(self._label_scheme.masks(label_map).astype(np.uint8)),
             spacing=spacing if has_spacing else None,
             grid=stored.grid if native else None,
-            window=SlidingWindow(*window),
+            window=self._window,
         )
+
+    @property
+    def _window(self) -> SlidingWindow:
+        background = self.how.background(self.release.modality)
+        return SlidingWindow(self.patch_size, self.window_overlap, self.window_batch_size, background)
+
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find NIfTI files of the channels that the release has."""
+        if (known := self.releases.get(release or "")) is None:
+            raise ConfigError(
+                f"{type(self).__name__} does not say which files new patients' volumes are of"
+                f" {release or 'no release'}; it does of {', '.join(self.releases) or 'none'}."
+            )
+        self.release = known
+        self._label_scheme = self.check_scheme(self.scheme)
+        return find_volumes(paths, self.release.channels, self.release.endings)
+
+    def new_case(self, case: Case) -> EvaluationCase:
+        """Check and prepare one volume, as it is trained on; its label is empty."""
+        if problems := check_case(case, self.release).problems:
+            raise DataError("; ".join(map(str, problems)) + ".")
+        image, grid = prepare_image(case, self.release, self.how)
+        empty = torch.zeros(1, 1, 1, 1).expand(1, *grid.shape)
+        return EvaluationCase(torch.from_numpy(image).float(), empty, grid.spacing, grid, self._window)
 
     def lesion_size(self, case: Case) -> float:
         """Volume of the lesion (all labelled classes but a healthy organ), in mm^3, or in voxels without spacing."""
@@ -242,7 +271,14 @@ class VolumeDataModule(FederatedDataModule, ABC):
         voxel = math.prod(reader.label_header(case).spacing) if reader.has_spacing else 1.0
         return float(np.isin(reader.read_label(case), self.release.lesion_values).sum() * voxel)
 
-    def write_prediction(self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str]) -> None:
+    def write_prediction(
+        self,
+        folder: Path,
+        case_id: str,
+        masks: NDArray[np.bool_],
+        regions: Sequence[str],
+        grid: CaseGrid | None = None,
+    ) -> None:
         """Write a label map with the official values on the file's own grid, named as the challenge expects."""
         values = {name: value for value, name in self.release.labels.items()}
         table = np.zeros(256, dtype=np.uint8)
@@ -250,7 +286,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
             table[index + 1] = values[name]
         digits = re.search(r"(\d+)\D*$", case_id)
         name = self.release.prediction_name.format(case=case_id, number=digits[1] if digits else case_id)
-        affine = self._volumes[case_id].grid.affine
+        affine = (grid or self._volumes[case_id].grid).affine
         image = nib.Nifti1Image(table[self._label_scheme.paint(masks)], affine)
         image.header.set_xyzt_units("mm")
         nib.save(image, folder / name)

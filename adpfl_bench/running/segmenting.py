@@ -1,0 +1,230 @@
+"""Segmentation of new patients' images by trained models."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from adpfl_bench.callbacks.checkpointing import last_checkpoint
+from adpfl_bench.config.yaml_text import dump_yaml
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.case_grid import CaseGrid
+from adpfl_bench.data.components import without_small_components
+from adpfl_bench.data.new_cases import NewCases
+from adpfl_bench.errors import ConfigError, DataError, RecordError
+from adpfl_bench.files import append_to_file, replace_file
+from adpfl_bench.processors import in_parallel
+from adpfl_bench.records.run_directory import RunDirectory
+from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.running.trained_model import TrainedModel, TrainedModelOnCpu
+from adpfl_bench.running.training import run
+from adpfl_bench.text import a_few, count, csv_text
+
+_COLUMNS = ("case", "files", "outcome")
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What is to be segmented, by what, and how.
+
+    Attributes:
+        models: Folders of runs; the probabilities of several are averaged.
+        files: Images, and folders that hold some.
+        output: Folder for the masks.
+        client: The client whose own models they are, of methods that train such.
+        flips: Whether to average over the image and its mirror images along all axes.
+        uncertainty: Whether to write the entropy of each region's probability too, in bits.
+        smallest: Components of a region that are smaller are removed: in mm^3, or in pixels of pictures.
+        on_cpu: Whether to leave a GPU alone.
+        overwrite: Whether the output may hold files before.
+        trust: Modules whose classes the runs' configurations may name beside those of the list.
+    """
+
+    models: Sequence[Path]
+    files: Sequence[Path]
+    output: Path
+    client: str | None = None
+    flips: bool = False
+    uncertainty: bool = False
+    smallest: float = 0.0
+    on_cpu: bool = False
+    overwrite: bool = False
+    trust: Sequence[str] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether masks are those of ``predict``, whose logits are cut at 0."""
+        return len(self.models) == 1 and not self.flips and not self.uncertainty
+
+
+def segment_new(wanted: Segmentation) -> int:
+    """Segment images one after the other; one that cannot be is told, and the others go on.
+
+    ``segment.json`` in the output says what did it, and ``segmented.csv`` what became of each case.
+
+    Returns:
+        Number of cases that could not be segmented.
+
+    Raises:
+        BenchError: A run or folder cannot be used, or there is no image.
+    """
+    output = wanted.output
+    _check_output(output, wanted.overwrite)
+    records = [RunDirectory(folder).read_record() for folder in wanted.models]
+    with tempfile.TemporaryDirectory() as scratch:
+        pairs = zip(wanted.models, records, strict=True)
+        models = [_open(folder, record, wanted, Path(scratch)) for folder, record in pairs]
+    found = _find(models, records, wanted.files)
+    _begin(wanted, records, models)
+    for problem in found.problems:
+        _note(output, problem.case, [problem.path], f"not segmented: {problem.problem}")
+        print(f"not segmented: {problem}")
+    if found.ignored:
+        print(f"{count(found.ignored, 'file')} passed over, as no image: {a_few([str(p) for p in found.ignored])}")
+
+    def one(case: Case) -> str | None:
+        try:
+            _segment(models, case, wanted)
+        except DataError as error:
+            return str(error)
+        return None
+
+    failed = len(found.problems)
+    for case, reason in in_parallel(one, found.cases, "segmenting", workers=1):
+        _note(output, case.case_id, case.images, "segmented" if reason is None else f"not segmented: {reason}")
+        if reason is not None:
+            failed += 1
+            print(f"not segmented: {case.case_id}: {reason}")
+    done = len(found.cases) + len(found.problems) - failed
+    print(f"{count(done, 'case')} segmented, {failed:,} not; masks are in {output}")
+    return failed
+
+
+def _open(folder: Path, record: RunRecord, wanted: Segmentation, scratch: Path) -> TrainedModel:
+    """The model of a run, made by the run's own configuration."""
+    _check_client(folder, record, wanted.client)
+    config = scratch / "config.yaml"
+    config.write_text(dump_yaml(record.config), encoding="utf-8")
+    words = ["--config", str(config), "--ckpt_path", str(last_checkpoint(folder))]
+    words += ["--trainer.default_root_dir", str(scratch), *(f"--trust={module}" for module in wanted.trust)]
+    made = run(["predict", *words], TrainedModelOnCpu if wanted.on_cpu else TrainedModel)
+    assert isinstance(made, TrainedModel)
+    made.load(wanted.client)
+    return made
+
+
+def _check_client(folder: Path, record: RunRecord, client: str | None) -> None:
+    own = record.federated.headline not in (None, "global")
+    names = [name for name in record.data.clients if name not in record.federated.held_out_clients]
+    if own and client not in names:
+        given = "none was given" if client is None else f"{client!r} is none of them"
+        raise ConfigError(
+            f"The clients of {folder} have models of their own ({record.method}): say whose with --client; possible are"
+            f" {', '.join(names)}, but {given}."
+        )
+    if client is not None and not own:
+        raise ConfigError(f"The clients of {folder} share one model ({record.method}); leave --client out.")
+
+
+def _find(models: Sequence[TrainedModel], records: Sequence[RunRecord], files: Sequence[Path]) -> NewCases:
+    """Find the cases, which all models must take alike."""
+    first, *others = models
+    found: NewCases = first.datamodule.find_new(files, records[0].data.release)
+    for made, record in zip(others, records[1:], strict=True):
+        if (made.model.predicted, made.model.spatial_dims) != (first.model.predicted, first.model.spatial_dims):
+            raise ConfigError(
+                f"The models segment different regions: {', '.join(first.model.predicted)} ({records[0].method}) and"
+                f" {', '.join(made.model.predicted)} ({record.method}); an ensemble is of one task."
+            )
+        if made.datamodule.find_new(files, record.data.release) != found:
+            raise ConfigError(
+                f"The models take other files: {records[0].task} and {record.task}; an ensemble is of one task."
+            )
+    return found
+
+
+def _segment(models: Sequence[TrainedModel], case: Case, wanted: Segmentation) -> None:
+    task, data = models[0].model, models[0].datamodule
+    brought = data.new_case(case)
+    if wanted.is_plain:
+        masks = models[0].masks(brought)
+    else:
+        total = models[0].probabilities(brought, wanted.flips)
+        for made in models[1:]:
+            total = total + made.probabilities(made.datamodule.new_case(case), wanted.flips)
+        mean = total / len(models)
+        masks = mean > 0.5
+    voxel = float(np.prod(brought.spacing)) if brought.spacing else 1.0
+    masks = np.stack([without_small_components(mask, wanted.smallest, voxel) for mask in masks])
+    try:
+        data.write_prediction(wanted.output, case.case_id, masks, task.predicted, brought.grid)
+        if wanted.uncertainty:
+            for region, probability in zip(task.predicted, mean, strict=True):
+                path = wanted.output / f"{case.case_id}_{region}_uncertainty"
+                _write_map(path, entropy(probability), brought.grid)
+    except OSError as error:
+        raise RecordError(f"The masks of {case.case_id} could not be written: {error}.") from error
+
+
+def entropy(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Entropy in bits of a yes or no of this probability: 0 where it is certain, 1 at a half."""
+    inside = np.clip(probability.astype(np.float64), 1e-12, 1 - 1e-12)
+    bits = -(inside * np.log2(inside) + (1 - inside) * np.log2(1 - inside))
+    return np.asarray(bits, dtype=np.float32)
+
+
+def _write_map(path: Path, values: NDArray[np.float32], grid: CaseGrid | None) -> None:
+    """Values in [0, 1], as a NIfTI file, or as a PNG of 0 to 255."""
+    if grid is None:
+        Image.fromarray(np.round(values * 255).astype(np.uint8)).save(path.with_name(f"{path.name}.png"))
+    else:
+        image = nib.Nifti1Image(values, grid.affine)
+        image.header.set_xyzt_units("mm")
+        nib.save(image, path.with_name(f"{path.name}.nii.gz"))
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    if output.exists() and not output.is_dir():
+        raise DataError(f"{output} is no folder; choose another --output.")
+    if not overwrite and output.is_dir() and any(output.iterdir()):
+        raise DataError(f"{output} is not empty; choose another --output, or add --overwrite.")
+
+
+def _begin(wanted: Segmentation, records: Sequence[RunRecord], models: Sequence[TrainedModel]) -> None:
+    """Make the output's folder, and say what will be in it."""
+    content = {
+        "models": [
+            {
+                "run": str(folder),
+                "task": record.task,
+                "method": record.method,
+                "seed": record.seed,
+                "client": wanted.client,
+                "weights": made.weights,
+            }
+            for folder, record, made in zip(wanted.models, records, models, strict=True)
+        ],
+        "flips": wanted.flips,
+        "uncertainty": wanted.uncertainty,
+        "smallest_component": wanted.smallest,
+        "device": str(models[0].trainer.strategy.root_device),
+    }
+    try:
+        wanted.output.mkdir(parents=True, exist_ok=True)
+        replace_file(wanted.output / "segment.json", json.dumps(content, indent=2).encode() + b"\n")
+        replace_file(wanted.output / "segmented.csv", csv_text([_COLUMNS]).encode())
+    except OSError as error:
+        raise RecordError(f"{wanted.output} could not be written: {error}; choose another --output.") from error
+
+
+def _note(output: Path, case: str, files: Sequence[Path], outcome: str) -> None:
+    row = (case, "; ".join(map(str, files)), " ".join(outcome.split()))
+    append_to_file(output / "segmented.csv", csv_text([row]).encode())

@@ -1,0 +1,91 @@
+"""Trained models: what a run has learned, ready to segment."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningCLI
+from numpy.typing import NDArray
+
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
+from adpfl_bench.errors import ConfigError
+from adpfl_bench.federation.federation import Federation
+from adpfl_bench.privacy.noise_key import state_digest
+from adpfl_bench.running.training import BenchCLI
+from adpfl_bench.tasks.segmentation import SegmentationTask
+
+
+class TrainedModel(BenchCLI):
+    """A run's model and how it takes images, on whatever hardware is at hand.
+
+    Attributes:
+        place: What it may compute on.
+        weights: SHA-256 of the weights, in hexadecimal.
+    """
+
+    works_in_folder = False
+    place: Literal["auto", "cpu"] = "auto"
+    weights: str
+
+    def before_instantiate_classes(self) -> None:
+        """Leave out of the Trainer what only training needs; it decides device and precision."""
+        super().before_instantiate_classes()
+        settings = self.config.trainer
+        settings.accelerator, settings.strategy = self.place, "auto"
+        settings.devices, settings.num_nodes = 1, 1
+        settings.logger, settings.profiler, settings.plugins, settings.callbacks = False, None, None, None
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make a Trainer that shows nothing and records nothing."""
+        trainer: Trainer = LightningCLI.instantiate_trainer(self, enable_progress_bar=False, **kwargs)
+        return trainer
+
+    def start(self) -> None:
+        """Nothing yet: :meth:`load` says whose model it is."""
+
+    def load(self, client: str | None) -> None:
+        """Load the global model, or a client's own.
+
+        Raises:
+            ConfigError: The task segments nothing.
+        """
+        if not isinstance(self.model, SegmentationTask):
+            raise ConfigError(f"{type(self.model).__name__} segments nothing, so there is nothing to write.")
+        assert self._checkpoint is not None
+        checkpoint = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(checkpoint["state_dict"])
+        if client is not None:
+            federation = Federation(self.model, self.config_init["federated"].settings)
+            federation.load_state_dict(checkpoint["callbacks"]["FederatedLoop"]["federation"])
+            federation.load_model(client)
+        self.weights = state_digest(self.model.state_dict())
+        self.datamodule.scheme = self.model.scheme
+        self._precision: Any = self.trainer.strategy.precision_plugin
+        self._device = self.trainer.strategy.root_device
+        self.model = self._precision.convert_module(self.model).to(self._device).eval()
+
+    def masks(self, brought: EvaluationCase) -> NDArray[np.bool_]:
+        """Predict as ``predict`` does, to the bit: regions [P, *grid]."""
+        with torch.inference_mode(), self._precision.predict_step_context():
+            found: NDArray[np.bool_] = self.model.predict_step(self._batch(brought), 0)[0]
+        return found
+
+    def probabilities(self, brought: EvaluationCase, flips: bool) -> NDArray[np.float32]:
+        """Predict the probability of each region, [P, *grid]."""
+        with torch.inference_mode(), self._precision.predict_step_context():
+            found: NDArray[np.float32] = self.model.probabilities(self._batch(brought), flips)[0]
+        return found
+
+    def _batch(self, brought: EvaluationCase) -> EvaluationBatch:
+        batch = collate_cases([brought], [""], [""], "new", "test").to(self._device)
+        batch.image = self._precision.convert_input(batch.image)
+        return batch
+
+
+class TrainedModelOnCpu(TrainedModel):
+    """One that stays on the CPU."""
+
+    place = "cpu"

@@ -1,0 +1,107 @@
+"""Trained models segment files without masks: as predict does to the bit, several together, past what is broken."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from adpfl_bench.cli import main
+from tests.cli.conftest import Run
+
+RUN = Path("runs/isic/fedavg/seed0")
+
+
+def test_pictures_come_out_as_predict_writes_them_alone_and_together(
+    adpfl_bench: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1") == 0
+    assert adpfl_bench("predict") == 0
+    config = json.loads((RUN / "run.json").read_text())["config"]
+    cohort = next(Path(config["data"]["init_args"]["phantom_directory"]).glob("isic-*"))
+    predicted = {path.name: path.read_bytes() for path in (RUN / "predictions").iterdir()}
+    assert len(predicted) >= 4
+    new = Path("new")
+    (new / "more").mkdir(parents=True)
+    for number, name in enumerate(sorted(predicted)):
+        stem = name.removesuffix("_lesion.png")
+        (file,) = cohort.rglob(f"{stem}.jpg")
+        shutil.copy(file, new / "more" if number % 2 else new)
+    assert main(["segment", str(RUN), "new", "--output", "out"]) == 0
+    assert {path.name: path.read_bytes() for path in Path("out").glob("*.png")} == predicted
+    assert main(["segment", str(RUN), "new", "--output", "out"]) == 1
+    assert "out is not empty; choose another --output, or add --overwrite." in capsys.readouterr().err
+
+    # An ensemble of a model with itself is that model, but that probabilities are interpolated in place of logits.
+    words = ["--ensemble", str(RUN), "--uncertainty", "--smallest", "3"]
+    (new / "broken.jpg").write_bytes(b"none")
+    (new / "notes.txt").write_text("")
+    assert main(["segment", str(RUN), "new", "--output", "both", *words]) == 1
+    printed = capsys.readouterr().out
+    assert f"{len(predicted)} cases segmented, 1 not" in printed
+    assert "1 file passed over, as no image: new/notes.txt" in printed
+    with Path("both/segmented.csv").open() as file:
+        outcomes = {row["case"]: row["outcome"] for row in csv.DictReader(file)}
+    assert outcomes.pop("broken").startswith("not segmented: new/broken.jpg cannot be read")
+    assert set(outcomes.values()) == {"segmented"}
+    content = json.loads(Path("both/segment.json").read_text())
+    assert [model["weights"] for model in content["models"]] == [content["models"][0]["weights"]] * 2
+    assert content["smallest_component"] == 3
+    for name, before in predicted.items():
+        alone = np.array(Image.open(Path("out") / name)) > 0
+        together = np.array(Image.open(Path("both") / name)) > 0
+        assert before
+        assert (alone != together).mean() < 0.1
+        unsure = np.array(Image.open(Path("both") / name.replace(".png", "_uncertainty.png")))
+        assert unsure.shape == alone.shape
+
+
+def test_volumes_come_out_as_predict_writes_them(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1", task="brats") == 0
+    assert adpfl_bench("predict", task="brats") == 0
+    run = Path("runs/brats/fedavg/seed0")
+    config = json.loads((run / "run.json").read_text())["config"]
+    cohorts = Path(config["data"]["init_args"]["phantom_directory"])
+    predicted = sorted((run / "predictions").iterdir())
+    new = Path("new")
+    new.mkdir()
+    case = predicted[0].name.removesuffix(".nii.gz")
+    for channel, ending in enumerate(("t1", "t1ce", "t2", "flair")):
+        file = next(cohorts.rglob(f"{case}_{ending}.nii.gz"))
+        shutil.copy(file, new / f"someone_{channel:04d}.nii.gz")
+        shutil.copy(file, new / file.name)
+    (new / f"{case}_t2.nii.gz").rename(new / "other_t2.nii.gz")
+    assert main(["segment", str(run), "new", "--output", "out"]) == 1
+    found, wanted = nib.load("out/someone.nii.gz"), nib.load(predicted[0])
+    assert np.array_equal(np.asarray(found.dataobj), np.asarray(wanted.dataobj))
+    assert np.array_equal(found.affine, wanted.affine)
+    printed = capsys.readouterr().out
+    assert f"not segmented: {case}: t2 is missing" in printed
+    assert "not segmented: other: t1, t1ce, flair are missing" in printed
+
+    assert main(["segment", str(run), "new", "--output", "flipped", "--flips", "--uncertainty"]) == 1
+    unsure = nib.load("flipped/someone_WT_uncertainty.nii.gz")
+    values = np.asarray(unsure.dataobj)
+    assert values.shape == wanted.shape
+    assert 0 <= values.min() < values.max() <= 1
+
+
+def test_what_cannot_be_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1", method="ditto") == 0
+    run = "runs/isic/ditto/seed0"
+    Path("new").mkdir()
+    said = {
+        (run, "new", "--output", "out"): "have models of their own (ditto): say whose with --client; possible are",
+        (run, "new", "--output", "out", "--client", "client-1"): "There is no image in new; expected files that end in",
+        (run, "elsewhere", "--output", "out", "--client", "client-1"): "There is no file or folder elsewhere.",
+        (run, "new", "--output", "out", "--smallest", "-1"): "--smallest is the size of the smallest component",
+        ("nowhere", "new", "--output", "out"): "nowhere",
+    }
+    for words, sentence in said.items():
+        assert main(["segment", *words]) == 1
+        assert sentence in capsys.readouterr().err
+    assert not Path("out").exists()
