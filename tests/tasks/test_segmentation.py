@@ -52,7 +52,7 @@ def test_probabilities_are_those_of_the_logits_on_the_labels_grid(toy_task):
     task, logits = toy_task(), torch.randn(2, 1, 4, 6)
     task.network = Fixed(logits)
     found = task.probabilities(batch_of(torch.zeros(1, 4, 6), torch.zeros(1, 9, 6)))
-    np.testing.assert_array_equal(found[0], torch.sigmoid(logits[0]).numpy())
+    np.testing.assert_allclose(found[0], torch.sigmoid(logits[0]).numpy(), atol=1e-6)
     expected = interpolate(torch.sigmoid(logits[1:]), size=(9, 6), mode="bilinear", align_corners=False)[0]
     np.testing.assert_allclose(found[1], expected.numpy(), atol=1e-6)
 
