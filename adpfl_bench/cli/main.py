@@ -38,6 +38,7 @@ COMMANDS = {
     "validate": Command("cli.launch", "run", "Score a trained run's model on its validation cases.", True),
     "test": Command("cli.launch", "run", "Score a trained run's model on its test cases.", True),
     "predict": Command("cli.launch", "run", "Write a trained run's masks of its test cases as files.", True),
+    "evaluate": Command("cli.evaluate", "evaluate", "Score another hospital's data by the models of runs.", True),
     "segment": Command(
         "cli.segment", "segment", "Segment images of new patients, without masks, by a trained model.", True
     ),

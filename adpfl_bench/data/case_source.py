@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,11 @@ class CaseSource(ABC):
     phantom_shift: float
     cache_directory: Path | None = None
     _cases: Sequence[Case] = ()
+
+    @property
+    def network_input(self) -> Mapping[str, Any]:
+        """Settings by which a case becomes what the network is given, by the names of the datamodule's arguments."""
+        return {}
 
     @property
     def example_is(self) -> Identity:

@@ -138,6 +138,26 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             cases = with_lesion_sizes(cases, self.lesion_size)
         self.use_clients(make_clients(cases, self.partition, self.split, self.split_seed))
 
+    def take_as_cohort(self, name: str) -> None:
+        """Take all cases as the test cases of one client, in place of dividing and loading: nothing trains on them.
+
+        Raises:
+            BenchError: As :meth:`setup`.
+        """
+        root = self._resolve_root()
+        cases = self.scan(root)
+        self.root, self._fingerprint = root, dataset_fingerprint(root, cases)
+        self.use_clients([Client(name, (), (), tuple(cases))])
+        self.read_contents()
+        self._examples = self.load_cases(self._cases)
+        self.contents.check()
+        self._loaded = True
+
+    def cohort_dataloader(self, models: Sequence[str]) -> EvaluationLoader:
+        """Bring the test cases of all clients on their own grid, for each of some models."""
+        pairs = [(model, client.name) for model in models for client in self.clients]
+        return self._evaluation.loader(self.clients, pairs, "test", native=True)
+
     def use_clients(self, clients: Sequence[Client]) -> None:
         """Take over clients as they are given, in place of scanning a dataset.
 

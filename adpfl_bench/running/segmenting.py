@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from adpfl_bench.callbacks.checkpointing import last_checkpoint
-from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.components import without_small_components
@@ -24,8 +22,7 @@ from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
-from adpfl_bench.running.trained_model import TrainedModel, TrainedModelOnCpu
-from adpfl_bench.running.training import run
+from adpfl_bench.running.trained_model import TrainedModel, open_model
 from adpfl_bench.text import a_few, count, csv_text
 
 _COLUMNS = ("case", "files", "outcome")
@@ -81,7 +78,10 @@ def segment_new(wanted: Segmentation) -> int:
     records = [RunDirectory(folder).read_record() for folder in wanted.models]
     with tempfile.TemporaryDirectory() as scratch:
         pairs = zip(wanted.models, records, strict=True)
-        models = [_open(folder, record, wanted, Path(scratch)) for folder, record in pairs]
+        models = []
+        for folder, record in pairs:
+            _check_client(folder, record, wanted.client)
+            models.append(open_model(folder, record, Path(scratch), wanted.client, wanted.on_cpu, wanted.trust))
     found = _find(models, records, wanted.files)
     _begin(wanted, records, models)
     for problem in found.problems:
@@ -106,19 +106,6 @@ def segment_new(wanted: Segmentation) -> int:
     done = len(found.cases) + len(found.problems) - failed
     print(f"{count(done, 'case')} segmented, {failed:,} not; masks are in {output}")
     return failed
-
-
-def _open(folder: Path, record: RunRecord, wanted: Segmentation, scratch: Path) -> TrainedModel:
-    """The model of a run, made by the run's own configuration."""
-    _check_client(folder, record, wanted.client)
-    config = scratch / "config.yaml"
-    config.write_text(dump_yaml(record.config), encoding="utf-8")
-    words = ["--config", str(config), "--ckpt_path", str(last_checkpoint(folder))]
-    words += ["--trainer.default_root_dir", str(scratch), *(f"--trust={module}" for module in wanted.trust)]
-    made = run(["predict", *words], TrainedModelOnCpu if wanted.on_cpu else TrainedModel)
-    assert isinstance(made, TrainedModel)
-    made.load(wanted.client)
-    return made
 
 
 def _check_client(folder: Path, record: RunRecord, client: str | None) -> None:

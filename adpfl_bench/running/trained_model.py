@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -10,11 +12,15 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
 from numpy.typing import NDArray
 
+from adpfl_bench.callbacks.checkpointing import last_checkpoint
+from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federation import Federation
 from adpfl_bench.privacy.noise_key import state_digest
-from adpfl_bench.running.training import BenchCLI
+from adpfl_bench.records.case_score import CaseScore
+from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.running.training import BenchCLI, run
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
@@ -79,13 +85,53 @@ class TrainedModel(BenchCLI):
             found: NDArray[np.float32] = self.model.probabilities(self._batch(brought), flips)[0]
         return found
 
-    def _batch(self, brought: EvaluationCase) -> EvaluationBatch:
-        batch = collate_cases([brought], [""], [""], "new", "test").to(self._device)
+    def score(self, batch: EvaluationBatch) -> None:
+        """Score a batch's cases by all metrics; they are added to :attr:`scores`."""
+        with torch.inference_mode(), self._precision.predict_step_context():
+            self.model.score(self._placed(batch), complete=True)
+
+    @property
+    def scores(self) -> list[CaseScore]:
+        """All that was scored."""
+        found: list[CaseScore] = self.model.scores
+        return found
+
+    def _placed(self, batch: EvaluationBatch) -> EvaluationBatch:
+        batch = batch.to(self._device)
         batch.image = self._precision.convert_input(batch.image)
         return batch
+
+    def _batch(self, brought: EvaluationCase) -> EvaluationBatch:
+        return self._placed(collate_cases([brought], [""], [""], "new", "test"))
 
 
 class TrainedModelOnCpu(TrainedModel):
     """One that stays on the CPU."""
 
     place = "cpu"
+
+
+def open_model(
+    folder: Path, record: RunRecord, scratch: Path, client: str | None, on_cpu: bool, trust: Sequence[str]
+) -> TrainedModel:
+    """Make the model of a run as its configuration says, with the weights of its last round.
+
+    Args:
+        folder: The run's folder.
+        record: Its record.
+        scratch: An empty folder.
+        client: The client whose own model it is; ``None`` for the global one.
+        on_cpu: Whether to leave a GPU alone.
+        trust: Modules whose classes the configuration may name beside those of the list.
+
+    Raises:
+        BenchError: The configuration or the checkpoint cannot be used.
+    """
+    config = scratch / "config.yaml"
+    config.write_text(dump_yaml(record.config), encoding="utf-8")
+    words = ["--config", str(config), "--ckpt_path", str(last_checkpoint(folder))]
+    words += ["--trainer.default_root_dir", str(scratch), *(f"--trust={module}" for module in trust)]
+    made = run(["predict", *words], TrainedModelOnCpu if on_cpu else TrainedModel)
+    assert isinstance(made, TrainedModel)
+    made.load(client)
+    return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,15 @@ class ImageDataModule(FederatedDataModule, ABC):
         self.memory_budget_gib = memory_budget_gib
         self.cache_directory = cache_directory
         self.phantom_size = phantom_size
+
+    @property
+    def network_input(self) -> Mapping[str, Any]:
+        """The size of images, and where they are kept."""
+        return {
+            "image_size": self.image_size,
+            "memory_budget_gib": self.memory_budget_gib,
+            "cache_directory": self.cache_directory,
+        }
 
     @property
     def example_is(self) -> Identity:

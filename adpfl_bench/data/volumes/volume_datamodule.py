@@ -136,6 +136,12 @@ class VolumeDataModule(FederatedDataModule, ABC):
         self.phantom_size = phantom_size
 
     @property
+    def network_input(self) -> Mapping[str, Any]:
+        """Spacing, intensities, windows, and where prepared cases are kept."""
+        names = ("patch_size", "window_overlap", "window_batch_size", "cache_directory", "prepare_workers")
+        return {"spacing": self.how.spacing, "ct_window": self.how.window, **{n: getattr(self, n) for n in names}}
+
+    @property
     def example_is(self) -> Identity:
         """An example is all volumes of one id, of which a step draws a patch."""
         return self.patient_id_is
@@ -249,10 +255,8 @@ class VolumeDataModule(FederatedDataModule, ABC):
     def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
         """Find NIfTI files of the channels that the release has."""
         if (known := self.releases.get(release or "")) is None:
-            raise ConfigError(
-                f"{type(self).__name__} does not say which files new patients' volumes are of"
-                f" {release or 'no release'}; it does of {', '.join(self.releases) or 'none'}."
-            )
+            possible = ", ".join(self.releases) or "none"
+            raise ConfigError(f"New patients' volumes cannot be in the layout of {release}; they can of {possible}.")
         self.release = known
         self._label_scheme = self.check_scheme(self.scheme)
         return find_volumes(paths, self.release.channels, self.release.endings)
