@@ -33,7 +33,7 @@ def check_scored_data(record: RunRecord, directory: RunDirectory, data: DataStat
     if changed := data_difference(record, directory, data):
         raise RecordError(
             f"The run in {directory.path} was made with other data than there are now: {changed}. Restore them, or"
-            " score into a folder of its own with --trainer.default_root_dir and --ckpt_path."
+            f" score the others beside the run: adpfl-bench evaluate {directory.path} --cohort NAME=FOLDER."
         )
 
 
