@@ -2,6 +2,7 @@
 
     python -m tests.accidents.every_operation                     all of them, one after another
     python -m tests.accidents.every_operation --sample 20 --seed 7
+    python -m tests.accidents.every_operation --part 3/8          every eighth of them, from the third on
 
 Killed there, or with a disk that is full, or dead, from there on: the run must end by the signal or in a sentence, what
 was written must be whole, and continued with ``--ckpt_path last`` it must end with the files of a run that had no
@@ -151,11 +152,20 @@ def differences(expected: Any, found: Any) -> list[str]:
     return [] if expected == found else [""]
 
 
+def part(text: str) -> tuple[int, int]:
+    """Read ``3/8``: the third of eight parts, which have every accident once between them."""
+    number, _, parts = text.partition("/")
+    if not (number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"expected K/N with K from 1 to N, such as 3/8, but found {text}")
+    return int(number), int(parts)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each accident that is not mended, and the counts; 1 if there is one."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sample", type=int, help="try so many instead of all")
     parser.add_argument("--seed", type=int, default=0, help="chooses the sample")
+    parser.add_argument("--part", type=part, default=(1, 1), metavar="K/N", help="try the K-th of N parts")
     options = parser.parse_args(arguments)
     if reason := missing():
         print(f"No accident was arranged: {reason}.")
@@ -165,6 +175,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         points = campaign.points()
         if options.sample:
             points = sorted(random.Random(options.seed).sample(points, options.sample))
+        number, parts = options.part
+        points = points[number - 1 :: parts]
         print(f"{len(campaign.operations)} file operations, {len(points)} accidents", flush=True)
         failed = 0
         for point in points:
