@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
-from stop_signals import Trial, Workshop, rounds, trials
+from stop_signals import rounds, table_of, trials
+from stopped_commands import Trial, Workshop
 
 _COMMAND = """
 import json, subprocess, sys, time
@@ -40,21 +41,21 @@ with heeding_stops():
 def workshop(tmp_path: Path) -> Workshop:
     program = tmp_path / "program.py"
     program.write_text(_COMMAND)
-    return Workshop(tmp_path, (sys.executable, str(program)))
+    return Workshop(tmp_path, program=(sys.executable, str(program)))
 
 
 @pytest.mark.parametrize(
     ("kind", "group", "cells"),
     [
-        ("good", True, ("SIGTERM to the group", "in round 2", "143", "interrupted", "0", "yes")),
-        ("bad", False, ("SIGTERM to the process", "in round 2", "0", "running", "1", "NO")),
+        ("good", True, ("143", "interrupted", "1 rounds, no checkpoint", "0", "yes")),
+        ("bad", False, ("0", "running", "1 rounds, no checkpoint", "1", "NO")),
     ],
 )
 def test_a_line_says_what_became_of_a_command(
     workshop: Workshop, kind: str, group: bool, cells: tuple[str, ...]
 ) -> None:
     trial = Trial(kind, (kind,), signal.SIGTERM, "in round 2", rounds(1), group, again=(kind, "--again"))
-    assert workshop.attempt(trial).cells == (kind, *cells)
+    assert workshop.attempt(trial).cells == cells
 
 
 def test_a_command_that_ends_before_its_moment_is_no_trial(workshop: Workshop) -> None:
@@ -63,9 +64,19 @@ def test_a_command_that_ends_before_its_moment_is_no_trial(workshop: Workshop) -
         workshop.attempt(trial)
 
 
+def test_a_line_of_the_table_has_every_signal() -> None:
+    kept = {
+        "fit  in round 3  process  SIGTERM": ["143", "interrupted", "2 rounds", "0", "yes"],
+        "fit  in round 3  process  SIGKILL": ["137", "running", "2 rounds, 1 half-written", "0", "yes"],
+    }
+    assert table_of(kept).splitlines()[2:] == [
+        "| fit | in round 3 | process | 143, interrupted |  |  | 137, running"
+        " | 2 rounds / 2 rounds, 1 half-written | 0 | yes |"
+    ]
+
+
 def test_every_command_that_works_long_meets_every_signal() -> None:
     met = {(trial.command, trial.number) for trial in trials()}
     commands = {"fit", "fit, 2 loading", "validate", "test", "predict", "audit", "benchmark", "prepare", "report"}
-    assert met >= {
-        (command, number) for command in commands for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    }
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL)
+    assert met >= {(command, number) for command in commands for number in numbers}

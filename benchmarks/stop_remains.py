@@ -1,0 +1,71 @@
+"""What commands leave behind that were stopped: processes, records, files and their contents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+_TABLES = ("rounds.csv", "cases.csv", "partition.csv", "data.csv", "leaderboard.csv")
+
+
+def living(session: int, variable: str) -> list[int]:
+    """Return processes that have not ended: those of a session, and those that were started with a variable."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, _, leader = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            ours = int(leader) == session or variable.encode() in (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if ours and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+def statuses(folder: Path) -> str:
+    """Return the statuses that runs' records state."""
+    records = [json.loads(path.read_text())["status"] for path in sorted(folder.rglob("run.json"))]
+    return ", ".join(sorted(set(records))) or "none"
+
+
+def leavings(folder: Path) -> str:
+    """Return how many rounds of runs are on disk, whether a checkpoint is, and what is half-written."""
+    runs = [path.parent for path in sorted(folder.rglob("run.json"))]
+    rounds = [_rounds(run / "rounds.csv") for run in runs]
+    checkpoints = [(run / "checkpoints/last.ckpt").exists() for run in runs]
+    half = Counter("temporary" for path in folder.rglob(".*") if path.is_file() and path.suffix != ".lock")
+    parts = [f"{'+'.join(map(str, rounds))} rounds" if runs else ""]
+    parts += ["checkpoint" if all(checkpoints) else "no checkpoint"] if runs and sum(rounds) else []
+    parts += [f"{half['temporary']} half-written"] if half else []
+    return ", ".join(part for part in parts if part) or "nothing"
+
+
+def _rounds(table: Path) -> int:
+    lines = table.read_text().splitlines() if table.exists() else []
+    return int(lines[-1].partition(",")[0]) if len(lines) > 1 else 0
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return what runs left: digests of weights, tables and pictures, and the names of all else."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() or path.suffix == ".lock" or path.name == "printed":
+            continue
+        name = str(path.relative_to(folder))
+        digests[name] = "there"
+        if path.name in _TABLES or path.suffix == ".png":
+            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.suffix == ".ckpt":
+            digests[name] = _weights(path)
+        elif path.name == "run.json":
+            digests[name] = json.loads(path.read_text())["status"]
+    return digests
+
+
+def _weights(path: Path) -> str:
+    import torch  # deferred: the trials of the tests have no weights
+
+    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+    return hashlib.sha256(b"".join(state[name].numpy().tobytes() for name in sorted(state))).hexdigest()
