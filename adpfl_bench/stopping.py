@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _DEFAULT = (signal.SIG_DFL, signal.default_int_handler)
 # Ctrl-C reaches a process from the terminal, and perhaps once more from whatever started it.
 _SAME_S = 0.5
+_AGAIN_S = 0.02
 _LOADING_PROCESS = "DataLoader worker"
 _LOADING_PROCESS_S = 1.0
 
@@ -60,6 +61,7 @@ class StopSignals:
         self._quiet = 0
         self._postponed = False
         self._over = False
+        self._lost = False
         self._before: dict[int, Any] = {}
 
     def heed(self, number: signal.Signals) -> None:
@@ -77,6 +79,10 @@ class StopSignals:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
             return
+        if self._lost:
+            self._lost = False
+            self._raise()
+            return
         now, stop = time.monotonic(), signal.Signals(number)
         if self.came is not None and now - self._last < _SAME_S:
             return
@@ -85,10 +91,21 @@ class StopSignals:
         if self.came is None:
             self.came = stop
             self._let_children_end()
-            if not (self._counting or self._quiet or self._postponed):
-                raise Stopped(stop)
+            self._raise()
         elif not self._counting:
             _leave(stop)
+
+    def _raise(self) -> None:
+        if self.came is not None and not (self._counting or self._quiet or self._postponed):
+            raise Stopped(self.came)
+
+    def raise_again(self) -> None:
+        """Raise once more in a moment what was raised where Python can only ignore it, such as in ``__del__``."""
+        if self.came is not None and not self._over:
+            self._lost = True
+            timer = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), self.came))
+            timer.daemon = True
+            timer.start()
 
     def _let_children_end(self) -> None:
         """Let the end of loading processes, to which the signal was sent too, raise nothing in the midst of this."""
@@ -119,7 +136,7 @@ class StopSignals:
         self._postponed = True
 
     def raise_postponed(self) -> None:
-        """Raise a stop that was postponed, or lost where Python has no way to raise it, such as in ``__del__``."""
+        """Raise a stop that was postponed."""
         self._postponed = False
         if self.came is not None:
             raise Stopped(self.came)
@@ -151,13 +168,16 @@ def heeding_stops() -> Iterator[StopSignals]:
         yield stop_signals()
         return
     _current = StopSignals()
+    ignored = sys.unraisablehook
     try:
+        sys.unraisablehook = _not_ignored(_current, ignored)
         for number in STOPPING:
             _current.heed(number)
         yield _current
     finally:
         stops, _current = _current, None
         stops.restore()
+        sys.unraisablehook = ignored
 
 
 def is_stop(error: BaseException) -> bool:
@@ -173,6 +193,16 @@ def is_stop(error: BaseException) -> bool:
             while stops.came is None and _current is not None and time.monotonic() < deadline:
                 time.sleep(0.01)
     return stops.came is not None or isinstance(error, (Stopped, KeyboardInterrupt, SystemExit))
+
+
+def _not_ignored(stops: StopSignals, otherwise: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def hook(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, Stopped):
+            stops.raise_again()
+        else:
+            otherwise(unraisable)
+
+    return hook
 
 
 def _leave(number: signal.Signals) -> None:

@@ -36,19 +36,25 @@ def leavings(folder: Path) -> str:
     rounds = [_rounds(run / "rounds.csv") for run in runs]
     checkpoints = [(run / "checkpoints/last.ckpt").exists() for run in runs]
     half = Counter("temporary" for path in folder.rglob(".*") if path.is_file() and path.suffix != ".lock")
-    parts = [f"{'+'.join(map(str, rounds))} rounds" if runs else ""]
+    parts = [f"{'+'.join(map(str, rounds))} round{'' if rounds == [1] else 's'}" if runs else ""]
     parts += ["checkpoint" if all(checkpoints) else "no checkpoint"] if runs and sum(rounds) else []
     parts += [f"{half['temporary']} half-written"] if half else []
     return ", ".join(part for part in parts if part) or "nothing"
 
 
 def _rounds(table: Path) -> int:
-    lines = table.read_text().splitlines() if table.exists() else []
-    return int(lines[-1].partition(",")[0]) if len(lines) > 1 else 0
+    whole = table.read_text().rsplit("\n", 1)[0] if table.exists() else ""
+    last = whole.rpartition("\n")[2].partition(",")[0]
+    return int(last) if last.isdigit() else 0
 
 
-def contents(folder: Path) -> dict[str, str]:
-    """Return what runs left: digests of weights, tables and pictures, and the names of all else."""
+def contents(folder: Path, epsilon: bool = True) -> dict[str, str]:
+    """Return what runs left: digests of weights, tables and pictures, and the names of all else.
+
+    Args:
+        folder: Where the runs are.
+        epsilon: Whether the lines of rounds.csv on epsilon count.
+    """
     digests = {}
     for path in sorted(folder.rglob("*")):
         if not path.is_file() or path.suffix == ".lock" or path.name == "printed":
@@ -56,7 +62,9 @@ def contents(folder: Path) -> dict[str, str]:
         name = str(path.relative_to(folder))
         digests[name] = "there"
         if path.name in _TABLES or path.suffix == ".png":
-            digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if epsilon or b",epsilon," not in line]
+            digests[name] = hashlib.sha256(b"".join(kept)).hexdigest()
         elif path.suffix == ".ckpt":
             digests[name] = _weights(path)
         elif path.name == "run.json":

@@ -6,14 +6,15 @@
 Each line of the table is a command at a moment; a cell says exit status and the status of the run's record after each
 signal, which goes to the process alone, or to its whole group, as a terminal and Slurm send it. *folder* is what is on
 disk then. *left* are processes of the command that still live a second after it has ended (six after SIGKILL, which
-loading processes notice by themselves). *same bits*: continued (an audit: begun anew), it ends with the same weights,
-tables and files as one that was never stopped.
+loading processes notice by themselves). *same bits*: continued, it ends with the same weights, tables and files as one
+that was never stopped; an audit is begun anew, and its epsilon by round, which counts what was spent before, left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import signal
 import sys
 import tempfile
@@ -136,7 +137,7 @@ def _of_audit(number: signal.Signals) -> Iterator[Trial]:
     }
     again = (*_AUDIT, "--record.overwrite=true")
     for at, moment in moments.items():
-        yield Trial("audit", _AUDIT, number, at, moment, again=again, fork=True)
+        yield Trial("audit", _AUDIT, number, at, moment, again=again, fork=True, anew=True)
 
 
 def _of_benchmark(number: signal.Signals) -> Iterator[Trial]:
@@ -182,8 +183,9 @@ def main() -> None:
     lines = options.keep.read_text().splitlines() if options.keep and options.keep.exists() else []
     kept: dict[str, list[str]] = dict(json.loads(line) for line in lines)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        workshop = Workshop(Path(folder), {"grid.yaml": yaml.safe_dump(_GRID)})
+    folder = Path(tempfile.mkdtemp())  # no TemporaryDirectory, which forked commands would remove at their end
+    workshop = Workshop(folder, {"grid.yaml": yaml.safe_dump(_GRID)})
+    try:
         for trial in trials():
             asked = (not only or trial.command.partition(",")[0] in only) and (not names or trial.number.name in names)
             if not asked or _key(trial) in kept or time.monotonic() - started > options.seconds:
@@ -194,6 +196,9 @@ def main() -> None:
             if options.keep:
                 with options.keep.open("a") as file:
                     file.write(json.dumps([_key(trial), outcome.cells]) + "\n")
+    finally:
+        if all(cells[-1] != "NO" for cells in kept.values()):
+            shutil.rmtree(folder)
     print(table_of(kept))
 
 

@@ -44,6 +44,7 @@ class Trial:
         before: A command line that must have ended before; its folder is copied.
         again: The command line that continues; none where that is not possible.
         fork: Whether it is forked from this process, or a new one.
+        anew: Whether ``again`` begins anew: epsilon by round then counts what was spent before, and is not compared.
     """
 
     command: str
@@ -55,6 +56,7 @@ class Trial:
     before: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     fork: bool = False
+    anew: bool = False
 
     @property
     def target(self) -> str:
@@ -129,6 +131,8 @@ class Workshop:
             if process.wait(0) is not None or time.monotonic() > deadline:
                 raise SystemExit(f"{trial}: the moment did not come:\n{(folder / 'printed').read_text()}")
             time.sleep(0.002)
+        if process.wait(0) is not None:
+            raise SystemExit(f"{trial}: it ended before the signal:\n{(folder / 'printed').read_text()}")
         (os.killpg if trial.group else os.kill)(process.number, trial.number)
         time.sleep(0.05)
         os.close(process.go)
@@ -142,7 +146,7 @@ class Workshop:
         same = None
         if whole is not None:
             again = self._start(trial.again, folder, trial.fork).wait(3 * _END_S)
-            same = again == 0 and contents(folder) == contents(whole)
+            same = again == 0 and contents(folder, not trial.anew) == contents(whole, not trial.anew)
             if not same:
                 print(f"{trial.command}: kept in {folder}, not as {whole}", file=sys.stderr)
         for number in left:

@@ -47,8 +47,8 @@ def workshop(tmp_path: Path) -> Workshop:
 @pytest.mark.parametrize(
     ("kind", "group", "cells"),
     [
-        ("good", True, ("143", "interrupted", "1 rounds, no checkpoint", "0", "yes")),
-        ("bad", False, ("0", "running", "1 rounds, no checkpoint", "1", "NO")),
+        ("good", True, ("143", "interrupted", "1 round, no checkpoint", "0", "yes")),
+        ("bad", False, ("0", "running", "1 round, no checkpoint", "1", "NO")),
     ],
 )
 def test_a_line_says_what_became_of_a_command(

@@ -74,6 +74,24 @@ def test_a_stop_waits_for_what_must_be_done_whole() -> None:
     assert stops.came == signal.SIGHUP
 
 
+class _Odd:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def _lose_a_stop() -> None:
+    _Odd()
+    time.sleep(10)
+
+
+def test_a_stop_that_python_can_only_ignore_is_raised_again(capsys: pytest.CaptureFixture[str]) -> None:
+    hook = sys.unraisablehook
+    with heeding_stops() as stops, pytest.raises(Stopped):
+        _lose_a_stop()
+    assert (stops.came, stops.count, capsys.readouterr().err) == (signal.SIGTERM, 1, "")
+    assert sys.unraisablehook is hook
+
+
 def test_whoever_counts_is_told_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     with heeding_stops() as stops, stops.counting():
         for _ in range(2):  # as a terminal and a wrapper send it

@@ -254,14 +254,18 @@ class RunRecorder(Callback):
         if trained is not None:
             record.rounds_completed = need_callback(trained, FederatedLoop).rounds_completed
             record.privacy = _describe_privacy(trained, trained.lightning_module)
-        record.status = status
+        before, record.status = record.status, status
         record.wall_seconds = round(self._wall_seconds(), 3)
         # A later process that only scores the model needs less than training did.
         record.peak_memory_mb = max(record.peak_memory_mb or 0.0, round(peak_memory_mb(), 1))
         gpu = [peak for peak in (record.peak_gpu_memory_mb, peak_gpu_memory_mb()) if peak is not None]
         record.peak_gpu_memory_mb = max(gpu, default=None)
-        seal(record, self._directory, closed=status != "running")
-        self._directory.write_record(record)
+        try:
+            seal(record, self._directory, closed=status != "running")
+            self._directory.write_record(record)
+        except BaseException:  # a stop, say: what ends this run has to know what is on disk
+            record.status = before
+            raise
 
     def _wall_seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._started

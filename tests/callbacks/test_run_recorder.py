@@ -1,6 +1,7 @@
 """The record of a run that is broken off, continued and scored again."""
 
 import json
+import signal
 from contextlib import nullcontext
 
 import pytest
@@ -15,6 +16,7 @@ from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken, RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION
+from adpfl_bench.stopping import Stopped
 from tests.conftest import looks_on
 from tests.records.taken_folder import in_use
 from tests.records.test_run_record import unknown_keys
@@ -100,6 +102,23 @@ class Taken(Callback):
 
     def on_train_start(self, trainer, pl_module):
         assert RunLock(self.folder).taken
+
+
+def test_a_stop_while_the_end_is_being_recorded_is_recorded(make_trainer, toy_task, toy_data, tmp_path, monkeypatch):
+    task, data = toy_task(), toy_data()
+    trainer = make_trainer(FederatedLoop(rounds=1), RunRecorder(), RoundCheckpoint(tmp_path))
+    trainer.fit(task, datamodule=data)
+    write = RunDirectory.write_record
+
+    def stopped(directory, record):
+        if record.status == "finished":
+            raise Stopped(signal.SIGTERM)
+        write(directory, record)
+
+    monkeypatch.setattr(RunDirectory, "write_record", stopped)
+    with pytest.raises(Stopped):
+        trainer.test(task, datamodule=data)
+    assert RunDirectory(tmp_path).read_record().status == "interrupted"
 
 
 def test_scoring_again_does_not_lower_the_peak_memory(make_trainer, toy_task, toy_data, tmp_path):
