@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from pathlib import Path
 
-_TABLES = ("rounds.csv", "cases.csv", "partition.csv", "data.csv", "leaderboard.csv")
+_TABLES = ("rounds.csv", "cases.csv", "partition.csv", "data.csv")  # tables of runs state times and memory
 
 
 def living(session: int, variable: str) -> list[int]:
@@ -35,10 +34,10 @@ def leavings(folder: Path) -> str:
     runs = [path.parent for path in sorted(folder.rglob("run.json"))]
     rounds = [_rounds(run / "rounds.csv") for run in runs]
     checkpoints = [(run / "checkpoints/last.ckpt").exists() for run in runs]
-    half = Counter("temporary" for path in folder.rglob(".*") if path.is_file() and path.suffix != ".lock")
+    half = [path for path in folder.rglob(".*") if path.is_file() and not path.name.startswith(".lock")]
     parts = [f"{'+'.join(map(str, rounds))} round{'' if rounds == [1] else 's'}" if runs else ""]
     parts += ["checkpoint" if all(checkpoints) else "no checkpoint"] if runs and sum(rounds) else []
-    parts += [f"{half['temporary']} half-written"] if half else []
+    parts += [f"{len(half)} half-written"] if half else []
     return ", ".join(part for part in parts if part) or "nothing"
 
 
@@ -57,7 +56,7 @@ def contents(folder: Path, epsilon: bool = True) -> dict[str, str]:
     """
     digests = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix == ".lock" or path.name == "printed":
+        if not path.is_file() or path.name.startswith(".lock") or path.name == "printed":
             continue
         name = str(path.relative_to(folder))
         digests[name] = "there"

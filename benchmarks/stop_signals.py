@@ -133,7 +133,7 @@ def _of_audit(number: signal.Signals) -> Iterator[Trial]:
         "in round 1": status("running"),
         "in round 3": rounds(2),
         "before the lines of round 3": Before("open", r"/rounds\.csv$", 3),
-        "before it is finished": Before("os.rename", _RECORD, 1, _FINISHED),
+        "before its end is recorded": Before("os.rename", _RECORD, 1, '"status": "trained"'),
     }
     again = (*_AUDIT, "--record.overwrite=true")
     for at, moment in moments.items():
