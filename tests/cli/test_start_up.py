@@ -26,8 +26,12 @@ class Watch(MetaPathFinder):
 
 sys.meta_path.insert(0, Watch())
 from adpfl_bench.cli import main
-sys.exit(main())
+status = main()
+print("unasked:", *sorted({name.partition(".")[0] for name in sys.modules} & UNASKED), file=sys.stderr)
+sys.exit(status)
 """
+UNASKED = {"wandb", "tensorboard", "jinja2", "opacus", "dp_accounting", "networkx", "onnx", "submitit", "statsmodels"}
+"""What a plain run needs nothing of, and would wait for."""
 
 
 def in_order(text: str, *starts: str) -> None:
@@ -44,13 +48,15 @@ def in_order(text: str, *starts: str) -> None:
 def test_a_command_says_that_it_loads_torch_before_it_does(tmp_path: Path, command: str, more: str, end: str) -> None:
     words = [command, "--config", "tasks/isic.yaml", "--data.root", "nowhere", more]
     unset = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
-    program = [sys.executable, "-c", WATCHED, *words]
+    program = [sys.executable, "-c", f"UNASKED = {UNASKED}\n{WATCHED}", *words]
     result = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, env=unset)
     assert result.returncode == 1
     in_order(result.stderr, f"adpfl-bench {command}: loading PyTorch and Lightning ...", "importing", end)
     # Threads that wait for work spin, or not, as is said when torch is loaded.
     assert {line.split()[2] for line in result.stderr.splitlines() if line.startswith("importing")} == {"PASSIVE"}
     assert result.stdout == ""
+    if command == "fit":  # which had everything that it needs before it found what is wrong
+        assert result.stderr.splitlines()[-1] == "unasked:"
 
 
 @pytest.mark.parametrize(("task", "prepares"), [("isic", "Decoding images: 32"), ("kits", "Preparing volumes: 16")])
