@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from adpfl_bench.datasets.catalogue import PHANTOMS, find_writer
+from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.phantoms import MARKER_FILE, Marker, read_marker, write_phantom
 from adpfl_bench.phantoms.acquisition_sites import SITES
@@ -64,6 +65,15 @@ def test_number_of_processes_does_not_change_bytes(tmp_path):
     write_phantom(Ham10000Writer, tmp_path / "alone", 20, 0, SMALL)
     write_phantom(Ham10000Writer, tmp_path / "together", 20, 0, SMALL, workers=2)
     assert fingerprint(tmp_path / "alone") == fingerprint(tmp_path / "together")
+
+
+@pytest.mark.parametrize(("cases", "size", "workers"), [(32, (48, 64), 1), (240, None, 7), (2, (1024, 1024), 7)])
+def test_a_run_writes_large_cohorts_in_processes(monkeypatch, tmp_path, cases, size, workers):
+    asked = []
+    monkeypatch.setattr("adpfl_bench.data.case_source.count_processors", lambda: 7)
+    monkeypatch.setattr("adpfl_bench.data.case_source.write_phantom", lambda *_, **how: asked.append(how["workers"]))
+    ISICDataModule("phantom", phantom_size=size).write_phantom(tmp_path / "cohort", cases, 0)
+    assert asked == [workers]
 
 
 def test_global_random_state_plays_no_part(tmp_path):
