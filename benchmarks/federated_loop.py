@@ -189,7 +189,7 @@ def set_up(
         "phantom",
         IIDPartition(clients),
         phantom_cases=cases,
-        phantom_size=(kind.size, kind.size),
+        phantom_size=(max(32, kind.size),) * 2,
         image_size=(kind.size, kind.size),
         batch_size=kind.batch_size,
         phantom_directory=folder.parent / f"phantoms-{kind.size}-{cases}",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,18 +37,20 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--only", choices=("time", "memory"))
     parser.add_argument("--peak", nargs=2, metavar=("CLIENTS", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         clients, folder = options.peak
-        trainer, task, data = federated_loop.set_up(Path(folder) / f"run-{clients}", int(clients), MANY, 1, kind=TINY)
+        run = Path(folder) / f"run-{os.getpid()}"
+        trainer, task, data = federated_loop.set_up(run, int(clients), MANY, 1, kind=TINY)
         trainer.fit(task, datamodule=data)
         print(peak_memory_mb())
         return
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        for clients in CLIENTS if options.only != "memory" else ():
+        for clients in options.clients if options.only != "memory" else ():
             folder = scratch / f"run-{clients}"
             found = federated_loop.compare(folder, options.rounds, cases=CASES, clients=clients, kind=KIND)
             figures = {key: float(f"{value:.3g}") for key, value in found.items()}

@@ -60,7 +60,7 @@ class Stepper:
         self.order = {4: torch.channels_last, 5: torch.channels_last_3d}[len(shape)] if option.last else None
         if self.order is not None:
             self.network = self.network.to(memory_format=self.order)
-        self.called: nn.Module = torch.compile(self.network) if option.compiled else self.network  # type: ignore[assignment]
+        self.called: nn.Module = torch.compile(self.network, dynamic=False) if option.compiled else self.network  # type: ignore[assignment]
         self.option = option
         self.optimizer = torch.optim.AdamW(self.network.parameters())
         if option.fused:
@@ -83,6 +83,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--only", choices=SHAPES, help="one shape")
     parser.add_argument("--without", nargs="*", choices=OPTIONS, default=[])
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -91,6 +92,8 @@ def main() -> None:
         kept.pop("bfloat16", None)
         print("this processor has no instructions for bfloat16")
     for title, (shape, arguments) in SHAPES.items():
+        if options.only not in (None, title):
+            continue
         image, label = torch.randn(shape), torch.rand(shape[0], 1, *shape[2:]).round()
         steppers = {name: Stepper(option, shape, dict(arguments)) for name, option in kept.items()}
         first = {name: stepper.step(image, label)[1] for name, stepper in steppers.items()}

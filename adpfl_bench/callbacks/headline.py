@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from adpfl_bench.records.run_record import RunRecord
+from adpfl_bench.text import a_few
+
+_CLIENTS = 12  # whose cases are told; partition.csv has all
 
 
 def headline(record: RunRecord, promise: str, device: object, folder: Path) -> str:
@@ -17,7 +20,7 @@ def headline(record: RunRecord, promise: str, device: object, folder: Path) -> s
         folder: The run's folder.
     """
     data = record.data
-    sizes = ", ".join(f"{name} {size.train}" for name, size in data.clients.items())
+    sizes = a_few([f"{name} {size.train}" for name, size in data.clients.items()], _CLIENTS)
     return (
         f"{record.task} / {record.method} / seed {record.seed}: {data.cases} {data.kind} cases,"
         f" {len(data.clients)} clients (training cases: {sizes});"
