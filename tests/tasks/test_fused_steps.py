@@ -48,6 +48,20 @@ def test_what_is_set_stays_and_others_are_left_alone():
         assert repr(optimizer.param_groups) == before
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_what_began_without_goes_on_without(name):
+    """A checkpoint from before: its run ends with the bits that it would have had."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Linear(7, 33), torch.nn.Tanh(), torch.nn.Linear(33, 3))
+    before = OPTIMIZERS[name](network.parameters())
+    trained(network, before)
+    other = copy.deepcopy(network)
+    resumed = OPTIMIZERS[name](other.parameters())
+    fuse_steps(resumed)
+    resumed.load_state_dict(copy.deepcopy(before.state_dict()))
+    assert torch.equal(trained(other, resumed), trained(network, before))
+
+
 def test_elsewhere_pytorch_chooses():
     optimizer = AdamW([torch.nn.Parameter(torch.zeros(3, device="meta"))])
     fuse_steps(optimizer)
