@@ -7,6 +7,7 @@ from typing import Any
 
 from adpfl_bench.config.config_files import WordParser
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.leaderboard.cohort_reading import cohort_rows
 from adpfl_bench.leaderboard.comparability import find_runs
 from adpfl_bench.leaderboard.scored_run import headline_rows
 from adpfl_bench.records.cohort_record import cohort_folder
@@ -97,10 +98,10 @@ def _add_rows(table: Any, run: Path, name: str, scores: ScoreColumns) -> None:
     """Means of the metrics that tables compare by, over cases: of the run's own test cases, and of the cohort."""
     directory = RunDirectory(run)
     record = directory.read_record()
-    own = _own_test(directory, record)
+    own, counting = _own_test(directory, record), cohort_rows(scores, record, name)
     for metric in (metric for metric in record.model.metrics if metric.ranked):
         here = None if own is None else ScoreMeans(mean_over_models(own), record.model.metrics).mean(metric)
-        there = ScoreMeans(mean_over_models(scores), record.model.metrics).mean(metric)
+        there = ScoreMeans(mean_over_models(counting), record.model.metrics).mean(metric)
         drop = None if here is None or there is None else (here - there if metric.higher_is_better else there - here)
         table.add_row(
             str(run), name, f"{len(scores.case.present()):,}", metric.title, _text(here), _text(there), _text(drop)

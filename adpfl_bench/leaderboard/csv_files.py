@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from adpfl_bench.leaderboard.comparisons import ComparisonRow
+from adpfl_bench.leaderboard.hospitals import HospitalRow
 from adpfl_bench.leaderboard.rankings import RankingRow
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_row import GroupLine, TableRow
@@ -24,6 +25,9 @@ def csv_files(tables: Sequence[Table]) -> dict[str, str]:
         "leaderboard.csv": _table_rows(row for table in tables for row in table.rows),
         "clients.csv": _lines(ClientRow, (row for table in tables for row in table.benefits.clients)),
         "comparisons.csv": _lines(ComparisonRow, (row for table in tables for row in table.statistics.comparisons)),
+        "hospitals.csv": _lines(
+            HospitalRow, (row for table in tables for hospital in table.hospitals for row in hospital.rows)
+        ),
         "ranking.csv": _lines(RankingRow, (row for group in by_group(tables) for row in _ranking_rows(group))),
         "thresholds.csv": _lines(ThresholdRow, (row for table in tables for row in table.thresholds)),
     }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from adpfl_bench.leaderboard import statistics_text as texts
 from adpfl_bench.leaderboard.formatting import TextTable, escape_markdown, markdown_code, markdown_line, markdown_table
+from adpfl_bench.leaderboard.hospitals_text import hospital_notes, hospitals_text
 from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
@@ -62,12 +63,11 @@ def _table_lines(table: Table) -> list[str]:
         lines += _titled(f"#### What adaptivity wins back, region {region}", adaptive)
     lines += _ranking_lines(table.statistics.ranking)
     lines += _titled(f"#### Who benefits, region {region}", texts.methods_text(table.benefits))
-    return [
-        *lines,
-        *markdown_table(texts.clients_text(table.benefits)),
-        "",
-        *_bullets(texts.benefit_notes(table.benefits)),
-    ]
+    lines += [*markdown_table(texts.clients_text(table.benefits)), "", *_bullets(texts.benefit_notes(table.benefits))]
+    if table.hospitals:
+        lines += _titled(f"#### Other hospitals, region {region}", hospitals_text(table))
+        lines += _bullets(hospital_notes(table))
+    return lines
 
 
 def _ranking_lines(rows: Sequence[RankingRow]) -> list[str]:

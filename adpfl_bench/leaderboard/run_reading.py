@@ -1,11 +1,13 @@
 """Reading of runs: each is verified, and one whose record contradicts itself or another is in no table."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.audits import Audit
+from adpfl_bench.leaderboard.cohort_reading import find_cohorts
+from adpfl_bench.leaderboard.scored_cohort import ScoredCohort
 from adpfl_bench.leaderboard.scored_run import ScoredRun, contradiction, scored_run
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.verification.copies import Marks, find_copies, marks_of
@@ -15,7 +17,7 @@ from adpfl_bench.records.verification.run_verification import verify_evidence
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run that is in no table, and why."""
+    """A run, or what it scored of another hospital's data, that is in no table, and why."""
 
     folder: Path
     reason: str
@@ -72,5 +74,16 @@ def _read(evidence: Evidence, found: Readings, marks: list[Marks]) -> None:
         else:
             found.audits.append(Audit(folder, record, record.privacy.audited))
         return
-    found.runs.append(scored_run(evidence))
+    found.runs.append(_with_cohorts(scored_run(evidence), found.left_out))
     marks.append(marks_of(evidence))
+
+
+def _with_cohorts(run: ScoredRun, left_out: list[LeftOut]) -> ScoredRun:
+    """Give a run what it scored of other hospitals' data; what of it cannot be used is left out."""
+    cohorts = []
+    for found in find_cohorts(run):
+        if isinstance(found, ScoredCohort):
+            cohorts.append(found)
+        else:
+            left_out.append(LeftOut(*found))
+    return replace(run, cohorts=tuple(cohorts)) if cohorts else run

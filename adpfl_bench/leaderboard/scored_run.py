@@ -9,6 +9,7 @@ import numpy as np
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL, Headline, counting_models
+from adpfl_bench.leaderboard.scored_cohort import ScoredCohort
 from adpfl_bench.records.round_columns import NO_ROUNDS, RoundColumns
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
@@ -95,6 +96,7 @@ class ScoredRun:
         verification: What its record proves.
         rounds: What rounds.csv holds.
         held: What its files held, as a setting, where other runs of its table have others.
+        cohorts: What its models scored of other hospitals' data, by name.
     """
 
     directory: RunDirectory
@@ -103,6 +105,7 @@ class ScoredRun:
     verification: Verification
     rounds: RoundColumns = NO_ROUNDS
     held: Mapping[str, str] = field(default_factory=dict)
+    cohorts: tuple[ScoredCohort, ...] = ()
 
     @cached_property
     def rows(self) -> ScoreColumns:

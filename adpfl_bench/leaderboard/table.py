@@ -9,6 +9,7 @@ import numpy as np
 
 from adpfl_bench.leaderboard.audits import contradictions, strongest
 from adpfl_bench.leaderboard.groups import Group, Variant
+from adpfl_bench.leaderboard.hospitals import Hospital, other_hospitals
 from adpfl_bench.leaderboard.method_order import LOWER_REFERENCE, UPPER_REFERENCE, method_order
 from adpfl_bench.leaderboard.protection import noise_source, person, protected_word
 from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
@@ -44,6 +45,11 @@ class Table:
     def benefits(self) -> WhoBenefits:
         """What the methods do for each client, in the same order."""
         return who_benefits(self.group, self.region, [row.label for row in self.rows])
+
+    @cached_property
+    def hospitals(self) -> tuple[Hospital, ...]:
+        """What the methods score on other hospitals' data, in the same order; none where no run scored such."""
+        return other_hospitals(self.group, self.region, [row.label for row in self.rows])
 
     @cached_property
     def thresholds(self) -> tuple[ThresholdRow, ...]:

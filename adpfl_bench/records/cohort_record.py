@@ -21,6 +21,10 @@ class CohortRecord(Block):
     """The cohort's data; all of it is scored."""
     weights: dict[str, str]
     """By whose model it is (``global``, or a client's), the SHA-256 of the weights, in hexadecimal."""
+    chain: str
+    """Last link of the run's chain of rounds when it was scored, in hexadecimal; empty where the run has none."""
+    cases_sha256: str
+    """SHA-256 of ``cases.csv``, in hexadecimal."""
 
     def to_json(self) -> str:
         """The file's text."""

@@ -19,7 +19,7 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
     Args:
         runs: Run folders, or folders to search for runs.
         output: Folder for leaderboard.md, .csv and .tex, comparisons.csv, ranking.csv, thresholds.csv, clients.csv,
-            report.html and the pictures.
+            hospitals.csv, report.html and the pictures.
         overlays: Draw test cases with outlines. They show patients' images where the data are real.
 
     Raises:

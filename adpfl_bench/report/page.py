@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from adpfl_bench.leaderboard import statistics_text as texts
 from adpfl_bench.leaderboard.formatting import TextTable
 from adpfl_bench.leaderboard.groups import Group
+from adpfl_bench.leaderboard.hospitals_text import hospital_notes, hospitals_text
 from adpfl_bench.leaderboard.legend import LEGEND
 from adpfl_bench.leaderboard.markdown import DATA_NOTE
 from adpfl_bench.leaderboard.notes import table_notes
@@ -105,6 +106,8 @@ def _table(table: Table) -> dict[str, Any]:
         "methods": texts.methods_text(table.benefits),
         "clients": texts.clients_text(table.benefits),
         "benefit_notes": texts.benefit_notes(table.benefits),
+        "hospitals": hospitals_text(table) if table.hospitals else None,
+        "hospital_notes": hospital_notes(table) if table.hospitals else [],
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from adpfl_bench.files import atomic_folder
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.cohort_record import CohortRecord, cohort_folder
+from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
@@ -77,8 +78,14 @@ def evaluate_run(folder: Path, cohort: Cohort, on_cpu: bool = False, trust: Sequ
         batches = list(data.cohort_dataloader([client or GLOBAL_MODEL]))
         for _ in in_parallel(model.score, batches, f"scoring {cohort.name}", workers=1):
             pass
-    found = CohortRecord(name=cohort.name, data=data.describe(), weights=weights)
-    _write(target, found, model)
+    chain = "" if record.digests is None else record.digests.chain.head
+    _write(
+        target,
+        model,
+        lambda digest: CohortRecord(
+            name=cohort.name, data=data.describe(), weights=weights, chain=chain, cases_sha256=digest
+        ),
+    )
     return ScoreColumns.of(model.scores)
 
 
@@ -120,10 +127,13 @@ def _task_of(config: Any) -> str:
     return with_public_names(str(config["model"]["class_path"]))
 
 
-def _write(target: Path, record: CohortRecord, model: TrainedModel) -> None:
+def _write(target: Path, model: TrainedModel, record: Callable[[str], CohortRecord]) -> None:
+    """Write the scores, and the record that is made of their digest."""
     try:
         with atomic_folder(target) as partial:
-            RunDirectory(partial).write_cases(model.scores)
-            (partial / "cohort.json").write_text(record.to_json(), encoding="utf-8")
+            directory = RunDirectory(partial)
+            directory.write_cases(model.scores)
+            made = record(file_sha256(directory.cases_file))
+            (partial / "cohort.json").write_text(made.to_json(), encoding="utf-8")
     except OSError as error:
         raise RecordError(f"{target} could not be written: {error}; make room or mend the folder.") from error

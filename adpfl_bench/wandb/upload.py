@@ -11,10 +11,12 @@ from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.text import plain_cell
 from adpfl_bench.wandb.session import default_mode, load_wandb
 
-TABLES = ("leaderboard", "clients", "comparisons", "ranking", "thresholds")
+TABLES = ("leaderboard", "clients", "comparisons", "ranking", "thresholds", "hospitals")
 _OTHERS = ("leaderboard.md", "leaderboard.tex")
 _PAGE = "report.html"
-_NEVER_NUMBERS = re.compile(r"fingerprint|test_set|seeds|.*settings")  # a digest may happen to look like a number
+_NEVER_NUMBERS = re.compile(
+    r"fingerprint|test_set|hospital_contents|seeds|.*settings"
+)  # a digest may happen to look like a number
 _EMBEDDED = re.compile(r"data:image/[\w.+-]+;base64,([A-Za-z0-9+/=]+)")
 
 

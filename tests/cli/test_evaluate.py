@@ -58,7 +58,15 @@ def test_cohorts_of_two_layouts_are_scored_beside_the_run(adpfl_bench: Run, caps
     assert main(["evaluate", str(RUN), "--cohort", f"north={other}"]) == 1
     assert "this cohort was scored before. Remove it, or give another name." in capsys.readouterr().out
     assert main(["leaderboard", "runs", "--output", "results", "--overlays", "false"]) == 0
-    assert "verified" in (Path("results/leaderboard.md").read_text())
+    tables = Path("results/leaderboard.md").read_text()
+    assert "verified" in tables
+    assert "## Left out" not in tables
+    assert "own holds the very files of the runs' own data" in tables
+    with Path("results/hospitals.csv").open() as file:
+        lines = [row for row in csv.DictReader(file) if row["metric"] == "dice"]
+    assert [(row["hospital"], row["hospital_cases"]) for row in lines][:1] == [("north", "8")]
+    assert {row["hospital"] for row in lines} == {"north", "south", "own"}
+    assert float(lines[0]["mean"]) == pytest.approx(sum(float(row["dice"]) for row in scored) / 8)
 
 
 def test_own_models_are_scored_each(adpfl_bench: Run) -> None:

@@ -13,7 +13,7 @@ from tests.leaderboard.records import toy_runs, write_examples, write_rounds, wr
 
 FILES = {
     *(f"leaderboard.{ending}" for ending in ("md", "csv", "tex")),
-    *("comparisons.csv", "ranking.csv", "thresholds.csv", "clients.csv", "report.html"),
+    *("comparisons.csv", "ranking.csv", "thresholds.csv", "clients.csv", "hospitals.csv", "report.html"),
 }
 
 PICTURES = ("patients", "privacy-1", "clients", "val-dice", "train-loss", "overlays")

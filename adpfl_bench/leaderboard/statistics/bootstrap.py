@@ -64,15 +64,9 @@ class MeanBootstrap:
 
     def __init__(self, scores: PairedScores, resamples: int = 10_000, seed: int = 0) -> None:
         self.scores = scores
-        runs = np.concatenate([scores.patient_sums(method) for method in scores.methods])
-        chunks = [
-            counts @ runs.T / (counts @ scores.cases_per_patient)[:, None]
-            for counts in patient_counts(len(scores.patients), resamples, seed)
-        ]
-        run_means = np.split(np.concatenate(chunks), np.cumsum([len(scores.seeds(m)) for m in scores.methods])[:-1], 1)
         self._means = {
-            method: _resample_seeds(means, numpy_generator(seed, "resampling", "seeds", method))
-            for method, means in zip(scores.methods, run_means, strict=True)
+            method: resample_seeds(means, numpy_generator(seed, "resampling", "seeds", method))
+            for method, means in resample_patients(scores, resamples, seed).items()
         }
 
     def means(self, method: str) -> FloatArray:
@@ -123,7 +117,7 @@ class MeanBootstrap:
         Raises:
             ConfigError: The level is not in (0, 1).
         """
-        _check_level(level)
+        check_level(level)
         methods = self.scores.methods
         first, second = np.triu_indices(len(methods), k=1)
         if len(self.scores.patients) == 1:
@@ -142,7 +136,7 @@ class MeanBootstrap:
             deviations = resampled[one] - resampled[other] - centres[:, None]
             both = np.stack([seeds[one], seeds[other]], axis=1)
             spread = combined_variances(effects[one] - effects[other], both, residuals[one] + residuals[other])
-            found += [Interval(*ends) for ends in _scaled_percentiles(deviations, centres, *spread, level).tolist()]
+            found += [Interval(*ends) for ends in scaled_percentiles(deviations, centres, *spread, level).tolist()]
         return found
 
     def share(self, method: str, lower: str, upper: str, level: float = 0.95) -> Interval | None:
@@ -181,22 +175,53 @@ class MeanBootstrap:
         return Interval(_edge(holds_zero, estimate, -1.0), _edge(holds_zero, estimate, 1.0))
 
     def _interval(self, weights: dict[str, float], level: float) -> Interval | None:
-        _check_level(level)
+        check_level(level)
         centre = sum(weight * self.scores.mean(method) for method, weight in weights.items())
         deviations = np.sum([weight * self.means(method) for method, weight in weights.items()], axis=0) - centre
         if len(self.scores.patients) == 1:
             return None
         variance, degrees = mean_variance(self.scores, weights)
         spread = np.array([variance]), np.array([degrees])
-        return Interval(*_scaled_percentiles(deviations[None], np.array([centre]), *spread, level)[0].tolist())
+        return Interval(*scaled_percentiles(deviations[None], np.array([centre]), *spread, level)[0].tolist())
 
 
-def _check_level(level: float) -> None:
+def resample_patients(
+    scores: PairedScores, resamples: int, seed: int, whose: str = "patients"
+) -> dict[str, FloatArray]:
+    """Draw patients with all their cases, and take each run's mean over them.
+
+    Args:
+        scores: The methods' scores.
+        resamples: Number of resamples.
+        seed: Everything follows from it and ``whose``.
+        whose: What is drawn; other words give independent draws.
+
+    Returns:
+        By method, of shape ``[resamples, S]``.
+
+    Raises:
+        ConfigError: There are fewer than 100 resamples.
+    """
+    runs = np.concatenate([scores.patient_sums(method) for method in scores.methods])
+    chunks = [
+        counts @ runs.T / (counts @ scores.cases_per_patient)[:, None]
+        for counts in patient_counts(len(scores.patients), resamples, seed, whose)
+    ]
+    ends = np.cumsum([len(scores.seeds(method)) for method in scores.methods])[:-1]
+    return dict(zip(scores.methods, np.split(np.concatenate(chunks), ends, 1), strict=True))
+
+
+def check_level(level: float) -> None:
+    """Refuse a level that is none.
+
+    Raises:
+        ConfigError: It is not in (0, 1).
+    """
     if not 0 < level < 1:
         raise ConfigError(f"Expected a confidence level between 0 and 1, but found {level}: give 0.95.")
 
 
-def _scaled_percentiles(
+def scaled_percentiles(
     deviations: FloatArray, centres: FloatArray, variance: FloatArray, degrees: FloatArray, level: float
 ) -> FloatArray:
     """Ends of the intervals of several weighted sums, of shape ``[W, 2]``; see the module.
@@ -217,7 +242,7 @@ def _scaled_percentiles(
     return np.where(spread[:, None] == 0, centres[:, None], ends)
 
 
-def _resample_seeds(run_means: FloatArray, generator: np.random.Generator) -> NDArray[np.float64]:
+def resample_seeds(run_means: FloatArray, generator: np.random.Generator) -> NDArray[np.float64]:
     """Return the mean over as many drawn seeds as there are; from shape ``[resamples, S]`` to ``[resamples]``."""
     resamples, seeds = run_means.shape
     drawn = generator.integers(seeds, size=(resamples, seeds))

@@ -174,13 +174,14 @@ _CHUNK = 2**20
 """Draws held at once, which bounds the memory to some 30 MB."""
 
 
-def patient_counts(patients: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def patient_counts(patients: int, resamples: int, seed: int, whose: str = "patients") -> Iterator[NDArray[np.float64]]:
     """Draw as many patients as there are with replacement, many times.
 
     Args:
         patients: Number of patients P.
         resamples: Number of resamples.
-        seed: Everything follows from it; the draws do not depend on what is resampled.
+        seed: Everything follows from it and ``whose``; the draws do not depend on what is resampled.
+        whose: What is drawn; other words give independent draws.
 
     Yields:
         Consecutive resamples: how often each patient was drawn, of shape ``[some, P]``.
@@ -190,7 +191,7 @@ def patient_counts(patients: int, resamples: int, seed: int) -> Iterator[NDArray
     """
     if resamples < _FEWEST_RESAMPLES:
         raise ConfigError(f"Expected at least {_FEWEST_RESAMPLES} resamples, but found {resamples}: give 10000.")
-    generator = numpy_generator(seed, "resampling", "patients")
+    generator = numpy_generator(seed, "resampling", whose)
     size = max(1, _CHUNK // patients)
     for start in range(0, resamples, size):
         rows = min(size, resamples - start)

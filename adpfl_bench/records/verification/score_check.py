@@ -31,10 +31,16 @@ def check_scores(evidence: Evidence) -> Iterator[Finding]:
     except RecordError as error:
         yield Finding("scores", str(error))
         return
-    if scores is None or not len(scores):
+    if scores is not None:
+        yield from impossible_scores(evidence.record, scores)
+
+
+def impossible_scores(record: RunRecord, scores: ScoreColumns) -> Iterator[Finding]:
+    """Find scores out of range, units that do not agree, and what is scored twice, by a run's metrics."""
+    if not len(scores):
         return
-    yield from _ranges(evidence.record, scores)
-    yield from _units(evidence.record, scores)
+    yield from _ranges(record, scores)
+    yield from _units(record, scores)
     if (row := first_repeated(scores.keys())) is not None:
         yield Finding("scores", f"{_named(scores, row)} is scored twice")
 
