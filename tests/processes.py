@@ -58,10 +58,18 @@ class Command:
         """Its exit status, or the negative number of the signal that killed it; None while it runs."""
         return self._process.exitcode
 
+    @property
+    def process(self) -> int:
+        """Its id."""
+        return self._process.pid
+
     def children(self) -> set[int]:
         """Ids of the processes that it has started, and that nobody has asked for their status; on Linux alone."""
-        process = self._process.pid
-        return {int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()}
+        return {int(word) for word in Path(f"/proc/{self.process}/task/{self.process}/children").read_text().split()}
+
+    def threads(self) -> int:
+        """Number of its threads, on Linux alone."""
+        return len(list(Path(f"/proc/{self.process}/task").iterdir()))
 
     def stop(self, number: signal.Signals) -> None:
         """Send it a signal, and wait until it has ended."""

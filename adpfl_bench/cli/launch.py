@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import select
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from multiprocessing import forkserver
@@ -44,23 +46,28 @@ def run(words: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    if any(word in ("-h", "--help") or word.startswith("--print_config") for word in words):
+        return _train(words)
     line = settle(words[1:])
     asked, place = asked_for(line, words[0]), found_place()
-    if asked.chosen and "--help" not in words:
+    if asked.chosen:
         words = [words[0], *as_chosen(line, words[1:])]
         if place is None:
             print(_said(asked), end="", file=sys.stderr, flush=True)
-    if place is None and asked.total > 1 and "--help" not in words:
+    if place is None and asked.total > 1:
         return _launch(words, asked)
-    from adpfl_bench.running.training import run as train  # deferred: what only launches needs none of it
-
     if place is None:
         with computing_with(asked.threads):
-            train(words)
-        return 0
+            return _train(words)
     check_place(place, asked)
     with joined(place, asked.threads if LAUNCHED in os.environ else None):
-        train(words)
+        return _train(words)
+
+
+def _train(words: Sequence[str]) -> int:
+    from adpfl_bench.running.training import run as train  # deferred: what only launches needs none of it
+
+    train(words)
     return 0
 
 
@@ -102,7 +109,7 @@ def _start(words: Sequence[str], asked: Asked) -> int:
     )
     logging.disable(logging.CRITICAL)  # how the processes ended is said below, or by themselves
     try:
-        elastic_launch(config, _work)(list(words))
+        elastic_launch(config, _work)(list(words), os.getpid())
     except SignalException as error:
         raise Stopped(signal.Signals(error.sigval)) from None
     except ChildFailedError as error:
@@ -138,11 +145,19 @@ def _status(found: int) -> int:
     )
 
 
-def _work(words: list[str]) -> None:
+def _work(words: list[str], command: int) -> None:
     from adpfl_bench.cli.main import main
 
+    if hasattr(os, "pidfd_open"):  # of Linux
+        threading.Thread(target=_stop_after, args=(os.pidfd_open(command),), daemon=True).start()
     try:
         sys.exit(main(words))
     except Exception:  # the agent would keep it to itself
         traceback.print_exc()
         sys.exit(1)
+
+
+def _stop_after(command: int) -> None:
+    """Stop this process as SIGTERM does when the command that started it has been killed, and so could not."""
+    select.select([command], [], [])
+    os.kill(os.getpid(), signal.SIGTERM)

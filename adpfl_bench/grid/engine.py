@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from adpfl_bench.running.places import asked_for
 
 _WORKER = (*python_command(), "-m", "adpfl_bench.grid.work")
 _GPUS = "CUDA_VISIBLE_DEVICES"
+_PATIENCE_S = 300.0
 
 
 class Ended(NamedTuple):
@@ -149,16 +151,27 @@ def _free_port() -> int:
 
 
 class LocalJob(Job):
-    """Processes of this machine that make a run; the first of them keeps its books."""
+    """Processes of this machine that make a run; the first of them keeps its books.
 
-    def __init__(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    Args:
+        processes: The processes.
+        patience: Seconds after which the others are killed, where one has failed and they wait for it to come.
+    """
+
+    def __init__(self, processes: Sequence[subprocess.Popen[bytes]], patience: float = _PATIENCE_S) -> None:
         self.processes = list(processes)
+        self._patience = patience
+        self._failed_at: float | None = None
 
     def poll(self) -> Ended | None:
         """How the first ended, when all have."""
         codes = [process.poll() for process in self.processes]
         code = codes[0]
         if code is None or None in codes:
+            if any(codes):
+                self._failed_at = self._failed_at or time.monotonic()
+                if time.monotonic() - self._failed_at > self._patience:
+                    self.kill()
             return None
         if code < 0:
             name = signal.Signals(-code).name

@@ -4,10 +4,13 @@ import json
 import os
 import re
 import signal
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from adpfl_bench.cli.launch import _work
 from adpfl_bench.peers import LAUNCHED
 from adpfl_bench.records.run_lock import RunLock
 from tests.cli.conftest import Run
@@ -47,6 +50,26 @@ def test_processes_end_together_and_the_run_goes_on(tmp_path: Path, phantom_fold
     assert "adpfl-bench: stopped by SIGTERM; the same command with --ckpt_path last continues" in command.printed
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not alive(holder.process)
+
+
+def sleep(arguments: list[str]) -> int:
+    time.sleep(600)
+    return 0
+
+
+def work(arguments: list[str]) -> int:
+    """A process that another has started, at something long."""
+    sys.modules["adpfl_bench.cli.main"].main = sleep  # type: ignore[attr-defined]
+    _work([], int(arguments[0]))
+    return 0
+
+
+def test_what_a_command_has_started_is_stopped_when_it_is_killed(tmp_path: Path) -> None:
+    command = Command(tmp_path, [], program=sleep)
+    started = Command(tmp_path, [str(command.process)], program=work)
+    started.wait_for(lambda: started.threads() > 1)
+    command.stop(signal.SIGKILL)
+    assert started.wait() == -signal.SIGTERM
 
 
 @pytest.mark.parametrize(

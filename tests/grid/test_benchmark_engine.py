@@ -2,13 +2,14 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from adpfl_bench.grid.engine import Ended, Job, LocalEngine, visible_gpus
+from adpfl_bench.grid.engine import Ended, Job, LocalEngine, LocalJob, visible_gpus
 from adpfl_bench.grid.work import FAILED, FINISHED
 from adpfl_bench.processors import count_processors
 from tests.grid.conftest import TOP, wait_until
@@ -66,6 +67,14 @@ def test_interrupt_and_kill(tmp_path: Path) -> None:
     for job in jobs:  # it has ended; nothing is signalled any more
         job.interrupt()
         job.kill()
+
+
+def test_processes_do_not_wait_for_one_that_has_not_come(tmp_path: Path) -> None:
+    commands = ["import time; time.sleep(600)", "raise SystemExit(3)"]
+    job = LocalJob(
+        [subprocess.Popen([sys.executable, "-c", text], start_new_session=True) for text in commands], patience=0.1
+    )
+    assert end_of(job) == Ended(None, "killed by SIGKILL (for want of memory, perhaps)")
 
 
 def test_process_is_out_of_reach_of_the_terminals_ctrl_c(tmp_path: Path) -> None:
