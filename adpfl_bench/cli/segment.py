@@ -15,6 +15,8 @@ Segments images of new patients, without masks, by the model of a run (its folde
   pictures   JPEG, PNG, BMP or TIFF; each becomes a PNG of 0 and 255 for each region
   volumes    NIfTI, one file for each channel (scan_0000.nii.gz, scan_0001.nii.gz, ... in the order of the release's
              channels, scan_flair.nii.gz, or as the release names them); each becomes a label map with its values
+  DICOM      a series of slices of CT or MRI for each channel, whatever its files are called; of several channels, in
+             folders that are called as NIfTI files are (scan_0000, scan_flair); they become label maps in NIfTI, too
 
 Cases are read, segmented and written one after the other. One that cannot be is told, the others go on, and the exit
 status is 1. segment.json says what did it, and segmented.csv what became of each case. What a model segments alone, and
@@ -27,6 +29,7 @@ options:
   --flips            average over the image and its mirror images along all axes
   --uncertainty      write the entropy of each region's probability too, in bits (pictures: 255 for 1)
   --smallest SIZE    remove components of a region that are smaller: in mm^3, or in pixels of pictures
+  --dicom_seg        write the label map of a DICOM series as DICOM-SEG, too
   --cpu              leave a GPU alone
   --overwrite        write into a folder that is not empty
   --trust MODULE     let configurations name a module of your own; may be given several times"""
@@ -54,7 +57,7 @@ def segment(words: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--ensemble", action="append", default=[], type=Path)
     parser.add_argument("--client")
-    for flag in ("--flips", "--uncertainty", "--cpu", "--overwrite"):
+    for flag in ("--flips", "--uncertainty", "--dicom_seg", "--cpu", "--overwrite"):
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--smallest", type=float, default=0.0)
     parser.add_argument("--trust", action="append", default=[])
@@ -66,4 +69,5 @@ def segment(words: Sequence[str]) -> int:
 
     models = (options.model, *options.ensemble)
     how = (options.client, options.flips, options.uncertainty, options.smallest, options.cpu, options.overwrite)
-    return int(segment_new(Segmentation(models, options.files, options.output, *how, tuple(options.trust))) > 0)
+    more = (tuple(options.trust), options.dicom_seg)
+    return int(segment_new(Segmentation(models, options.files, options.output, *how, *more)) > 0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.dicom_file import is_dicom
+from adpfl_bench.data.dicom_series import DicomCase, DicomSeries, find_series
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.errors import DataError
 from adpfl_bench.text import a_few
@@ -43,6 +45,8 @@ def find_pictures(paths: Sequence[Path]) -> NewCases:
         DataError: A path does not exist, or there is no picture.
     """
     files, ignored = _files(paths, PICTURES)
+    if not files:
+        raise _nothing(paths, PICTURES)
     by_id: dict[str, list[Path]] = {}
     for file, stem in files:
         by_id.setdefault(stem, []).append(file)
@@ -50,57 +54,104 @@ def find_pictures(paths: Sequence[Path]) -> NewCases:
     return _sorted(cases, by_id, ignored)
 
 
-def find_volumes(paths: Sequence[Path], channels: Sequence[str], endings: Sequence[Sequence[str]] = ()) -> NewCases:
-    """Find NIfTI files: of one channel, each a case; of several, those together that are called alike.
+@dataclass(frozen=True)
+class _Volume:
+    """A channel of a case: a NIfTI file, or a DICOM series.
+
+    Attributes:
+        stem: Its name, which says the case and the channel.
+        path: The file, or the first of the series.
+        series: The series.
+    """
+
+    stem: str
+    path: Path
+    series: DicomSeries | None = None
+
+
+def find_volumes(
+    paths: Sequence[Path], channels: Sequence[str], endings: Sequence[Sequence[str]] = (), modality: str = "CT"
+) -> NewCases:
+    """Find NIfTI files and DICOM series: of one channel, each a case; of several, those together that are called alike.
 
     The files of a case have the same name but for the channel's: its number (``_0000``, ``_0001``, as nnU-Net has it,
-    in the order of ``channels``), its name (``_flair``, ``-flair``), or the release's own.
+    in the order of ``channels``), its name (``_flair``, ``-flair``), or the release's own. Of DICOM series the
+    folders are called so.
 
     Args:
         paths: Files, and folders that are searched with all below them.
         channels: Names of the channels, in order.
         endings: Further ways to name them, each with one ending for every channel.
+        modality: What DICOM calls the images: ``CT`` or ``MR``.
 
     Raises:
         DataError: A path does not exist, or there is no volume.
+        ConfigError: There are DICOM files, but no pydicom.
     """
-    files, ignored = _files(paths, VOLUMES)
-    if len(channels) == 1:
-        whole: dict[str, list[Path]] = {}
-        for file, stem in files:
-            whole.setdefault(stem.removesuffix("_0000"), []).append(file)
-        return _sorted((Case(name, name, (found[0],), None) for name, found in whole.items()), whole, ignored)
+    files, others = _files(paths, VOLUMES)
+    slices = [file for file in others if is_dicom(file)]
+    dicom = find_series(slices, modality)
+    ignored = [*dicom.ignored, *sorted(set(others).difference(slices))]
+    single = len(channels) == 1
+    volumes = [_Volume(stem, file) for file, stem in files]
+    volumes += [_Volume(name if single else s.folder.resolve().name, s.files[0], s) for name, s in dicom.series]
+    if not volumes and not dicom.problems:
+        raise _nothing(paths, VOLUMES, " or DICOM files of " + modality)
+    found: dict[str, dict[int, list[_Volume]]] = {}
+    if single:
+        for volume in volumes:
+            found.setdefault(volume.stem.removesuffix("_0000"), {}).setdefault(0, []).append(volume)
+    else:
+        strange = _by_channel(volumes, channels, endings, found)
+        ignored += [file for volume in strange for file in (volume.series.files if volume.series else [volume.path])]
+    problems, cases = list(dicom.problems), []
+    for name, own in found.items():
+        missing = [channel for number, channel in enumerate(channels) if number not in own]
+        chosen = [own[number][0] for number in sorted(own)]
+        if missing:
+            what = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            problems.append(Problem(name, what, next(iter(own.values()))[0].path))
+        elif len({volume.series is None for volume in chosen}) > 1:
+            problems.append(Problem(name, "is partly NIfTI and partly DICOM; convert one of them", chosen[0].path))
+        else:
+            cases.append(_make_case(name, chosen))
+    twice = {name: [volume.path for volume in some] for name, own in found.items() for some in own.values() if some[1:]}
+    made = _sorted(cases, twice, ignored)
+    return NewCases(made.cases, tuple([*problems, *made.problems]), made.ignored)
+
+
+def _by_channel(
+    volumes: Sequence[_Volume],
+    channels: Sequence[str],
+    endings: Sequence[Sequence[str]],
+    found: dict[str, dict[int, list[_Volume]]],
+) -> list[_Volume]:
+    """Sort volumes by the case and channel that they are named after, and return those that are not."""
     numbered = [f"_{number:04d}" for number in range(len(channels))]
     ways = [*endings, numbered, [f"_{name}" for name in channels], [f"-{name}" for name in channels]]
     places = {ending: number for way in ways for number, ending in enumerate(way)}
-    found: dict[str, dict[int, list[Path]]] = {}
     strange = []
-    for file, stem in files:
-        fitting = [ending for ending in places if stem.lower().endswith(ending.lower())]
+    for volume in volumes:
+        fitting = [ending for ending in places if volume.stem.lower().endswith(ending.lower())]
         if not fitting:
-            strange.append(file)
+            strange.append(volume)
             continue
         ending = max(fitting, key=len)
-        found.setdefault(stem[: -len(ending)], {}).setdefault(places[ending], []).append(file)
-    if not found:
+        found.setdefault(volume.stem[: -len(ending)], {}).setdefault(places[ending], []).append(volume)
+    if strange and not found:
         known = " or ".join(", ".join(way) for way in (numbered, *(endings or [ways[-2]])))
         raise DataError(
-            f"{strange[0]} does not say which of the channels {', '.join(channels)} it is; end the files' names in"
-            f" {known}."
+            f"{strange[0].path} does not say which of the channels {', '.join(channels)} it is; end the names of files,"
+            f" or of folders of DICOM series, in {known}."
         )
-    problems, cases = [], []
-    for name, own in found.items():
-        missing = [channel for number, channel in enumerate(channels) if number not in own]
-        if missing:
-            first = next(iter(own.values()))[0]
-            problems.append(
-                Problem(name, f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing", first)
-            )
-        else:
-            cases.append(Case(name, name, tuple(own[number][0] for number in range(len(channels))), None))
-    twice = {f"{name}": files for name, own in found.items() for files in own.values() if len(files) > 1}
-    made = _sorted(cases, twice, [*ignored, *strange])
-    return NewCases(made.cases, tuple([*problems, *made.problems]), made.ignored)
+    return strange
+
+
+def _make_case(name: str, volumes: Sequence[_Volume]) -> Case:
+    series = tuple(volume.series for volume in volumes if volume.series is not None)
+    if series:
+        return DicomCase(name, name, tuple(one.folder for one in series), None, series=series)
+    return Case(name, name, tuple(volume.path for volume in volumes), None)
 
 
 def _sorted(cases: Iterable[Case], files: Mapping[str, Sequence[Path]], ignored: Sequence[Path]) -> NewCases:
@@ -127,7 +178,9 @@ def _files(paths: Sequence[Path], endings: Sequence[str]) -> tuple[list[tuple[Pa
                 ignored.append(file)
             else:
                 taken.append((file, file.name[: -len(ending)]))
-    if not taken:
-        where = a_few([str(path) for path in paths])
-        raise DataError(f"There is no image in {where}; expected files that end in {', '.join(endings)}.")
     return taken, ignored
+
+
+def _nothing(paths: Sequence[Path], endings: Sequence[str], more: str = "") -> DataError:
+    where = a_few([str(path) for path in paths])
+    return DataError(f"There is no image in {where}; expected files that end in {', '.join(endings)}{more}.")

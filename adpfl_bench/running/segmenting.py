@@ -16,7 +16,9 @@ from PIL import Image
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.components import without_small_components
+from adpfl_bench.data.dicom_series import DicomCase
 from adpfl_bench.data.new_cases import NewCases
+from adpfl_bench.data.volumes.dicom_seg import SegmentingModel, require_highdicom, write_dicom_seg
 from adpfl_bench.errors import ConfigError, DataError, RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.processors import in_parallel
@@ -43,6 +45,7 @@ class Segmentation:
         on_cpu: Whether to leave a GPU alone.
         overwrite: Whether the output may hold files before.
         trust: Modules whose classes the runs' configurations may name beside those of the list.
+        dicom_seg: Whether to write DICOM-SEG, too, of cases that are DICOM series.
     """
 
     models: Sequence[Path]
@@ -55,6 +58,7 @@ class Segmentation:
     on_cpu: bool = False
     overwrite: bool = False
     trust: Sequence[str] = ()
+    dicom_seg: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -75,6 +79,8 @@ def segment_new(wanted: Segmentation) -> int:
     """
     output = wanted.output
     _check_output(output, wanted.overwrite)
+    if wanted.dicom_seg:
+        require_highdicom()
     records = [RunDirectory(folder).read_record() for folder in wanted.models]
     with tempfile.TemporaryDirectory() as scratch:
         pairs = zip(wanted.models, records, strict=True)
@@ -83,6 +89,9 @@ def segment_new(wanted: Segmentation) -> int:
             _check_client(folder, record, wanted.client)
             models.append(open_model(folder, record, Path(scratch), wanted.client, wanted.on_cpu, wanted.trust))
     found = _find(models, records, wanted.files)
+    maker = _describe(models, records)
+    if wanted.dicom_seg:
+        _check_all_dicom(found)
     _begin(wanted, records, models)
     for problem in found.problems:
         _note(output, problem.case, [problem.path], f"not segmented: {problem.problem}")
@@ -92,7 +101,7 @@ def segment_new(wanted: Segmentation) -> int:
 
     def one(case: Case) -> str | None:
         try:
-            _segment(models, case, wanted)
+            _segment(models, case, wanted, maker)
         except DataError as error:
             return str(error)
         return None
@@ -138,7 +147,24 @@ def _find(models: Sequence[TrainedModel], records: Sequence[RunRecord], files: S
     return found
 
 
-def _segment(models: Sequence[TrainedModel], case: Case, wanted: Segmentation) -> None:
+def _describe(models: Sequence[TrainedModel], records: Sequence[RunRecord]) -> SegmentingModel:
+    """Say which models they are, for a DICOM-SEG."""
+    methods = " + ".join(dict.fromkeys(record.method for record in records))
+    return SegmentingModel(
+        f"adpfl-bench {methods}", tuple(made.weights for made in models), {"task": str(records[0].task)}
+    )
+
+
+def _check_all_dicom(found: NewCases) -> None:
+    other = next((case for case in found.cases if not isinstance(case, DicomCase)), None)
+    if other is not None:
+        raise ConfigError(
+            f"--dicom_seg is for DICOM series, which a DICOM-SEG refers to, but {other.images[0]} is none; leave it"
+            " out, or give series only."
+        )
+
+
+def _segment(models: Sequence[TrainedModel], case: Case, wanted: Segmentation, maker: SegmentingModel) -> None:
     task, data = models[0].model, models[0].datamodule
     brought = data.new_case(case)
     if wanted.is_plain:
@@ -153,6 +179,9 @@ def _segment(models: Sequence[TrainedModel], case: Case, wanted: Segmentation) -
     masks = np.stack([without_small_components(mask, wanted.smallest, voxel) for mask in masks])
     try:
         data.write_prediction(wanted.output, case.case_id, masks, task.predicted, brought.grid)
+        if wanted.dicom_seg and isinstance(case, DicomCase):
+            path = wanted.output / f"{case.case_id}_seg.dcm"
+            write_dicom_seg(path, case, data.label_map(masks), data.release, maker)
         if wanted.uncertainty:
             for region, probability in zip(task.predicted, mean, strict=True):
                 path = wanted.output / f"{case.case_id}_{region}_uncertainty"

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import highdicom
 import nibabel as nib
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from adpfl_bench.cli import main
 from tests.cli.conftest import Run
+from tests.dicom_slices import ROOT, write_series
 
 RUN = Path("runs/isic/fedavg/seed0")
 
@@ -105,3 +107,32 @@ def test_what_cannot_be_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFi
         assert main(["segment", *words]) == 1
         assert sentence in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_a_dicom_series_comes_out_as_its_nifti_file(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1", task="kits") == 0
+    run = Path("runs/kits/fedavg/seed0")
+    config = json.loads((run / "run.json").read_text())["config"]
+    file = next(Path(config["data"]["init_args"]["phantom_directory"]).glob("kits-*/dataset/case_*/imaging.nii.gz"))
+    scan = nib.load(file)
+    values = np.asarray(scan.dataobj).transpose(2, 1, 0)  # stored as slices, rows and columns
+    write_series(Path("new/patient"), values, scan.affine[:, [2, 1, 0, 3]])
+    assert main(["segment", str(run), "new", "--output", "out", "--dicom_seg"]) == 0
+    assert main(["segment", str(run), str(file), "--output", "nifti"]) == 0
+    found = nib.as_closest_canonical(nib.load("out/patient.nii.gz"))
+    wanted = nib.as_closest_canonical(nib.load("nifti/imaging.nii.gz"))
+    label_map = np.asarray(wanted.dataobj)
+    assert 0 < (label_map > 0).mean() < 1
+    assert np.array_equal(np.asarray(found.dataobj), label_map)
+    assert np.allclose(found.affine, wanted.affine, rtol=1e-6, atol=1e-4)
+
+    made = highdicom.seg.segread("out/patient_seg.dcm")
+    segments = made.get_volume(combine_segments=False, segment_numbers=[1, 2, 3])
+    for number in (1, 2, 3):  # the values of KiTS23
+        assert segments.array[..., number - 1].sum() == (label_map == number).sum()
+    assert made.ReferencedSeriesSequence[0].SeriesInstanceUID.startswith(ROOT)
+
+    shutil.copy(file, "new/other.nii.gz")
+    assert main(["segment", str(run), "new", "--output", "none", "--dicom_seg"]) == 1
+    assert "--dicom_seg is for DICOM series" in capsys.readouterr().err
+    assert not Path("none").exists()

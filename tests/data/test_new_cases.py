@@ -67,7 +67,7 @@ def test_an_incomplete_case_and_a_strange_name_are_told(tmp_path: Path) -> None:
 
 def test_where_no_name_says_the_channel_it_is_a_sentence(tmp_path: Path) -> None:
     touch(tmp_path, "scan.nii.gz")
-    with pytest.raises(DataError, match="does not say which of the channels t1, t1ce, t2, flair it is; end the files'"):
+    with pytest.raises(DataError, match="does not say which of the channels t1, t1ce, t2, flair it is; end the names"):
         find_volumes([tmp_path], CHANNELS, ENDINGS)
 
 

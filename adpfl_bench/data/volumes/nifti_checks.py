@@ -42,7 +42,7 @@ def check_nifti(path: Path, image: Any) -> None:
     if hasattr(header, "get_xyzt_units"):
         _check_units(path, header)
         _check_stated_edges(path, header)
-    _check_voxel(path, image.affine)
+    check_voxel(path, image.affine)
     if hasattr(header, "get_sform"):
         _check_affines(path, header)
 
@@ -80,7 +80,8 @@ def _check_stated_edges(path: Path, header: Any) -> None:
         raise DataError(f"{path} states voxels of {_edges(edges)} mm; expected positive edges, so take it again.")
 
 
-def _check_voxel(path: Path, affine: Any) -> None:
+def check_voxel(path: Path, affine: Any) -> None:
+    """Refuse, by a DataError, an affine that gives voxels no size, or none that a scanner has."""
     matrix = np.asarray(affine, dtype=np.float64)[:3, :3]
     edges = np.linalg.norm(matrix, axis=0)
     if not np.isfinite(affine).all() or abs(np.linalg.det(matrix)) <= _FLAT * edges.prod():

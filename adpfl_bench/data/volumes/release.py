@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.problems import Problem
@@ -50,6 +53,14 @@ class VolumeRelease:
     def lesion_values(self) -> tuple[int, ...]:
         """Values of the lesion in a label file: of all classes but the healthy organ that it lies in."""
         return tuple(value for value, cls in self.labels.items() if cls not in self.organs)
+
+    def label_map(self, masks: NDArray[np.bool_], scheme: LabelScheme) -> NDArray[np.uint8]:
+        """Paint masks of a scheme's regions [R, X, Y, Z] as a label map [X, Y, Z] with the official values."""
+        values = {name: value for value, name in self.labels.items()}
+        table = np.zeros(256, dtype=np.uint8)
+        for index, name in enumerate(scheme.classes):
+            table[index + 1] = values[name]
+        return table[scheme.paint(masks)]
 
     def describe_labels(self) -> str:
         """List values and classes, e.g. ``"1 kidney, 2 tumour, 3 cyst"``."""

@@ -33,6 +33,7 @@ from adpfl_bench.data.partitioning.sites import with_sites
 from adpfl_bench.data.problems import refuse
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleId
+from adpfl_bench.data.volumes.dicom_reader import DICOM_MODALITIES, for_files
 from adpfl_bench.data.volumes.patches import PatchExamples
 from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map, prepare_image
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
@@ -80,7 +81,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
     """Who holds which patients if no partition is given."""
 
     releases: Mapping[str, VolumeRelease] = MappingProxyType({})
-    """Releases by name whose images are NIfTI files, one for each channel: what new patients may come as."""
+    """Releases by name whose images are a file for each channel: what new patients may come as."""
 
     def __init__(
         self,
@@ -233,7 +234,6 @@ class VolumeDataModule(FederatedDataModule, ABC):
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring a whole volume, with the grid on which it is scored and the window it is segmented by."""
         stored = self._volumes[case.case_id]
-        has_spacing = self.release.reader.has_spacing
         if native:
             label_map = class_map(self.release.reader.read_label(case), self.release)
             spacing = stored.grid.spacing
@@ -242,7 +242,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         return EvaluationCase(
             image=torch.from_numpy(stored.read_image()).float(),
             label=torch.from_numpy(self._label_scheme.masks(label_map).astype(np.uint8)),
-            spacing=spacing if has_spacing else None,
+            spacing=spacing if self.release.reader.has_spacing else None,
             grid=stored.grid if native else None,
             window=self._window,
         )
@@ -253,19 +253,20 @@ class VolumeDataModule(FederatedDataModule, ABC):
         return SlidingWindow(self.patch_size, self.window_overlap, self.window_batch_size, background)
 
     def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
-        """Find NIfTI files of the channels that the release has."""
+        """Find NIfTI files and DICOM series of the channels that the release has."""
         if (known := self.releases.get(release or "")) is None:
             possible = ", ".join(self.releases) or "none"
             raise ConfigError(f"New patients' volumes cannot be in the layout of {release}; they can of {possible}.")
         self.release = known
         self._label_scheme = self.check_scheme(self.scheme)
-        return find_volumes(paths, self.release.channels, self.release.endings)
+        return find_volumes(paths, known.channels, known.endings, DICOM_MODALITIES[known.modality])
 
     def new_case(self, case: Case) -> EvaluationCase:
         """Check and prepare one volume, as it is trained on; its label is empty."""
-        if problems := check_case(case, self.release).problems:
+        release = for_files(self.release, case)
+        if problems := check_case(case, release).problems:
             raise DataError("; ".join(map(str, problems)) + ".")
-        image, grid = prepare_image(case, self.release, self.how)
+        image, grid = prepare_image(case, release, self.how)
         empty = torch.zeros(1, 1, 1, 1).expand(1, *grid.shape)
         return EvaluationCase(torch.from_numpy(image).float(), empty, grid.spacing, grid, self._window)
 
@@ -274,6 +275,10 @@ class VolumeDataModule(FederatedDataModule, ABC):
         reader = self.release.reader
         voxel = math.prod(reader.label_header(case).spacing) if reader.has_spacing else 1.0
         return float(np.isin(reader.read_label(case), self.release.lesion_values).sum() * voxel)
+
+    def label_map(self, masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Paint masks of the regions [R, *grid] as a label map [*grid] with the release's official values."""
+        return self.release.label_map(masks, self._label_scheme)
 
     def write_prediction(
         self,
@@ -284,14 +289,9 @@ class VolumeDataModule(FederatedDataModule, ABC):
         grid: CaseGrid | None = None,
     ) -> None:
         """Write a label map with the official values on the file's own grid, named as the challenge expects."""
-        values = {name: value for value, name in self.release.labels.items()}
-        table = np.zeros(256, dtype=np.uint8)
-        for index, name in enumerate(self._label_scheme.classes):
-            table[index + 1] = values[name]
         digits = re.search(r"(\d+)\D*$", case_id)
         name = self.release.prediction_name.format(case=case_id, number=digits[1] if digits else case_id)
-        affine = (grid or self._volumes[case_id].grid).affine
-        image = nib.Nifti1Image(table[self._label_scheme.paint(masks)], affine)
+        image = nib.Nifti1Image(self.label_map(masks), (grid or self._volumes[case_id].grid).affine)
         image.header.set_xyzt_units("mm")
         nib.save(image, folder / name)
 
