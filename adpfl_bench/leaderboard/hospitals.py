@@ -38,7 +38,8 @@ class HospitalRow(MethodLine):
             methods' scores cannot be set side by side.
         ci_high: Upper end.
         own_mean: The same of the runs' own test cases.
-        drop: By how much the mean is worse than the own one: negative where it is better; ``None`` in other units.
+        drop: By how much the mean is worse than the own one: negative where it is better; ``None`` in other units
+            and between phantom and real data.
         drop_low: Lower end of its 95 % interval over the patients of both and the seeds.
         drop_high: Upper end.
     """
@@ -141,6 +142,7 @@ class _DropStatistics:
     ) -> None:
         self._seed = int(group.digest, 16) ^ int(cohort.identity[:8], 16)
         self._region, self._metrics = region, [metric for metric in group.metrics if metric.ranked]
+        self._same_kind = _same_kind(group, cohort)
         self._own = metric_scores(own, region, self._metrics)
         self._there = metric_scores(there, region, self._metrics)
         self._intervals = {metric.name: dict(self._of_metric(metric, own, there)) for metric in self._metrics}
@@ -164,19 +166,24 @@ class _DropStatistics:
             return
         of_means = MeanBootstrap(scores, seed=self._seed)
         here = self._own.usable.get(metric.name)
-        same_unit = _units(own, self._region, metric) == _units(there, self._region, metric)
-        of_drops = DropBootstrap(here, scores, seed=self._seed) if here is not None and same_unit else None
+        alike = self._same_kind and _units(own, self._region, metric) == _units(there, self._region, metric)
+        of_drops = DropBootstrap(here, scores, seed=self._seed) if here is not None and alike else None
         for name in scores.methods:
             drop = None if of_drops is None else of_drops.interval(name)
-            yield name, (_possible(metric, of_means.interval(name)), drop)
+            yield name, (_possible(metric, of_means.interval(name), 0.0), _possible(metric, drop, -1.0))
 
 
-def _possible(metric: Metric, interval: Interval | None) -> Interval | None:
-    """Cut an interval where scores end."""
-    if interval is None or metric.unit == "number":
+def _possible(metric: Metric, interval: Interval | None, lowest: float) -> Interval | None:
+    """Cut an interval where a mean, from 0 on, or a drop, from -1 on, of shares ends, and a distance at 0."""
+    if interval is None or metric.unit == "number" or (metric.unit == "distance" and lowest < 0):
         return interval
     highest = 1.0 if metric.unit == "share" else math.inf
-    return Interval(max(interval.low, 0.0), min(interval.high, highest))
+    return Interval(max(interval.low, lowest), min(interval.high, highest))
+
+
+def _same_kind(group: Group, cohort: ScoredCohort) -> bool:
+    """Whether both are real or both phantoms: between the two there is no drop."""
+    return cohort.record.data.kind == group.kind
 
 
 def _units(variants: Sequence[Variant], region: str, metric: Metric) -> str:
@@ -201,8 +208,8 @@ def _rows(
     for metric in (metric for metric in group.metrics if metric.ranked):
         mean, own_mean = _mean(there, region, metric), _mean(own, region, metric)
         unit = _units([there], region, metric)
-        drop = None
-        if mean is not None and own_mean is not None and unit == _units([own], region, metric):
+        drop, alike = None, _same_kind(group, cohort) and unit == _units([own], region, metric)
+        if mean is not None and own_mean is not None and alike:
             drop = own_mean - mean if metric.higher_is_better else mean - own_mean
         of_mean, of_drop = statistics.intervals(metric, own)
         yield HospitalRow(

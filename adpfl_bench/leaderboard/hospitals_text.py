@@ -109,8 +109,7 @@ def _doubts(table: Table, hospital: Hospital) -> Iterator[str]:
     name, data = hospital.name, hospital.cohort.record.data
     if data.kind != table.group.kind:
         yield (
-            f"{name} is {data.kind} data and the own test cases are {table.group.kind}: the drop between them says"
-            " nothing about patients."
+            f"{name} is {data.kind} data and the own test cases are {table.group.kind}: there is no drop between them."
         )
     roots = {
         run.record.data.contents.root
@@ -124,10 +123,10 @@ def _doubts(table: Table, hospital: Hospital) -> Iterator[str]:
         yield f"{name} was not scored by {', '.join(absent)}."
     if some := [_seeds(label, *seeds) for label, seeds in hospital.runs.items() if 0 < len(seeds[0]) < len(seeds[1])]:
         yield f"{name} was not scored by all runs: {'; '.join(some)}."
-    if single := [label for label, (scored, _) in hospital.runs.items() if len(scored) == 1]:
-        yield f"{name}: intervals of one run are over patients alone ({', '.join(single)})."
     if hospital.rows[0].hospital_patients == 1:
         yield f"{name} has one patient, so there are no intervals."
+    elif single := [label for label, (scored, _) in hospital.runs.items() if len(scored) == 1]:
+        yield f"{name}: intervals of one run are over patients alone ({', '.join(single)})."
     for title, reason in hospital.left_out.items():
         yield f"{name}: no intervals of {title}, since {reason}."
 

@@ -144,8 +144,15 @@ def test_phantoms_and_real_data_are_not_one_hospital(runs):
     write_cohort(runs / "adp", "vienna", VIENNA, kind="real")
     (table,), _ = compared(runs)
     assert len(table.hospitals) == 2
-    (note,) = [note for note in hospital_notes(table) if "says nothing about patients" in note]
+    (note,) = [note for note in hospital_notes(table) if "no drop between them" in note]
     assert "is real data and the own test cases are phantom" in note
+    real, phantom = (
+        next(row for row in rows_of(table).values() if row.hospital_kind == kind and row.metric == "dice")
+        for kind in ("real", "phantom")
+    )
+    assert (real.drop, real.drop_low, real.mean) == (None, None, pytest.approx(0.5))
+    assert real.ci_low is not None
+    assert phantom.drop is not None
 
 
 def test_the_runs_own_files_are_no_other_hospital(tmp_path):
