@@ -42,6 +42,7 @@ COMMANDS = {
     "segment": Command(
         "cli.segment", "segment", "Segment images of new patients, without masks, by a trained model.", True
     ),
+    "export": Command("cli.export", "export", "Write a trained model as a MONAI bundle with a model card.", True),
     "benchmark": Command(
         "grid.benchmark", "benchmark", "Make every run of a grid of tasks, methods and seeds, and tables of them."
     ),

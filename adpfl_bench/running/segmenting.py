@@ -24,7 +24,7 @@ from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.processors import in_parallel
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
-from adpfl_bench.running.trained_model import TrainedModel, open_model
+from adpfl_bench.running.trained_model import TrainedModel, check_client, open_model
 from adpfl_bench.text import a_few, count, csv_text
 
 _COLUMNS = ("case", "files", "outcome")
@@ -86,7 +86,7 @@ def segment_new(wanted: Segmentation) -> int:
         pairs = zip(wanted.models, records, strict=True)
         models = []
         for folder, record in pairs:
-            _check_client(folder, record, wanted.client)
+            check_client(folder, record, wanted.client)
             models.append(open_model(folder, record, Path(scratch), wanted.client, wanted.on_cpu, wanted.trust))
     found = _find(models, records, wanted.files)
     maker = _describe(models, records)
@@ -115,19 +115,6 @@ def segment_new(wanted: Segmentation) -> int:
     done = len(found.cases) + len(found.problems) - failed
     print(f"{count(done, 'case')} segmented, {failed:,} not; masks are in {output}")
     return failed
-
-
-def _check_client(folder: Path, record: RunRecord, client: str | None) -> None:
-    own = record.federated.headline not in (None, "global")
-    names = [name for name in record.data.clients if name not in record.federated.held_out_clients]
-    if own and client not in names:
-        given = "none was given" if client is None else f"{client!r} is none of them"
-        raise ConfigError(
-            f"The clients of {folder} have models of their own ({record.method}): say whose with --client; possible are"
-            f" {', '.join(names)}, but {given}."
-        )
-    if client is not None and not own:
-        raise ConfigError(f"The clients of {folder} share one model ({record.method}); leave --client out.")
 
 
 def _find(models: Sequence[TrainedModel], records: Sequence[RunRecord], files: Sequence[Path]) -> NewCases:

@@ -135,3 +135,21 @@ def open_model(
     assert isinstance(made, TrainedModel)
     made.load(client)
     return made
+
+
+def check_client(folder: Path, record: RunRecord, client: str | None) -> None:
+    """Check that a client is named where the clients have models of their own, and only there.
+
+    Raises:
+        ConfigError: Which clients there are.
+    """
+    own = record.federated.headline not in (None, "global")
+    names = [name for name in record.data.clients if name not in record.federated.held_out_clients]
+    if own and client not in names:
+        given = "none was given" if client is None else f"{client!r} is none of them"
+        raise ConfigError(
+            f"The clients of {folder} have models of their own ({record.method}): say whose with --client; possible are"
+            f" {', '.join(names)}, but {given}."
+        )
+    if client is not None and not own:
+        raise ConfigError(f"The clients of {folder} share one model ({record.method}); leave --client out.")

@@ -20,6 +20,9 @@ _NETWORKS: dict[str, Any] = {
     for network in (nets.AttentionUnet, nets.BasicUNet, nets.DynUNet, nets.SegResNet, nets.UNet)
 }
 
+_PUBLIC_LAYERS = {GROUPED_INSTANCE: "INSTANCE", ONE_SLOPE: "PRELU"}
+"""MONAI's names of the layers of PyTorch that this suite's compute the values of."""
+
 # Instance normalisation keeps no running statistics: nothing for a federation to average, and gradients per example
 # stay possible. A convolution's bias is cancelled by the norm that follows it; noise on it would be wasted.
 _DEFAULTS: dict[str, dict[str, Any]] = {
@@ -69,6 +72,42 @@ def build_network(
         accepted = ", ".join(p for p in inspect.signature(network).parameters if not known or p not in sizes)
         raise ConfigError(f"model.network_arguments do not fit {name}: {error}. It accepts {accepted}.") from error
     return built
+
+
+def monai_definition(
+    name: str, spatial_dims: int, in_channels: int, out_channels: int, arguments: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """A network as MONAI alone can build it, with PyTorch's layers in place of this suite's, which compute the same.
+
+    Args:
+        name: As :func:`build_network`, as for all further arguments.
+        spatial_dims: 2 or 3.
+        in_channels: Channels of the image.
+        out_channels: Number of regions.
+        arguments: Further arguments of the network.
+
+    Returns:
+        The network's name as ``_target_`` and its arguments, as a MONAI configuration has them.
+
+    Raises:
+        ConfigError: The network is not one of MONAI's by name.
+    """
+    if name not in _NETWORKS:
+        raise ConfigError(
+            f"The network is {name}, which only your own code can build; what leaves for MONAI is one of"
+            f" {', '.join(sorted(_NETWORKS))}."
+        )
+    sizes = {"spatial_dims": spatial_dims, "in_channels": in_channels, "out_channels": out_channels}
+    stated: dict[str, Any] = _with_public_layers({**sizes, **_DEFAULTS.get(name, {}), **(arguments or {})})
+    return {"_target_": name, **stated}
+
+
+def _with_public_layers(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _with_public_layers(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_with_public_layers(part) for part in value]
+    return _PUBLIC_LAYERS.get(value, value) if isinstance(value, str) else value
 
 
 def _import_network(path: str) -> type[nn.Module]:

@@ -9,6 +9,7 @@ import highdicom
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from adpfl_bench.cli import main
@@ -90,6 +91,9 @@ def test_volumes_come_out_as_predict_writes_them(adpfl_bench: Run, capsys: pytes
     values = np.asarray(unsure.dataobj)
     assert values.shape == wanted.shape
     assert 0 <= values.min() < values.max() <= 1
+    assert main(["export", str(run), "--output", "bundle"]) == 1
+    assert "BraTSDataModule brings volumes, whose spacing and windows cannot be exported yet" in capsys.readouterr().err
+    assert not Path("bundle").exists()
 
 
 def test_what_cannot_be_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +111,12 @@ def test_what_cannot_be_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFi
         assert main(["segment", *words]) == 1
         assert sentence in capsys.readouterr().err
     assert not Path("out").exists()
+    assert main(["export", run, "--output", "bundle"]) == 1
+    assert "have models of their own (ditto): say whose with --client; possible are" in capsys.readouterr().err
+    for client in ("client-1", "client-2"):
+        assert main(["export", run, "--output", client, "--client", client]) == 0
+    first, second = (torch.load(f"client-{n}/models/model.pt", weights_only=True) for n in (1, 2))
+    assert not all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_dicom_series_comes_out_as_its_nifti_file(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
