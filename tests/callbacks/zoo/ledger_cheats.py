@@ -50,7 +50,7 @@ class EntersHalfOfIt(_Entries):
 
 class StatesMoreNoise(_Entries):
     found_by = ("noise scale", "release count")
-    says = r"the noise has 0\.(4[5-9]|5[0-5])\d* times"
+    says = r"the noise has 0\.(4[5-9]\d*|5([0-5]\d*)?) times"
 
     @staticmethod
     def entered(client, release, count):

@@ -16,7 +16,7 @@ from tests.impostors import impostor
 
 class HalfTheGaussianNoise(Cheat):
     found_by = ("noise scale",)
-    says = r"the noise has 0\.(4[5-9]|5[0-5])\d* times the stated scale"
+    says = r"the noise has 0\.(4[5-9]\d*|5([0-5]\d*)?) times the stated scale"
 
     def arrange(self, monkeypatch):
         sample = Gaussian.sample
@@ -25,7 +25,7 @@ class HalfTheGaussianNoise(Cheat):
 
 class HalfTheLaplaceNoise(Cheat):
     found_by = ("noise scale",)
-    says = r"the noise has 0\.(4[5-9]|5[0-5])\d* times the stated scale"
+    says = r"the noise has 0\.(4[5-9]\d*|5([0-5]\d*)?) times the stated scale"
     settings = {"mechanism": LaplaceMechanism()}  # noqa: RUF012
 
     def arrange(self, monkeypatch):
