@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 
-from adpfl_bench.callbacks.checkpoint_blocks import check_federation, check_optimizer
+from adpfl_bench.callbacks.checkpoint_blocks import check_federation, check_loops, check_optimizer
 from adpfl_bench.callbacks.data_changes import data_state
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federation_record import describe_federation
@@ -209,7 +209,8 @@ class FederatedLoop(ModelLoading):
         task = need_task(pl_module)
         check_federation(checkpoint, Federation(task, self.settings))
         if trainer.state.fn == "fit":
-            check_optimizer(checkpoint, (self.settings.client_optimizer or task.optimizer)(task.parameters()))
+            check_loops(checkpoint, trainer)
+            check_optimizer(checkpoint, self.settings.client_optimizer or task.optimizer, task.parameters())
             task.lineage.resume(checkpoint, data_state(trainer), self.schedule.seed, self._privacy.unit)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

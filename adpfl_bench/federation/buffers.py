@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from adpfl_bench.federation.aggregation import WeightedMean
 from adpfl_bench.federation.aggregator import Aggregator
+from adpfl_bench.federation.client_tensors import check_like
 from adpfl_bench.peers import of_clients
 
 BufferPolicy = Literal["average", "local", "reset"]
@@ -140,5 +141,7 @@ class FederatedBuffers:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`; the server's own buffers come with the network's weights."""
+        for client, values in {"the first model": state["initial"], **state["clients"]}.items():
+            check_like(f"the buffers of {client}", values, self._initial)
         self._initial = [value.clone() for value in state["initial"]]
         self._clients = {client: list(values) for client, values in state["clients"].items()}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.federation.client_tensors import ClientTensors
+from adpfl_bench.federation.client_tensors import ClientTensors, check_like
 from adpfl_bench.federation.exact_sum import ExactSum
 from adpfl_bench.federation.round_schedule import Turn
 from adpfl_bench.peers import peers
@@ -206,7 +206,9 @@ class Scaffold(ClientMethod):
         """Restore :meth:`state_dict`."""
         self.reset()
         self._server = list(state["server"])
-        self._own.load_state_dict(state["clients"])
+        first = next(iter(state["clients"].values()), self._server)
+        check_like("the server's control variates", self._server, first if self._server else [])
+        self._own.load_state_dict(state["clients"], first)
 
 
 class Ditto(ClientMethod):

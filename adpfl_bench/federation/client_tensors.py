@@ -42,6 +42,27 @@ class ClientTensors:
         """Return all clients' tensors."""
         return dict(self._tensors)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore :meth:`state_dict`."""
+    def load_state_dict(self, state: dict[str, Any], like: Sequence[Tensor]) -> None:
+        """Restore :meth:`state_dict`.
+
+        Args:
+            state: The state.
+            like: Tensors of the shapes that those of every client have.
+
+        Raises:
+            ValueError: A client's are others.
+        """
+        for client, tensors in state.items():
+            check_like(f"the tensors of {client}", tensors, like)
         self._tensors = {client: list(tensors) for client, tensors in state.items()}
+
+
+def check_like(what: str, tensors: Sequence[Tensor], like: Sequence[Tensor]) -> None:
+    """Refuse tensors that are not of the shapes and the kind of number of some others.
+
+    Raises:
+        ValueError: As above.
+    """
+    found, wanted = ([(t.shape, t.is_floating_point(), t.layout) for t in some] for some in (tensors, like))
+    if found != wanted or any(tensor.is_complex() for tensor in tensors):
+        raise ValueError(f"{what} are not those of this network")

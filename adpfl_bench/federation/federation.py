@@ -227,6 +227,10 @@ class Federation:
         self._optimizers.load_state_dict(state["client_optimizers"])
         self._method.load_state_dict(state["method"])
 
+    def check_state(self, state: dict[str, Any]) -> None:
+        """See that the server can step with a state that is to be restored; it says so in torch's words otherwise."""
+        self._server.check_state(state["server"])
+
 
 @torch.no_grad()
 def _fingerprint(weights: Sequence[Tensor]) -> tuple[int, ...]:

@@ -85,7 +85,7 @@ class LocalParameters:
         """Restore :meth:`state_dict`."""
         for value, saved in zip(self._initial, state["initial"], strict=True):
             value.copy_(saved)
-        self._clients.load_state_dict(state["clients"])
+        self._clients.load_state_dict(state["clients"], self._initial)
 
 
 class PersonalModels:
@@ -130,7 +130,7 @@ class PersonalModels:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        self._clients.load_state_dict(state)
+        self._clients.load_state_dict(state, self._tensors)
 
 
 @torch.no_grad()

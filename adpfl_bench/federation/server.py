@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.aggregation import WeightedMean
 from adpfl_bench.federation.aggregator import Aggregator
+from adpfl_bench.federation.optimizer_state import check_optimizer_state
 
 ServerOptimizer = Callable[[Iterable[Tensor]], Optimizer]
 
@@ -76,6 +77,7 @@ class Server:
         self._local: list[Tensor] = list(parameters)
         self._global: list[Tensor] = [nn.Parameter(parameter.detach().clone()) for parameter in self._local]
         self.aggregator = aggregator or WeightedMean()
+        self._make = optimizer
         self.optimizer = optimizer(self._global)
 
     @property
@@ -138,6 +140,14 @@ class Server:
         for parameter in self._global:
             parameter.grad = None
         self.send()
+
+    def check_state(self, state: dict[str, Any]) -> None:
+        """See that the server optimizer can step with a state that is to be restored.
+
+        Raises:
+            ValueError: It is not that of these weights.
+        """
+        check_optimizer_state(self._make, self._global, state)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the server optimizer; the global weights are the network's own at the end of a round."""

@@ -6,13 +6,17 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, get_args
 
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, PrivacyUnit, Release
 
 CHECKPOINT_KEY = "lineage"
 """Where a checkpoint has the runs of its weights, the last of which wrote it."""
+
+_KINDS: Mapping[str, Any] = MappingProxyType({"reason": str | None, "seed": int | None, "releases": Mapping})
+"""Types of an entry that are no text."""
 
 NOT_STATED = "its checkpoint does not say which runs its weights came from"
 
@@ -157,13 +161,25 @@ def read_lineage(checkpoint: Mapping[str, Any]) -> tuple[Ancestor, ...]:
         CheckpointError: What it has under this name is something else.
     """
     try:
-        found = tuple(Ancestor(**entry) for entry in checkpoint.get(CHECKPOINT_KEY, ()))
-    except TypeError as error:
+        found = tuple(_ancestor(entry) for entry in checkpoint.get(CHECKPOINT_KEY, ()))
+    except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"The checkpoint's {CHECKPOINT_KEY} should list the runs that its weights came from, but it cannot be read"
             f" ({error}); use the version that wrote it."
         ) from error
     return found or (Ancestor(),)
+
+
+def _ancestor(entry: Mapping[str, Any]) -> Ancestor:
+    found = Ancestor(**entry)
+    for key, value in asdict(found).items():
+        kinds = _KINDS.get(key, str)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise TypeError(f"{key} is of the type {type(value).__name__}")
+    if found.unit not in get_args(PrivacyUnit):
+        raise ValueError(f"unit is {found.unit[:40]!r}")
+    PrivacyLedger().load_state_dict(dict(found.releases))
+    return found
 
 
 @dataclass(frozen=True)

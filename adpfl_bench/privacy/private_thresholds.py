@@ -106,7 +106,14 @@ class QuantileThreshold(Threshold):
         return dict(self._thresholds)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the threshold of every client."""
+        """Restore the threshold of every client.
+
+        Raises:
+            ValueError: One is out of range.
+        """
+        for client, threshold in state.items():
+            if not self.lowest <= threshold <= self.highest:
+                raise ValueError(f"the threshold of {client} is {threshold}")
         self._thresholds = dict(state)
 
 
@@ -188,8 +195,16 @@ class HistogramThreshold(Threshold):
         return {client: counts.tolist() for client, counts in self._counts.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the summed histogram of every client."""
-        self._counts = {client: np.array(counts) for client, counts in state.items()}
+        """Restore the summed histogram of every client.
+
+        Raises:
+            ValueError: One has another number of bins, or what is no number.
+        """
+        counts = {client: np.array(theirs, dtype=np.float64) for client, theirs in state.items()}
+        for client, theirs in counts.items():
+            if theirs.shape != (len(self.edges) - 1,) or not np.isfinite(theirs).all():
+                raise ValueError(f"the histogram of {client} is not one of {len(self.edges) - 1} bins")
+        self._counts = counts
 
 
 def _check_share(name: str, share: float) -> None:

@@ -149,4 +149,4 @@ class PercentileThreshold(Threshold):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the window of every client."""
-        self._norms = {client: deque(norms, maxlen=self.window) for client, norms in state.items()}
+        self._norms = {client: deque(map(float, norms), maxlen=self.window) for client, norms in state.items()}
