@@ -23,6 +23,9 @@ OWN_MODELS = "the clients' own models, if they leave them"
 
 _SEEDED = "noise comes from the seed, which protects from nobody who knows it, and this card states it"
 
+_POOLED = "whoever trained it, since the data of all clients were pooled"
+_PLAIN_SERVER = "the server, which saw every client's updates as they were"
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -140,7 +143,7 @@ def _privacy(record: RunRecord) -> str:
         rows: list[tuple[object, ...]] = [
             ("Unit", "none"),
             ("Epsilon", "none: no noise was added, so nothing bounds what the weights tell of a patient"),
-            ("Trust", "whoever gets the model, and the server, which saw every client's updates as they were"),
+            ("Trust", f"whoever gets the model, and {_POOLED if record.federated.pooled else _PLAIN_SERVER}"),
         ]
     else:
         proved = f"none: {accounted.reason}" if accounted.epsilon is None else f"{accounted.epsilon:.4g}"
@@ -165,7 +168,7 @@ def _privacy(record: RunRecord) -> str:
             ("Threshold", f"{privacy.threshold}, clipped in {str(privacy.clipping_norm).upper()} norm"),
             ("Sampling", privacy.sampling or "not recorded"),
             ("Noise from", noise),
-            ("Trust", "no server is trusted: each client clips and noises what it sends"),
+            ("Trust", _POOLED if record.federated.pooled else "no server: each client clips and noises what it sends"),
             ("Not covered", uncovered),
             ("Claimed by authors", "; ".join(accounted.claimed) or "nothing"),
         ]

@@ -153,9 +153,12 @@ def check_card_of_a_private_run(run: Path) -> None:
     assert told["Epsilon, accounted"] == "3.25"
     assert told["By client"] == "client-1 3.25"
     assert told["Mechanism"] == "GaussianMechanism, noise multiplier 1.5"
-    assert told["Trust"] == "no server is trusted: each client clips and noises what it sends"
+    assert told["Trust"] == "no server: each client clips and noises what it sends"
     assert told["Not covered"] == OWN_MODELS
     assert told["Before it: run r1"] == "real data c1, unit client, epsilon none (no noise)"
+    pooled = record.model_copy(update={"federated": record.federated.model_copy(update={"pooled": True})})
+    of_pooled = model_card(Exported(run, pooled, None, "0", {}, "UNet", (32, 32), ("lesion",)))
+    assert "| Trust | whoever trained it, since the data of all clients were pooled |" in of_pooled
     own = model_card(Exported(run, record, "client-1", "0", {}, "UNet", (32, 32), ("lesion",)))
     assert "**None, since this is a client's own model, and epsilon is of what clients sent (unit client;" in own
     assert "of other weights than these" in of_all
