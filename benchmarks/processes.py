@@ -60,6 +60,7 @@ def command(task: str, method: str, folder: Path, *more: str) -> list[str]:
     words = ["fit", *(word for name in names for word in ("--config", name)), "--trainer.accelerator", "cpu"]
     words += ["--data.partition", json.dumps({"class_path": "adpfl_bench.IIDPartition", "init_args": {"clients": 4}})]
     words += ["--data.phantom_directory", str(folder.parents[1] / "phantoms")]
+    words += ["--trainer.devices", "1"]  # as many as are started here, and no more by itself
     return [*words, "--trainer.default_root_dir", str(folder), *options, *more]
 
 
