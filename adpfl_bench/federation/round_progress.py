@@ -13,6 +13,7 @@ from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation, ReleaseDelta
 from adpfl_bench.federation.round_report import RoundReport
 from adpfl_bench.federation.round_schedule import Turn
+from adpfl_bench.peers import peers
 from adpfl_bench.seeding import Draws, seed_torch
 
 
@@ -55,7 +56,9 @@ class RoundProgress:
         own: Collection[str],
         optimizer: Optimizer,
     ) -> None:
-        """Begin a round.
+        """Begin a round, when the first process has written the checkpoint of the one before.
+
+        Whoever went ahead would release what a run that goes on from an earlier checkpoint does not expect yet.
 
         Args:
             round_index: The round, counted from 0.
@@ -63,7 +66,11 @@ class RoundProgress:
             steps: Local steps of each participant's turns.
             own: The participants that this process trains.
             optimizer: The local optimizer.
+
+        Raises:
+            PeerLost: Another process has ended.
         """
+        peers().gather(None)
         schedule, groups = self._settings.schedule, optimizer.param_groups
         fine_tuning = schedule.is_fine_tuning(round_index)
         if fine_tuning:

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -88,6 +89,16 @@ class KilledIn(Callback):
 
 
 @looks_on
+class KilledBeforeCheckpoint(Callback):
+    """Kills the first process when a round is recorded and its checkpoint is not there, after the others had time."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        if trainer.current_epoch == 1:
+            time.sleep(1)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@looks_on
 class FailsIn(Callback):
     """Raises a sentence in a round."""
 
@@ -106,13 +117,13 @@ class Unshared(ClientMethod):
         return {"kept": 1}
 
 
-def train(name, folder, rank, ckpt_path=None, callbacks=()):
+def train(name, folder, rank, ckpt_path=None, callbacks=(), after=()):
     """Train, validate and test one of the runs, into a folder."""
     what = RUNS[name]()
     task = ToyTask(what.get("network", "plain"), optimizer=lambda p: torch.optim.AdamW(p, lr=0.02))
     loop = FederatedLoop(rounds=ROUNDS, **what.get("loop", {}))
     parts = [*what.get("callbacks", ()), *callbacks, loop, what.get("privacy") or DifferentialPrivacy()]
-    parts += [RunRecorder(overwrite=ckpt_path is None), ExampleCases(), RoundCheckpoint(folder)]
+    parts += [RunRecorder(overwrite=ckpt_path is None), ExampleCases(), *after, RoundCheckpoint(folder)]
     trainer = Trainer(
         callbacks=parts,
         max_epochs=loop.schedule.total_rounds,
@@ -140,8 +151,11 @@ def main(words):
         for name in names:
             if name == "killed":
                 train("adp_fl_quantile", Path(folder) / name, rank, callbacks=[KilledIn(1)] if rank == 1 else ())
-            elif name == "continued":
-                place = Path(folder) / "killed"
+            elif name == "recorded":
+                after = [KilledBeforeCheckpoint()] if rank == 0 else ()
+                train("adp_fl_quantile", Path(folder) / name, rank, after=after)
+            elif name.startswith("continued "):
+                place = Path(folder) / name.removeprefix("continued ")
                 train("adp_fl_quantile", place, rank, ckpt_path=last_checkpoint(place))
             elif name == "failing":
                 train("fedavg", Path(folder) / name, rank, callbacks=[FailsIn(1)] if rank == 1 else ())

@@ -109,13 +109,22 @@ def test_a_run_whose_process_was_killed_goes_on_with_other_numbers_of_them(share
     assert json.loads((killed / "run.json").read_text())["rounds_completed"] == 1
     ahead = json.loads((killed / "privacy_ledger.1.json").read_text())["sessions"][0]["releases"]
     assert ahead  # what the killed process released of the second round
-    (command,) = start(shared[3], 1, "continued")
+    (command,) = start(shared[3], 1, "continued killed")
     assert command.wait() == 0, command.printed
     for table in ("rounds.csv", "cases.csv", "examples.npz"):
         assert (killed / table).read_bytes() == (whole / table).read_bytes(), table
     assert_equal(state_of(killed), state_of(whole))
     assert not [*killed.glob("privacy_ledger.*.json")]
     assert who_trained(killed) == [(1, 3), (2, 1)]
+
+
+def test_no_process_goes_ahead_of_the_checkpoint(shared, tmp_path):
+    first, second = start(tmp_path, 2, "recorded")
+    assert [first.wait(), second.wait()] == [-9, 1]
+    (command,) = start(tmp_path, 1, "continued recorded")
+    assert command.wait() == 0, command.printed
+    whole = shared[1] / "adp_fl_quantile"
+    assert (tmp_path / "recorded" / "rounds.csv").read_bytes() == (whole / "rounds.csv").read_bytes()
 
 
 def test_a_process_that_fails_ends_all_with_its_sentence(tmp_path):
