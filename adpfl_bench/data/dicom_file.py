@@ -17,12 +17,11 @@ if TYPE_CHECKING:
 ENDINGS = (".dcm", ".dicom")
 """Endings of files that must be DICOM; most archives give theirs none."""
 
-DAMAGE = (
+# What pydicom and its decoders raise for files and values that are damaged in one way or another.
+_DAMAGE = (
     *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError, OverflowError),
     *(NotImplementedError, MemoryError, struct.error, zlib.error),
 )
-"""What pydicom and its decoders raise for files and values that are damaged in one way or another."""
-
 _PREAMBLE, _MAGIC = 128, b"DICM"
 
 
@@ -56,6 +55,13 @@ def require_pydicom() -> None:
         ) from None
 
 
+def damage() -> tuple[type[Exception], ...]:
+    """What pydicom and its decoders raise for damaged files, when they are read or when a value is asked for."""
+    from pydicom.errors import BytesLengthException  # deferred: an extra
+
+    return (*_DAMAGE, BytesLengthException)
+
+
 def read_dicom(path: Path, *, pixels: bool = False, only: Sequence[str] | None = None) -> FileDataset:
     """Read a file's attributes.
 
@@ -78,5 +84,5 @@ def read_dicom(path: Path, *, pixels: bool = False, only: Sequence[str] | None =
                 f"{path} is no DICOM file: DICM is not at byte {_PREAMBLE}; export it again, or move it elsewhere."
             ) from error
         raise unreadable(path, str(error)) from error
-    except DAMAGE as error:
+    except damage() as error:
         raise unreadable(path, str(error) or type(error).__name__) from error

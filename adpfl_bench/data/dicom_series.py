@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.dicom_file import DAMAGE, read_dicom, require_pydicom
+from adpfl_bench.data.dicom_file import damage, read_dicom, require_pydicom
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.errors import DataError
 
@@ -123,7 +123,7 @@ def _identify(file: Path) -> tuple[tuple[str, str] | None, bool]:
         kind, uid = str(dataset.get("Modality", "")), str(dataset.get("SeriesInstanceUID", ""))
         is_overview = LOCALIZER in list(dataset.get("ImageType") or ())
         is_directory = dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY
-    except DAMAGE as error:
+    except damage() as error:
         raise DataError(f"{file} has attributes that cannot be read ({error}); export it again.") from error
     if not kind and not is_directory:
         raise DataError(f"{file} does not say what it is, by its Modality, so that it may be cut off; export it again.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,23 @@ class NewCases:
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
     ignored: tuple[Path, ...]
+
+    def told_apart(self, file_of: Callable[[str], str]) -> NewCases:
+        """Make problems of cases whose masks would be in one file, by what names the file of an id."""
+        by_file: dict[str, list[Case]] = {}
+        for case in self.cases:
+            by_file.setdefault(file_of(case.case_id), []).append(case)
+        clashes = {file: [case.case_id for case in cases] for file, cases in by_file.items() if len(cases) > 1}
+        problems = [
+            Problem(
+                case.case_id, f"its mask would be {file}, as that of {a_few(sorted({*ids} - {case.case_id}))}", path
+            )
+            for file, ids in clashes.items()
+            for case in by_file[file]
+            for path in case.images[:1]
+        ]
+        kept = tuple(case for case in self.cases if file_of(case.case_id) not in clashes)
+        return NewCases(kept, (*self.problems, *problems), self.ignored)
 
 
 def find_pictures(paths: Sequence[Path]) -> NewCases:

@@ -101,7 +101,7 @@ def test_a_localizer_among_slices_stays_with_them_to_be_told(tmp_path: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
-@pytest.mark.parametrize("damage", ["cut", "no DICOM", "uid"])
+@pytest.mark.parametrize("damage", ["cut", "no DICOM", "length", "uid"])
 def test_a_series_beside_a_file_that_cannot_be_read_is_not_taken(tmp_path: Path, damage: str) -> None:
     write(tmp_path / "x")
     write(tmp_path / "y", ROOT + "3")
@@ -110,12 +110,14 @@ def test_a_series_beside_a_file_that_cannot_be_read_is_not_taken(tmp_path: Path,
         write(tmp_path / "x", "../../evil")
     else:
         whole = next((tmp_path / "x").iterdir()).read_bytes()
-        lost.write_bytes(whole[:400] if damage == "cut" else b"text")
+        length = whole[:132] + whole[132:].replace(b"UL\x04\x00", b"UL\x03\x00", 1)
+        lost.write_bytes({"cut": whole[:400], "no DICOM": b"text", "length": length}[damage])
     found = find(tmp_path)
     assert names(found) == ["y"]
     said = {
         "cut": "does not say what it is, by its Modality, so that it may be cut off",
         "no DICOM": "is no DICOM file: DICM is not at byte 128",
+        "length": "cannot be read",
         "uid": "'../../evil'",
     }
     assert said[damage] in found.problems[0].problem

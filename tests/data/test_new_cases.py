@@ -6,6 +6,7 @@ import pytest
 
 from adpfl_bench.data.new_cases import find_pictures, find_volumes
 from adpfl_bench.datasets.brats import CHANNELS, RELEASES
+from adpfl_bench.datasets.kits import RELEASES as KITS
 from adpfl_bench.errors import DataError
 
 ENDINGS = RELEASES["BraTS 2021"].endings
@@ -69,6 +70,18 @@ def test_where_no_name_says_the_channel_it_is_a_sentence(tmp_path: Path) -> None
     touch(tmp_path, "scan.nii.gz")
     with pytest.raises(DataError, match="does not say which of the channels t1, t1ce, t2, flair it is; end the names"):
         find_volumes([tmp_path], CHANNELS, ENDINGS)
+
+
+def test_cases_whose_masks_would_be_one_file_are_told(tmp_path: Path) -> None:
+    touch(tmp_path, "a_1.nii.gz", "b_1.nii.gz", "c_2.nii.gz")
+    found = find_volumes([tmp_path], ("CT",))
+    assert found.told_apart(KITS["KiTS23"].prediction_file) == found
+    apart = found.told_apart(KITS["KiTS19"].prediction_file)
+    assert [case.case_id for case in apart.cases] == ["c_2"]
+    assert [(problem.case, problem.problem) for problem in apart.problems] == [
+        ("a_1", "its mask would be prediction_1.nii.gz, as that of b_1"),
+        ("b_1", "its mask would be prediction_1.nii.gz, as that of a_1"),
+    ]
 
 
 def test_nothing_is_a_sentence(tmp_path: Path) -> None:

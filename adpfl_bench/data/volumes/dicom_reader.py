@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import Affine
-from adpfl_bench.data.dicom_file import DAMAGE, read_dicom
+from adpfl_bench.data.dicom_file import damage, read_dicom
 from adpfl_bench.data.dicom_series import LOCALIZER, DicomCase, DicomSeries
 from adpfl_bench.data.problems import unreadable
 from adpfl_bench.data.volumes.nifti_checks import check_voxel
@@ -113,7 +113,7 @@ def _place(path: Path, modality: Modality) -> SlicePlace:
         check_directions(path, directions[:3], directions[3:])
         spacing = _numbers(path, dataset, "PixelSpacing", 2)
         position = _numbers(path, dataset, "ImagePositionPatient", 3)
-    except DAMAGE as error:
+    except damage() as error:
         raise unreadable(path, str(error) or type(error).__name__) from error
     return SlicePlace(path, (int(rows), int(columns)), directions[:3], directions[3:], spacing, position)
 
@@ -176,7 +176,7 @@ def _read_pixels(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
     dataset = read_dicom(path, pixels=True)
     try:
         values = np.asarray(apply_modality_lut(dataset.pixel_array, dataset))
-    except DAMAGE as error:
+    except damage() as error:
         raise unreadable(path, str(error) or type(error).__name__) from error
     if values.shape != shape:
         raise DataError(f"{path} has other pixels than its attributes state; export it again.")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench import __version__
-from adpfl_bench.data.dicom_file import DAMAGE, read_dicom
+from adpfl_bench.data.dicom_file import damage, read_dicom
 from adpfl_bench.data.dicom_series import DicomCase
 from adpfl_bench.data.volumes.dicom_reader import DicomReader
 from adpfl_bench.data.volumes.release import VolumeRelease
@@ -110,7 +110,7 @@ def write_dicom_seg(
             transfer_syntax_uid=ExplicitVRLittleEndian,
             series_description=f"Segmentation by {model.name}"[:_LONGEST],
         )
-    except DAMAGE as error:
+    except damage() as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"{case.series[0].folder} has its label map, but no DICOM-SEG can be made that refers to it ({reason});"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,6 +54,11 @@ class VolumeRelease:
     def lesion_values(self) -> tuple[int, ...]:
         """Values of the lesion in a label file: of all classes but the healthy organ that it lies in."""
         return tuple(value for value, cls in self.labels.items() if cls not in self.organs)
+
+    def prediction_file(self, case_id: str) -> str:
+        """Name the file of a case's label map, as the challenge does."""
+        digits = re.search(r"(\d+)\D*$", case_id)
+        return self.prediction_name.format(case=case_id, number=digits[1] if digits else case_id)
 
     def label_map(self, masks: NDArray[np.bool_], scheme: LabelScheme) -> NDArray[np.uint8]:
         """Paint masks of a scheme's regions [R, X, Y, Z] as a label map [X, Y, Z] with the official values."""

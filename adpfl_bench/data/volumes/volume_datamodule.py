@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -259,7 +258,8 @@ class VolumeDataModule(FederatedDataModule, ABC):
             raise ConfigError(f"New patients' volumes cannot be in the layout of {release}; they can of {possible}.")
         self.release = known
         self._label_scheme = self.check_scheme(self.scheme)
-        return find_volumes(paths, known.channels, known.endings, DICOM_MODALITIES[known.modality])
+        found = find_volumes(paths, known.channels, known.endings, DICOM_MODALITIES[known.modality])
+        return found.told_apart(known.prediction_file)
 
     def new_case(self, case: Case) -> EvaluationCase:
         """Check and prepare one volume, as it is trained on; its label is empty."""
@@ -289,11 +289,9 @@ class VolumeDataModule(FederatedDataModule, ABC):
         grid: CaseGrid | None = None,
     ) -> None:
         """Write a label map with the official values on the file's own grid, named as the challenge expects."""
-        digits = re.search(r"(\d+)\D*$", case_id)
-        name = self.release.prediction_name.format(case=case_id, number=digits[1] if digits else case_id)
         image = nib.Nifti1Image(self.label_map(masks), (grid or self._volumes[case_id].grid).affine)
         image.header.set_xyzt_units("mm")
-        nib.save(image, folder / name)
+        nib.save(image, folder / self.release.prediction_file(case_id))
 
     def describe(self) -> DataBlock:
         """Return the data block of a run record, with the release that was recognised."""
