@@ -91,7 +91,11 @@ DESCRIPTIONS = kinds(
             Refused(r"dataset\.json gives a class the value -3; expected 1 to 255"),
         ),
         ("further keys", _put("tensorImageSize", "4D"), _SAME),
-        ("a key twice", text(FILE, lambda t: t.replace("{", '{"labels": {}, ', 1)), _SAME),
+        (
+            "a key twice",
+            text(FILE, lambda t: t.replace("{", '{"labels": {}, ', 1)),
+            Refused("cannot be read .*the key labels is there twice"),
+        ),
         (
             "an image of three channels",
             saved(IMAGE, lambda v: v[..., :3]),
