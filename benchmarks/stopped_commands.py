@@ -15,6 +15,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -62,6 +63,10 @@ class Trial:
     def target(self) -> str:
         """Whom the signal is sent to."""
         return "group" if self.group else "process"
+
+
+class MissedMoment(SystemExit):
+    """The moment of a trial passed unseen, as a short one may."""
 
 
 class Outcome(NamedTuple):
@@ -120,8 +125,22 @@ class Workshop:
             self._whole[words] = folder
         return self._whole[words]
 
-    def attempt(self, trial: Trial) -> Outcome:
-        """Stop a command, and continue it."""
+    def attempt(self, trial: Trial, times: int = 1) -> Outcome:
+        """Stop a command, and continue it.
+
+        Args:
+            trial: What to do.
+            times: How often to try, where the moment is missed.
+
+        Raises:
+            MissedMoment: It was missed each time.
+        """
+        for _ in range(times - 1):
+            with suppress(MissedMoment):
+                return self._attempt(trial)
+        return self._attempt(trial)
+
+    def _attempt(self, trial: Trial) -> Outcome:
         whole = self.whole(trial.words, trial.before, trial.fork) if trial.again else None
         folder, mark = self._new(trial.before, trial.fork), uuid.uuid4().hex
         arranged = trial.moment if isinstance(trial.moment, Before) else None
@@ -129,10 +148,10 @@ class Workshop:
         deadline = time.monotonic() + _START_S
         while not (readable(process.ready) if isinstance(trial.moment, Before) else trial.moment(folder)):
             if process.wait(0) is not None or time.monotonic() > deadline:
-                raise SystemExit(f"{trial}: the moment did not come:\n{(folder / 'printed').read_text()}")
+                raise MissedMoment(f"{trial}: the moment did not come:\n{(folder / 'printed').read_text()}")
             time.sleep(0.002)
         if process.wait(0) is not None:
-            raise SystemExit(f"{trial}: it ended before the signal:\n{(folder / 'printed').read_text()}")
+            raise MissedMoment(f"{trial}: it ended before the signal:\n{(folder / 'printed').read_text()}")
         (os.killpg if trial.group else os.kill)(process.number, trial.number)
         time.sleep(0.05)
         os.close(process.go)

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from stop_signals import rounds, table_of, trials
-from stopped_commands import Trial, Workshop
+from stopped_commands import MissedMoment, Trial, Workshop
 
 _COMMAND = """
 import json, subprocess, sys, time
@@ -60,7 +60,7 @@ def test_a_line_says_what_became_of_a_command(
 
 def test_a_command_that_ends_before_its_moment_is_no_trial(workshop: Workshop) -> None:
     trial = Trial("good", ("good", "whole"), signal.SIGTERM, "in round 9", rounds(9))
-    with pytest.raises(SystemExit, match="the moment did not come"):
+    with pytest.raises(MissedMoment, match="the moment did not come"):
         workshop.attempt(trial)
 
 
