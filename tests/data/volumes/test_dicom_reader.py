@@ -127,6 +127,10 @@ def tilted(number: int, one: pydicom.Dataset) -> None:
     one.ImagePositionPatient = [x, float(y) + 0.4 * number, z]
 
 
+def flat(number: int, one: pydicom.Dataset) -> None:
+    one.PixelSpacing = [0, 0.75]
+
+
 def smaller(number: int, one: pydicom.Dataset) -> None:
     if number == 2:
         one.Rows = 3
@@ -159,6 +163,7 @@ FAULTS = {
     "has values of the RescaleType US; expected Hounsfield units": of(1, RescaleType="US"),
     "is an enhanced (multi-frame) image": of(1, NumberOfFrames=2),
     "has colours (RGB)": of(1, SamplesPerPixel=3, PhotometricInterpretation="RGB"),
+    "has an affine that gives its voxels no size": flat,
     "cannot be read": cut,
 }
 
