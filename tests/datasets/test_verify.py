@@ -187,12 +187,12 @@ def test_a_test_set_alone_is_nothing_to_verify(kits, capsys):
 
 
 def test_a_dead_worker_is_told(kits, capsys, monkeypatch):
-    monkeypatch.setattr(processors, "_leave_interrupts", _die)
+    monkeypatch.setattr(processors, "_begin_worker", _die)
     assert main(["verify", "kits", "--root", str(kits), "--workers", "2"]) == 1
     assert "was ended from outside, probably for want of memory; use fewer --workers" in capsys.readouterr().err
 
 
-def _die() -> None:
+def _die(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
