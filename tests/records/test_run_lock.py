@@ -33,7 +33,7 @@ with RunLock(sys.argv[1]).held():
 def holding(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     """A process that holds the folder's lock."""
     process = subprocess.Popen([sys.executable, "-c", _HOLD, str(folder), *words])
-    wait_until(lambda: (folder / ".lock-holder").exists())
+    wait_until(lambda: RunLock(folder).holder() is not None)  # the file is there before its content is
     return process
 
 
