@@ -76,5 +76,7 @@ def test_a_process_that_cannot_score_ends_all_with_one_sentence(folders: dict[in
     assert [first.wait(), second.wait()] == [1, 1]
     printed = first.printed + second.printed
     said = [line for line in printed.splitlines() if line.startswith("adpfl-bench: ")]
-    assert len(said) == 1, printed
-    assert "There is no checkpoint" in said[0]
+    # The second says it too if the first, which keeps what has been said, has ended by then.
+    (sentence,) = {*said}
+    assert len(said) <= 2, printed
+    assert "There is no checkpoint" in sentence
