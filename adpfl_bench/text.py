@@ -54,6 +54,14 @@ def name_problem(name: str) -> str | None:
     return None
 
 
+def folder_name_problem(name: str) -> str | None:
+    """Say why a name is none of a folder within another, or of what records state; ``None`` where it is one."""
+    problem = name_problem(name) if name else "is none"
+    if problem is None and (name.startswith(".") or "/" in name or "\\" in name):
+        return "is no folder's: it begins with a dot, or has a slash"
+    return problem
+
+
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
     """Lines of a CSV file: ``None`` is an empty cell, a boolean 0 or 1, and a float has every digit.
 

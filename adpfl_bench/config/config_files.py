@@ -20,7 +20,7 @@ from adpfl_bench.config.method_files import (
 from adpfl_bench.config.yaml_text import line_of, parse_yaml, problem_of, read_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
-from adpfl_bench.text import listed, name_problem
+from adpfl_bench.text import folder_name_problem, listed
 from adpfl_bench.trust import trusted_modules
 
 _PACKAGE = Path(__file__).resolve().parents[1]
@@ -151,10 +151,7 @@ def settle(arguments: Sequence[str]) -> CommandLine:
 
 def _check_folder_name(key: str, name: str) -> None:
     """Refuse a name that would be another place than a folder below runs/, or none."""
-    problem = name_problem(name) if name else "is none"
-    if problem is None and (name.startswith(".") or "/" in name or "\\" in name):
-        problem = "is no folder's: it begins with a dot, or has a slash"
-    if problem is not None:
+    if (problem := folder_name_problem(name)) is not None:
         raise ConfigError(f"The {key} is called {name[:80]!r}, which {problem}; give it another name.")
 
 

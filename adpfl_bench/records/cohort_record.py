@@ -7,7 +7,7 @@ from typing import Literal
 
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.records.blocks import Block, DataBlock
-from adpfl_bench.text import name_problem
+from adpfl_bench.text import folder_name_problem
 
 
 class CohortRecord(Block):
@@ -37,10 +37,7 @@ def cohort_folder(run: Path, name: str) -> Path:
     Raises:
         ConfigError: The name is none of a folder.
     """
-    problem = name_problem(name) if name else "is none"
-    if problem is None and (name.startswith(".") or "/" in name or "\\" in name):
-        problem = "is no folder's: it begins with a dot, or has a slash"
-    if problem is not None:
+    if (problem := folder_name_problem(name)) is not None:
         raise ConfigError(f"The cohort is called {name[:80]!r}, which {problem}; give it another name.")
     return run / "cohorts" / name
 
