@@ -15,7 +15,7 @@ from adpfl_bench.callbacks.plain_privacy import PlainPrivacy
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE, ProtectedUnits, accounted_block
 from adpfl_bench.callbacks.release_settings import release_settings
-from adpfl_bench.callbacks.run_account import RunAccount
+from adpfl_bench.callbacks.run_books import RunBooks
 from adpfl_bench.callbacks.run_guarantee import RunGuarantee
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
@@ -76,7 +76,7 @@ class DifferentialPrivacy(PlainPrivacy):
         audited: What an audit found, for the record.
         units: What the units are, as the dataset states them.
         guarantee: What a proof supports of the run.
-        account: Connects what is released with the run, its checkpoints and the runs before it.
+        run_books: Connects what is released with the run, its checkpoints and the runs before it.
 
     Raises:
         ConfigError: A value is out of range, the Trainer or the network would change what is released, or no noise
@@ -117,7 +117,7 @@ class DifferentialPrivacy(PlainPrivacy):
         self.audited: AuditedBlock | None = None
         self.guarantee = RunGuarantee(PrivacySetting(unit, threshold, mechanism, noise_multiplier, sampling))
         self.units = ProtectedUnits.of(unit)
-        self.account = RunAccount(self.engine)
+        self.run_books = RunBooks(self.engine)
 
     @property
     def ledger(self) -> PrivacyLedger:
@@ -141,7 +141,7 @@ class DifferentialPrivacy(PlainPrivacy):
         """
         self.units = ProtectedUnits.of(self.unit, datamodule)
         if training:
-            self.account.open(Path(trainer.default_root_dir), task.lineage)
+            self.run_books.open(Path(trainer.default_root_dir), task.lineage)
         if not training or self.unit == "none":
             return
         checks.check_private_trainer(trainer)
@@ -172,13 +172,13 @@ class DifferentialPrivacy(PlainPrivacy):
         def settings() -> dict[str, Any]:
             return release_settings(task, datamodule, federation, self.settings, str(untyped.precision))
 
-        self.account.begin(own, task, settings, untyped.strategy.root_device, lambda: self.accounted.reason)
+        self.run_books.begin(own, task, settings, untyped.strategy.root_device, lambda: self.accounted.reason)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Look for the journal of the run that is resumed."""
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
         if self.unit != "none" and trainer.state.fn == "fit":
-            self.account.look_beside(trainer, checkpoint)
+            self.run_books.look_beside(trainer, checkpoint)
 
     def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
         """Solve for the noise if a target is given, and return what the run will release; units are by client.
@@ -263,7 +263,7 @@ class DifferentialPrivacy(PlainPrivacy):
     def state_dict(self) -> dict[str, Any]:
         """Thresholds, ledger and what the guarantee has become, as plain values."""
         threshold = self.threshold.state_dict() if self.threshold else {}
-        return {"threshold": threshold, "guarantee": self.guarantee.state_dict(), **self.account.state_dict()}
+        return {"threshold": threshold, "guarantee": self.guarantee.state_dict(), **self.run_books.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore thresholds and ledger; what has been withdrawn before stays withdrawn.
@@ -275,4 +275,4 @@ class DifferentialPrivacy(PlainPrivacy):
             self.guarantee.load_state_dict(state_dict.get("guarantee", {}))
             if self.threshold:
                 self.threshold.load_state_dict(state_dict["threshold"])
-            self.account.load_state_dict(state_dict)
+            self.run_books.load_state_dict(state_dict)

@@ -20,7 +20,7 @@ from adpfl_bench.callbacks.model_loading import ModelLoading
 from adpfl_bench.callbacks.plain_parts import gather_plain
 from adpfl_bench.callbacks.plain_passes import PlainPasses, read_passes
 from adpfl_bench.callbacks.release_settings import schedule_settings
-from adpfl_bench.callbacks.run_account import RunAccount
+from adpfl_bench.callbacks.run_books import RunBooks
 from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping
 from adpfl_bench.callbacks.trainer_checks import check_accumulation, check_optimizers
 from adpfl_bench.errors import ConfigError
@@ -77,7 +77,7 @@ class _PlainTraining:
         self._passes: PlainPasses | None = None
         self._step: LocalStep | None = None
         self._batch: TrainingBatch | None = None
-        privacy.account.open(Path(trainer.default_root_dir), self.lineage)
+        privacy.run_books.open(Path(trainer.default_root_dir), self.lineage)
 
     def start(self) -> None:
         """Settle noise, key and guarantee, when loader and optimizer are made and a checkpoint has been loaded.
@@ -106,7 +106,7 @@ class _PlainTraining:
             privacy.engine.clip_units_of(self._module, self._losses, privacy.memory_budget)
         own = Ancestor(kind="unknown", unit=privacy.unit, seed=torch.initial_seed())
         device = trainer.strategy.root_device
-        privacy.account.begin(own, self._module, self._settings, device, lambda: privacy.accounted.reason)
+        privacy.run_books.begin(own, self._module, self._settings, device, lambda: privacy.accounted.reason)
         self._step = LocalStep(self._losses, privacy.engine, watch=privacy.guarantee.watch)
         if privacy.secure:  # dropout's masks must not tell whose batch they are from
             torch.manual_seed(SecretDraws().seed())
@@ -225,7 +225,7 @@ class PlainPrivacy(GuaranteeKeeping):
     units_per_step: int | None
     memory_budget: float
     engine: PrivacyEngine
-    account: RunAccount
+    run_books: RunBooks
     _plain: _PlainTraining | None = None
 
     @property

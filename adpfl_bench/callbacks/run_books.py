@@ -1,4 +1,4 @@
-"""Account of a run: the key of its noise, the runs before it, and where the journal of its releases is."""
+"""Books of a run: the key of its noise, the runs before it, and where the journal of its releases is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from adpfl_bench.privacy.noise_key import noise_key, weights_digest
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 
 
-class RunAccount:
+class RunBooks:
     """What connects a run's books with the module that it trains and the checkpoint that it goes on from.
 
     Args:
