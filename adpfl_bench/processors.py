@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -101,21 +101,33 @@ def in_parallel(
     Raises:
         ConfigError: A process was ended from outside. Whatever the function raises is raised too.
     """
-    from rich.console import Console  # deferred: the ground floor is imported by commands that show no bar
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     workers = min(workers or count_processors(), len(items))
     if workers > 1:
         method = "fork" if forked and sys.platform == "linux" else "spawn"
         done = _shared(function, items, title, workers, method if processes else None)
     else:
         done = ((item, function(item)) for item in items)
+    yield from with_bar(done, len(items), title, bar)
+
+
+def with_bar(items: Iterable[_Item], number: int, title: str, bar: bool = True) -> Iterator[_Item]:
+    """Yield items one by one, with a bar that a terminal shows, or a line where there is none.
+
+    Args:
+        items: The items; no more of them is asked for than is used.
+        number: How many there will be.
+        title: What is being done.
+        bar: Whether to show either.
+    """
+    from rich.console import Console  # deferred: the ground floor is imported by commands that show no bar
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = Console(stderr=True)
     if bar and not console.is_terminal:
-        print(f"{title}: {len(items):,} to do ...", file=sys.stderr, flush=True)
+        print(f"{title}: {number:,} to do ...", file=sys.stderr, flush=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not (bar and console.is_terminal), transient=True) as progress:
-        yield from progress.track(done, total=len(items), description=title)
+        yield from progress.track(items, total=number, description=title)
 
 
 def _shared(

@@ -16,7 +16,7 @@ from adpfl_bench.datasets.catalogue import DATASETS, find_datamodule
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.files import atomic_folder
-from adpfl_bench.processors import in_parallel
+from adpfl_bench.processors import with_bar
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.cohort_record import CohortRecord, cohort_folder
 from adpfl_bench.records.digests import file_sha256
@@ -75,9 +75,9 @@ def evaluate_run(folder: Path, cohort: Cohort, on_cpu: bool = False, trust: Sequ
         if weights:
             model.load(client)
         weights[client or GLOBAL_MODEL] = model.weights
-        batches = list(data.cohort_dataloader([client or GLOBAL_MODEL]))
-        for _ in in_parallel(model.score, batches, f"scoring {cohort.name}", workers=1):
-            pass
+        batches = data.cohort_dataloader([client or GLOBAL_MODEL])
+        for batch in with_bar(batches, len(batches), f"scoring {cohort.name}"):
+            model.score(batch)
     chain = "" if record.digests is None else record.digests.chain.head
     _write(
         target,

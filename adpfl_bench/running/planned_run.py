@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
@@ -21,14 +20,14 @@ from adpfl_bench.report.commands import write_files
 from adpfl_bench.report.privacy_facts import privacy_facts
 from adpfl_bench.report.privacy_plots import draw_epsilon
 from adpfl_bench.report.privacy_report import budget_table, forecast_csv, maxima, round_table
-from adpfl_bench.running.training import BenchCLI, run
+from adpfl_bench.running.bare_cli import BareCLI
+from adpfl_bench.running.training import run
 from adpfl_bench.text import count, print_facts, print_table
 
 
-class PlannedRun(BenchCLI):
+class PlannedRun(BareCLI):
     """The command line of fit up to where the Trainer would start, on whatever hardware is at hand."""
 
-    works_in_folder = False
     _made: ClassVar[dict[str, tuple[LightningArgumentParser, list[str]]]] = {}
     """Parser and options of each command that was planned: a grid has many runs, and one parser parses all of them."""
 
@@ -43,22 +42,6 @@ class PlannedRun(BenchCLI):
 
     def _add_instantiators(self) -> None:
         """Leave out what writes a module's arguments into its checkpoints: it would keep each plan's objects alive."""
-
-    def before_instantiate_classes(self) -> None:
-        """Leave out of the Trainer what only a run needs, and what is on the machine that it will run on."""
-        super().before_instantiate_classes()
-        settings = self.config.trainer
-        settings.accelerator, settings.strategy = "cpu", "auto"
-        settings.devices, settings.num_nodes = 1, 1
-        settings.logger, settings.profiler, settings.plugins = False, None, None
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Make a Trainer that shows nothing and records nothing."""
-        trainer: Trainer = LightningCLI.instantiate_trainer(self, enable_progress_bar=False, **kwargs)
-        return trainer
-
-    def start(self) -> None:
-        """Train nothing."""
 
     def prepare(self, clients: Mapping[str, int] | None) -> tuple[FederatedLoop, DifferentialPrivacy]:
         """Divide the dataset, and let the loop and the method check and settle what they do at the start of a fit.

@@ -11,13 +11,13 @@ import torch
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.callbacks.data_changes import data_difference
-from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.verification.finding import Finding
+from adpfl_bench.running.bare_cli import recorded_words
 from adpfl_bench.running.training import BenchCLI, run
 
 
@@ -64,13 +64,10 @@ def score_again(
 def _rescore(
     directory: RunDirectory, record: RunRecord, root: Path | None, scratch: Path, trust: Sequence[str]
 ) -> Rescoring:
-    config = scratch / "config.yaml"
-    config.write_text(dump_yaml(record.config), encoding="utf-8")
-    checkpoint = last_checkpoint(directory.path)
-    words = ["--config", str(config), "--ckpt_path", str(checkpoint), "--trainer.default_root_dir", str(scratch)]
+    words = recorded_words("test", record.config, last_checkpoint(directory.path), scratch, trust)
     words += ["--trainer.logger", "false", "--trainer.enable_progress_bar", "false"]
     words += ["--data.root", str(root)] if root is not None else []
-    made = run(["test", *words, *(f"--trust={module}" for module in trust)], Rescoring)
+    made = run(words, Rescoring)
     assert isinstance(made, Rescoring)
     return made
 

@@ -21,7 +21,7 @@ from adpfl_bench.data.new_cases import NewCases
 from adpfl_bench.data.volumes.dicom_seg import SegmentingModel, require_highdicom, write_dicom_seg
 from adpfl_bench.errors import ConfigError, DataError, RecordError
 from adpfl_bench.files import append_to_file, replace_file
-from adpfl_bench.processors import in_parallel
+from adpfl_bench.processors import with_bar
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.running.trained_model import TrainedModel, check_client, open_model
@@ -107,7 +107,8 @@ def segment_new(wanted: Segmentation) -> int:
         return None
 
     failed = len(found.problems)
-    for case, reason in in_parallel(one, found.cases, "segmenting", workers=1):
+    for case in with_bar(found.cases, len(found.cases), "segmenting"):
+        reason = one(case)
         _note(output, case.case_id, case.images, "segmented" if reason is None else f"not segmented: {reason}")
         if reason is not None:
             failed += 1

@@ -8,49 +8,34 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningCLI
 from numpy.typing import NDArray
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
-from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federation import Federation
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.run_record import RunRecord
-from adpfl_bench.running.training import BenchCLI, run
+from adpfl_bench.running.bare_cli import BareCLI, recorded_words
+from adpfl_bench.running.training import run
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
 
-class TrainedModel(BenchCLI):
-    """A run's model and how it takes images, on whatever hardware is at hand.
+class TrainedModel(BareCLI):
+    """A run's model and how it takes images, on whatever hardware is at hand; :meth:`load` says whose model it is.
 
     Attributes:
-        place: What it may compute on.
         weights: SHA-256 of the weights, in hexadecimal.
     """
 
-    works_in_folder = False
     place: Literal["auto", "cpu"] = "auto"
     weights: str
 
     def before_instantiate_classes(self) -> None:
-        """Leave out of the Trainer what only training needs; it decides device and precision."""
+        """Leave callbacks out, too, which do something to what is trained."""
         super().before_instantiate_classes()
-        settings = self.config.trainer
-        settings.accelerator, settings.strategy = self.place, "auto"
-        settings.devices, settings.num_nodes = 1, 1
-        settings.logger, settings.profiler, settings.plugins, settings.callbacks = False, None, None, None
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Make a Trainer that shows nothing and records nothing."""
-        trainer: Trainer = LightningCLI.instantiate_trainer(self, enable_progress_bar=False, **kwargs)
-        return trainer
-
-    def start(self) -> None:
-        """Nothing yet: :meth:`load` says whose model it is."""
+        self.config.trainer.callbacks = None
 
     def load(self, client: str | None) -> None:
         """Load the global model, or a client's own.
@@ -127,11 +112,8 @@ def open_model(
     Raises:
         BenchError: The configuration or the checkpoint cannot be used.
     """
-    config = scratch / "config.yaml"
-    config.write_text(dump_yaml(record.config), encoding="utf-8")
-    words = ["--config", str(config), "--ckpt_path", str(last_checkpoint(folder))]
-    words += ["--trainer.default_root_dir", str(scratch), *(f"--trust={module}" for module in trust)]
-    made = run(["predict", *words], TrainedModelOnCpu if on_cpu else TrainedModel)
+    words = recorded_words("predict", record.config, last_checkpoint(folder), scratch, trust)
+    made = run(words, TrainedModelOnCpu if on_cpu else TrainedModel)
     assert isinstance(made, TrainedModel)
     made.load(client)
     return made

@@ -3,12 +3,17 @@
 import csv
 import hashlib
 import json
+import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from adpfl_bench.cli import main
+from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
+from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.records.cohort_record import read_cohort
+from adpfl_bench.running.trained_model import TrainedModel
 from tests.cli.conftest import Run
 
 RUN = Path("runs/isic/fedavg/seed0")
@@ -30,11 +35,37 @@ def rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_cohorts_of_two_layouts_are_scored_beside_the_run(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def count_batches(patch: pytest.MonkeyPatch) -> list[int]:
+    """Bring cases one by one, and count after each how many cases' images and labels are in memory."""
+    alive: list[int] = []
+    labels: list[weakref.ref[Any]] = []
+    load, score = ImageDataModule.load_cases, TrainedModel.score
+
+    def load_by_one(self: ImageDataModule, cases: Any) -> Any:
+        self._evaluation._batch_size = 1
+        return load(self, cases)
+
+    def count_and_score(self: TrainedModel, batch: EvaluationBatch) -> None:
+        score(self, batch)
+        labels.extend(map(weakref.ref, batch.labels))
+        alive.append(sum(label() is not None for label in labels))
+
+    patch.setattr(ImageDataModule, "load_cases", load_by_one)
+    patch.setattr(TrainedModel, "score", count_and_score)
+    return alive
+
+
+def test_cohorts_of_two_layouts_are_scored_beside_the_run(
+    adpfl_bench: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert adpfl_bench("fit", "--federated.rounds", "1") == 0
     before = digests(RUN)
     other, ham = phantom("other", "isic"), phantom("ham", "ham10000", cases=16)
-    assert main(["evaluate", "runs", "--cohort", f"north={other}"]) == 0
+    with monkeypatch.context() as patch:
+        alive = count_batches(patch)
+        assert main(["evaluate", "runs", "--cohort", f"north={other}"]) == 0
+    assert len(alive) == 8
+    assert max(alive) <= 3  # one is predicted, and the masks of two are scored
     assert "north" in capsys.readouterr().out
     assert main(["evaluate", str(RUN), "--cohort", f"south={ham}", "--layout", "ham10000"]) == 0
     assert digests(RUN) == before
