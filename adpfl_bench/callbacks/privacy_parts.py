@@ -56,7 +56,7 @@ def gather(
         statistics=running_statistics(task),
         choices=choices_by_number(trainer, None if started else task),
         faults=tuple(faults(trainer, task, datamodule, setting.unit)),
-        not_covered=not_covered(setting.unit, federation, task, task.started_from),
+        not_covered=not_covered(setting.unit, federation, task, task.started_from, datamodule.planned_on),
     )
 
 

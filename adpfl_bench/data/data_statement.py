@@ -11,13 +11,13 @@ from adpfl_bench.data.fingerprint import dataset_kind
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT
-from adpfl_bench.records.blocks import ClientSizes, DataBlock
+from adpfl_bench.records.blocks import ClientSizes, DataBlock, PlannedOn
 from adpfl_bench.records.digests import json_sha256
 
 # What says where data lie, how fast they come, or what is a setting of its own here.
 _NOT_RELEASED = {
     *("trainer", "clients", "root", "phantom_directory", "cache_directory", "num_workers", "prepare_workers"),
-    *("memory_budget_gib", "evaluation_batch_size", "window_batch_size", "window_overlap"),
+    *("memory_budget_gib", "evaluation_batch_size", "window_batch_size", "window_overlap", "planned_on"),
 }
 
 
@@ -28,11 +28,13 @@ class DataStatement(CaseSource):
         root: Folder of the dataset.
         partition: Who holds which patients.
         split_seed: Seed of partition and split.
+        planned_on: What settings were planned on, if they were planned.
     """
 
     root: Path
     partition: Partition
     split_seed: int
+    planned_on: PlannedOn | None = None
     _plan: TrainingPlan
     _fingerprint: str = ""
     _contents: DataContents | None = None
@@ -101,4 +103,5 @@ class DataStatement(CaseSource):
             canaries=self._plan.canaries.describe() if self._plan.canaries is not None else None,
             example_is=self.example_is,
             patient_id_is=self.patient_id_is,
+            planned_on=self.planned_on,
         )

@@ -30,6 +30,7 @@ from adpfl_bench.peers import peers
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.processors import check_workers
+from adpfl_bench.records.blocks import PlannedOn
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         phantom_directory: Where phantom cohorts are kept.
         phantom_shift: How far apart the sites of the phantom cohort are, in their scanners and in how often things
             occur: 0 makes them all alike, 1 is usual, more moves them further apart.
+        planned_on: What ``adpfl-bench plan`` has chosen settings by: ``private`` data, of which these settings are then
+            statistics that no epsilon covers, ``public`` data, or a ``phantom``; none where a person chose them.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         phantom_seed: int = 0,
         phantom_directory: Path = Path("phantoms"),
         phantom_shift: float = 1.0,
+        planned_on: PlannedOn | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1 or evaluation_batch_size < 1:
@@ -96,6 +100,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         self.phantom_seed = phantom_seed
         self.phantom_directory = Path(phantom_directory)
         self.phantom_shift = phantom_shift
+        self.planned_on = planned_on
         self.clients: tuple[Client, ...] = ()
         self.scheme: LabelScheme | None = None  # the task's; set it to use the datamodule without a Trainer
         self._loaded = False

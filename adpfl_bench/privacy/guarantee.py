@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 from torch import nn
 
 from adpfl_bench.federation.federated_settings import FederatedSettings
-from adpfl_bench.privacy.ledger import CLAIMED, PrivacyUnit, Sampling
+from adpfl_bench.privacy.ledger import CLAIMED, PLANNED, PrivacyUnit, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.proofs import KNOWN, PartKind, ProofLine, find_proof
 from adpfl_bench.privacy.rdp_curves import LEAST_NOISE
@@ -182,15 +182,21 @@ def replaced_methods(part: object) -> Iterator[str]:
 
 
 def not_covered(
-    unit: PrivacyUnit, settings: FederatedSettings, module: nn.Module, started_from: str | None
+    unit: PrivacyUnit,
+    settings: FederatedSettings,
+    module: nn.Module,
+    started_from: str | None,
+    planned_on: str | None = None,
 ) -> tuple[str, ...]:
     """Name what a federation uses private data for that no epsilon of it covers.
 
-    ``started_from`` says which data its weights started from, if any.
+    ``started_from`` says which data its weights started from, and ``planned_on`` which its settings were planned on, if
+    any.
     """
     weights = (f"weights that started from {started_from} data",) if started_from not in (None, "phantom") else ()
     own_models = unit == "client" and settings.scored_models(module).headline != "global"
-    return (*weights, *(("the clients' own models, if they leave them",) if own_models else ()))
+    planned = (PLANNED,) if planned_on not in (None, "public", "phantom") else ()
+    return (*weights, *planned, *(("the clients' own models, if they leave them",) if own_models else ()))
 
 
 def _by_norms(threshold: Threshold) -> str | None:

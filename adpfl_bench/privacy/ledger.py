@@ -22,6 +22,9 @@ ANYONE = ""
 CLAIMED = "what is claimed by the author of"
 """How what an epsilon does not cover begins where that is a statement of an author's."""
 
+PLANNED = "settings that were planned on private data"
+"""What no epsilon covers of a run whose settings are statistics of private data."""
+
 
 @dataclass(frozen=True)
 class Release:

@@ -72,6 +72,10 @@ class ContentsBlock(Block):
     """Their size in all."""
 
 
+PlannedOn = Literal["private", "public", "phantom"]
+"""What settings were planned on by ``adpfl-bench plan``."""
+
+
 class DataBlock(Block):
     """The data that a run was trained and scored on."""
 
@@ -95,6 +99,8 @@ class DataBlock(Block):
     """What a training example is; ``record`` where the dataset does not say."""
     patient_id_is: Identity | None = None
     """What the ids identify by which cases stay together; ``patient id`` where the dataset does not say."""
+    planned_on: PlannedOn | None = None
+    """What ``adpfl-bench plan`` chose settings by; null where a person chose them."""
 
 
 class WeightsBlock(Block):

@@ -246,6 +246,19 @@ def test_lineage_is_carried_through_a_round_on_phantoms(toy_task, toy_data, fit,
     assert privacy.accounted.epsilon > private_epsilon(toy_task, toy_data, fit)
 
 
+@pytest.mark.parametrize(
+    ("planned_on", "told"),
+    [("private", ("settings that were planned on private data",)), ("public", ()), ("phantom", ()), (None, ())],
+)
+def test_settings_planned_on_private_data_are_not_covered_by_epsilon(toy_task, toy_data, fit, planned_on, told):
+    data, privacy, recorder = toy_data(ONE), private(), RunRecorder()
+    data.planned_on = planned_on
+    fit(toy_task(), data, FederatedLoop(rounds=1), privacy, recorder)
+    assert privacy.accounted.epsilon is not None
+    assert recorder._record.data.planned_on == planned_on
+    assert recorder._record.privacy.accounted.not_covered == told
+
+
 def private_epsilon(toy_task, toy_data, fit):
     privacy = private()
     fit(toy_task(), toy_data(ONE), FederatedLoop(rounds=1), privacy)

@@ -225,6 +225,13 @@ TAMPERINGS = (
         "lineage",
         "lineage",
     ),
+    Tampering("settings that were planned", record(data__planned_on="private"), "data", "data"),
+    Tampering(
+        "settings that were planned, in the configuration too",
+        record(data__planned_on="private", config__data__init_args__planned_on="private"),
+        "data",
+        "data",
+    ),
     Tampering("the number of parameters", record(model__parameters=9), "record", None),
     Tampering("the wall time", record(wall_seconds=0.1), "record", None),
     Tampering("the revision", record(git_revision="0" * 40), "record", None),

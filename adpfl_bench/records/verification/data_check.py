@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.privacy.ledger import PLANNED
 from adpfl_bench.records.chain import run_origin
 from adpfl_bench.records.verification.config_values import arguments
 from adpfl_bench.records.verification.evidence import Evidence
@@ -33,9 +34,25 @@ def check_data(evidence: Evidence) -> Iterator[Finding]:
         origin = run_origin(record.seed, data.kind, data.fingerprint, division)
         if origin != digests.chain.origin:
             yield Finding("data", "the chain of rounds began with another seed, kind of data, fingerprint or partition")
+    yield from _check_planning(evidence)
     cases = sum(own.train + own.validation + own.test for own in data.clients.values())
     if data.cases is not None and cases > data.cases:
         yield Finding("data", f"clients hold {count(cases, 'case')}, but the dataset has {data.cases:,}")
+
+
+def _check_planning(evidence: Evidence) -> Iterator[Finding]:
+    record = evidence.record
+    planned = record.data.planned_on
+    configured = arguments(record.config, "data").get("planned_on", planned)
+    if planned != configured:
+        yield Finding(
+            "data",
+            f"settings were planned on {planned or 'nothing'}, but on {configured or 'nothing'} (data.planned_on)",
+        )
+    accounted = record.privacy.accounted
+    private = accounted.epsilon is not None and record.privacy.unit != "none"
+    if private and "private" in (planned, configured) and PLANNED not in accounted.not_covered:
+        yield Finding("data", f"epsilon should name as not covered: {PLANNED}")
 
 
 def check_partition(evidence: Evidence) -> Iterator[Finding]:
