@@ -31,6 +31,10 @@ from .datasets.kits import KiTSDataModule as KiTSDataModule
 from .datasets.lgg import LGGDataModule as LGGDataModule
 from .datasets.lgg import LGGSlicesDataModule as LGGSlicesDataModule
 from .datasets.msd_brain import MSDBrainDataModule as MSDBrainDataModule
+from .datasets.own.dataset_description import DatasetDescription as DatasetDescription
+from .datasets.own.dataset_description import TableColumns as TableColumns
+from .datasets.own.own_pictures import OwnPicturesDataModule as OwnPicturesDataModule
+from .datasets.own.own_volumes import OwnVolumesDataModule as OwnVolumesDataModule
 from .errors import BenchError as BenchError
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
@@ -67,6 +71,7 @@ from .records.run_record import RunRecord as RunRecord
 from .tasks.brain_tumour import BrainTumorTask as BrainTumorTask
 from .tasks.federated_task import FederatedTask as FederatedTask
 from .tasks.kidney_tumour import KidneyTumorTask as KidneyTumorTask
+from .tasks.regions_task import RegionsTask as RegionsTask
 from .tasks.schedules import CosineOverRounds as CosineOverRounds
 from .tasks.segmentation import SegmentationTask as SegmentationTask
 from .tasks.skin_lesion import SkinLesionTask as SkinLesionTask

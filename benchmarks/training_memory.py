@@ -19,6 +19,7 @@ import yaml
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adpfl_bench.config.config_files import packaged_configs, packaged_root
+from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 _COPIES = 7  # weights, gradients, two moments of the optimizer, global weights, running sum in 64 bits
@@ -73,6 +74,8 @@ def task_and_shape(config: dict[str, Any]) -> tuple[FederatedTask, tuple[int, ..
     model, data = config["model"], config["data"]["init_args"]
     module, _, class_name = model["class_path"].rpartition(".")
     arguments = {k: v for k, v in model["init_args"].items() if k not in ("optimizer", "lr_scheduler")}
+    if class_name == "RegionsTask":  # of one's own data: the smallest that they may be
+        arguments |= {"label_scheme": LabelScheme("own", ("foreground",)), "in_channels": 1}
     task = getattr(import_module(module), class_name)(**arguments)
     size = data["patch_size"] if "patch_size" in data else data["image_size"]
     return task, (data["batch_size"], task.in_channels, *size)

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+SPLITS = ("train", "validation", "test")
+"""Names of the splits."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -19,6 +22,7 @@ class Case:
         label: Label map; ``None`` only for cases that are to be predicted.
         site: Where the case was acquired, if the dataset says so: the natural client.
         metadata: Whatever else the dataset states about the case, by column name.
+        split: ``train``, ``validation`` or ``test``, if the dataset says so of its cases.
     """
 
     case_id: str
@@ -27,6 +31,7 @@ class Case:
     label: Path | None
     site: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,13 @@ from adpfl_bench.text import times
 
 _WORTH_PROCESSES = 2**20
 """Pixels or voxels of a phantom cohort that take longer to draw than processes to start."""
+
+
+class StatedByFiles(NamedTuple):
+    """Settings that files state, by argument: those of the datamodule, and those of the task."""
+
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
 
 
 class CaseSource(ABC):
@@ -64,6 +71,22 @@ class CaseSource(ABC):
     def example_is(self) -> Identity:
         """What a training example is; ``record`` says no more than that it is one."""
         return "record"
+
+    @classmethod
+    def stated_by_files(cls, settings: Mapping[str, Any]) -> StatedByFiles:
+        """Say what a dataset's files state of settings that a configuration leaves open, without making anything.
+
+        Args:
+            settings: The datamodule's arguments, as far as they are given.
+
+        Raises:
+            BenchError: The files are not there, or contradict the settings.
+        """
+        return StatedByFiles({}, {})
+
+    def holder(self, root: Path, cases: Sequence[Case]) -> Path:
+        """Return the folder that holds the files of all cases: the one that was scanned."""
+        return root
 
     @abstractmethod
     def scan(self, root: Path) -> list[Case]:

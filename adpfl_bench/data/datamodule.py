@@ -137,8 +137,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             return
         root = self._resolve_root()
         cases = self.scan(root)
-        self.root = root
-        self._fingerprint = dataset_fingerprint(root, cases)
+        self.root = self.holder(root, cases)
+        self._fingerprint = dataset_fingerprint(self.root, cases)
         if LESION_SIZE in self.partition.properties:
             cases = with_lesion_sizes(cases, self.lesion_size)
         self.use_clients(make_clients(cases, self.partition, self.split, self.split_seed))
@@ -151,7 +151,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         """
         root = self._resolve_root()
         cases = self.scan(root)
-        self.root, self._fingerprint = root, dataset_fingerprint(root, cases)
+        self.root = self.holder(root, cases)
+        self._fingerprint = dataset_fingerprint(self.root, cases)
         self.use_clients([Client(name, (), (), tuple(cases))])
         self.read_contents()
         self._examples = self.load_cases(self._cases)

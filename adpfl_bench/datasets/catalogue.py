@@ -30,7 +30,8 @@ class Dataset(Layout):
         datamodule: Its datamodule below ``adpfl_bench.datasets``, which also reads its folder and says what is wrong.
         phantoms: The writers of its phantoms below ``adpfl_bench.phantoms``, by the phantoms' names.
         task: Its file among ``tasks/``, without the ending.
-        identities: By the name of each of its datamodules what a training example is, and what a patient_id identifies.
+        identities: By the name of each of its datamodules what a training example is, and what a patient_id identifies;
+            none where the configuration states it.
     """
 
     datamodule: str
@@ -44,6 +45,21 @@ _ISIC = {
     "ISIC 2017": ("ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"),
     "ISIC 2018": ("ISIC2018_Task1-2_Training_Input", "ISIC2018_Task1_Training_GroundTruth"),
 }
+
+
+def _own(kind: str, name: str) -> Dataset:
+    """A dataset of one's own, whose configuration says what it is; no folder gives it away, and it has no phantoms."""
+    return Dataset(
+        dataset=f"{kind} of your own",
+        tell_tales={},
+        expected="dataset.json, imagesTr/ and labelsTr/, or a CSV file of paths",
+        source="your own hospital",
+        datamodule=f"own.own_{kind}.{name}",
+        phantoms={},
+        task=f"own_{kind}",
+        identities={},
+    )
+
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
@@ -116,6 +132,8 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             task="msd_brain",
             identities={"MSDBrainDataModule": ("image", "image")},
         ),
+        "own_pictures": _own("pictures", "OwnPicturesDataModule"),
+        "own_volumes": _own("volumes", "OwnVolumesDataModule"),
     }
 )
 """The datasets by the names that the command line gives them."""

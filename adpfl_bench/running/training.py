@@ -45,6 +45,7 @@ from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.running.option_checks import check_precision, check_seed, check_steps, trainer_in_sentences
 from adpfl_bench.running.places import asked_for, own_device
 from adpfl_bench.running.saved_configuration import SavedConfiguration
+from adpfl_bench.running.stated_by_data import settle_by_data
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.trust import refusal, trusting
 from adpfl_bench.wandb.cases import WandbCases
@@ -156,6 +157,7 @@ class BenchCLI(LightningCLI):
             print("Slurm has started this job again, so its run goes on.", file=sys.stderr)
             given = "last"
         name_wandb_run(config, self.run_directory, continued=given is not None or self.command != "fit")
+        settle_by_data(config)
         if self.command == "predict":
             config.return_predictions = False  # they are written batch by batch, not kept
         config.ckpt_path = None  # the run's configuration is the run again, from its start, however it was continued

@@ -46,13 +46,14 @@ def test_default_method_of_a_task_is_adp_fl(capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize("place", ["phantom", "smoke"])
 def test_what_shrinks_a_task_is_stated_for_each(place: str) -> None:
-    assert sorted(yaml.safe_load((TOP / "configs" / f"{place}.yaml").read_text())["by_task"]) == TASKS
+    with_phantoms = [task for task in TASKS if place == "smoke" or not task.startswith("own_")]
+    assert sorted(yaml.safe_load((TOP / "configs" / f"{place}.yaml").read_text())["by_task"]) == with_phantoms
 
 
 def test_each_task_on_volumes_states_its_memory() -> None:
     for task in TASKS:
         text = (TOP / "tasks" / f"{task}.yaml").read_text()
-        assert "patch_size" not in text or "# Expected memory of a training step: " in text, task
+        assert "patch_size" not in text or "# Expected memory of a training step" in text, task
 
 
 def test_first_comment_of_each_privacy_file_states_its_guarantee() -> None:

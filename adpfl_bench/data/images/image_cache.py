@@ -15,18 +15,22 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_reading import read_cases
 from adpfl_bench.data.data_contents import DataContents
 from adpfl_bench.data.images.image_store import Shape, build_arrays, open_arrays
-from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_native_mask, read_pair
+from adpfl_bench.data.images.picture_reader import ColourPictures, PictureReader
+from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_native_mask
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.files import cache_directory, file_state
 from adpfl_bench.text import a_few
 
 __all__ = ["ImageCache", "read_image", "read_native_mask"]
 
+COLOUR = ColourPictures()
+"""Reads one colour image with a binary mask."""
+
 _FORMAT = 1  # of how pixels are computed and stored; to be counted up when that changes
 
 
 class ImageCache:
-    """Images [N, 3, H, W] and masks [N, 1, H, W] of all cases at one size.
+    """Images [N, C, H, W] and masks [N, 1, H, W] of all cases at one size.
 
     Images are resized bilinearly with antialiasing, masks by nearest neighbour; the aspect ratio is not kept. A
     lesion of a few pixels can vanish from a small mask, so score against :func:`read_native_mask`.
@@ -39,8 +43,8 @@ class ImageCache:
 
     Attributes:
         cases: The cases, in the order given; the position of a case is its index.
-        images: uint8 array [N, 3, H, W] of 0 to 255, read-only.
-        masks: uint8 array [N, 1, H, W] of 0 and 1, read-only.
+        images: uint8 array [N, C, H, W] of 0 to 255, read-only.
+        masks: uint8 array [N, 1, H, W] of class numbers, 0 and 1 of binary masks; read-only.
         folder: Where the arrays are on disk; ``None`` if they are in memory only.
     """
 
@@ -55,17 +59,19 @@ class ImageCache:
         directory: Path | None = None,
         workers: int | None = None,
         contents: DataContents | None = None,
+        reader: PictureReader = COLOUR,
     ) -> None:
         """Decode the cases, or find them on disk.
 
         Args:
-            cases: Cases with one colour image and a mask each.
+            cases: Cases with an image and a mask each.
             size: (height, width) in pixels.
-            memory_budget_bytes: The most that the arrays, 4 * H * W bytes a case, may take in memory.
+            memory_budget_bytes: The most that the arrays, (C + 1) * H * W bytes a case, may take in memory.
             directory: Where to keep the arrays; by default memory only or, if they do not fit, the environment
                 variable ``ADPFL_CACHE`` or ``~/.cache/adpfl_bench``.
             workers: Threads that decode; by default one for each processor.
             contents: What the files hold, which must not change while they are decoded.
+            reader: Reads a case's files.
 
         Raises:
             ConfigError: A setting is impossible, or the directory cannot be written or is too full.
@@ -84,14 +90,14 @@ class ImageCache:
             raise DataError(f"Case ids must be unique, but these are there twice: {a_few(twice)}.")
         height, width = size
         shapes: dict[str, Shape] = {
-            "images": (len(self.cases), 3, height, width),
+            "images": (len(self.cases), reader.channels, height, width),
             "masks": (len(self.cases), 1, height, width),
         }
-        in_memory = 4 * len(self.cases) * height * width <= memory_budget_bytes
+        in_memory = (reader.channels + 1) * len(self.cases) * height * width <= memory_budget_bytes
         self.folder: Path | None = None
 
         def fill(arrays: Mapping[str, UInt8Array]) -> None:
-            _decode(self.cases, arrays["images"], arrays["masks"], workers)
+            _decode(self.cases, reader, arrays["images"], arrays["masks"], workers)
             if contents is not None:
                 contents.check()
 
@@ -100,7 +106,7 @@ class ImageCache:
             fill(arrays)
         else:
             self.folder = cache_directory(directory) / _name(
-                self.cases, (height, width), contents.digests if contents is not None else {}
+                self.cases, (height, width), contents.digests if contents is not None else {}, reader
             )
             build_arrays(self.folder, shapes, fill)
             arrays = open_arrays(self.folder, shapes, in_memory)
@@ -110,7 +116,7 @@ class ImageCache:
         return len(self.cases)
 
     def __getitem__(self, i: int) -> tuple[UInt8Array, UInt8Array]:
-        """Return image [3, H, W] and mask [1, H, W] of a case, by its index, as read-only views."""
+        """Return image [C, H, W] and mask [1, H, W] of a case, by its index, as read-only views."""
         return self.images[i], self.masks[i]
 
     def index(self, case_id: str) -> int:
@@ -144,7 +150,7 @@ class ImageCache:
             array.flags.writeable = False  # an augmentation in place would change every later epoch
 
 
-def _name(cases: Sequence[Case], size: tuple[int, int], digests: Mapping[str, str]) -> str:
+def _name(cases: Sequence[Case], size: tuple[int, int], digests: Mapping[str, str], reader: PictureReader) -> str:
     """Name the folder of the arrays after all that they depend on."""
     files: list[object] = []
     for case in cases:
@@ -153,14 +159,17 @@ def _name(cases: Sequence[Case], size: tuple[int, int], digests: Mapping[str, st
                 files.append(digests.get(str(path)) or file_state(path))
             except OSError:
                 files.append((str(path), -1, -1))  # decoding will say what is wrong, together with all other cases
-    content = json.dumps([_FORMAT, PIL.__version__, size, files])
+    kind = [] if reader == COLOUR else [repr(reader)]
+    content = json.dumps([_FORMAT, PIL.__version__, size, files, *kind])
     return f"images-{size[0]}x{size[1]}-{hashlib.sha256(content.encode()).hexdigest()[:20]}"
 
 
-def _decode(cases: Sequence[Case], images: UInt8Array, masks: UInt8Array, workers: int | None) -> None:
+def _decode(
+    cases: Sequence[Case], reader: PictureReader, images: UInt8Array, masks: UInt8Array, workers: int | None
+) -> None:
     """Read all cases into the arrays, and report all that cannot be read."""
 
     def read_into(i: int) -> None:
-        images[i], masks[i] = read_pair(cases[i], (images.shape[2], images.shape[3]))
+        images[i], masks[i] = reader.read_pair(cases[i], (images.shape[2], images.shape[3]))
 
     read_cases(cases, read_into, "Decoding images", workers)

@@ -1,4 +1,4 @@
-"""Datamodule of pictures: colour images with one mask each, decoded and resized once."""
+"""Datamodule of pictures: images with one mask each, decoded and resized once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -14,10 +15,11 @@ from torch.utils.data import Dataset
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
-from adpfl_bench.data.images.image_cache import ImageCache, read_native_mask
-from adpfl_bench.data.images.picture_checks import check_picture
-from adpfl_bench.data.images.rgb_files import picture_shape, read_image
+from adpfl_bench.data.images.image_cache import COLOUR, ImageCache
+from adpfl_bench.data.images.picture_reader import PictureReader
+from adpfl_bench.data.images.rgb_files import UInt8Array
 from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.new_cases import NewCases, find_pictures
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.rounds.augmentation import Augmentation, augment, domain_randomization, image_augmentation
@@ -30,7 +32,7 @@ _LONGEST_SIDE = 16_384
 
 
 class ImageDataModule(FederatedDataModule, ABC):
-    """Colour images with one mask each, decoded and resized once.
+    """Images with one mask each, decoded and resized once; in colour with binary masks, unless ``reader`` says else.
 
     Args:
         root: See :class:`~adpfl_bench.data.datamodule.FederatedDataModule`, as for all further arguments.
@@ -48,6 +50,9 @@ class ImageDataModule(FederatedDataModule, ABC):
 
     usual_partition: Partition = IIDPartition(4)
     """Who holds which patients if no partition is given."""
+
+    reader: PictureReader = COLOUR
+    """Reads the files of a case."""
 
     def __init__(
         self,
@@ -95,7 +100,7 @@ class ImageDataModule(FederatedDataModule, ABC):
     def inventory(self, root: Path, release: str | None = None) -> Inventory:
         """List the cases that :meth:`scan` finds."""
         name = type(self).__name__.removesuffix("DataModule")
-        return Inventory(name, tuple(self.scan(root)), (), check_picture)
+        return Inventory(name, tuple(self.scan(root)), (), self.reader.check)
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
         """Decode and resize every image and mask, or map the cache of an earlier run."""
@@ -105,16 +110,17 @@ class ImageDataModule(FederatedDataModule, ABC):
             memory_budget_bytes=int(self.memory_budget_gib * 2**30),
             directory=self.cache_directory,
             contents=self.contents,
+            reader=self.reader,
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
         if self.randomization > 0:
-            return ImageExamples(self._cache, domain_randomization(size, self.randomization))
-        return ImageExamples(self._cache, image_augmentation(size) if self.augmentation else None)
+            return ImageExamples(self._cache, domain_randomization(size, self.randomization), self.scheme)
+        return ImageExamples(self._cache, image_augmentation(size) if self.augmentation else None, self.scheme)
 
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case; distances are in pixels, since pictures have no spacing."""
         image, mask = self._cache[self._cache.index(case.case_id)]
-        label = read_native_mask(case) if native else mask
+        label = region_masks(self.reader.read_label(case) if native else mask, self.scheme)
         return EvaluationCase(normalize(torch.tensor(image)), torch.tensor(label))
 
     def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
@@ -123,29 +129,37 @@ class ImageDataModule(FederatedDataModule, ABC):
 
     def new_case(self, case: Case) -> EvaluationCase:
         """Bring one picture, as it is trained on; its label is empty."""
-        rows, columns = picture_shape(case.images[0])
-        image = read_image(case.images[0], self.image_size)
+        rows, columns = self.reader.shape(case)
+        image = self.reader.read_image(case, self.image_size)
         return EvaluationCase(normalize(torch.tensor(image)), torch.zeros(1, 1, 1).expand(1, rows, columns))
 
     def lesion_size(self, case: Case) -> float:
         """Share of the picture that is lesion, in [0, 1]."""
-        return float(read_native_mask(case).mean())
+        return float((self.reader.read_label(case) > 0).mean())
 
 
 class ImageExamples(Dataset[Example]):
     """Training examples of a cache, changed by a random transform if there is one."""
 
-    def __init__(self, cache: ImageCache, augmentation: Augmentation | None) -> None:
+    def __init__(self, cache: ImageCache, augmentation: Augmentation | None, scheme: LabelScheme | None = None) -> None:
         self._cache = cache
         self._augmentation = augmentation
+        self._scheme = scheme
 
     def __getitem__(self, key: ExampleKey) -> Example:
-        """Bring ``image`` [3, H, W] and ``label`` [1, H, W], both float32."""
+        """Bring ``image`` [C, H, W] and ``label`` [P, H, W], both float32."""
         pixels, mask = self._cache[key.example]
-        image, label = normalize(torch.tensor(pixels)), torch.tensor(mask).float()
+        regions = None if self._scheme is None else self._scheme.predicted
+        image = normalize(torch.tensor(pixels))
+        label = torch.tensor(region_masks(mask, self._scheme, regions)).float()
         if self._augmentation is not None:
             image, label = augment(self._augmentation, image, label, key.seed)
         return Example(image, label)
+
+
+def region_masks(label: UInt8Array, scheme: LabelScheme | None, regions: Sequence[str] | None = None) -> UInt8Array:
+    """Masks [R, H, W] of the regions in a label map [1, H, W]; of a binary mask without a scheme it is that itself."""
+    return label if scheme is None else scheme.masks(label[0], regions).astype(np.uint8)
 
 
 def normalize(pixels: Tensor) -> Tensor:

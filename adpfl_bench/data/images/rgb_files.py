@@ -55,6 +55,39 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
         raise _unreadable(path, error) from error
 
 
+def read_grey(path: Path, size: tuple[int, int] | None = None, values: bool = False) -> UInt8Array:
+    """Read one channel of 8 bits.
+
+    Args:
+        path: A file of grey values, or of two, black and white.
+        size: (height, width) to resize to; ``None`` keeps the file's own.
+        values: Whether they are labels, which are resized to the nearest; else they are bilinearly, with antialiasing.
+
+    Returns:
+        Array [1, H, W] of 0 to 255.
+
+    Raises:
+        DataError: The file is missing or damaged, or has several pictures or channels, a palette or more bits.
+    """
+    what = "a mask" if values else "an image"
+    try:
+        with Image.open(path) as image:
+            if image.mode not in ("1", "L"):
+                raise DataError(
+                    f"{path} is {what} of mode {image.mode}; expected one channel of 8 bits, so convert it."
+                )
+            _check_single(path, image)
+            if size is not None and not values:
+                image.draft(None, (2 * size[1], 2 * size[0]))
+            grey = image.convert("L")
+        if size is not None:
+            grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST if values else Image.Resampling.BILINEAR)
+        pixels: UInt8Array = np.asarray(grey, dtype=np.uint8)
+        return np.ascontiguousarray(pixels[np.newaxis])
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
     """Read a binary mask.
 

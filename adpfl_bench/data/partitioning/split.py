@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from adpfl_bench.data.case import Case, Client
@@ -57,6 +57,26 @@ class Split:
             test=collect(shuffled[train : train + test]),
         )
 
+    def divide_as_stated(self, name: str, cases: Sequence[Case], stated: Collection[str], seed: int) -> Client:
+        """Split one client's cases, each with its split, as the dataset states it.
+
+        Patients that train are divided further where no case of the dataset is in a split: it is then drawn from them
+        by its fraction.
+
+        Args:
+            name: The client.
+            cases: Its cases.
+            stated: The splits that cases of the dataset are in.
+            seed: Seed of what is drawn.
+        """
+        drawn = Split(0.0 if "validation" in stated else self.validation, 0.0 if "test" in stated else self.test)
+        own = drawn.divide(name, [case for case in cases if case.split == "train"], seed)
+        validation, test = (
+            tuple(sorted((case for case in cases if case.split == split), key=lambda case: case.case_id))
+            for split in ("validation", "test")
+        )
+        return Client(name, own.train, own.validation + validation, own.test + test)
+
     def _sizes(self, patients: int) -> tuple[int, int, int]:
         """Count the patients for training, test and validation."""
         shares = (1.0 - self.validation - self.test, self.test, self.validation)
@@ -78,7 +98,7 @@ def make_clients(cases: Sequence[Case], partition: Partition, split: Split, seed
         cases: All cases of the dataset, in any order.
         partition: Who holds which patients.
         split: Fractions for validation and test, of each client's patients. A :class:`FilePartition` states the
-            splits itself; ``split`` and ``seed`` then play no part.
+            splits itself; ``split`` and ``seed`` then play no part. Splits that the dataset states stand.
         seed: Seed of the run.
 
     Returns:
@@ -94,7 +114,11 @@ def make_clients(cases: Sequence[Case], partition: Partition, split: Split, seed
         clients = read_partition(partition.path, cases)
     else:
         assigned = partition.assign(cases, seed)
-        clients = tuple(split.divide(name, theirs, seed) for name, theirs in sorted(assigned.items()))
+        stated = {case.split for case in cases if case.split is not None}
+        clients = tuple(
+            split.divide_as_stated(name, theirs, stated, seed) if stated else split.divide(name, theirs, seed)
+            for name, theirs in sorted(assigned.items())
+        )
     for client in clients:
         if not client.train:
             raise ConfigError(

@@ -32,6 +32,7 @@ class VolumeRelease:
         organs: Classes that are healthy: a lesion is all the others.
         known_values: Which releases use which label values, to tell a wrong year from a damaged file.
         endings: How the names of a channel's files may end, before ``.nii.gz``; each entry has one for every channel.
+        may_be_empty: Whether there may be label maps of nothing.
     """
 
     name: str
@@ -44,6 +45,7 @@ class VolumeRelease:
     organs: tuple[str, ...] = ()
     known_values: Mapping[frozenset[int], str] = field(default_factory=dict)
     endings: tuple[tuple[str, ...], ...] = ()
+    may_be_empty: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:

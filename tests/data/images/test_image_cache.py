@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from adpfl_bench.data.data_contents import read_contents
-from adpfl_bench.data.images import image_cache, image_store
+from adpfl_bench.data.images import image_cache, image_store, picture_reader
 from adpfl_bench.data.images.image_cache import ImageCache, read_image, read_native_mask
 from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import ConfigError, DataError
@@ -37,8 +37,8 @@ def decoded(monkeypatch):
         ids.append(case.case_id)
         return original(case, size)
 
-    original = image_cache.read_pair
-    monkeypatch.setattr(image_cache, "read_pair", count)
+    original = picture_reader.read_pair
+    monkeypatch.setattr(picture_reader, "read_pair", count)
     return ids
 
 
@@ -156,7 +156,7 @@ def test_an_interrupted_build_leaves_no_cache_and_what_a_killed_one_left_is_remo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(image_cache, "read_pair", interrupt)
+        patch.setattr(picture_reader, "read_pair", interrupt)
         with pytest.raises(KeyboardInterrupt):
             ImageCache(cases, SIZE, 0, folder)
     assert not complete.exists()
@@ -168,7 +168,7 @@ def test_an_interrupted_build_leaves_no_cache_and_what_a_killed_one_left_is_remo
 
 
 def _build(cases, folder, barrier, report):
-    import adpfl_bench.data.images.image_cache as module
+    import adpfl_bench.data.images.picture_reader as module
 
     original, decoded = module.read_pair, []
     module.read_pair = lambda case, size: decoded.append(case.case_id) or original(case, size)

@@ -1,0 +1,108 @@
+"""Datamodule of one's own volumes: what they are is stated in YAML, or by a ``dataset.json`` or a table of paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from adpfl_bench.data.case import Case
+from adpfl_bench.data.case_source import StatedByFiles
+from adpfl_bench.data.partitioning.partition import Partition
+from adpfl_bench.data.volumes.reader import NiftiReader
+from adpfl_bench.data.volumes.release import Survey, VolumeRelease
+from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
+from adpfl_bench.datasets.own.dataset_description import DatasetDescription
+from adpfl_bench.datasets.own.own_settings import settle_own, usual_partition_of
+from adpfl_bench.datasets.own.own_survey import holder_of, survey_own
+from adpfl_bench.errors import ConfigError
+
+Intensity = Literal["ct", "zscore"]
+
+
+class OwnVolumesDataModule(VolumeDataModule):
+    """Volumes of one's own: a folder in the layout of nnU-Net or of the Decathlon, or a CSV file of paths.
+
+    Args:
+        root: Folder with ``dataset.json``, ``imagesTr`` and ``labelsTr``, or a CSV file with a row for each case.
+        partition: Who holds which patients; by default one client for each site where all cases state one, and else
+            four clients of equal size.
+        description: What the files hold, as far as ``dataset.json`` or the table does not say.
+        intensity: ``ct`` clips Hounsfield units to ``ct_window`` and scales them by it, ``zscore`` gives each channel
+            of an image mean 0 and standard deviation 1 over its non-zero voxels; by default ``ct`` where all channels
+            are called CT, and else ``zscore``.
+        **volumes: Further arguments of VolumeDataModule.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        partition: Partition | None = None,
+        description: DatasetDescription = DatasetDescription(),  # noqa: B008  # it is frozen
+        intensity: Intensity | None = None,
+        **volumes: Any,
+    ) -> None:
+        super().__init__(root, partition, **volumes)
+        self._partition_is_open = partition is None
+        self.intensity = intensity
+        self._describe(description)
+
+    @classmethod
+    def stated_by_files(cls, settings: Mapping[str, Any]) -> StatedByFiles:
+        """Complete the description, and say what a task has to know of it."""
+        return settle_own(settings, "volumes")
+
+    def holder(self, root: Path, cases: Sequence[Case]) -> Path:
+        """Return the folder that holds all files of a table."""
+        return holder_of(root, cases)
+
+    def survey(self, root: Path) -> Survey:
+        """Complete the description, and list the cases."""
+        found = survey_own(root, self.description, "volumes")
+        self._describe(found.description)
+        release = self._release(found.in_one_file and len(found.description.channels or []) > 1)
+        if self.release_name not in (None, release.name):
+            raise ConfigError(f"{root} is {release.name}, and not {self.release_name}; leave data.release out.")
+        return Survey(release, found.cases, found.problems)
+
+    def scan(self, root: Path) -> list[Case]:
+        """List the cases with a label map, with the sites that they state."""
+        cases = super().scan(root)
+        if self._partition_is_open:
+            self.partition = usual_partition_of(cases, self.usual_partition)
+        return cases
+
+    def _describe(self, description: DatasetDescription) -> None:
+        self.description = description
+        self.patient_id_is = description.ids_identify or "patient id"
+        if description.is_complete:
+            release = self._release(in_one_file=False)
+            self.releases = {release.name: release}
+
+    def _release(self, in_one_file: bool) -> VolumeRelease:
+        channels = tuple(self.description.channels or [])
+        intensity = self.intensity or ("ct" if _are_ct(channels) else "zscore")
+        return VolumeRelease(
+            name=str(self.description.name),
+            modality="CT" if intensity == "ct" else "MRI",
+            channels=channels,
+            labels=self.description.values(),
+            schemes=(self.description.scheme(),),
+            reader=NiftiReader(tuple(range(len(channels))) if in_one_file else ()),
+            may_be_empty=self.description.empty_masks,
+        )
+
+
+def _are_ct(channels: Sequence[str]) -> bool:
+    """Whether all channels are CT by their names; the Decathlon and nnU-Net call them so.
+
+    Raises:
+        ConfigError: Some are, and others not.
+    """
+    ct = [name for name in channels if name.partition("-")[0].upper() == "CT"]
+    if ct and len(ct) < len(channels):
+        raise ConfigError(
+            f"The channels are {', '.join(channels)}: some are CT, others not, but all are prepared alike; state"
+            " data.intensity: ct or zscore."
+        )
+    return bool(ct)

@@ -1,0 +1,37 @@
+"""Settings that a run's data state: written into its configuration before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pydoc import locate
+from typing import Any
+
+from adpfl_bench.data.datamodule import PHANTOM_ROOT, FederatedDataModule
+
+
+def settle_by_data(config: Any) -> None:
+    """Fill what the configuration leaves open with what the dataset's files state, of the data and of the model.
+
+    The configuration that a run keeps is then complete: its model can be made where its data are not.
+
+    Raises:
+        BenchError: The files are not there, or contradict what the configuration states.
+    """
+    kind = locate(str(config.data.class_path))
+    settings = config.data.init_args
+    if not (isinstance(kind, type) and issubclass(kind, FederatedDataModule)) or str(settings.root) == PHANTOM_ROOT:
+        return
+    stated = kind.stated_by_files(settings.as_dict())
+    for name, value in stated.data.items():
+        settings[name] = _plain(value)
+    model = config.model.init_args
+    for name, value in stated.model.items():
+        if name in model and model[name] is None:
+            model[name] = _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    """Blocks and lists, as YAML has them."""
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
