@@ -52,6 +52,16 @@ def pytest_collection_modifyitems(config, items):
         items[:] = long_first(long, short, workers)
 
 
+@pytest.fixture(autouse=True)
+def _what_has_no_sentence_fails(monkeypatch):
+    """An error that the command line has no sentence for is a test's failure, with its traceback."""
+
+    def fail(error, words):
+        raise error
+
+    monkeypatch.setattr("adpfl_bench.cli.unexpected.say_unexpected", fail)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
     """Nothing that a test keeps for the next run lands in the user's cache."""

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from multiprocessing import forkserver
 from typing import Any
 
+from adpfl_bench.cli.training_help import asks_the_parser
 from adpfl_bench.config.config_files import settle
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.peers import LAUNCHED
@@ -46,7 +47,7 @@ def run(words: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
-    if any(word in ("-h", "--help") or word.startswith("--print_config") for word in words):
+    if asks_the_parser(words):
         return _train(words)
     line = settle(words[1:])
     asked, place = asked_for(line, words[0]), found_place()

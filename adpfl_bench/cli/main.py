@@ -2,12 +2,15 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 import adpfl_bench
+from adpfl_bench.cli import unexpected
+from adpfl_bench.cli.training_help import asks_for_help, training_help, with_all_settings
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.files import file_trouble
 from adpfl_bench.grid.python_command import SAFE_PATH
@@ -64,6 +67,9 @@ COMMANDS = {
     "manifest": Command("cli.manifest_command", "manifest", "State the digests of published files, or check them."),
     "leaderboard": Command("report.commands", "leaderboard", "Make tables and pictures from finished runs."),
     "report": Command("report.commands", "report", "Make one page of finished runs, to be read offline."),
+    "list": Command("cli.listing", "list_offers", "List tasks, methods, places, datasets, networks, metrics ...", True),
+    "show": Command("cli.listing", "show", "Say what one of these is, and what can be set.", True),
+    "completion": Command("cli.completion", "completion", "Print a script by which a shell completes commands.", True),
     "wandb": Command("wandb.upload", "upload", "Log a leaderboard's tables and page to Weights & Biases."),
 }
 
@@ -86,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 after an error that was printed as a sentence, or if `verify` or `verify-run` found
-        problems; 143, 130 or 129 after SIGTERM, SIGINT or SIGHUP.
+        problems; 143, 130 or 129 after SIGTERM, SIGINT or SIGHUP; 141 where nobody reads the output any more.
     """
     if arguments is None:  # what this process starts finds no modules in the working directory, as it does not itself
         os.environ.setdefault(SAFE_PATH, "1")
@@ -110,16 +116,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with heeding_stops() as stops:
         try:
             _check_text(words)
-            return _run(COMMANDS[words[0]], words)
+            status = _run(COMMANDS[words[0]], words)
+            sys.stdout.flush()
+            return status
         except BaseException as error:
             came = stops.came or (error.number if isinstance(error, Stopped) else None)
             if came is None and isinstance(error, PeerLost):
                 return _after_loss(error)
             # After a stop it may be anything: the error of an import that was broken off, say.
             text = str(error) if isinstance(error, BenchError) else shortage(error) or file_trouble(error)
-            if came is None and text is None:
+            if came is None and not isinstance(error, Exception):
                 raise
+            if came is None and unexpected.reader_has_left(error):
+                return exit_status(signal.SIGPIPE)
             if came is None:
+                text = text or unexpected.say_unexpected(error, words)
                 print(f"adpfl-bench: {text}", file=sys.stderr)
                 return 1
         if peers().speaks:
@@ -147,6 +158,10 @@ def _check_text(words: Sequence[str]) -> None:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
+    if asks_for_help(words):
+        print(training_help(words[0]))
+        return 0
+    words = with_all_settings(words)
     another = LAUNCHED in os.environ or os.environ.get("RANK", "0") != "0"  # of the processes that share a run
     if (command.module.startswith("running.") or command.module == "cli.launch") and not another:
         say_loading(words[0])
@@ -173,4 +188,5 @@ A run is read as task + method + place:
   adpfl-bench fit --config tasks/isic.yaml --config callbacks/adp_fl.yaml --data.root PATH
   adpfl-bench fit --config tasks/isic.yaml --config callbacks/adp_fl.yaml --config configs/phantom.yaml
 
+adpfl-bench list and adpfl-bench show find and explain tasks, methods, places and what they are made of.
 adpfl-bench COMMAND --help lists a command's options; --version prints the version."""

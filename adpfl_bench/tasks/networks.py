@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import monai.networks.nets as nets
@@ -15,10 +16,18 @@ from adpfl_bench.tasks.layers import GROUPED_INSTANCE, ONE_SLOPE
 from adpfl_bench.trust import check_class_path
 
 # MONAI's classifiers take the same arguments, so the networks that segment have to be named.
-_NETWORKS: dict[str, Any] = {
-    network.__name__: network
-    for network in (nets.AttentionUnet, nets.BasicUNet, nets.DynUNet, nets.SegResNet, nets.UNet)
-}
+NETWORKS: Mapping[str, str] = MappingProxyType(
+    {
+        "AttentionUnet": "U-Net with attention gates (Oktay et al. 2018, arXiv 1804.03999); has batch normalisation",
+        "BasicUNet": "U-Net of two convolutions a level (Falk et al. 2019)",
+        "DynUNet": "nnU-Net's network (Isensee et al. 2021, arXiv 1904.08128), shaped for patches of 128 voxels",
+        "SegResNet": "Residual encoder and decoder without skips' concatenation (Myronenko 2018, arXiv 1810.11654)",
+        "UNet": "U-Net with residual units (Kerfoot et al. 2019); the suite's instance norm and PReLU, fast on a CPU",
+    }
+)
+"""The networks that are known by name, all of MONAI, and what each is."""
+
+_NETWORKS: dict[str, Any] = {name: getattr(nets, name) for name in NETWORKS}
 
 _PUBLIC_LAYERS = {GROUPED_INSTANCE: "INSTANCE", ONE_SLOPE: "PRELU"}
 """MONAI's names of the layers of PyTorch that this suite's compute the values of."""

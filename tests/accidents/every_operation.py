@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from adpfl_bench.cli.unexpected import NO_SENTENCE
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.accidents.disk import ACCIDENTS, Accident, Disk, Outcome, missing
 
@@ -96,7 +97,7 @@ class Campaign:
     def _badly_ended(self, point: Point, outcome: Outcome) -> list[str]:
         if point.accident == "killed":
             return [] if outcome.status == -signal.SIGKILL else [f"it ended with {outcome.status}, not by the kill"]
-        if "Traceback" in outcome.printed:
+        if "Traceback" in outcome.printed or NO_SENTENCE in outcome.printed:
             return [f"a traceback: {outcome.printed[-600:]}"]
         if outcome.status and not re.search(r"^adpfl-bench: \S.*[.)]$", outcome.printed, re.MULTILINE):
             return [f"it ended with {outcome.status} and no sentence: {outcome.printed[-300:]}"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
+from adpfl_bench.cli.unexpected import NO_SENTENCE
 from adpfl_bench.errors import BenchError
 from adpfl_bench.records.digests import file_sha256
 from tests.corpus.good_inputs import settle
@@ -70,7 +71,7 @@ def try_kind(kind: Kind, good: Mapping[str, Path], place: Path, seconds: float =
     except Exception as error:
         return Trial("traceback", _last_call(error))
     text = printed.getvalue().decode()
-    if "Traceback (most recent call last)" in text:
+    if "Traceback (most recent call last)" in text or NO_SENTENCE in text:
         return Trial("traceback", text[-2000:], took)
     answer = Answer(answer.refused, answer.text or text, answer.value)
     after = _digests(place)
