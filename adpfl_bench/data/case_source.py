@@ -201,12 +201,7 @@ class CaseSource(ABC):
         raise NotImplementedError
 
     def write_prediction(
-        self,
-        folder: Path,
-        case_id: str,
-        masks: NDArray[np.bool_],
-        regions: Sequence[str],
-        grid: CaseGrid | None = None,
+        self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str], grid: CaseGrid | None = None
     ) -> None:
         """Write what was predicted for a case: of pictures a PNG of 0 and 255 for each region.
 

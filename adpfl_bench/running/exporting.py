@@ -18,14 +18,18 @@ from torch.jit._trace import TracerWarning
 
 import adpfl_bench
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
+from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.errors import ConfigError, DataError, RecordError
 from adpfl_bench.files import atomic_folder
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
-from adpfl_bench.running.bundle_configs import PictureNetwork, bundle_metadata, inference_config
+from adpfl_bench.running.bundle_check import check_bundle
+from adpfl_bench.running.bundled_network import BundledNetwork, bundle_metadata, inference_config
 from adpfl_bench.running.model_card import Exported, model_card
+from adpfl_bench.running.picture_bundle import PictureNetwork
 from adpfl_bench.running.trained_model import TrainedModel, check_client, open_model
+from adpfl_bench.running.volume_bundle import VolumeNetwork
 from adpfl_bench.tasks.networks import monai_definition
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
@@ -72,7 +76,7 @@ def export_run(wanted: Export) -> None:
     check_client(wanted.run, record, wanted.client)
     with tempfile.TemporaryDirectory() as scratch:
         made = open_model(wanted.run, record, Path(scratch), wanted.client, True, wanted.trust)
-    network = _network_of(made, record)
+        network = _network_of(made, record)
     try:
         with atomic_folder(output) as partial:
             model = _write(partial, made, network, record, wanted)
@@ -81,45 +85,48 @@ def export_run(wanted: Export) -> None:
     print(f"exported {model.title} to {output}\nprivacy: {model.privacy}")
 
 
-def _network_of(made: TrainedModel, record: RunRecord) -> PictureNetwork:
+def _network_of(made: TrainedModel, record: RunRecord) -> BundledNetwork:
     """Describe the network, of a task and a datamodule that do what the bundle will do.
 
     Raises:
         ConfigError: What of them the bundle has no words for.
     """
     task, data = made.model, made.datamodule
-    if not isinstance(data, ImageDataModule):
-        raise ConfigError(
-            f"{type(data).__name__} brings volumes, whose spacing and windows cannot be exported yet; models of"
-            " pictures can. Segment volumes with adpfl-bench segment."
-        )
-    changed = [
-        f"{type(of).__name__}.{name}"
-        for of, base, names in (
-            (task, SegmentationTask, ("predict_step", "predict_regions", "_logits", "_resized")),
-            (data, ImageDataModule, ("new_case", "write_prediction")),
-        )
-        for name in names
-        if getattr(type(of), name) is not getattr(base, name)
+    own = [
+        f"{type(task).__name__}.{name}"
+        for name in ("predict_step", "predict_regions", "masks_of", "_logits", "_resized")
+        if getattr(type(task), name) is not getattr(SegmentationTask, name)
     ]
-    if changed:
+    if own:
         raise ConfigError(
-            f"{' and '.join(changed)} is code of your own, which a bundle cannot hold; export a task without it."
+            f"{' and '.join(own)} is code of your own, which a bundle cannot hold; export a task without it."
         )
     if state_digest(task.state_dict()) != made.weights:
         raise ConfigError(
             f"trainer.precision is {record.config['trainer']['precision']}, which holds weights in other numbers than"
             " were trained; a bundle computes in 32-bit floats."
         )
+    if {f"network.{name}" for name in task.network.state_dict()} != set(task.state_dict()):
+        raise ConfigError(f"{type(task).__name__} has weights beside its network's, which a bundle has no place for.")
     settings = record.config["model"].get("init_args") or {}
     name = settings.get("network", "UNet")
     arguments = settings.get("network_arguments")
     definition = monai_definition(name, task.spatial_dims, task.in_channels, len(task.predicted), arguments)
-    height, width = data.image_size
-    return PictureNetwork(definition, (height, width), task.in_channels, tuple(task.predicted))
+    regions = tuple(task.predicted)
+    if isinstance(data, ImageDataModule):
+        return PictureNetwork(definition, data.image_size, regions)
+    if isinstance(data, VolumeDataModule):
+        release = data.new_release(record.data.release)
+        values = {cls: value for value, cls in release.labels.items()}
+        painting = tuple(values[cls] for _, cls in data.check_scheme(task.scheme).painting)
+        return VolumeNetwork(definition, data.patch_size, regions, release, data.how, data.window, painting)
+    raise ConfigError(
+        f"{type(data).__name__} brings neither pictures nor volumes as this suite prepares them, so that a bundle"
+        " cannot state how."
+    )
 
 
-def _write(folder: Path, made: TrainedModel, network: PictureNetwork, record: RunRecord, wanted: Export) -> Exported:
+def _write(folder: Path, made: TrainedModel, network: BundledNetwork, record: RunRecord, wanted: Export) -> Exported:
     for name in ("configs", "models", "docs"):
         (folder / name).mkdir()
     config = inference_config(network)
@@ -127,16 +134,18 @@ def _write(folder: Path, made: TrainedModel, network: PictureNetwork, record: Ru
     torch.save({name: value.cpu() for name, value in made.model.network.state_dict().items()}, _weights(folder))
     rebuilt = _rebuilt(folder, config)
     generator = torch.Generator().manual_seed(0)
-    images = [torch.rand(number, network.channels, *network.size, generator=generator) * 4 - 2 for number in (1, 2)]
-    _check_same(made.model.network, rebuilt, images, network)
+    channels = len(network.channels)
+    images = [torch.rand(number, channels, *network.size, generator=generator) * 4 - 2 for number in (1, 2)]
+    called = str(network.definition["_target_"])
+    _check_same(made.model.network, rebuilt, images, called)
+    check_bundle(config, network, made, record.data.release)
     _write_script(folder / "models" / "model.ts", rebuilt, images)
     files = ("models/model.pt", "models/model.ts", "configs/inference.json")
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
-    called = str(network.definition["_target_"])
-    model = Exported(wanted.run, record, wanted.client, made.weights, digests, called, network.size, network.regions)
+    model = Exported(wanted.run, record, wanted.client, made.weights, digests, network)
     stated = {
         "name": model.title,
-        "task": f"Segmentation of {', '.join(network.regions)} in pictures",
+        "task": f"Segmentation of {', '.join(network.regions)}",
         "description": f"{called} trained by {record.method} in a federation. Privacy: {model.privacy}.",
         "made": f"exported by adpfl-bench {adpfl_bench.__version__} from run {record.run or 'without an id'}",
         "authors": wanted.authors,
@@ -167,12 +176,12 @@ def _rebuilt(folder: Path, config: dict[str, Any]) -> nn.Module:
     return network.eval()
 
 
-def _check_same(trained: nn.Module, rebuilt: nn.Module, images: Sequence[Tensor], network: PictureNetwork) -> None:
+def _check_same(trained: nn.Module, rebuilt: nn.Module, images: Sequence[Tensor], called: str) -> None:
     with torch.inference_mode():
         furthest = max(float((trained(image) - rebuilt(image)).abs().max()) for image in images)
     if not furthest <= _CLOSE:
         raise ConfigError(
-            f"MONAI's {network.definition['_target_']} computes other values with the run's weights: logits differ by"
+            f"MONAI's {called} computes other values with the run's weights: logits differ by"
             f" up to {furthest:.3g}. A bundle holds a network of MONAI's as it is."
         )
 

@@ -16,7 +16,8 @@ from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_score
-from adpfl_bench.text import count, times
+from adpfl_bench.running.bundled_network import BundledNetwork
+from adpfl_bench.text import count
 
 OWN_MODELS = "the clients' own models, if they leave them"
 """What a record says is not covered where epsilon is of what clients send, and not of what they keep."""
@@ -37,9 +38,7 @@ class Exported:
         client: The client whose own model it is; ``None`` for the global one.
         weights: SHA-256 of the task's weights, as ``segment.json`` states it.
         files: SHA-256 of the bundle's files, by their paths.
-        network: Name of the network.
-        size: (height, width) of its input.
-        regions: Regions, in the order of its channels.
+        network: What is in the bundle.
     """
 
     folder: Path
@@ -47,9 +46,7 @@ class Exported:
     client: str | None
     weights: str
     files: Mapping[str, str]
-    network: str
-    size: tuple[int, int]
-    regions: Sequence[str]
+    network: BundledNetwork
 
     @property
     def title(self) -> str:
@@ -87,10 +84,11 @@ class Exported:
 
 def model_card(model: Exported) -> str:
     """Write the card, as Markdown."""
+    network = model.network
     parts = [
         f"# {model.title}",
-        f"{model.use}\n\nThe network is a {model.network}, which takes pictures of {times(model.size)} pixels and gives"
-        f" {', '.join(model.regions)}.",
+        f"{model.use}\n\nThe network is a {network.definition['_target_']}, which takes {network.takes} and gives"
+        f" {', '.join(network.regions)}.",
         "## What it was trained on",
         _training(model),
         "## Privacy",
@@ -99,20 +97,23 @@ def model_card(model: Exported) -> str:
         "## Scores",
         _scores(model),
         "## How to run it",
-        _RUNNING,
+        _RUNNING.format(needs=network.needs, instructions=network.instructions),
         "## Digests (SHA-256)",
         _digests(model),
     ]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-_RUNNING = """    pip install "monai[fire,ignite,pillow]"
+_RUNNING = """    pip install "monai[{needs}]"
     python -m monai.bundle run --config_file DIR/configs/inference.json --bundle_root DIR \\
-        --dataset_dir PICTURES --output_dir MASKS
+        --dataset_dir IMAGES --output_dir MASKS
 
-DIR is this bundle. Each picture of a folder (JPEG, PNG, BMP, TIFF) becomes a PNG of 0 and 255 of its own size for each
-region. A picture that cannot be read ends the run. It computes in 32-bit floats. Masks are those of adpfl-bench but for
-pixels whose logit is 0 up to rounding, since sums are taken in another order."""
+DIR is this bundle. {instructions} It computes in 32-bit floats. Masks are those of adpfl-bench but for pixels and
+voxels whose logit is 0 up to rounding, since sums are taken in another order.
+
+    adpfl-bench segment DIR IMAGES --output MASKS
+
+makes those of adpfl-bench itself, from this folder alone."""
 
 
 def _training(model: Exported) -> str:

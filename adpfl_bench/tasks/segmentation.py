@@ -110,7 +110,10 @@ class SegmentationTask(FederatedTask):
             Masks of the predicted regions, [P, *grid], one array for each case. Logits are interpolated linearly to
             the grid and cut at 0.
         """
-        logits = self._logits(batch)
+        return self.masks_of(self._logits(batch), batch)
+
+    def masks_of(self, logits: Tensor, batch: EvaluationBatch) -> list[Mask]:
+        """Bring logits [B, P, *spatial] of a batch to the grid of each case's label, and cut them at 0."""
         masks = []
         for case, label, grid in zip(logits, batch.labels, batch.grids, strict=True):
             if grid is not None:

@@ -16,10 +16,13 @@ from adpfl_bench.cli import main
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.running.bundle_configs import PictureNetwork, inference_config
+from adpfl_bench.running.bundled_network import inference_config
 from adpfl_bench.running.model_card import OWN_MODELS, Exported, model_card
+from adpfl_bench.running.picture_bundle import PictureNetwork
 from adpfl_bench.tasks.networks import build_network, monai_definition
 from tests.cli.conftest import Run
+
+NETWORK = PictureNetwork({"_target_": "UNet"}, (32, 32), ("lesion",))
 
 
 def copy_pictures(run: Path, folder: Path, number: int) -> None:
@@ -145,7 +148,7 @@ def check_card_of_a_private_run(run: Path) -> None:
         "lineage": [before],
     }
     record = RunDirectory(run).read_record().model_copy(update={"privacy": PrivacyBlock.model_validate(stated)})
-    of_all = model_card(Exported(run, record, None, "0", {}, "UNet", (32, 32), ("lesion",)))
+    of_all = model_card(Exported(run, record, None, "0", {}, NETWORK))
     assert "**Unit client; epsilon nominal 2, accounted 3.25 at delta 1e-05" in of_all
     assert "noise comes from the seed, which protects from nobody who knows it, and this card states it.**" in of_all
     told: dict[str, str] = {row[0]: row[1] for row in cells(of_all) if len(row) == 2}
@@ -157,9 +160,9 @@ def check_card_of_a_private_run(run: Path) -> None:
     assert told["Not covered"] == OWN_MODELS
     assert told["Before it: run r1"] == "real data c1, unit client, epsilon none (no noise)"
     pooled = record.model_copy(update={"federated": record.federated.model_copy(update={"pooled": True})})
-    of_pooled = model_card(Exported(run, pooled, None, "0", {}, "UNet", (32, 32), ("lesion",)))
+    of_pooled = model_card(Exported(run, pooled, None, "0", {}, NETWORK))
     assert "| Trust | whoever trained it, since the data of all clients were pooled |" in of_pooled
-    own = model_card(Exported(run, record, "client-1", "0", {}, "UNet", (32, 32), ("lesion",)))
+    own = model_card(Exported(run, record, "client-1", "0", {}, NETWORK))
     assert "**None, since this is a client's own model, and epsilon is of what clients sent (unit client;" in own
     assert "of other weights than these" in of_all
 
@@ -184,7 +187,7 @@ def test_definition_is_of_a_network_that_takes_the_weights_and_computes_the_same
 
 def test_each_region_has_a_mask_of_the_picture_s_own_size(tmp_path: Path) -> None:
     """By hand, with two regions: logits to the picture's size, cut at 0."""
-    network = PictureNetwork(monai_definition("UNet", 2, 3, 2), (16, 24), 3, ("inner", "outer"))
+    network = PictureNetwork(monai_definition("UNet", 2, 3, 2), (16, 24), ("inner", "outer"))
     config = inference_config(network)
     assert "adpfl" not in json.dumps(config)
     for name in ("configs", "models", "pictures"):

@@ -243,20 +243,26 @@ class VolumeDataModule(FederatedDataModule, ABC):
             label=torch.from_numpy(self._label_scheme.masks(label_map).astype(np.uint8)),
             spacing=spacing if self.release.reader.has_spacing else None,
             grid=stored.grid if native else None,
-            window=self._window,
+            window=self.window,
         )
 
     @property
-    def _window(self) -> SlidingWindow:
+    def window(self) -> SlidingWindow:
+        """How volumes are segmented that are larger than the network's input."""
         background = self.how.background(self.release.modality)
         return SlidingWindow(self.patch_size, self.window_overlap, self.window_batch_size, background)
 
-    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
-        """Find NIfTI files and DICOM series of the channels that the release has."""
+    def new_release(self, release: str | None) -> VolumeRelease:
+        """Take new patients' files for those of the release of this name."""
         if (known := self.releases.get(release or "")) is None:
             possible = ", ".join(self.releases) or "none"
             raise ConfigError(f"New patients' volumes cannot be in the layout of {release}; they can of {possible}.")
         self.release = known
+        return known
+
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find NIfTI files and DICOM series of the channels that the release has."""
+        known = self.new_release(release)
         self._label_scheme = self.check_scheme(self.scheme)
         found = find_volumes(paths, known.channels, known.endings, DICOM_MODALITIES[known.modality])
         return found.told_apart(known.prediction_file)
@@ -268,7 +274,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
             raise DataError("; ".join(map(str, problems)) + ".")
         image, grid = prepare_image(case, release, self.how)
         empty = torch.zeros(1, 1, 1, 1).expand(1, *grid.shape)
-        return EvaluationCase(torch.from_numpy(image).float(), empty, grid.spacing, grid, self._window)
+        return EvaluationCase(torch.from_numpy(image).float(), empty, grid.spacing, grid, self.window)
 
     def lesion_size(self, case: Case) -> float:
         """Volume of the lesion (all labelled classes but a healthy organ), in mm^3, or in voxels without spacing."""
@@ -281,12 +287,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         return self.release.label_map(masks, self._label_scheme)
 
     def write_prediction(
-        self,
-        folder: Path,
-        case_id: str,
-        masks: NDArray[np.bool_],
-        regions: Sequence[str],
-        grid: CaseGrid | None = None,
+        self, folder: Path, case_id: str, masks: NDArray[np.bool_], regions: Sequence[str], grid: CaseGrid | None = None
     ) -> None:
         """Write a label map with the official values on the file's own grid, named as the challenge expects."""
         image = nib.Nifti1Image(self.label_map(masks), (grid or self._volumes[case_id].grid).affine)
