@@ -11,15 +11,16 @@ _HELP = """usage: adpfl-bench export RUN --output DIR
 Writes the model of a run (its folder) as a MONAI bundle, which needs MONAI and not this suite.
 
   configs/metadata.json    what it is, takes and gives, in MONAI's words
-  configs/inference.json   network, pre- and post-processing; MONAI's own runner makes masks of a folder of pictures:
+  configs/inference.json   network, pre- and post-processing; MONAI's own runner makes masks of a folder of pictures, or
+                           of NIfTI files with a channel each:
                            python -m monai.bundle run --config_file DIR/configs/inference.json --bundle_root DIR
-                             --dataset_dir PICTURES --output_dir MASKS
+                             --dataset_dir IMAGES --output_dir MASKS
+  configs/adpfl_bench.json what adpfl-bench segment needs, which takes DIR in place of a run
   models/model.pt          the weights, as a state dict
   models/model.ts          the network with its weights, as TorchScript
   docs/README.md           the model card: training data, method, scores by cohort, the statement on privacy, digests
 
-It is the model of the run's last round. Models of pictures with one of MONAI's networks can be exported; those of
-volumes cannot yet.
+It is the model of the run's last round, with one of MONAI's networks.
 
 options:
   --output DIR       folder of the bundle; it must be empty, or not be there

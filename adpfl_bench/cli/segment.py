@@ -8,9 +8,9 @@ from adpfl_bench.config.config_files import WordParser
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.text import say_loading
 
-_HELP = """usage: adpfl-bench segment RUN FILE|FOLDER [FILE|FOLDER ...] --output DIR
+_HELP = """usage: adpfl-bench segment MODEL FILE|FOLDER [FILE|FOLDER ...] --output DIR
 
-Segments images of new patients, without masks, by the model of a run (its folder).
+Segments images of new patients, without masks, by a model: the folder of a run, or one that adpfl-bench export wrote.
 
   pictures   JPEG, PNG, BMP or TIFF; each becomes a PNG of 0 and 255 for each region
   volumes    NIfTI, one file for each channel (scan_0000.nii.gz, scan_0001.nii.gz, ... in the order of the release's
@@ -24,7 +24,7 @@ without --flips or --uncertainty, is what adpfl-bench predict writes of the same
 
 options:
   --output DIR       folder for the masks
-  --ensemble RUN     average the probabilities with those of a further run; may be given several times
+  --ensemble MODEL   average the probabilities with those of a further model; may be given several times
   --client NAME      the client whose own model it is, of methods that train such
   --flips            average over the image and its mirror images along all axes
   --uncertainty      write the entropy of each region's probability too, in bits (pictures: 255 for 1)

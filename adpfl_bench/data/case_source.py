@@ -50,6 +50,8 @@ class CaseSource(ABC):
         phantom_seed: Seed of it.
         phantom_shift: How far apart its sites are.
         cache_directory: Where to keep what is made of the files; none takes the user's.
+        kept_by: Arguments that say where and how prepared cases are kept.
+        described_by: Arguments that say what its files are; the files of new patients are read by them, too.
     """
 
     clients: tuple[Client, ...] = ()
@@ -60,6 +62,8 @@ class CaseSource(ABC):
     phantom_seed: int
     phantom_shift: float
     cache_directory: Path | None = None
+    described_by: tuple[str, ...] = ()
+    kept_by: tuple[str, ...] = ()
     _cases: Sequence[Case] = ()
 
     @property

@@ -23,6 +23,7 @@ from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
+from adpfl_bench.running.model_source import ModelSource
 from adpfl_bench.running.trained_model import TrainedModel, open_model
 from adpfl_bench.trust import trusting
 
@@ -65,7 +66,7 @@ def evaluate_run(folder: Path, cohort: Cohort, on_cpu: bool = False, trust: Sequ
         raise ConfigError(f"{folder} is an audit, whose model is no result; evaluate a run of fit.")
     clients = _models(record)
     with tempfile.TemporaryDirectory() as scratch:
-        model = open_model(folder, record, Path(scratch), clients[0], on_cpu, trust)
+        model = open_model(ModelSource.of_run(folder, record, clients[0]), Path(scratch), on_cpu, trust)
     with trusting(tuple(trust)):
         data = _data(cohort, model, record)
     data.scheme = model.model.scheme
@@ -105,7 +106,9 @@ def _data(cohort: Cohort, model: TrainedModel, record: RunRecord) -> FederatedDa
     if cohort.layout is not None and cohort.layout in DATASETS:
         _check_task(cohort.layout, record)
     try:
-        made: FederatedDataModule = kind(root=cohort.root, **own.network_input)
+        made: FederatedDataModule = kind(
+            root=cohort.root, **own.network_input, **{name: getattr(own, name) for name in own.kept_by}
+        )
     except TypeError as error:
         raise ConfigError(
             f"{kind.__name__} does not take the settings of {type(own).__name__}, which the model was trained with:"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.jit._trace import TracerWarning
 
 import adpfl_bench
+from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.errors import ConfigError, DataError, RecordError
@@ -27,11 +28,15 @@ from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.running.bundle_check import check_bundle
 from adpfl_bench.running.bundled_network import BundledNetwork, bundle_metadata, inference_config
 from adpfl_bench.running.model_card import Exported, model_card
+from adpfl_bench.running.model_source import ExportedModel, ModelSource, check_client, description_of, weights_of
 from adpfl_bench.running.picture_bundle import PictureNetwork
-from adpfl_bench.running.trained_model import TrainedModel, check_client, open_model
+from adpfl_bench.running.trained_model import TrainedModel, open_model
 from adpfl_bench.running.volume_bundle import VolumeNetwork
 from adpfl_bench.tasks.networks import monai_definition
 from adpfl_bench.tasks.segmentation import SegmentationTask
+
+_OF_TRAINING = ("optimizer", "lr_scheduler", "init_from", "frozen")
+"""Arguments of a task that nothing but its training asks for."""
 
 _CLOSE = 1e-3
 """Largest difference of logits that another order of sums may make."""
@@ -75,7 +80,7 @@ def export_run(wanted: Export) -> None:
         raise ConfigError(f"{wanted.run} is an audit, whose model is no result; export a run of fit.")
     check_client(wanted.run, record, wanted.client)
     with tempfile.TemporaryDirectory() as scratch:
-        made = open_model(wanted.run, record, Path(scratch), wanted.client, True, wanted.trust)
+        made = open_model(ModelSource.of_run(wanted.run, record, wanted.client), Path(scratch), True, wanted.trust)
         network = _network_of(made, record)
     try:
         with atomic_folder(output) as partial:
@@ -131,7 +136,7 @@ def _write(folder: Path, made: TrainedModel, network: BundledNetwork, record: Ru
         (folder / name).mkdir()
     config = inference_config(network)
     _write_json(folder / "configs" / "inference.json", config)
-    torch.save({name: value.cpu() for name, value in made.model.network.state_dict().items()}, _weights(folder))
+    torch.save({name: value.cpu() for name, value in made.model.network.state_dict().items()}, weights_of(folder))
     rebuilt = _rebuilt(folder, config)
     generator = torch.Generator().manual_seed(0)
     channels = len(network.channels)
@@ -140,7 +145,9 @@ def _write(folder: Path, made: TrainedModel, network: BundledNetwork, record: Ru
     _check_same(made.model.network, rebuilt, images, called)
     check_bundle(config, network, made, record.data.release)
     _write_script(folder / "models" / "model.ts", rebuilt, images)
-    files = ("models/model.pt", "models/model.ts", "configs/inference.json")
+    described = _described(made, record, wanted.client).model_dump_json(indent=4) + "\n"
+    description_of(folder).write_text(described, encoding="utf-8")
+    files = ("models/model.pt", "models/model.ts", "configs/inference.json", "configs/adpfl_bench.json")
     digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
     model = Exported(wanted.run, record, wanted.client, made.weights, digests, network)
     stated = {
@@ -158,14 +165,34 @@ def _write(folder: Path, made: TrainedModel, network: BundledNetwork, record: Ru
     return model
 
 
-def _weights(folder: Path) -> Path:
-    return folder / "models" / "model.pt"
+def _described(made: TrainedModel, record: RunRecord, client: str | None) -> ExportedModel:
+    """What makes the model again, without anything of the data and the training that it does not need."""
+    data: FederatedDataModule = made.datamodule
+    model, settings = record.config["model"], record.config["data"].get("init_args") or {}
+    arguments = {key: value for key, value in (model.get("init_args") or {}).items() if key not in _OF_TRAINING}
+    read = {name: settings[name] for name in (*data.network_input, *data.described_by) if name in settings}
+    config = {
+        "task": record.task,
+        "method": record.method,
+        "trainer": {"precision": record.config["trainer"]["precision"]},
+        "model": {"class_path": model["class_path"], "init_args": arguments},
+        "data": {"class_path": record.config["data"]["class_path"], "init_args": {"root": ".", **read}},
+    }
+    return ExportedModel(
+        task=record.task,
+        method=record.method,
+        seed=record.seed,
+        client=client,
+        release=record.data.release,
+        weights=made.weights,
+        config=config,
+    )
 
 
 def _rebuilt(folder: Path, config: dict[str, Any]) -> nn.Module:
     """The network as MONAI builds it from the bundle's files."""
     network: nn.Module = ConfigParser(dict(config)).get_parsed_content("network_def")
-    state = torch.load(_weights(folder), map_location="cpu", weights_only=True)
+    state = torch.load(weights_of(folder), map_location="cpu", weights_only=True)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

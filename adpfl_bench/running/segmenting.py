@@ -22,9 +22,8 @@ from adpfl_bench.data.volumes.dicom_seg import SegmentingModel, require_highdico
 from adpfl_bench.errors import ConfigError, DataError, RecordError
 from adpfl_bench.files import append_to_file, replace_file
 from adpfl_bench.processors import with_bar
-from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.records.run_record import RunRecord
-from adpfl_bench.running.trained_model import TrainedModel, check_client, open_model
+from adpfl_bench.running.model_source import ModelSource
+from adpfl_bench.running.trained_model import TrainedModel, open_model
 from adpfl_bench.text import a_few, count, csv_text
 
 _COLUMNS = ("case", "files", "outcome")
@@ -35,7 +34,7 @@ class Segmentation:
     """What is to be segmented, by what, and how.
 
     Attributes:
-        models: Folders of runs; the probabilities of several are averaged.
+        models: Folders of runs, or of exported models; the probabilities of several are averaged.
         files: Images, and folders that hold some.
         output: Folder for the masks.
         client: The client whose own models they are, of methods that train such.
@@ -81,18 +80,14 @@ def segment_new(wanted: Segmentation) -> int:
     _check_output(output, wanted.overwrite)
     if wanted.dicom_seg:
         require_highdicom()
-    records = [RunDirectory(folder).read_record() for folder in wanted.models]
+    sources = [ModelSource.find(folder, wanted.client) for folder in wanted.models]
     with tempfile.TemporaryDirectory() as scratch:
-        pairs = zip(wanted.models, records, strict=True)
-        models = []
-        for folder, record in pairs:
-            check_client(folder, record, wanted.client)
-            models.append(open_model(folder, record, Path(scratch), wanted.client, wanted.on_cpu, wanted.trust))
-    found = _find(models, records, wanted.files)
-    maker = _describe(models, records)
+        models = [open_model(source, Path(scratch), wanted.on_cpu, wanted.trust) for source in sources]
+    found = _find(models, sources, wanted.files)
+    maker = _describe(models, sources)
     if wanted.dicom_seg:
         _check_all_dicom(found)
-    _begin(wanted, records, models)
+    _begin(wanted, sources, models)
     for problem in found.problems:
         _note(output, problem.case, [problem.path], f"not segmented: {problem.problem}")
         print(f"not segmented: {problem}")
@@ -118,28 +113,28 @@ def segment_new(wanted: Segmentation) -> int:
     return failed
 
 
-def _find(models: Sequence[TrainedModel], records: Sequence[RunRecord], files: Sequence[Path]) -> NewCases:
+def _find(models: Sequence[TrainedModel], sources: Sequence[ModelSource], files: Sequence[Path]) -> NewCases:
     """Find the cases, which all models must take alike."""
     first, *others = models
-    found: NewCases = first.datamodule.find_new(files, records[0].data.release)
-    for made, record in zip(others, records[1:], strict=True):
+    found: NewCases = first.datamodule.find_new(files, sources[0].release)
+    for made, source in zip(others, sources[1:], strict=True):
         if (made.model.predicted, made.model.spatial_dims) != (first.model.predicted, first.model.spatial_dims):
             raise ConfigError(
-                f"The models segment different regions: {', '.join(first.model.predicted)} ({records[0].method}) and"
-                f" {', '.join(made.model.predicted)} ({record.method}); an ensemble is of one task."
+                f"The models segment different regions: {', '.join(first.model.predicted)} ({sources[0].method}) and"
+                f" {', '.join(made.model.predicted)} ({source.method}); an ensemble is of one task."
             )
-        if made.datamodule.find_new(files, record.data.release) != found:
+        if made.datamodule.find_new(files, source.release) != found:
             raise ConfigError(
-                f"The models take other files: {records[0].task} and {record.task}; an ensemble is of one task."
+                f"The models take other files: {sources[0].task} and {source.task}; an ensemble is of one task."
             )
     return found
 
 
-def _describe(models: Sequence[TrainedModel], records: Sequence[RunRecord]) -> SegmentingModel:
+def _describe(models: Sequence[TrainedModel], sources: Sequence[ModelSource]) -> SegmentingModel:
     """Say which models they are, for a DICOM-SEG."""
-    methods = " + ".join(dict.fromkeys(record.method for record in records))
+    methods = " + ".join(dict.fromkeys(source.method for source in sources))
     return SegmentingModel(
-        f"adpfl-bench {methods}", tuple(made.weights for made in models), {"task": str(records[0].task)}
+        f"adpfl-bench {methods}", tuple(made.weights for made in models), {"task": str(sources[0].task)}
     )
 
 
@@ -202,19 +197,19 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise DataError(f"{output} is not empty; choose another --output, or add --overwrite.")
 
 
-def _begin(wanted: Segmentation, records: Sequence[RunRecord], models: Sequence[TrainedModel]) -> None:
+def _begin(wanted: Segmentation, sources: Sequence[ModelSource], models: Sequence[TrainedModel]) -> None:
     """Make the output's folder, and say what will be in it."""
     content = {
         "models": [
             {
-                "run": str(folder),
-                "task": record.task,
-                "method": record.method,
-                "seed": record.seed,
-                "client": wanted.client,
+                source.kind: str(source.folder),
+                "task": source.task,
+                "method": source.method,
+                "seed": source.seed,
+                "client": source.client,
                 "weights": made.weights,
             }
-            for folder, record, made in zip(wanted.models, records, models, strict=True)
+            for source, made in zip(sources, models, strict=True)
         ],
         "flips": wanted.flips,
         "uncertainty": wanted.uncertainty,

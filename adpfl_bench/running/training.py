@@ -6,7 +6,7 @@ import inspect
 import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -253,7 +253,7 @@ def _total_rounds(rounds: int, fine_tuning_epochs: int) -> int:
     return rounds + (1 if fine_tuning_epochs > 0 else 0)
 
 
-def run(arguments: Sequence[str], kind: type[BenchCLI] = BenchCLI) -> BenchCLI:
+def run(arguments: Sequence[str], kind: Callable[[str, Sequence[str], ExitStack], BenchCLI] = BenchCLI) -> BenchCLI:
     """Run one of fit, validate, test and predict.
 
     Args:

@@ -21,6 +21,7 @@ from adpfl_bench.running.model_card import OWN_MODELS, Exported, model_card
 from adpfl_bench.running.picture_bundle import PictureNetwork
 from adpfl_bench.tasks.networks import build_network, monai_definition
 from tests.cli.conftest import Run
+from tests.cli.plain_evaluator import run_bundle
 
 NETWORK = PictureNetwork({"_target_": "UNet"}, (32, 32), ("lesion",))
 
@@ -35,21 +36,6 @@ def copy_pictures(run: Path, folder: Path, number: int) -> None:
         shutil.copy(file, folder)
     Image.open(files[0]).resize((400, 300)).save(folder / "large.jpg")
     Image.open(files[1]).convert("L").save(folder / "grey.PNG")
-
-
-def run_bundle(bundle: Path, pictures: Path, masks: Path) -> None:
-    """Run it by MONAI's own runner."""
-    evaluator = json.loads((bundle / "configs/inference.json").read_text())["evaluator"]
-    assert evaluator["_target_"] == "SupervisedEvaluator"
-    monai.bundle.run(
-        config_file=str(bundle / "configs/inference.json"),
-        meta_file=str(bundle / "configs/metadata.json"),
-        bundle_root=str(bundle),
-        dataset_dir=str(pictures),
-        output_dir=str(masks),
-        device="$torch.device('cpu')",
-        evaluator={**evaluator, "_target_": "tests.cli.plain_evaluator.PlainEvaluator"},
-    )
 
 
 def test_monai_makes_the_masks_that_segment_makes(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +64,7 @@ def test_monai_makes_the_masks_that_segment_makes(adpfl_bench: Run, capsys: pyte
         inside += int((expected > 0).sum())
     assert inside > 100
 
+    check_that_segment_takes(bundle, run, pictures, capsys)
     check_weights(bundle, run)
     check_metadata(bundle)
     card = (bundle / "docs/README.md").read_text()
@@ -92,6 +79,42 @@ def test_monai_makes_the_masks_that_segment_makes(adpfl_bench: Run, capsys: pyte
 
     assert main(["export", str(run), "--output", "bundle"]) == 1
     assert "bundle is not empty; choose another --output." in capsys.readouterr().err
+
+
+def check_that_segment_takes(bundle: Path, run: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By itself it gives the masks of its run, to the bit, and it may be in an ensemble."""
+    assert main(["segment", str(bundle), str(pictures), "--output", "again", "--cpu"]) == 0
+    alone = {path.name: path.read_bytes() for path in Path("out").glob("*.png")}
+    assert alone == {path.name: path.read_bytes() for path in Path("again").glob("*.png")}
+    words = (str(pictures), "--flips", "--cpu", "--output")
+    assert main(["segment", str(run), "--ensemble", str(run), *words, "same"]) == 0
+    assert main(["segment", str(bundle), "--ensemble", str(run), *words, "mixed"]) == 0
+    for path in Path("same").glob("*.png"):
+        assert (Path("mixed") / path.name).read_bytes() == path.read_bytes()
+    models = json.loads(Path("mixed/segment.json").read_text())["models"]
+    assert [(model.get("exported model"), model.get("run")) for model in models] == [("bundle", None), (None, str(run))]
+    assert models[0]["weights"] == models[1]["weights"]
+
+    capsys.readouterr()
+    stated = (bundle / "configs/adpfl_bench.json").read_text()
+    assert str(Path.cwd()) not in stated
+    state = torch.load(bundle / "models/model.pt", weights_only=True)
+    shutil.copytree(bundle, "changed")
+    wrong = {
+        "holds other weights than changed states": lambda: torch.save(
+            {name: value + 1 for name, value in state.items()}, "changed/models/model.pt"
+        ),
+        "cannot be read as the model's weights": lambda: Path("changed/models/model.pt").write_bytes(b"none"),
+        "cannot be read as the description of a model": lambda: Path("changed/configs/adpfl_bench.json").write_text(""),
+        "it is no run, and no model of adpfl-bench export": Path("changed/configs/adpfl_bench.json").unlink,
+    }
+    for sentence, change in wrong.items():
+        change()
+        assert main(["segment", "changed", str(pictures), "--output", "none"]) == 1
+        assert sentence in capsys.readouterr().err
+    assert main(["segment", str(bundle), str(pictures), "--output", "none", "--client", "client-1"]) == 1
+    assert "is an exported model, of no client's own; leave --client out" in capsys.readouterr().err
+    assert not Path("none").exists()
 
 
 def check_weights(bundle: Path, run: Path) -> None:

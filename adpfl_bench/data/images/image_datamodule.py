@@ -51,6 +51,7 @@ class ImageDataModule(FederatedDataModule, ABC):
     usual_partition: Partition = IIDPartition(4)
     """Who holds which patients if no partition is given."""
 
+    kept_by = ("memory_budget_gib", "cache_directory")
     reader: PictureReader = COLOUR
     """Reads the files of a case."""
 
@@ -85,12 +86,8 @@ class ImageDataModule(FederatedDataModule, ABC):
 
     @property
     def network_input(self) -> Mapping[str, Any]:
-        """The size of images, and where they are kept."""
-        return {
-            "image_size": self.image_size,
-            "memory_budget_gib": self.memory_budget_gib,
-            "cache_directory": self.cache_directory,
-        }
+        """The size of images."""
+        return {"image_size": self.image_size}
 
     @property
     def example_is(self) -> Identity:

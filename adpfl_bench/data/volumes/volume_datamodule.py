@@ -76,6 +76,7 @@ class VolumeDataModule(FederatedDataModule, ABC):
         **federation: Further arguments of FederatedDataModule.
     """
 
+    kept_by = ("cache_directory", "prepare_workers")
     usual_partition: Partition = IIDPartition(4)
     """Who holds which patients if no partition is given."""
 
@@ -137,8 +138,8 @@ class VolumeDataModule(FederatedDataModule, ABC):
 
     @property
     def network_input(self) -> Mapping[str, Any]:
-        """Spacing, intensities, windows, and where prepared cases are kept."""
-        names = ("patch_size", "window_overlap", "window_batch_size", "cache_directory", "prepare_workers")
+        """Spacing, intensities and windows."""
+        names = ("patch_size", "window_overlap", "window_batch_size")
         return {"spacing": self.how.spacing, "ct_window": self.how.window, **{n: getattr(self, n) for n in names}}
 
     @property

@@ -30,6 +30,8 @@ class OwnPicturesDataModule(ImageDataModule):
         **pictures: Further arguments of ImageDataModule.
     """
 
+    described_by = ("description",)
+
     def __init__(
         self,
         root: Path,

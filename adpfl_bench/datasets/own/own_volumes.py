@@ -34,6 +34,8 @@ class OwnVolumesDataModule(VolumeDataModule):
         **volumes: Further arguments of VolumeDataModule.
     """
 
+    described_by = ("description", "intensity")
+
     def __init__(
         self,
         root: Path,
