@@ -133,7 +133,6 @@ class RunRecorder(Callback):
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:
         loop, task = need_callback(trainer, FederatedLoop), need_task(pl_module)
-        tolerances = [(name, task.tolerance(name)) for name in task.regions]
         return RunRecord(
             format_version=FORMAT_VERSION,
             run=task.lineage.run,
@@ -145,14 +144,14 @@ class RunRecorder(Callback):
             federated=loop.describe(pl_module),
             privacy=_describe_privacy(trainer, task),
             rounds_completed=loop.rounds_completed,
-            model=ModelBlock(
-                class_name=type(pl_module).__name__,
-                parameters=sum(parameter.numel() for parameter in pl_module.parameters()),
-                scored_round=None,
-                selection="; ".join(choices_of_round(trainer)) or "last round",
-                started_from=task.started_from,
-                metrics=tuple(metric.described() for metric in task.metrics),
-                surface_tolerance={name: value for name, value in tolerances if value is not None},
+            model=task.describe_scores(
+                ModelBlock(
+                    class_name=type(pl_module).__name__,
+                    parameters=sum(parameter.numel() for parameter in pl_module.parameters()),
+                    scored_round=None,
+                    selection="; ".join(choices_of_round(trainer)) or "last round",
+                    started_from=task.started_from,
+                )
             ),
             started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             wall_seconds=0.0,
@@ -207,9 +206,11 @@ class RunRecorder(Callback):
             self._save("finished")
 
     def _write_cases(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._directory.write_cases(need_task(pl_module).scores)
+        task = need_task(pl_module)
+        self._directory.write_cases(task.scores)
         if self._record:
-            self._record.model.scored_round = need_callback(trainer, FederatedLoop).rounds_completed
+            scored_round = need_callback(trainer, FederatedLoop).rounds_completed
+            self._record.model = task.describe_scores(self._record.model, scored_round)
             self._save(self._record.status)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -29,7 +29,8 @@ class LabelScheme:
         regions: Scored regions, each with its classes; by default each class is one.
         painting: Regions that the network predicts, each with the class that it is painted with, in painting order; by
             default all, each with the first of its classes.
-        tolerances: Tolerance in mm of each region's normalised surface distance.
+        tolerances: Tolerance of each region's normalised surface distance, in mm or, of files that do not state the
+            size of a voxel, in percent of the image's diagonal.
         source: Where regions, order and tolerances are published.
 
     Raises:

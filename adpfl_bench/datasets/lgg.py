@@ -28,6 +28,7 @@ LGG = LabelScheme(
     classes=("abnormality",),
     regions={"abnormality": ("abnormality",)},
     painting=(("abnormality", "abnormality"),),
+    tolerances={"abnormality": 0.5},  # percent of the diagonal: the files state no size of a voxel
     source="FLAIR abnormality, Buda et al. 2019, arXiv 1906.03720",
 )
 RELEASE = VolumeRelease(

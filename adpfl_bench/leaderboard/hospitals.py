@@ -32,7 +32,7 @@ class HospitalRow(MethodLine):
         seeds: Seeds of the runs, separated by spaces.
         n_seeds: Their number.
         metric: Name of the metric.
-        unit: ``share``, ``mm``, ``px``, both, or ``number``.
+        unit: ``share``, ``number``, or that of the distances, such as ``mm``; several where rows differ.
         mean: Mean over cases and seeds; ``None`` if a case lacks it or units are mixed.
         ci_low: Lower end of its 95 % interval over patients and seeds; ``None`` for one patient, and where the
             methods' scores cannot be set side by side.
@@ -166,7 +166,7 @@ class _DropStatistics:
             return
         of_means = MeanBootstrap(scores, seed=self._seed)
         here = self._own.usable.get(metric.name)
-        alike = self._same_kind and _units(own, self._region, metric) == _units(there, self._region, metric)
+        alike = self._same_kind and _in_same_units(own, there, self._region, metric)
         of_drops = DropBootstrap(here, scores, seed=self._seed) if here is not None and alike else None
         for name in scores.methods:
             drop = None if of_drops is None else of_drops.interval(name)
@@ -175,7 +175,7 @@ class _DropStatistics:
 
 def _possible(metric: Metric, interval: Interval | None, lowest: float) -> Interval | None:
     """Cut an interval where a mean, from 0 on, or a drop, from -1 on, of shares ends, and a distance at 0."""
-    if interval is None or metric.unit == "number" or (metric.unit == "distance" and lowest < 0):
+    if interval is None or metric.unit == "number" or (metric.measures and lowest < 0):
         return interval
     highest = 1.0 if metric.unit == "share" else math.inf
     return Interval(max(interval.low, lowest), min(interval.high, highest))
@@ -188,10 +188,21 @@ def _same_kind(group: Group, cohort: ScoredCohort) -> bool:
 
 def _units(variants: Sequence[Variant], region: str, metric: Metric) -> str:
     """The unit of a metric's scores; both where distances come in two."""
-    if metric.unit != "distance":
+    if not metric.measures:
         return metric.unit
+    return metric.unit_text("/".join(sorted(_distance_units(variants, region))))
+
+
+def _distance_units(variants: Sequence[Variant], region: str) -> set[str]:
     rows = [run.rows.of_region(region).distance_unit.present() for variant in variants for run in variant.runs]
-    return "/".join(sorted({unit for units in rows for unit in units} - {""}))
+    return {unit for units in rows for unit in units} - {""}
+
+
+def _in_same_units(own: Sequence[Variant], there: Sequence[Variant], region: str, metric: Metric) -> bool:
+    """Whether a metric means the same here and there; a tolerance is in the unit of the distances."""
+    if not (metric.measures or metric.tolerant):
+        return True
+    return _distance_units(own, region) == _distance_units(there, region)
 
 
 def _rows(
@@ -208,7 +219,7 @@ def _rows(
     for metric in (metric for metric in group.metrics if metric.ranked):
         mean, own_mean = _mean(there, region, metric), _mean(own, region, metric)
         unit = _units([there], region, metric)
-        drop, alike = None, _same_kind(group, cohort) and unit == _units([own], region, metric)
+        drop, alike = None, _same_kind(group, cohort) and _in_same_units([own], [there], region, metric)
         if mean is not None and own_mean is not None and alike:
             drop = own_mean - mean if metric.higher_is_better else mean - own_mean
         of_mean, of_drop = statistics.intervals(metric, own)

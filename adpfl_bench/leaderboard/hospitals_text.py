@@ -67,7 +67,7 @@ def _columns(metric: Metric) -> Iterator[Column[_MethodThere]]:
 
     def mean(line: _MethodThere) -> str:
         row = line.rows[metric.name]
-        return metric_text(metric, row.mean) + (f" {row.unit}" if metric.unit == "distance" and row.unit else "")
+        return metric_text(metric, row.mean) + (f" {row.unit}" if metric.measures and row.unit else "")
 
     yield Column(f"{metric.title}{sign} there", mean)
     yield Column(f"{metric.title} drop", lambda line: _signed(metric, line.rows[metric.name].drop))

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from adpfl_bench.leaderboard.formatting import EMPTY, Column, metric_text, number, percent, set_table
+from adpfl_bench.leaderboard.formatting import EMPTY, Column, number, percent, set_table
 from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
 from adpfl_bench.leaderboard.rankings import SEPARATOR, RankingRow
+from adpfl_bench.leaderboard.rendering import common_unit, metric_column
 from adpfl_bench.leaderboard.statistics_text import range_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
@@ -66,7 +68,7 @@ def _columns(table: Table) -> list[Column[TableRow]]:
     ranks = {row.label: row for row in table.statistics.ranking}
     deltas = _deltas(table)
     main, *others = (metric for metric in table.metrics if metric.ranked)
-    unit = table.rows[0].distance_unit
+    unit = common_unit(table.rows)
     columns = [
         Column[TableRow]("Method", lambda row: row.label, numeric=False),
         Column("Seeds", lambda row: str(row.n_seeds)),
@@ -85,9 +87,11 @@ def _columns(table: Table) -> list[Column[TableRow]]:
     return columns
 
 
-def _metric(metric: Metric, distance_unit: str) -> Column[TableRow]:
-    unit = {"share": " (%)", "distance": f" ({distance_unit})", "number": ""}[metric.unit]
-    return Column(f"{metric.title}{unit}", lambda row: metric_text(metric, row.means[metric.name]))
+def _metric(metric: Metric, distance_unit: str | None) -> Column[TableRow]:
+    column = metric_column(metric, distance_unit)
+    apart = metric.measures and distance_unit is None
+    unit = "" if apart else metric.unit_text(distance_unit or "")
+    return replace(column, heading=f"{metric.title}{f' ({unit})' if unit else ''}")
 
 
 def _rank(row: RankingRow) -> str:

@@ -3,6 +3,7 @@
 from adpfl_bench.leaderboard.audits import other_differences
 from adpfl_bench.leaderboard.method_order import LOWER_REFERENCE, UPPER_REFERENCE
 from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
+from adpfl_bench.leaderboard.rendering import common_unit
 from adpfl_bench.leaderboard.table import Table, reference
 from adpfl_bench.records.protected import group_text
 from adpfl_bench.records.settings import describe_difference, object_differences
@@ -32,7 +33,10 @@ def table_notes(table: Table) -> list[str]:
 def _tolerance(table: Table) -> list[str]:
     runs = [run for variant in table.group.variants for run in variant.runs]
     tolerances = {run.record.model.surface_tolerance.get(table.region) for run in runs}
-    unit = table.rows[0].distance_unit
+    unit = common_unit(table.rows)
+    if unit is None:
+        units = " and ".join(f"some in {unit}" for unit in sorted({row.distance_unit for row in table.rows} - {""}))
+        return [f"Neither distances nor NSD must be compared here: {units}, tolerances too."]
     if len(tolerances) > 1:
         return ["NSD must not be compared here: the methods were scored at different tolerances."]
     return [f"NSD is taken at a tolerance of {value:.4g} {unit}." for value in tolerances if value is not None]

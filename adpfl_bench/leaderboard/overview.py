@@ -54,7 +54,7 @@ def make_overviews(tables: Sequence[Table]) -> list[Overview]:
 def _of_metric(tables: Sequence[Table], metric: Metric) -> Overview:
     def cell(row: TableRow) -> str:
         mean = row.means.get(metric.name)
-        unit = f" {row.distance_unit}" if metric.unit == "distance" else ""
+        unit = f" {metric.unit_text(row.distance_unit)}" if metric.measures else ""
         return EMPTY if mean is None else metric_text(metric, mean, digits=1) + unit
 
     kind = f" ({metric.kind})" if metric.kind else ""

@@ -27,7 +27,7 @@ def text_table(table: Table, brief: bool = False) -> TextTable:
 
 def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column[TableRow]]:
     first, (main, *others) = table.rows[0], table.metrics
-    unit = first.distance_unit
+    unit = common_unit(table.rows)
     several = any(row.scored_model != SCORED_MODEL["global"] for row in table.rows)
     short: dict[str, str] = {text: headline for headline, text in SCORED_MODEL.items()}
     columns = [
@@ -58,15 +58,30 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
     return columns
 
 
-def metric_column(metric: Metric, distance_unit: str) -> Column[TableRow]:
-    """Return the column of a metric's mean; the main one and distances fit a terminal."""
-    of = {"share": " %", "distance": f" {distance_unit}", "number": ""}[metric.unit]
+def common_unit(rows: Sequence[TableRow]) -> str | None:
+    """Return the unit of all rows' distances; ``None`` where rows differ in it, so that each has to state its own."""
+    units = {row.distance_unit for row in rows}
+    return units.pop() if len(units) == 1 else None
+
+
+def metric_column(metric: Metric, distance_unit: str | None) -> Column[TableRow]:
+    """Return the column of a metric's mean; the main one and distances by which methods are ranked fit a terminal.
+
+    Args:
+        metric: The metric.
+        distance_unit: Unit of all rows' distances; ``None``: each cell states its own.
+    """
+    apart = metric.measures and distance_unit is None
+    unit = "" if apart else metric.unit_text(distance_unit or "")
     kind = f" ({metric.kind})" if metric.kind else ""
 
     def cell(row: TableRow) -> str:
-        return metric_text(metric, row.means[metric.name])
+        mean = row.means[metric.name]
+        of = f" {metric.unit_text(row.distance_unit)}" if apart and mean is not None else ""
+        return metric_text(metric, mean) + of
 
-    return Column(f"{metric.title}{of}{kind}", cell, brief=metric.in_rounds or metric.unit == "distance")
+    brief = metric.in_rounds or (metric.ranked and metric.unit == "distance")
+    return Column(f"{metric.title}{f' {unit}' if unit else ''}{kind}", cell, brief=brief)
 
 
 def _records(row: TableRow) -> str:

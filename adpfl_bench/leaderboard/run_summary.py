@@ -94,4 +94,6 @@ def _scores_text(scores: ScoreColumns, metrics: Sequence[Metric], held_out: Coll
 def _text(means: ScoreMeans, metric: Metric) -> str:
     mean = means.mean(metric)
     value = math.nan if mean is None else mean
-    return f"{metric.title} " + (f"{value:.2f} {means.distance_unit}" if metric.unit == "distance" else f"{value:.4f}")
+    if metric.measures:
+        return f"{metric.title} {value:.2f} {metric.unit_text(means.distance_unit)}"
+    return f"{metric.title} {value:.4f}"

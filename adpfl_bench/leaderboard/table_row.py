@@ -62,7 +62,7 @@ class TableRow(MethodLine):
             :math:`D_{sc}` over its own cases and over the seeds. ``None`` for one patient.
         sd_seeds: Standard deviation (ddof=1) over seeds of :math:`\frac{1}{N} \sum_c D_{sc}`. ``None`` for one.
         means: By metric the mean over cases and seeds; ``None`` if a case lacks it or units are mixed.
-        distance_unit: Unit of distances, ``mm`` or ``px``.
+        distance_unit: Unit of distances: ``mm``, ``% of diagonal`` or, of older records, ``px``.
         missed: Over all seeds and models, the scores of cases of which exactly one of prediction and truth is empty;
             ``None`` of what is no mask.
         scored: S N, times the number of models that scored a case.

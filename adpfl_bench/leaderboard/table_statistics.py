@@ -69,11 +69,11 @@ def _incomparable(variants: Sequence[Variant], region: str, metric: Metric) -> s
             if not known.all():
                 return f"{variant.label} with seed {run.seed} has none for case {scores.case[int(np.argmin(known))]}"
     runs = [run for variant in variants for run in variant.runs]
-    if metric.unit == "distance":
-        units = {unit for run in runs for unit in run.rows.of_region(region).distance_unit.present()}
-        if len(units) > 1:
-            return "some are in mm and some in px"
-    if metric.tolerant and len({run.record.model.surface_tolerance.get(region) for run in runs}) > 1:
+    units = {unit for run in runs for unit in run.rows.of_region(region).distance_unit.present()}
+    if metric.measures and len(units) > 1:
+        return "some are in " + " and some in ".join(metric.unit_text(unit) for unit in sorted(units))
+    tolerances = {run.record.model.surface_tolerance.get(region) for run in runs}
+    if metric.tolerant and (len(tolerances) > 1 or len(units) > 1):
         return "the methods were scored at different tolerances"
     return None
 

@@ -1,71 +1,22 @@
 """Registry of metrics: what records, tables, the report and the task know of each.
 
-A new metric is a file beside this one and its entry in :data:`METRICS`; columns, means and rankings follow.
+A new metric is a file beside this one and its entry in :data:`METRICS`, or in :data:`CHALLENGES` where it is a
+challenge's own; columns, means and rankings follow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
 
+from adpfl_bench.metrics.brats_lesions import BRATS_2023_SCORES, BRATS_2024_SCORES
+from adpfl_bench.metrics.false_components import COMPONENTS, FALSE_COMPONENTS, FALSE_POSITIVE_VOLUME
 from adpfl_bench.metrics.functional.overlap import dice_compute, iou_compute
 from adpfl_bench.metrics.functional.surface import hausdorff_of_cropped, surface_share_of_cropped
-from adpfl_bench.metrics.region_masks import RegionMasks
+from adpfl_bench.metrics.isic_jaccard import ISIC_2018_JACCARD
+from adpfl_bench.metrics.metric import MaskMetric, Metric
 
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """A score of one region of one case.
-
-    Attributes:
-        name: In cases.csv and other files.
-        title: In tables and plots.
-        description: What it is, in a few words.
-        higher_is_better: Its direction.
-        unit: ``share`` in [0, 1], shown in percent; ``distance`` in the unit of the case's spacing, mm or px; or a
-            plain ``number``.
-        kind: Qualifies the title in the table's heading where there are several definitions.
-        tolerant: Whether it depends on the region's surface tolerance.
-        in_rounds: Whether it is computed, and its mean recorded, after every round: it must be fast.
-        ranked: Whether it counts in rankings, and has a column in tables for papers.
-    """
-
-    name: str
-    title: str
-    description: str
-    higher_is_better: bool = True
-    unit: Literal["share", "distance", "number"] = "share"
-    kind: str = ""
-    tolerant: bool = False
-    in_rounds: bool = False
-    ranked: bool = True
-
-    def described(self) -> Metric:
-        """Its description in a run record."""
-        return Metric(**{column.name: getattr(self, column.name) for column in fields(Metric)})
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaskMetric(Metric):
-    """A metric of two masks.
-
-    Attributes:
-        function: Computes it of two masks that both have voxels.
-        both_empty: Its value where neither has.
-        one_empty: Its value, or what computes it, where exactly one has: never better than a found structure's.
-    """
-
-    function: Callable[[RegionMasks], float] = field(repr=False)
-    both_empty: float = 1.0
-    one_empty: float | Callable[[RegionMasks], float] = 0.0
-
-    def score(self, masks: RegionMasks) -> float:
-        """Score one region of one case."""
-        if masks.missed:
-            return self.one_empty(masks) if callable(self.one_empty) else self.one_empty
-        return self.function(masks) if masks.target.any() else self.both_empty
-
+__all__ = ["CHALLENGES", "DICE", "HD95", "IOU", "METRICS", "NSD", "UNSTATED", "MaskMetric", "Metric"]
 
 DICE = MaskMetric(
     name="dice",
@@ -85,7 +36,7 @@ HD95 = MaskMetric(
     name="hd95",
     title="HD95",
     description="the larger of the two directed 95th percentiles of distances between edge voxels",
-    function=lambda masks: hausdorff_of_cropped(*masks.cropped, masks.spacing),
+    function=lambda masks: hausdorff_of_cropped(*masks.cropped, masks.scale),
     both_empty=0.0,
     one_empty=lambda masks: masks.diagonal,
     higher_is_better=False,
@@ -96,13 +47,18 @@ NSD = MaskMetric(
     name="nsd",
     title="NSD",
     description="share of both surfaces, weighted by area, within a tolerance of the other",
-    function=lambda masks: surface_share_of_cropped(*masks.cropped, masks.spacing, masks.tolerance),
+    function=lambda masks: surface_share_of_cropped(*masks.cropped, masks.scale, masks.tolerance),
     kind="area",
     tolerant=True,
 )
 
-METRICS: tuple[MaskMetric, ...] = (DICE, IOU, HD95, NSD)
+METRICS: tuple[MaskMetric, ...] = (DICE, IOU, HD95, NSD, COMPONENTS, FALSE_COMPONENTS, FALSE_POSITIVE_VOLUME)
 """What segmentation is scored by. The first is the main one, which methods are ordered and compared by."""
+
+CHALLENGES: Mapping[str, tuple[MaskMetric, ...]] = MappingProxyType(
+    {"brats2023": BRATS_2023_SCORES, "brats2024": BRATS_2024_SCORES, "isic2018": (ISIC_2018_JACCARD,)}
+)
+"""What challenges score by otherwise than these, by the name that ``model.challenge_scores`` has for them."""
 
 UNSTATED: tuple[Metric, ...] = tuple(metric.described() for metric in (DICE, IOU, HD95, NSD))
 """What runs were scored by whose records do not say."""

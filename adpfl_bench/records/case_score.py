@@ -36,7 +36,8 @@ class CaseScore:
         split: ``validation`` or ``test``.
         region: Name of the region, or of whatever is scored.
         values: By a metric's name the score; what was not computed is not in it.
-        distance_unit: Unit of scores that are distances, ``mm`` or ``px``; empty where there are none.
+        distance_unit: Unit of scores that are distances: ``mm``, ``% of diagonal`` or, of older records, ``px``; empty
+            where there are none. Volumes are in ml beside mm, and else in percent of the image.
         missed: Whether exactly one of prediction and truth was empty; ``None`` of what is no mask.
         model: Whose model was scored: ``global``, or the name of the client whose own model it is.
     """

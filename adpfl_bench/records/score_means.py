@@ -71,7 +71,7 @@ def mean_over_models(scores: ScoreColumns) -> ScoreColumns:
 
 def mean_score(scores: ScoreColumns, metric: Metric) -> float | None:
     """Return the mean over cases; ``None`` where one lacks the score, where units differ, and of no case."""
-    if metric.unit == "distance" and len(scores.distance_unit.present()) > 1:
+    if metric.measures and len(scores.distance_unit.present()) > 1:
         return None
     return _finite_mean(scores.by(metric))
 
@@ -88,7 +88,7 @@ def means_by(scores: ScoreColumns, owners: TextColumn, metric: Metric) -> dict[s
         By owner, in the order in which they come first.
     """
     means = grouped_means(scores.by(metric), owners.codes, len(owners.names))
-    if metric.unit == "distance" and len(scores.distance_unit.present()) > 1:
+    if metric.measures and len(scores.distance_unit.present()) > 1:
         pairs = np.unique(np.stack([owners.codes, scores.distance_unit.codes]), axis=1)
         means[np.bincount(pairs[0], minlength=len(means)) > 1] = np.nan
     found = dict(zip(owners.names, means.tolist(), strict=True))
@@ -137,7 +137,7 @@ class ScoreMeans:
 
     @property
     def distance_unit(self) -> str:
-        """Unit of the distances, ``mm`` or ``px``, or both; empty where there are none."""
+        """Unit of the distances: ``mm``, ``% of diagonal``, ``px`` of older records, or several; empty without any."""
         return "/".join(sorted(set(self.scores.distance_unit.present()) - {""}))
 
 

@@ -22,8 +22,8 @@ SPEED = (
 """Settings that change how fast a run is, and not what comes out."""
 
 # Where a run was made, not what it computes; the data themselves are compared by their fingerprint, and what
-# cross_scores changes in what a run is judged by is its headline.
-_PLACE = (SEED, "federated.cross_scores", "data.init_args.root", *SPEED)
+# cross_scores changes in what a run is judged by is its headline. Scores of challenges stand beside the others.
+_PLACE = (SEED, "federated.cross_scores", "model.init_args.challenge_scores", "data.init_args.root", *SPEED)
 
 
 def flatten_settings(config: Mapping[str, Any], as_written: bool = False) -> dict[str, str]:

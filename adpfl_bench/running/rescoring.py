@@ -12,6 +12,7 @@ import torch
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.callbacks.data_changes import data_difference
 from adpfl_bench.errors import BenchError
+from adpfl_bench.metrics.metric import Metric
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
@@ -89,16 +90,22 @@ def _compare(directory: RunDirectory, record: RunRecord, made: Rescoring, tolera
         state = torch.load(last_checkpoint(directory.path), map_location="cpu", weights_only=True, mmap=True)
         if state_digest(state["state_dict"]) != record.digests.chain.links[-1].weights:
             yield Finding("checkpoint", "its weights are not those of the last round")
-    yield from compare_scores(directory.read_scores(), made.scores, tolerance)
+    yield from compare_scores(directory.read_scores(), made.scores, tolerance, record.model.metrics)
 
 
-def compare_scores(recorded: ScoreColumns, found: ScoreColumns, tolerance: float) -> Iterator[Finding]:
+def compare_scores(
+    recorded: ScoreColumns, found: ScoreColumns, tolerance: float, metrics: Sequence[Metric] = ()
+) -> Iterator[Finding]:
     """Compare every score of a run with what its checkpoint scores now.
+
+    Distances of older records may be in another unit, as may be the tolerance of surfaces: what depends on it is not
+    compared, which is printed.
 
     Args:
         recorded: What cases.csv has.
         found: What was scored now.
         tolerance: By how much a share, or a distance in relation to itself, may differ.
+        metrics: What the run was scored by.
     """
     ours, theirs = _by_key(recorded), _by_key(found)
     if missing := sorted(ours.keys() ^ theirs.keys()):
@@ -108,7 +115,11 @@ def compare_scores(recorded: ScoreColumns, found: ScoreColumns, tolerance: float
         return
     places = np.array([theirs[key] for key in ours], dtype=np.int64)
     again = found.take(places)
-    for name in recorded.values:
+    units = tuple("/".join(sorted(set(rows.distance_unit.present()) - {""})) for rows in (recorded, again))
+    passed_over = {m.name: m.title for m in metrics if (m.measures or m.tolerant) and units[0] != units[1]}
+    if titles := [title for name, title in passed_over.items() if name in recorded.values]:
+        print(f"{' and '.join(titles)} cannot be compared: distances are in {units[0]} there, and in {units[1]} now.")
+    for name in (name for name in recorded.values if name not in passed_over):
         before, now = recorded.values[name], again.values.get(name, np.full(len(again), np.nan))
         scale = np.maximum(1.0, np.maximum(np.abs(before), np.abs(now)))
         with np.errstate(invalid="ignore"):

@@ -9,6 +9,8 @@ from adpfl_bench.datasets.brats import BRATS, BRATS_2024
 from adpfl_bench.datasets.lgg import LGG
 from adpfl_bench.tasks.segmentation import SegmentationTask
 
+_CHALLENGES = {BRATS.name: "brats2023", BRATS_2024.name: "brats2024"}
+
 
 class BrainTumorTask(SegmentationTask):
     """Segmentation of brain tumours in multi-sequence MRI, as volumes or as slices.
@@ -32,4 +34,6 @@ class BrainTumorTask(SegmentationTask):
         self.scheme = schemes[label_scheme] if isinstance(label_scheme, str) else label_scheme
         self.in_channels = in_channels
         self.spatial_dims = spatial_dims
+        if spatial_dims == 3 and isinstance(label_scheme, str) and label_scheme in _CHALLENGES:
+            self.challenges = (_CHALLENGES[label_scheme],)
         super().__init__(**task)

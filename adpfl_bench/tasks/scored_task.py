@@ -19,6 +19,7 @@ from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.peers import peers
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
+from adpfl_bench.records.run_record import ModelBlock
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_score
 from adpfl_bench.tasks.work_behind import WorkBehind
@@ -69,6 +70,24 @@ class ScoredTask(LightningModule):
     def tolerance(self, region: str) -> float | None:
         """Largest distance between surfaces that scores accept in a region; ``None`` where none do."""
         return None
+
+    def describe_scores(self, model: ModelBlock, scored_round: int | None = None) -> ModelBlock:
+        """Return a record's block of the model, saying by what cases are scored.
+
+        A run may be scored again by a later version, or at another tolerance, than when it was trained.
+
+        Args:
+            model: The block.
+            scored_round: Round whose weights were scored; ``None`` before they are.
+        """
+        tolerances = {region: self.tolerance(region) for region in self.regions}
+        return model.model_copy(
+            update={
+                "scored_round": scored_round,
+                "metrics": tuple(metric.described() for metric in self.metrics),
+                "surface_tolerance": {name: value for name, value in tolerances.items() if value is not None},
+            }
+        )
 
     @abstractmethod
     def score(self, batch: EvaluationBatch, complete: bool) -> list[Mask] | None:

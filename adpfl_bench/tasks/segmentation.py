@@ -19,15 +19,17 @@ from torch.nn import functional
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.metrics.region_masks import RegionMasks
+from adpfl_bench.metrics.region_masks import CaseMasks, RegionMasks
 from adpfl_bench.metrics.registry import METRICS, MaskMetric
 from adpfl_bench.records.case_score import CaseScore
+from adpfl_bench.tasks.challenge_scores import challenge_metrics, check_voxel_sizes
 from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 from adpfl_bench.tasks.scored_task import Mask, case_score
 
-_DEFAULT_TOLERANCE = 2.0
+_DEFAULT_TOLERANCE = {2: 0.5, 3: 2.0}
+"""By number of axes: in percent of a picture's diagonal, and in mm."""
 
 
 class SegmentationTask(FederatedTask):
@@ -40,12 +42,19 @@ class SegmentationTask(FederatedTask):
     Args:
         network: Name of a MONAI network; see :func:`~adpfl_bench.tasks.networks.build_network`.
         network_arguments: Further arguments of the network.
-        surface_tolerance: Tolerance of the normalised surface distance for all regions, in the unit of the dataset's
-            spacing (pixels where it has none); by default the published ones of the label scheme, or 2.
+        surface_tolerance: Tolerance of the normalised surface distance for all regions, in mm or, where no size of a
+            voxel is known, in percent of the image's diagonal; by default the published ones of the label scheme, or 2
+            of volumes and 0.5 of pictures.
+        challenge_scores: Challenges by whose scores cases are scored too, at the end: ``brats2023``, ``brats2024``,
+            ``isic2018``; by default those whose regions the task has. An empty list is none.
         **task: Arguments of FederatedTask.
+
+    Raises:
+        ConfigError: A challenge scores other regions, or volumes where the task has pictures.
     """
 
     metrics: Sequence[MaskMetric] = METRICS
+    challenges: Sequence[str] = ()
     scheme: LabelScheme | None = None
     spatial_dims: int
     in_channels: int
@@ -55,14 +64,25 @@ class SegmentationTask(FederatedTask):
         network: str = "UNet",
         network_arguments: dict[str, Any] | None = None,
         surface_tolerance: float | None = None,
+        challenge_scores: list[str] | None = None,
         **task: Any,
     ) -> None:
         if self.scheme is not None:
             self.regions = tuple(self.scheme.regions)
+        names = self.challenges if challenge_scores is None else challenge_scores
+        self.metrics = (*self.metrics, *challenge_metrics(names, self.regions, self.spatial_dims))
         super().__init__(self.configure_network(network, network_arguments or {}), **task)
         if surface_tolerance is not None and not 0 <= surface_tolerance < math.inf:
             raise ConfigError(f"model.surface_tolerance must be at least 0, but it is {surface_tolerance}.")
         self.surface_tolerance = surface_tolerance
+
+    def setup(self, stage: str) -> None:
+        """Refuse challenges' scores in mm where the files do not state the size of a voxel.
+
+        Raises:
+            ConfigError: As above.
+        """
+        check_voxel_sizes(self.metrics, getattr(self.trainer, "datamodule", None))
 
     @property
     def predicted(self) -> Sequence[str]:
@@ -74,7 +94,7 @@ class SegmentationTask(FederatedTask):
         if self.surface_tolerance is not None:
             return self.surface_tolerance
         published = self.scheme.tolerances if self.scheme is not None else {}
-        return published.get(region, _DEFAULT_TOLERANCE)
+        return published.get(region, _DEFAULT_TOLERANCE[self.spatial_dims])
 
     def configure_network(self, network: str, arguments: Mapping[str, Any]) -> nn.Module:
         """Build the network, [B, C, *spatial] to logits [B, P, *spatial]."""
@@ -181,9 +201,9 @@ class SegmentationTask(FederatedTask):
     ) -> list[CaseScore]:
         label = batch.labels[index].cpu().numpy().astype(bool)
         spacing, found = batch.spacings[index], []
-        for region, predicted, target in zip(self.regions, predictions[index], label, strict=True):
-            masks = RegionMasks(predicted, target, spacing or (1.0,) * target.ndim, self.tolerance(region))
+        case = CaseMasks(dict(zip(self.regions, zip(predictions[index], label, strict=True), strict=True)))
+        for region, (predicted, target) in case.regions.items():
+            masks = RegionMasks(predicted, target, spacing, self.tolerance(region), region, case)
             values = {metric.name: metric.score(masks) for metric in self.metrics if complete or metric.in_rounds}
-            unit = "mm" if spacing else "px"
-            found.append(case_score(batch, index, region, values, unit, masks.missed))
+            found.append(case_score(batch, index, region, values, masks.unit, masks.missed))
         return found

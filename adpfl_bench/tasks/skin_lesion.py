@@ -9,5 +9,6 @@ class SkinLesionTask(SegmentationTask):
     """Segmentation of the lesion in an RGB dermoscopy image; see SegmentationTask for the arguments."""
 
     regions = ("lesion",)
+    challenges = ("isic2018",)
     spatial_dims = 2
     in_channels = 3

@@ -6,7 +6,7 @@ from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.leaderboard.audits import Audit, strongest
 from adpfl_bench.leaderboard.protection import noise_source, person, protected_word
 from adpfl_bench.leaderboard.scored_run import headline_rows
-from adpfl_bench.metrics.registry import UNSTATED, Metric
+from adpfl_bench.metrics.registry import IOU, UNSTATED, Metric
 from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow
@@ -42,7 +42,7 @@ def score_summary(
     """
     columns = ScoreColumns.of(scores)
     judged = _by_region(headline_rows(columns, headline, held_out))
-    shown = [metric for metric in metrics if metric.ranked]
+    shown = [metric for metric in metrics if metric.name != IOU.name]  # it says what Dice says
     values: dict[str, Value] = _means(judged, shown, held_out) if judged else {}
     if len(judged) > 1:
         for name in judged:

@@ -81,7 +81,7 @@ def test_round_and_case_tables(adpfl_bench: Run) -> None:
         rows = [row for row in cases if row.split == split]
         sizes = {client: sum(row.client == client for row in rows) for client in clients}
         assert sizes == {client: getattr(record.data.clients[client], split) for client in clients}
-    assert all("hd95" in row.values and row.distance_unit == "px" and "nsd" in row.values for row in cases)
+    assert all("hd95" in row.values and row.distance_unit == "% of diagonal" and "nsd" in row.values for row in cases)
 
 
 def test_test_command_repeats_the_scores_of_fit(adpfl_bench: Run) -> None:

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from adpfl_bench.cli import main
+from adpfl_bench.metrics.registry import UNSTATED
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.verification.finding import CHECKS
 from adpfl_bench.running.rescoring import compare_scores
@@ -120,7 +122,7 @@ def test_scores_are_compared_case_by_case() -> None:
     rows = [case_row("a1", 0.5), case_row("b", 0.6), case_row("c", 0.7, hd95=200.0)]
 
     def compared(*changed: object, tolerance: float = 1e-3) -> list[str]:
-        found = compare_scores(ScoreColumns.of(rows), ScoreColumns.of(changed), tolerance)
+        found = compare_scores(ScoreColumns.of(rows), ScoreColumns.of(changed), tolerance, UNSTATED)
         return [finding.text for finding in found]
 
     assert compared(*rows[::-1]) == []
@@ -132,3 +134,13 @@ def test_scores_are_compared_case_by_case() -> None:
     assert compared(rows[0], case_row("b", 0.6, hd95=None), rows[2]) == [
         "hd95 of lesion of b is 4 in cases.csv, and nan now (1 of 3 scores differ)"
     ]
+
+
+def test_what_depends_on_the_unit_of_distances_is_not_compared_where_an_older_record_has_another(capsys) -> None:
+    before = ScoreColumns.of([case_row("a1", 0.5), case_row("b", 0.6)])
+    for dice, expected in ((0.6, 0), (0.7, 1)):
+        now = [case_row("a1", 0.5, hd95=1.4, nsd=0.3), case_row("b", dice, iou=0.6 / 1.4, hd95=1.1, nsd=0.4)]
+        now = ScoreColumns.of([replace(row, distance_unit="% of diagonal") for row in now])
+        assert len(list(compare_scores(before, now, 1e-3, UNSTATED))) == expected
+        said = "HD95 and NSD cannot be compared: distances are in px there, and in % of diagonal now.\n"
+        assert capsys.readouterr().out == said

@@ -129,7 +129,7 @@ def test_institutions_are_clients_of_slices_and_of_volumes(adpfl_bench: Run) -> 
         data = json.loads((Path("runs") / task / "fedavg/seed0/run.json").read_text())["data"]
         assert set(data["clients"]) == {"CS", "DU", "EZ", "FG", "HT"}
         scored = rows(Path("runs") / task / "fedavg/seed0")
-        assert {row["hd95_unit"] for row in scored} == {"px"}
+        assert {row["hd95_unit"] for row in scored} == {"% of diagonal"}
         patients = {row["patient"] for row in scored}
         assert all(patient.count("_") == 2 for patient in patients)
 

@@ -86,7 +86,7 @@ def test_summary_has_the_scores_of_the_table_of_cases(trained: OfflineRun) -> No
     assert summary["test/worst_client"] == min(means, key=means.get)
     assert summary["test/worst_client_dice"] == pytest.approx(min(means.values()))
     assert summary["test/client_spread"] == pytest.approx(max(means.values()) - min(means.values()))
-    assert summary["test/hd95_unit"] == "px"
+    assert summary["test/hd95_unit"] == "% of diagonal"
     logged = {name: value for row in trained.history for name, value in row.items()}
     assert all(logged[name] == summary[name] for name in summary if name.startswith("test/dice"))
     assert logged["test/worst_client_dice"] == summary["test/worst_client_dice"]

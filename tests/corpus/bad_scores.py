@@ -170,7 +170,11 @@ IMPOSSIBLE = kinds(
         ("an infinite distance", cell(CASES, 2, "hd95", "inf"), Refused("scores: hd95 of .* is inf")),
         ("a negative distance", cell(CASES, 2, "hd95", "-1"), Refused("scores: hd95 of .* is -1")),
         ("millimetres among pixels", cell(CASES, 2, "hd95_unit", "mm"), Refused("distances are in mm and px")),
-        ("inches", cell(CASES, 2, "hd95_unit", "in"), Refused("a distance is in in, and should be in mm or px")),
+        (
+            "inches",
+            cell(CASES, 2, "hd95_unit", "in"),
+            Refused("a distance is in in, and should be in mm, % of diagonal or px"),
+        ),
         (
             "a Dice that its IoU contradicts",
             cell(CASES, 2, "dice", "0.61"),

@@ -194,6 +194,8 @@ def test_units_that_differ_have_no_drop(tmp_path):
     assert math.isfinite(row.mean)
     assert (row.drop, row.drop_low) == (None, None)
     assert row.ci_low is not None
+    assert rows_of(table)["vienna", "m", "nsd"].drop is None  # a tolerance in mm is another than one in px
+    assert rows_of(table)["vienna", "m", "dice"].drop is not None
 
 
 def _remove(folder):

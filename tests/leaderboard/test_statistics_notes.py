@@ -8,6 +8,8 @@ import pytest
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.markdown import to_markdown
+from adpfl_bench.leaderboard.notes import table_notes
+from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.statistics_text import matrix_text, ranking_text, statistics_notes
 from adpfl_bench.leaderboard.table import tabulate
 from tests.leaderboard.golden_runs import METHODS
@@ -130,7 +132,14 @@ def test_distances_of_methods_in_two_units_are_not_ranked(tmp_path):
         rows = [case_row(f"p{n:02d}", 0.7 + 0.01 * n + 0.1 * (unit == "mm"), distance_unit=unit) for n in range(12)]
         write_run(tmp_path / method, method, rows)
     (table,) = tables_of(tmp_path)
-    assert any(n.startswith("HD95 is not in the ranking: some are in mm and some in") for n in statistics_notes(table))
+    notes, text = statistics_notes(table), text_table(table)
+    assert any(note.startswith("HD95 is not in the ranking: some are in mm and some in px") for note in notes)
+    # A tolerance of as many mm and px is another tolerance too.
+    assert "NSD is not in the ranking: the methods were scored at different tolerances." in notes
+    distances = {cells[0]: cells[text.headings.index("HD95 (edge voxels)")] for cells in text.cells}
+    assert {name: cell.split()[1] for name, cell in distances.items()} == {"fedavg": "mm", "dp_fl": "px"}
+    said = "Neither distances nor NSD must be compared here: some in mm and some in px"
+    assert any(note.startswith(said) for note in table_notes(table))
 
 
 def test_nsd_at_several_tolerances_is_not_ranked(tmp_path):

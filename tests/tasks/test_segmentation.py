@@ -133,7 +133,7 @@ def test_rows_of_validation_and_test(toy_task, toy_data, fit):
 
     trainer.test(task, datamodule=data)
     assert {row.split for row in task.scores} == {"test"}
-    assert all("hd95" in row.values and row.distance_unit == "px" for row in task.scores)
+    assert all("hd95" in row.values and row.distance_unit == "% of diagonal" for row in task.scores)
     assert {row.case for row in task.scores} == {case.case_id for client in data.clients for case in client.test}
     native = data.evaluation_case(data.clients[0].test[0], native=True).label
     (masks,) = trainer.predict(task, datamodule=data)[:1]

@@ -8,12 +8,17 @@ from torch import nn
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationBatch, EvaluationCase, collate_cases
 from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
+from adpfl_bench.metrics.false_components import COMPONENTS
 from adpfl_bench.metrics.functional import normalized_surface_distance
 from adpfl_bench.metrics.registry import METRICS
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
 from tests.schemes import SCHEMES
 
+CHALLENGE = {
+    "brats": {"brats2023_dice", "brats2023_hd95", "brats2023_whole_hd95"},
+    "brats2024": {"brats2024_dice", "brats2024_hd95", "brats2024_nsd05", "brats2024_nsd1"},
+}
 SMALL = {"network": "UNet", "network_arguments": {"channels": [4, 8], "strides": [2]}}
 
 
@@ -43,8 +48,9 @@ def test_a_perfect_network_scores_perfectly_in_every_region(name: str, window: t
     task.network = nn.Identity()
     task.score(batch_of(label_map, scheme, window), complete=True)
     assert [row.region for row in task.scores] == list(scheme.regions)
-    perfect = {metric.name: metric.both_empty for metric in METRICS}
-    assert all(row.values == perfect for row in task.scores)
+    perfect = {metric.name: metric.both_empty for metric in task.metrics if metric is not COMPONENTS}
+    assert all(row.values == {**perfect, "components": row.values["components"]} for row in task.scores)
+    assert {metric.name for metric in task.metrics} == {metric.name for metric in METRICS} | CHALLENGE.get(name, set())
 
 
 def test_scores_are_those_of_the_painted_label_map() -> None:

@@ -17,15 +17,15 @@ def crop_to_union(prediction: BoolArray, target: BoolArray) -> tuple[BoolArray, 
     the array for background, which is what lies outside the box, and also how MONAI and surface-distance treat the
     border of the image.
     """
-    boxes = [_bounding_box(mask) for mask in (prediction, target) if mask.any()]
+    boxes = [bounding_box(mask) for mask in (prediction, target) if mask.any()]
     box = tuple(
         slice(min(part.start for part in parts), max(part.stop for part in parts)) for parts in zip(*boxes, strict=True)
     )
     return prediction[box], target[box]
 
 
-def _bounding_box(mask: BoolArray) -> tuple[slice, ...]:
-    """The smallest box around the voxels of a mask that has some, whatever the order of its axes in memory."""
+def bounding_box(mask: BoolArray) -> tuple[slice, ...]:
+    """Return the smallest box around the voxels of a mask that has some, whatever the order of its axes in memory."""
     box: dict[int, slice] = {}
     # From the slowest axis to the fastest, and within the box found so far only.
     for axis in sorted(range(mask.ndim), key=lambda axis: -abs(mask.strides[axis])):
@@ -33,6 +33,13 @@ def _bounding_box(mask: BoolArray) -> tuple[slice, ...]:
         occupied = np.flatnonzero(window.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
         box[axis] = slice(int(occupied[0]), int(occupied[-1]) + 1)
     return tuple(box[axis] for axis in range(mask.ndim))
+
+
+def grown_box(box: tuple[slice, ...], shape: tuple[int, ...], margin: int) -> tuple[slice, ...]:
+    """Grow a box by a number of voxels to all sides, as far as the array of the given shape goes."""
+    return tuple(
+        slice(max(side.start - margin, 0), min(side.stop + margin, size)) for side, size in zip(box, shape, strict=True)
+    )
 
 
 def edge_voxels(mask: BoolArray) -> BoolArray:

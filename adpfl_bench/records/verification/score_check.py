@@ -8,6 +8,7 @@ import numpy as np
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
+from adpfl_bench.metrics.region_masks import MM, PERCENT_OF_DIAGONAL
 from adpfl_bench.metrics.registry import DICE, IOU
 from adpfl_bench.records.partition_columns import PartitionColumns
 from adpfl_bench.records.run_record import RunRecord
@@ -18,7 +19,8 @@ from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.finding import Finding
 from adpfl_bench.text import count
 
-_UNITS = ("mm", "px")
+_UNITS = (MM, PERCENT_OF_DIAGONAL, "px")
+"""The last is that of records from before distances in pictures were made independent of their pixels."""
 _ROUNDED = 5e-6
 """By how much Dice and IoU of a case may disagree, where somebody has rounded them to six digits."""
 _LIMITS = {"test": "limit_test_batches", "validation": "limit_val_batches"}
@@ -51,7 +53,7 @@ def _ranges(record: RunRecord, scores: ScoreColumns) -> Iterator[Finding]:
         impossible = ~np.isfinite(values)
         if units.get(name) == "share":
             impossible |= ~((values >= 0) & (values <= 1))
-        elif units.get(name) == "distance":
+        elif units.get(name) in ("distance", "volume"):
             impossible |= ~(values >= 0)
         impossible &= ~scores.empty[name]
         if impossible.any():
@@ -69,11 +71,14 @@ def _units(record: RunRecord, scores: ScoreColumns) -> Iterator[Finding]:
     """Look at the units of distances: tolerances of surfaces are in one unit, so all distances of a run are."""
     measured: BoolArray = np.zeros(len(scores), dtype=np.bool_)
     for metric in record.model.metrics:
-        if metric.unit == "distance" and metric.name in scores.empty:
+        if metric.measures and metric.name in scores.empty:
             measured |= ~scores.empty[metric.name]
     found = scores.distance_unit.take(measured).present()
     if unknown := [unit for unit in found if unit not in _UNITS]:
-        yield Finding("scores", f"a distance is in {unknown[0] or 'no unit'}, and should be in mm or px")
+        yield Finding(
+            "scores",
+            f"a distance is in {unknown[0] or 'no unit'}, and should be in {', '.join(_UNITS[:-1])} or {_UNITS[-1]}",
+        )
     elif len(found) > 1:
         yield Finding("scores", f"distances are in {' and '.join(sorted(found))}")
 

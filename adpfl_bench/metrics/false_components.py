@@ -1,0 +1,66 @@
+"""Counts of what was predicted: its connected components, those that are false, and the volume of these."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adpfl_bench.metrics.metric import MaskMetric
+from adpfl_bench.metrics.region_masks import RegionMasks
+
+
+def component_count(masks: RegionMasks) -> float:
+    """Number of connected components of the prediction; voxels that touch at a corner are of one."""
+    return float(masks.components.count)
+
+
+def false_component_count(masks: RegionMasks) -> float:
+    """Number of the prediction's connected components that have no voxel in common with the truth."""
+    return float(np.count_nonzero(~masks.components.touched_by(masks.cropped[1])))
+
+
+def false_positive_volume(masks: RegionMasks) -> float:
+    """Volume of the prediction's components that have no voxel in common with the truth.
+
+    As autoPET defines it (Gatidis et al. 2022, Scientific Data 9:601), in ml; in percent of the image where no size of
+    a voxel is known.
+    """
+    found = masks.components
+    voxels = int(found.sizes[~found.touched_by(masks.cropped[1])].sum())
+    if masks.spacing is None:
+        return 100.0 * voxels / masks.target.size
+    return voxels * float(np.prod(masks.spacing)) / 1000.0
+
+
+COMPONENTS = MaskMetric(
+    name="components",
+    title="Components",
+    description="connected components of the prediction; a count, and no score",
+    function=component_count,
+    both_empty=0.0,
+    one_empty=component_count,
+    higher_is_better=False,
+    unit="number",
+    ranked=False,
+)
+FALSE_COMPONENTS = MaskMetric(
+    name="false_components",
+    title="False components",
+    description="connected components of the prediction without a voxel of the truth; a count, and no score",
+    function=false_component_count,
+    both_empty=0.0,
+    one_empty=false_component_count,
+    higher_is_better=False,
+    unit="number",
+    ranked=False,
+)
+FALSE_POSITIVE_VOLUME = MaskMetric(
+    name="false_positive_volume",
+    title="False-positive volume",
+    description="volume of the prediction's components without a voxel of the truth; no score",
+    function=false_positive_volume,
+    both_empty=0.0,
+    one_empty=false_positive_volume,
+    higher_is_better=False,
+    unit="volume",
+    ranked=False,
+)

@@ -1,0 +1,108 @@
+"""Scores of the BraTS challenges, against their definition written down plainly and surface-distance's package."""
+
+import numpy as np
+import pytest
+
+from adpfl_bench.metrics.brats_lesions import BRATS_2023_SCORES, BRATS_2023_WHOLE_HD95, BRATS_2024_SCORES
+from adpfl_bench.metrics.region_masks import CaseMasks, RegionMasks
+from tests.metrics import lesion_reference, tumour_maps
+
+LARGEST_DIFFERENCE = 1e-4
+
+
+def scored(metrics, predictions, targets, region, spacing):
+    case = CaseMasks({name: (predictions[name], targets[name]) for name in targets})
+    masks = RegionMasks(predictions[region], targets[region], spacing, 1.0, region, case)
+    return np.array([metric.score(masks) for metric in metrics])
+
+
+def cases(number):
+    for seed in range(number):
+        prediction, truth, spacing = tumour_maps.label_maps(seed)
+        yield tumour_maps.region_masks(prediction), tumour_maps.region_masks(truth), spacing
+
+
+def kinds(pairs):
+    """What pairs of masks are: with both, one or none empty."""
+    return {(bool(prediction.any()), bool(target.any())) for prediction, target in pairs}
+
+
+def test_scores_of_2023_are_those_of_the_plain_definition_on_252_pairs():
+    pairs, values = [], []
+    for predictions, targets, spacing in cases(84):
+        for region in ("WT", "TC", "ET"):
+            found = scored(BRATS_2023_SCORES[:2], predictions, targets, region, spacing)
+            expected = lesion_reference.brats2023(predictions[region], targets[region], spacing)
+            assert found == pytest.approx(expected[:2], abs=LARGEST_DIFFERENCE)
+            pairs.append((predictions[region], targets[region]))
+            values.append(found)
+    assert len(pairs) >= 200
+    assert len(kinds(pairs)) == 4
+    assert len({round(dice, 6) for dice, _ in values}) > 60  # they are not all trivial
+
+
+def test_scores_of_2024_are_those_of_the_plain_definition_on_288_pairs():
+    pairs, values = [], []
+    for predictions, targets, spacing in cases(48):
+        for region in targets:
+            found = scored(BRATS_2024_SCORES, predictions, targets, region, spacing)
+            expected = lesion_reference.brats2024(predictions, targets, region, spacing)
+            assert found == pytest.approx(expected, abs=LARGEST_DIFFERENCE)
+            pairs.append((predictions[region], targets[region]))
+            values.append(found)
+    assert len(pairs) >= 200
+    assert len(kinds(pairs)) == 4
+    assert len({round(dice, 6) for dice, *_ in values}) > 60
+
+
+def test_hd95_of_whole_regions_is_that_of_surface_distance_and_374_where_one_is_missed():
+    for predictions, targets, spacing in cases(36):
+        for region in ("WT", "TC", "ET"):
+            (found,) = scored([BRATS_2023_WHOLE_HD95], predictions, targets, region, spacing)
+            expected = lesion_reference.hd95(predictions[region], targets[region], spacing)
+            if not predictions[region].any() and not targets[region].any():
+                expected = 0.0
+            assert found == pytest.approx(374.0 if np.isinf(expected) else expected, abs=LARGEST_DIFFERENCE)
+
+
+def masks_of(*boxes, shape=(40, 20, 20)):
+    mask = np.zeros(shape, dtype=bool)
+    for box in boxes:
+        mask[box] = True
+    return mask
+
+
+def cube(start, side):
+    return (slice(start, start + side), slice(2, 2 + side), slice(2, 2 + side))
+
+
+@pytest.mark.parametrize(("metrics", "penalty"), [(BRATS_2023_SCORES, 374.0), (BRATS_2024_SCORES, 337.0)])
+def test_a_missed_and_a_false_lesion_count_0_and_the_penalty(metrics, penalty):
+    truth = masks_of(cube(2, 5), cube(30, 5))
+    prediction = masks_of(cube(2, 5), cube(16, 5))
+    case = {"WT": truth} | {name: np.zeros_like(truth) for name in ("TC", *tumour_maps.TISSUES)}
+    found = scored(metrics[:2], case | {"WT": prediction}, case, "WT", (1.0, 1.0, 1.0))
+    assert found == pytest.approx([1 / 3, 2 * penalty / 3])
+
+
+def test_a_small_true_lesion_does_not_count_and_makes_no_prediction_false():
+    truth = masks_of(cube(2, 3))  # 27 voxels, of 51 that are needed
+    for prediction in (truth, np.zeros_like(truth)):
+        case = {"WT": truth}
+        assert scored(BRATS_2023_SCORES[:2], {"WT": prediction}, case, "WT", (1.0,) * 3) == pytest.approx([1, 0])
+    assert scored(BRATS_2023_SCORES[:2], case, case, "WT", (1.0, 1.0, 2.0)) == pytest.approx([1, 0])  # 54 mm^3
+    assert scored(BRATS_2023_SCORES[:2], {"WT": prediction}, case, "WT", (1.0, 1.0, 2.0)) == pytest.approx([0, 374])
+
+
+def test_speckle_far_from_a_lesion_costs_it_its_score_where_whole_masks_hardly_show_it():
+    truth = masks_of(cube(2, 12))
+    prediction = truth.copy()
+    prediction[20::4, ::4, ::4] = True  # 125 false voxels
+    (found,) = scored(BRATS_2023_SCORES[:1], {"WT": prediction}, {"WT": truth}, "WT", (1.0,) * 3)
+    assert 2 * truth.sum() / (truth.sum() + prediction.sum()) > 0.95
+    assert found == pytest.approx(1 / 126)
+
+
+def test_files_without_a_size_of_voxels_have_no_lesions_in_mm():
+    with pytest.raises(ValueError, match="BraTS 2023 scores lesions in mm"):
+        scored(BRATS_2023_SCORES[:1], {"WT": masks_of(cube(2, 5))}, {"WT": masks_of(cube(2, 5))}, "WT", None)
