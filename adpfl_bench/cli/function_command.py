@@ -13,7 +13,8 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
 
     Its docstring becomes the help. A parameter that is false by default is a flag, which needs no value. A required
     one that is a list takes one or more words, which jsonargparse's own ``auto_cli`` would want as one JSON list. One
-    that is an empty tuple by default takes one word, and may be given several times.
+    that is an empty tuple by default takes one word, and may be given several times. A
+    positional-only one with a default may be left out, and is no option.
 
     Args:
         function: What the command does.
@@ -39,12 +40,16 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
             parser.add_argument(f"--{name}", action="append", default=[], metavar="MODULE", **how)
         elif required and get_origin(hints[name]) is list:
             parser.add_argument(name, nargs="+", metavar=name.upper(), **{**how, "type": get_args(hints[name])[0]})
+        elif parameter.kind is parameter.POSITIONAL_ONLY and not required:
+            parser.add_argument(name, nargs="?", default=parameter.default, metavar=name.upper(), **how)
         elif required and parameter.kind is parameter.KEYWORD_ONLY:
             parser.add_argument(f"--{name}", required=True, **how)
         else:
             continue
         own.add(name)
     parser.add_function_arguments(function, as_positional=True, as_group=False, skip=own)
-    arguments = parser.parse_args(list(words))
-    status = function(**{name: getattr(arguments, name) for name in parameters})
+    arguments = parser.instantiate(parser.parse_args(list(words)))
+    first = [name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_ONLY]
+    named = {name: getattr(arguments, name) for name in parameters if name not in first}
+    status = function(*(getattr(arguments, name) for name in first), **named)
     return status if isinstance(status, int) else 0

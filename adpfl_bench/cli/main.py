@@ -59,8 +59,9 @@ COMMANDS = {
         "running.audit_run", "run_audit", "Train with canaries in one client, and bound its epsilon from below.", True
     ),
     "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
+    "plan": Command("cli.plan_command", "plan", "Read a dataset of your own, and write a task file that fits it."),
     "verify": Command("datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
-    "phantom": Command("datasets.phantom", "phantom", "Write a synthetic cohort in a dataset's own layout."),
+    "phantom": Command("cli.phantom", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "verify-run": Command(
         "cli.verify_run", "verify_run", "Check what the records of runs prove, and their scores again.", True
     ),
@@ -78,6 +79,7 @@ AFTER_STOP = {
     "audit": "an audit cannot be continued: start it anew with --record.overwrite true",
     "benchmark": "the same command goes on",
     "prepare": "what was prepared stays, and the same command goes on",
+    "plan": "nothing was written",
     "verify": "nothing was changed",
     "segment": "what was written stays, and the same command with --overwrite starts anew",
 }

@@ -72,6 +72,14 @@ def dump_yaml(content: Any) -> str:
     return text
 
 
+def dump_inline(value: Any) -> str:
+    """Write a plain value as YAML on one line."""
+    text: str = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, width=_MOST_BYTES, allow_unicode=True, sort_keys=False
+    )
+    return text.removesuffix("...\n").rstrip("\n")
+
+
 def parse_yaml(text: str) -> Any:
     """What a text of YAML states, in plain values.
 

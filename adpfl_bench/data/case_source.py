@@ -22,6 +22,7 @@ from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.phantoms.cohort import write_phantom
+from adpfl_bench.phantoms.like.phantom_description import PhantomDescription
 from adpfl_bench.phantoms.writer import PhantomWriter
 from adpfl_bench.processors import count_processors
 from adpfl_bench.records.protected import Identity
@@ -115,6 +116,15 @@ class CaseSource(ABC):
             f"{type(self).__name__} does not say how its files are checked; give it the method inventory."
         )
 
+    @property
+    def phantom_description(self) -> PhantomDescription | None:
+        """What phantoms are made of where no writer knows the dataset; ``None`` where one does."""
+        return None
+
+    def phantom_root(self, folder: Path) -> Path:
+        """Return the root of a phantom cohort in its folder: that folder."""
+        return folder
+
     def write_phantom(self, output: Path, cases: int, seed: int) -> None:
         """Write a phantom cohort in the dataset's own layout, a large one in as many processes as there are processors.
 
@@ -124,14 +134,16 @@ class CaseSource(ABC):
         size, shift = self.phantom_size, self.phantom_shift
         values = cases * math.prod(size or self._writer.default_size)
         workers = count_processors() if values >= _WORTH_PROCESSES else 1
-        write_phantom(self._writer, output, cases, seed, size, progress=True, workers=workers, shift=shift)
+        like = self.phantom_description
+        write_phantom(self._writer, output, cases, seed, size, progress=True, workers=workers, shift=shift, like=like)
 
     @property
     def phantom_name(self) -> str:
         """Name of the phantom cohort's folder, by everything that its bytes depend on."""
         size = times(self.phantom_size) if self.phantom_size else "default"
         shift = "" if self.phantom_shift == 1 else f"-shift{self.phantom_shift:g}"
-        return f"{self._writer.name}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{shift}"
+        like = f"-{self.phantom_description.digest}" if self.phantom_description is not None else ""
+        return f"{self._writer.name}{like}-{self.phantom_cases}cases-{size}-seed{self.phantom_seed}{shift}"
 
     @property
     def _writer(self) -> type[PhantomWriter]:

@@ -185,7 +185,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             return self.root
         folder = self.phantom_directory / self.phantom_name
         self.write_phantom(folder, self.phantom_cases, self.phantom_seed)
-        return folder
+        return self.phantom_root(folder)
 
     @property
     def training(self) -> TrainingSet:

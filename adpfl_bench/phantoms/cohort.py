@@ -9,6 +9,7 @@ from typing import Any
 
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.files import atomic_folder
+from adpfl_bench.phantoms.like.phantom_description import PhantomDescription
 from adpfl_bench.phantoms.marker import Marker, read_marker
 from adpfl_bench.phantoms.site_shift import check_shift
 from adpfl_bench.phantoms.writer import PhantomWriter
@@ -24,6 +25,7 @@ def make_writer(
     size: tuple[int, ...] | None = None,
     labels: Path | None = None,
     shift: float = 1.0,
+    like: PhantomDescription | None = None,
 ) -> PhantomWriter:
     """Check what is asked for and create its writer.
 
@@ -48,6 +50,9 @@ def make_writer(
             f"{unit}, but the image size is {list(size)}; choose for example {list(kind.default_size)}."
         )
     check_shift(shift)
+    if like is not None:
+        stated: dict[str, Any] = {"like": like}
+        return kind(cases, seed, size, shift=shift, **stated)
     if labels is None:
         return kind(cases, seed, size, shift=shift)
     if "labels" not in kind.__dataclass_fields__:
@@ -66,6 +71,7 @@ def write_phantom(
     workers: int = 1,
     labels: Path | None = None,
     shift: float = 1.0,
+    like: PhantomDescription | None = None,
 ) -> bool:
     """Write a synthetic cohort in a dataset's own file layout.
 
@@ -83,6 +89,7 @@ def write_phantom(
         workers: Number of processes.
         labels: Folder of real label maps that the images are made around, for kits; ``None`` to invent them.
         shift: How far apart the sites are: 0 all alike, 1 as usual, more than 1 further apart.
+        like: What a task file states of the dataset, for a writer that draws what it says.
 
     Returns:
         Whether the cohort was written; ``False`` if exactly this one was there already, which is then kept.
@@ -91,9 +98,11 @@ def write_phantom(
         ConfigError: An argument is impossible, or the folder cannot be written.
         DataError: The output folder holds something else.
     """
-    writer = make_writer(kind, cases, seed, size, labels, shift)
+    writer = make_writer(kind, cases, seed, size, labels, shift, like)
     check_workers("The number of workers that write a phantom", workers)
-    marker = Marker(kind.name, cases, seed, writer.size, labels=writer.labels_digest, shift=float(shift))
+    marker = Marker(
+        kind.name, cases, seed, writer.size, labels=writer.labels_digest, shift=float(shift), like=writer.like_digest
+    )
     try:
         return _write(writer, output, marker, progress, workers)
     except OSError as error:

@@ -27,6 +27,7 @@ class Marker:
         generator_version: Version of the generator.
         labels: Digest of the real label maps that the images were made around; ``None`` if the anatomy is invented.
         shift: How far apart the sites are; 1 is usual, and not written.
+        like: Digest of what a task file states of the dataset that the phantom is like; ``None`` of the suite's own.
     """
 
     phantom: str
@@ -36,6 +37,7 @@ class Marker:
     generator_version: int = GENERATOR_VERSION
     labels: str | None = None
     shift: float = 1.0
+    like: str | None = None
 
     def write(self, root: Path) -> None:
         """Write the marker into the root of a phantom."""
@@ -44,6 +46,8 @@ class Marker:
             del content["labels"]
         if self.shift == 1:
             del content["shift"]
+        if self.like is None:
+            del content["like"]
         (root / MARKER_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def differences(self, other: Marker) -> str:
@@ -74,6 +78,7 @@ def read_marker(root: Path) -> Marker | None:
             generator_version=int(content["generator_version"]),
             labels=None if content.get("labels") is None else str(content["labels"]),
             shift=float(content.get("shift", 1.0)),
+            like=None if content.get("like") is None else str(content["like"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(

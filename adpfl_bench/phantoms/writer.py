@@ -45,6 +45,11 @@ class PhantomWriter(ABC):
         """Hash of real label maps that the images are made around; ``None`` if the anatomy is invented."""
         return None
 
+    @property
+    def like_digest(self) -> str | None:
+        """Digest of what a task file states of a dataset; ``None`` if the suite knows what is drawn."""
+        return None
+
     def prepare(self, root: Path) -> None:  # noqa: B027  # there may be nothing to prepare
         """Make the folders, and write the files that concern the cohort as a whole."""
 

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 Modality = Literal["CT", "MRI", "picture"]
+Intensity = Literal["ct", "zscore"]
 Window = tuple[float, float]
 
 ALL_OF_CT: Window = (-1000.0, 1000.0)

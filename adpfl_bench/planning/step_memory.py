@@ -9,9 +9,7 @@ from adpfl_bench.planning.network_plan import NetworkPlan
 GIB = 2**30
 
 _BYTES = 4  # of a number in single precision, in which everything is computed but under bfloat16
-_COPIES = (
-    7  # of the weights: themselves, gradients, two moments of the optimizer, global weights, running sum in 64 bits
-)
+_COPIES = 7  # of the weights: themselves, gradients, two moments of AdamW, global weights, running sum in 64 bits
 _DOWN = 4  # maps that a stage keeps on the way down: of two convolutions, before and after normalisation
 _UP = 6  # and on the way up: also the two that were joined
 _WAY_BACK = 2  # maps of the finest stage: gradients that are there at the worst moment

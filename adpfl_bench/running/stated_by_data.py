@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pydoc import locate
 from typing import Any
 
-from adpfl_bench.data.datamodule import PHANTOM_ROOT, FederatedDataModule
+from adpfl_bench.data.datamodule import FederatedDataModule
 
 
 def settle_by_data(config: Any) -> None:
@@ -19,7 +19,7 @@ def settle_by_data(config: Any) -> None:
     """
     kind = locate(str(config.data.class_path))
     settings = config.data.init_args
-    if not (isinstance(kind, type) and issubclass(kind, FederatedDataModule)) or str(settings.root) == PHANTOM_ROOT:
+    if not (isinstance(kind, type) and issubclass(kind, FederatedDataModule)):
         return
     stated = kind.stated_by_files(settings.as_dict())
     for name, value in stated.data.items():

@@ -2,8 +2,8 @@ import subprocess
 import sys
 from typing import get_args, get_type_hints
 
+from adpfl_bench.cli.phantom import phantom
 from adpfl_bench.datasets.catalogue import PHANTOMS
-from adpfl_bench.datasets.phantom import phantom
 
 
 def test_one_line_says_what_was_written(tmp_path, capsys):
@@ -34,12 +34,12 @@ def test_a_line_in_place_of_a_bar_where_there_is_no_terminal(tmp_path, capsys):
 
 
 def test_command_offers_every_phantom_there_is():
-    names, _ = get_args(get_type_hints(phantom)["dataset"])
+    names, *_ = get_args(get_type_hints(phantom)["dataset"])
     assert set(get_args(names)) == {*PHANTOMS}
 
 
 def test_import_is_light():
     heavy = "{'torch', 'monai', 'lightning', 'pandas', 'matplotlib', 'wandb'}"
-    script = f"import sys, adpfl_bench.datasets.phantom; print(sorted({heavy} & set(sys.modules)))"
+    script = f"import sys, adpfl_bench.cli.phantom; print(sorted({heavy} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

@@ -16,6 +16,9 @@ from adpfl_bench.data.problems import refuse
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription
 from adpfl_bench.datasets.own.own_settings import ADVICE, settle_own, usual_partition_of
 from adpfl_bench.datasets.own.own_survey import OwnSurvey, holder_of, survey_own
+from adpfl_bench.datasets.own.phantom_like import phantom_like, phantom_root_of
+from adpfl_bench.phantoms.like.like_writer import LikePictureWriter
+from adpfl_bench.phantoms.like.phantom_description import PhantomDescription
 from adpfl_bench.records.blocks import DataBlock
 
 
@@ -31,6 +34,7 @@ class OwnPicturesDataModule(ImageDataModule):
     """
 
     described_by = ("description",)
+    phantom = LikePictureWriter
 
     def __init__(
         self,
@@ -52,6 +56,15 @@ class OwnPicturesDataModule(ImageDataModule):
     def holder(self, root: Path, cases: Sequence[Case]) -> Path:
         """Return the folder that holds all files of a table."""
         return holder_of(root, cases)
+
+    @property
+    def phantom_description(self) -> PhantomDescription:
+        """Phantoms are made of the description alone."""
+        return phantom_like(self.description, "picture")
+
+    def phantom_root(self, folder: Path) -> Path:
+        """Return the table, if there is one."""
+        return phantom_root_of(folder, self.description)
 
     def scan(self, root: Path) -> list[Case]:
         """List the cases with their masks."""

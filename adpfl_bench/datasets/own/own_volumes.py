@@ -12,10 +12,14 @@ from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
+from adpfl_bench.datasets.own.channel_names import are_ct
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription
 from adpfl_bench.datasets.own.own_settings import settle_own, usual_partition_of
 from adpfl_bench.datasets.own.own_survey import holder_of, survey_own
+from adpfl_bench.datasets.own.phantom_like import phantom_like, phantom_root_of
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.phantoms.like.like_writer import LikeVolumeWriter
+from adpfl_bench.phantoms.like.phantom_description import Kind, PhantomDescription
 
 Intensity = Literal["ct", "zscore"]
 
@@ -35,6 +39,7 @@ class OwnVolumesDataModule(VolumeDataModule):
     """
 
     described_by = ("description", "intensity")
+    phantom = LikeVolumeWriter
 
     def __init__(
         self,
@@ -57,6 +62,16 @@ class OwnVolumesDataModule(VolumeDataModule):
     def holder(self, root: Path, cases: Sequence[Case]) -> Path:
         """Return the folder that holds all files of a table."""
         return holder_of(root, cases)
+
+    @property
+    def phantom_description(self) -> PhantomDescription:
+        """Phantoms are made of the description, the spacing and the window alone."""
+        kind: Kind = "CT" if self._is_ct else "MRI"
+        return phantom_like(self.description, kind, self.how.spacing, self.how.window)
+
+    def phantom_root(self, folder: Path) -> Path:
+        """Return the table, if there is one."""
+        return phantom_root_of(folder, self.description)
 
     def survey(self, root: Path) -> Survey:
         """Complete the description, and list the cases."""
@@ -81,30 +96,18 @@ class OwnVolumesDataModule(VolumeDataModule):
             release = self._release(in_one_file=False)
             self.releases = {release.name: release}
 
+    @property
+    def _is_ct(self) -> bool:
+        return self.intensity == "ct" if self.intensity is not None else are_ct(self.description.channels or [])
+
     def _release(self, in_one_file: bool) -> VolumeRelease:
         channels = tuple(self.description.channels or [])
-        intensity = self.intensity or ("ct" if _are_ct(channels) else "zscore")
         return VolumeRelease(
             name=str(self.description.name),
-            modality="CT" if intensity == "ct" else "MRI",
+            modality="CT" if self._is_ct else "MRI",
             channels=channels,
             labels=self.description.values(),
             schemes=(self.description.scheme(),),
             reader=NiftiReader(tuple(range(len(channels))) if in_one_file else ()),
             may_be_empty=self.description.empty_masks,
         )
-
-
-def _are_ct(channels: Sequence[str]) -> bool:
-    """Whether all channels are CT by their names; the Decathlon and nnU-Net call them so.
-
-    Raises:
-        ConfigError: Some are, and others not.
-    """
-    ct = [name for name in channels if name.partition("-")[0].upper() == "CT"]
-    if ct and len(ct) < len(channels):
-        raise ConfigError(
-            f"The channels are {', '.join(channels)}: some are CT, others not, but all are prepared alike; state"
-            " data.intensity: ct or zscore."
-        )
-    return bool(ct)

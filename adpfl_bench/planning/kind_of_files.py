@@ -1,0 +1,39 @@
+"""Kind of the files of a dataset of one's own: pictures or volumes, by how their names end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from adpfl_bench.data.csv_table import read_table
+from adpfl_bench.data.scanning import list_files
+from adpfl_bench.datasets.own.dataset_json import FILE, Kind, endings_of, read_dataset_json
+from adpfl_bench.datasets.own.own_survey import is_table
+from adpfl_bench.errors import DataError
+from adpfl_bench.text import listed
+
+
+def kind_of_files(root: Path) -> Kind:
+    """Say whether a folder, or a table of paths, holds pictures or volumes.
+
+    Raises:
+        DataError: It is not there, holds neither, or both.
+    """
+    if not root.exists():
+        raise DataError(f"{root} does not exist; give a folder with {FILE}, imagesTr/ and labelsTr/, or a CSV file.")
+    if is_table(root):
+        where, names = str(root), [cell for row in read_table(root, [], "The table") for cell in row.values.values()]
+    elif root.is_file():
+        raise DataError(f"{root} is no CSV file; give a folder with {FILE}, imagesTr/ and labelsTr/, or a CSV file.")
+    else:
+        stated = read_dataset_json(root / FILE).ending
+        images = root / "imagesTr"
+        if not stated and not images.is_dir():
+            raise DataError(f"{root} has no folder imagesTr; expected imagesTr/ and labelsTr/ beside {FILE}.")
+        where, names = str(images), [stated] if stated else list_files(images)
+    kinds: tuple[Kind, Kind] = ("pictures", "volumes")
+    found: list[Kind] = [kind for kind in kinds if any(name.lower().endswith(endings_of(kind)) for name in names)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join((*endings_of("pictures"), *endings_of("volumes")))
+    what = "pictures and volumes" if found else f"no file that is read, but {listed(names[:3]) or 'nothing'}"
+    raise DataError(f"{where} names {what}; expected files of one kind, which end in one of {known}.")
