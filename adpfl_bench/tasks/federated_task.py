@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +15,7 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+import adpfl_bench
 from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, Lineage
@@ -48,8 +51,8 @@ class FederatedTask(ScoredTask):
         frozen: Regular expression of parameters that stay as they started, by name; noise is added only to those that
             are trained.
 
-    ``load_from_checkpoint`` makes a task with the arguments that it had, as far as they are plain values as in YAML: a
-    function, such as the optimizer's, has no place in a file.
+    A checkpoint has a task's arguments as far as they are plain values as in YAML: a function, such as the optimizer's,
+    has no place in a file.
     """
 
     local_step: LocalStep | None = None
@@ -91,6 +94,21 @@ class FederatedTask(ScoredTask):
         check_weights(checkpoint.get("state_dict"), self, complete=self._trainer is not None)
         if self._trainer is None or self._trainer.state.fn != "fit":
             self.lineage = Lineage(checkpoint_lineage(checkpoint))
+
+    @classmethod
+    def load_from_checkpoint(cls, checkpoint_path: Any, *arguments: Any, **changed: Any) -> Any:
+        """Make the task of a checkpoint, of the class that it names, with the arguments and weights that it had.
+
+        Args:
+            checkpoint_path: The file.
+            *arguments: As of ``LightningModule.load_from_checkpoint``.
+            **changed: Arguments that are to be others.
+
+        Raises:
+            CheckpointError: A run of ``fit`` did not write it, and it is asked for by a class that is none by itself.
+        """
+        kind = _class_of(checkpoint_path, cls)
+        return super(FederatedTask, kind).load_from_checkpoint(checkpoint_path, *arguments, **changed)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the network's output for images [B, C, *spatial]."""
@@ -160,6 +178,31 @@ class FederatedTask(ScoredTask):
             )
         for name in chosen:
             self.get_parameter(name).requires_grad_(False)
+
+
+def _class_of(path: Any, asked: type[FederatedTask]) -> type[FederatedTask]:
+    """The class that a checkpoint names: one of this suite, or one that is imported already."""
+    named: Any = None
+    if isinstance(path, (str, Path)):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        named = checkpoint.get(FederatedTask.CHECKPOINT_HYPER_PARAMS_KEY, {}).get("_class_path")
+    if isinstance(named, str):
+        module, _, name = named.rpartition(".")
+        if module.partition(".")[0] == adpfl_bench.__name__:
+            importlib.import_module(module)
+        kind = getattr(sys.modules.get(module), name, None)
+        if isinstance(kind, type) and issubclass(kind, asked):
+            return kind
+        raise CheckpointError(
+            f"{path} holds a {named}, which is no {asked.__name__} that is imported; import it, and call its own"
+            " load_from_checkpoint."
+        )
+    if getattr(asked.example_losses, "__isabstractmethod__", False):
+        raise CheckpointError(
+            f"{path} does not name its task's class, as runs of adpfl-bench fit do; call load_from_checkpoint of that"
+            f" class, and not of {asked.__name__}."
+        )
+    return asked
 
 
 def _is_plain(value: Any) -> bool:

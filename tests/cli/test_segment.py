@@ -14,6 +14,11 @@ import torch
 from PIL import Image
 
 from adpfl_bench.cli import main
+from adpfl_bench.tasks.brain_tumour import BrainTumorTask
+from adpfl_bench.tasks.federated_task import FederatedTask
+from adpfl_bench.tasks.kidney_tumour import KidneyTumorTask
+from adpfl_bench.tasks.segmentation import SegmentationTask
+from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 from tests.cli.conftest import Run
 from tests.cli.plain_evaluator import run_bundle
 from tests.dicom_slices import ROOT, write_series
@@ -26,6 +31,7 @@ def test_pictures_come_out_as_predict_writes_them_alone_and_together(
 ) -> None:
     assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1") == 0
     assert adpfl_bench("predict") == 0
+    check_that_it_describes_itself(RUN, SkinLesionTask)
     config = json.loads((RUN / "run.json").read_text())["config"]
     cohort = next(Path(config["data"]["init_args"]["phantom_directory"]).glob("isic-*"))
     predicted = {path.name: path.read_bytes() for path in (RUN / "predictions").iterdir()}
@@ -69,6 +75,7 @@ def test_volumes_come_out_as_predict_writes_them(adpfl_bench: Run, capsys: pytes
     assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1", task="brats") == 0
     assert adpfl_bench("predict", task="brats") == 0
     run = Path("runs/brats/fedavg/seed0")
+    check_that_it_describes_itself(run, BrainTumorTask)
     config = json.loads((run / "run.json").read_text())["config"]
     cohorts = Path(config["data"]["init_args"]["phantom_directory"])
     predicted = sorted((run / "predictions").iterdir())
@@ -100,6 +107,17 @@ def test_volumes_come_out_as_predict_writes_them(adpfl_bench: Run, capsys: pytes
     check_label_map(nib.load("masks/someone.nii.gz"), found)
     assert main(["segment", "bundle", "new", "--output", "again"]) == 1
     assert Path("again/someone.nii.gz").read_bytes() == Path("out/someone.nii.gz").read_bytes()
+
+
+def check_that_it_describes_itself(run: Path, kind: type[FederatedTask]) -> None:
+    """A checkpoint makes its task, asked for by its class or by what that is a kind of, and without any argument."""
+    path = run / "checkpoints/last.ckpt"
+    weights = torch.load(path, weights_only=True)["state_dict"]
+    for asked in (kind, SegmentationTask, FederatedTask):
+        task = asked.load_from_checkpoint(path)
+        assert type(task) is kind
+        assert task.network is not None
+        assert all(torch.equal(value, weights[name]) for name, value in task.state_dict().items())
 
 
 def check_label_map(found: Any, wanted: Any) -> None:
@@ -138,6 +156,7 @@ def test_what_cannot_be_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFi
 def test_a_dicom_series_comes_out_as_its_nifti_file(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert adpfl_bench("fit", "--score", "false", "--federated.rounds", "1", task="kits") == 0
     run = Path("runs/kits/fedavg/seed0")
+    check_that_it_describes_itself(run, KidneyTumorTask)
     config = json.loads((run / "run.json").read_text())["config"]
     file = next(Path(config["data"]["init_args"]["phantom_directory"]).glob("kits-*/dataset/case_*/imaging.nii.gz"))
     scan = nib.load(file)

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import CheckpointError, ConfigError
 from adpfl_bench.metrics.registry import METRICS
+from adpfl_bench.tasks.federated_task import FederatedTask
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 
 
@@ -30,6 +31,14 @@ def test_a_task_is_loaded_from_a_run_s_checkpoint(toy_task, toy_data, fit, tmp_p
     image = torch.rand(2, 1, 8, 8)
     with torch.no_grad():
         assert torch.equal(loaded.eval()(image), task.eval()(image))
+    with pytest.raises(CheckpointError, match=r"does not name its task's class, .*, and not of FederatedTask\."):
+        FederatedTask.load_from_checkpoint(tmp_path / "last.ckpt")
+
+
+def test_a_class_that_nobody_has_imported_is_not_loaded(tmp_path):
+    torch.save({"hyper_parameters": {"_class_path": "clinic.Task"}}, tmp_path / "last.ckpt")
+    with pytest.raises(CheckpointError, match=r"holds a clinic\.Task, which is no SkinLesionTask that is imported"):
+        SkinLesionTask.load_from_checkpoint(tmp_path / "last.ckpt")
 
 
 class Pixels(nn.Module):
