@@ -51,11 +51,12 @@ def plan(
     from adpfl_bench.cli.task_text import task_text
     from adpfl_bench.planning.data_facts import read_data  # deferred: what reads files takes longer to load
     from adpfl_bench.planning.facts_page import print_page
+    from adpfl_bench.planning.kind_of_files import kind_of_files
     from adpfl_bench.planning.task_plan import plan_task
 
-    data = read_data(root, description, workers)
-    if intensity is not None and data.kind == "pictures":
+    if intensity is not None and kind_of_files(root) == "pictures":
         raise ConfigError(f"--intensity is for volumes, but {root} holds pictures; leave it out.")
+    data = read_data(root, description, workers)
     planned = plan_task(data, memory, public, intensity)
     text = task_text(planned.heading, planned.settings)
     replace_file(output, text.encode())
@@ -65,10 +66,10 @@ def plan(
 
 
 def _check_output(output: Path, overwrite: bool) -> None:
-    if output.suffix not in _YAML:
-        raise ConfigError(f"--output {output} is no name of a task file; it must end in {' or '.join(_YAML)}.")
     if output.is_dir():
         raise ConfigError(f"--output {output} is a folder; give the name of a file, such as {output / 'task.yaml'}.")
+    if output.suffix not in _YAML:
+        raise ConfigError(f"--output {output} is no name of a task file; it must end in {' or '.join(_YAML)}.")
     if output.exists() and not overwrite:
         raise ConfigError(f"{output} is there already; give another --output, or --overwrite to replace it.")
     if not output.parent.is_dir():

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.images.picture_reader import PictureReader
+from adpfl_bench.data.problems import Findings
+from adpfl_bench.data.volumes.header_checks import check_headers
 from adpfl_bench.data.volumes.preparation import case_grid
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.errors import DataError
 from adpfl_bench.planning.target_spacing import Spacing
-from adpfl_bench.text import times
+from adpfl_bench.text import a_few
 
 PERCENTILES = (0.5, 50.0, 99.5)
 """Percentiles of the intensities inside of what is labelled."""
@@ -40,7 +42,6 @@ class CaseFacts:
         lowest: Smallest value of all channels.
         intensities: Of each channel the :data:`PERCENTILES` inside of what is labelled; empty where nothing is.
         sizes: Of each class that is there its size, in mm^3 or in pixels.
-        strange: Values of the label map that are no class.
     """
 
     shape: tuple[int, ...]
@@ -51,7 +52,6 @@ class CaseFacts:
     lowest: float
     intensities: tuple[tuple[float, ...], ...]
     sizes: Mapping[str, float]
-    strange: tuple[float, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -63,26 +63,35 @@ def volume_facts(case: Case, release: VolumeRelease) -> CaseFacts:
     """Read a volume, one channel at a time.
 
     Raises:
-        DataError: A file cannot be read, or the label map has another shape than the image.
+        DataError: A file cannot be read, or is none that `fit` would take.
     """
     reader = release.reader
+    found = Findings(case.case_id)
+    check_headers(case, release, found)
+    for problem in found.problems[:1]:
+        raise DataError(f"{problem.path} {problem.problem}.")
     grid = case_grid(case, reader)
     label = reader.read_label(case)
-    if label.shape != grid.shape:
-        raise DataError(f"{case.label} has {times(label.shape)} voxels, but its image {times(grid.shape)}.")
     channels = [reader.read_channel(case, index) for index in range(len(release.channels))]
+    for index, channel in enumerate(channels):
+        if not np.isfinite(channel).all():
+            raise DataError(f"{reader.file_of(case, index)} has voxels that are NaN or infinite.")
+        if channel.min() == channel.max():
+            raise DataError(f"{reader.file_of(case, index)} is {channel.flat[0]:g} everywhere.")
     voxel = float(np.prod(grid.canonical_spacing))
-    sizes, strange = _sizes(label, release.labels, voxel)
+    sizes = _sizes(label, release.labels, voxel)
+    if strange := sorted({*np.unique(label).tolist()} - {0, *release.labels}):
+        values = a_few([f"{value:g}" for value in strange], 5)
+        raise DataError(f"{case.label} has the values {values}; expected 0 and {release.describe_labels()}.")
     return CaseFacts(
         shape=grid.canonical_shape,
         box=_box(channels, grid),
         spacing=grid.canonical_spacing,
         orientation="".join(map(str, nib.orientations.aff2axcodes(grid.affine))),
         channels=len(channels),
-        lowest=min(float(np.nanmin(channel)) for channel in channels),
+        lowest=min(float(channel.min()) for channel in channels),
         intensities=_intensities(channels, label > 0),
         sizes=sizes,
-        strange=strange,
     )
 
 
@@ -97,7 +106,6 @@ def picture_facts(case: Case, reader: PictureReader, classes: Sequence[str]) -> 
     shape = reader.shape(case)
     label = reader.read_label(case)[0]
     image = reader.read_image(case, shape)
-    sizes, strange = _sizes(label, {number + 1: name for number, name in enumerate(classes)}, 1.0)
     return CaseFacts(
         shape=shape,
         box=shape,
@@ -106,18 +114,15 @@ def picture_facts(case: Case, reader: PictureReader, classes: Sequence[str]) -> 
         channels=len(image),
         lowest=float(image.min()),
         intensities=_intensities(list(image), label > 0),
-        sizes=sizes,
-        strange=strange,
+        sizes=_sizes(label, {number + 1: name for number, name in enumerate(classes)}, 1.0),
     )
 
 
-def _sizes(
-    label: NDArray[np.generic], classes: Mapping[int, str], element: float
-) -> tuple[dict[str, float], tuple[float, ...]]:
+def _sizes(label: NDArray[Any], classes: Mapping[int, str], element: float) -> dict[str, float]:
+    """Size of each class that is there, of elements of one size."""
     values, counts = np.unique(label, return_counts=True)
-    found = {float(value): int(number) for value, number in zip(values, counts, strict=True) if value != 0}
-    sizes = {classes[int(value)]: number * element for value, number in found.items() if value in classes}
-    return sizes, tuple(value for value in found if value not in classes)
+    found = dict(zip(values.tolist(), counts.tolist(), strict=True))
+    return {name: found[value] * element for value, name in classes.items() if value in found}
 
 
 def _intensities(channels: Sequence[NDArray[Any]], inside: NDArray[np.bool_]) -> tuple[tuple[float, ...], ...]:

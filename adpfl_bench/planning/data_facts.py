@@ -15,7 +15,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.fingerprint import dataset_kind
 from adpfl_bench.data.images.labelled_pictures import LabelledPictures
 from adpfl_bench.data.label_scheme import LabelScheme
-from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.problems import Findings, Problem
 from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription
@@ -130,7 +130,7 @@ def read_data(root: Path, stated: DatasetDescription, workers: int | None = None
         if isinstance(found, CaseFacts):
             read.append(ReadCase(case, found))
         else:
-            problems.append(Problem(case.case_id, found, case.images[0]))
+            problems.append(found)
     problems.sort(key=lambda problem: (problem.case, str(problem.path)))
     if not read:
         first = f"; the first problem: {problems[0]}" if problems else ""
@@ -154,12 +154,15 @@ def _reader(survey: OwnSurvey, kind: Kind) -> Callable[[Case], CaseFacts]:
     return partial(volume_facts, release=release)
 
 
-def _attempt(case: Case, read: Callable[[Case], CaseFacts]) -> CaseFacts | str:
-    """Read a case, or return why it cannot be read."""
-    try:
-        return read(case)
-    except DataError as error:
-        return str(error).removeprefix(f"{case.images[0]} ").removesuffix(".")
+def _attempt(case: Case, read: Callable[[Case], CaseFacts]) -> CaseFacts | Problem:
+    """Read a case, or say why it cannot be read, and which of its files."""
+    findings = Findings(case.case_id)
+    facts = findings.attempt(case.images[0], partial(read, case))
+    if facts is not None:
+        return facts
+    said = findings.problems[0].problem
+    path = next((path for path in case.files if said.startswith(f"{path} ")), case.images[0])
+    return Problem(case.case_id, said.removeprefix(f"{path} "), path)
 
 
 def medians(rows: Sequence[Sequence[float]]) -> tuple[float, ...]:

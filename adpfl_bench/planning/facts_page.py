@@ -44,9 +44,6 @@ def _facts(data: DataFacts) -> Iterator[tuple[str, str]]:
     splits = Counter(case.split for case in data.cases if case.split is not None)
     yield "splits", _counted(splits) if splits else "not stated"
     yield "empty masks", f"{data.empty:,} of {len(facts):,}"
-    strange = sorted({value for each in facts for value in each.strange})
-    if strange:
-        yield "unknown labels", f"{a_few([f'{value:g}' for value in strange], 5)}: no class has these values"
 
 
 def _choices(plan: TaskPlan) -> Iterator[tuple[str, str]]:

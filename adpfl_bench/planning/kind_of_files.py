@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from adpfl_bench.data.csv_table import read_table
-from adpfl_bench.data.scanning import list_files
+from adpfl_bench.data.scanning import list_files, recognise_datasets
+from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.datasets.own.dataset_json import FILE, Kind, endings_of, read_dataset_json
 from adpfl_bench.datasets.own.own_survey import is_table
 from adpfl_bench.errors import DataError
 from adpfl_bench.text import listed
+
+_DECATHLON = DATASETS["msd"].datamodule
 
 
 def kind_of_files(root: Path) -> Kind:
@@ -25,6 +28,7 @@ def kind_of_files(root: Path) -> Kind:
     elif root.is_file():
         raise DataError(f"{root} is no CSV file; give a folder with {FILE}, imagesTr/ and labelsTr/, or a CSV file.")
     else:
+        _refuse_known(root)
         stated = read_dataset_json(root / FILE).ending
         images = root / "imagesTr"
         if not stated and not images.is_dir():
@@ -37,3 +41,18 @@ def kind_of_files(root: Path) -> Kind:
     known = ", ".join((*endings_of("pictures"), *endings_of("volumes")))
     what = "pictures and volumes" if found else f"no file that is read, but {listed(names[:3]) or 'nothing'}"
     raise DataError(f"{where} names {what}; expected files of one kind, which end in one of {known}.")
+
+
+def _refuse_known(root: Path) -> None:
+    """Refuse a dataset of the suite, whose settings are published with it."""
+    if (root / FILE).exists():
+        return
+    for dataset in DATASETS.values():
+        if dataset.datamodule == _DECATHLON:  # laid out as data of one's own are
+            continue
+        if found := recognise_datasets(root, [dataset]):
+            name, evidence = next(iter(found.items()))
+            raise DataError(
+                f"{root} looks like {name} (it holds {listed([evidence])}), which has a task file already: adpfl-bench"
+                f" fit --config tasks/{dataset.task}.yaml --data.root {root}."
+            )

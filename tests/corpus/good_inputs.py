@@ -17,6 +17,7 @@ from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.phantoms.cohort import write_phantom
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds
+from tests.own_layouts import pictures
 
 _SIZES = {
     "isic": (32, 40),
@@ -116,6 +117,7 @@ def settle(root: Path) -> None:
 MAKERS: Mapping[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.mkdir(parents=True),
     **{name: _phantom(name) for name in _SIZES},
+    "to_plan": lambda path: pictures(path / "data", 5),
     "partitioned": _partitioned,
     "configuration": _configuration,
     "grid": _grid,

@@ -19,6 +19,7 @@ from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_metadata import METADATA
 from tests.corpus.bad_partitions import PARTITIONS
 from tests.corpus.bad_pictures import PICTURES
+from tests.corpus.bad_plans import PLANS
 from tests.corpus.bad_round_numbers import ROUND_NUMBERS
 from tests.corpus.bad_run_folders import RUN_FOLDERS
 from tests.corpus.bad_run_records import RUN_RECORDS
@@ -51,6 +52,7 @@ KINDS: Sequence[Kind] = (
     *LEDGERS,
     *FOLDERS,
     *RUN_FOLDERS,
+    *PLANS,
 )
 
 

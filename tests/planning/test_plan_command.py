@@ -11,8 +11,10 @@ import yaml
 from PIL import Image
 
 from adpfl_bench.cli import main
+from adpfl_bench.data.case import Case
+from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.planning.intensity_choice import WINDOWS
-from tests.own_layouts import pictures, rows_of, table, volumes
+from tests.own_layouts import pictures, raw_folder, rows_of, save_volume, table, volumes
 
 
 def plan(root: Path, output: Path, *words: str) -> dict:
@@ -143,6 +145,37 @@ def test_cases_that_cannot_be_read_are_named_and_the_others_planned(tmp_path, ca
     assert "2 problems of these data are left out" in comments(tmp_path / "task.yaml")
 
 
+def test_what_is_left_out_is_what_verify_finds(tmp_path, capsys):
+    root, shape = volumes(tmp_path / "own", 10), (18, 16, 12)
+    affine = np.diag([1.5, 1.5, 2.0, 1.0])
+
+    def image(number: int) -> Path:
+        return root / "imagesTr" / f"case_{number:03d}_0000.nii.gz"
+
+    def label(number: int) -> Path:
+        return root / "labelsTr" / f"case_{number:03d}.nii.gz"
+
+    noise = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    save_volume(image(0), np.stack([noise] * 3, -1), affine)
+    save_volume(image(1), noise[:, :, 0], affine)
+    save_volume(image(2), np.where(noise > 2, np.nan, noise), affine)
+    save_volume(image(3), 0 * noise, affine)
+    image(4).write_bytes(image(4).read_bytes()[:500])
+    save_volume(label(5), (noise > 1) * np.uint8(7), affine)
+    save_volume(label(6), (noise[:4] > 1).astype(np.uint8), affine)
+    plan(root, tmp_path / "task.yaml")
+    printed = capsys.readouterr().out
+    assert main(["verify", "own_volumes", "--root", str(root), "--workers", "1"]) == 1
+    verified = capsys.readouterr().out
+    for number in range(10):
+        assert (f"case_{number:03d}:" in printed) == (f"case_{number:03d} " in verified) == (number < 7)
+
+
+def test_a_dataset_of_the_suite_has_a_task_file_already(tmp_path, isic, capsys):
+    assert main(["plan", str(isic), "--output", str(tmp_path / "task.yaml")]) == 1
+    assert f"adpfl-bench fit --config tasks/isic.yaml --data.root {isic}." in capsys.readouterr().err
+
+
 def test_empty_masks_are_allowed_where_they_occur(tmp_path):
     root = pictures(tmp_path / "own", 4)
     assert "empty_masks" not in plan(root, tmp_path / "a.yaml")["data"]["init_args"]["description"]
@@ -182,6 +215,42 @@ def test_fit_runs_the_file_as_it_stands(tmp_path, monkeypatch, kind):
     record = json.loads((tmp_path / "runs" / name / "adp_fl" / "seed0" / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["data"]["planned_on"] == "private"
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+def test_real_pictures(tmp_path, real_data, as_table):
+    cases = survey_isic(real_data / "isic2017").complete("")[:12]
+    root = raw_folder(tmp_path / "isic", cases, ".png", ["R", "G", "B"], {"lesion": 1})
+    if as_table:
+        rows = rows_of(root, tmp_path, site=["a", "b", "c"])
+        root = table(tmp_path / "isic.csv", rows)
+    data = plan(root, tmp_path / "task.yaml")["data"]["init_args"]
+    assert data["image_size"] == [256, 256]
+    assert data["batch_size"] == (2 if as_table else 1)  # of four cases at a client two train, of three one
+    assert data["partition"]["class_path"].endswith("NaturalPartition" if as_table else "IIDPartition")
+
+
+def test_real_volumes(tmp_path, real_data):
+    """The real case in BraTS' layout, three times over, with another spacing each."""
+    folder = next((real_data / "brats_sample").glob("BraTS2021_*"))
+    names = ("t1", "t1ce", "t2", "flair", "seg")
+    files = [next(folder.glob(f"*_{name}.nii*")) for name in names]
+    cases = []
+    for edge in (1, 2, 3):
+        made = []
+        for name, file in zip(names, files, strict=True):
+            read = nib.load(file)
+            path = tmp_path / f"{edge}_{name}.nii.gz"
+            values = np.asarray(read.dataobj)[::4, ::4, ::4]
+            save_volume(path, values.astype(np.int16), np.diag([-4.0, -4.0, 4.0 * edge, 1.0]))
+            made.append(path)
+        cases.append(Case(f"p{edge}", f"p{edge}", tuple(made[:4]), made[4]))
+    root = raw_folder(tmp_path / "brats", cases, ".nii.gz", names[:4], {"edema": 2, "core": 1})
+    data = plan(root, tmp_path / "task.yaml")["data"]["init_args"]
+    assert (data["spacing"], data["intensity"]) == ([4.0, 4.0, 8.0], "zscore")
+    assert data["description"]["labels"] == {"edema": 2, "core": 1}
+    whole = nib.load(files[0]).shape
+    assert all(size <= -(-side // 4) for size, side in zip(data["phantom_size"], whole, strict=True))
 
 
 def test_help_reads_well(capsys):
