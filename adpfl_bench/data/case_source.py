@@ -16,8 +16,10 @@ from torch.utils.data import Dataset
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
+from adpfl_bench.data.ignored_files import ignored_images
 from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.new_cases import NewCases
+from adpfl_bench.data.problems import tell, tell_warnings
 from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
@@ -53,6 +55,7 @@ class CaseSource(ABC):
         cache_directory: Where to keep what is made of the files; none takes the user's.
         kept_by: Arguments that say where and how prepared cases are kept.
         described_by: Arguments that say what its files are; the files of new patients are read by them, too.
+        left_out: Patterns of files below the root that look like images and are not read, as the layout has it.
     """
 
     clients: tuple[Client, ...] = ()
@@ -65,6 +68,7 @@ class CaseSource(ABC):
     cache_directory: Path | None = None
     described_by: tuple[str, ...] = ()
     kept_by: tuple[str, ...] = ()
+    left_out: Sequence[str] = ()
     _cases: Sequence[Case] = ()
 
     @property
@@ -124,6 +128,11 @@ class CaseSource(ABC):
     def phantom_root(self, folder: Path) -> Path:
         """Return the root of a phantom cohort in its folder: that folder."""
         return folder
+
+    def tell_ignored(self, root: Path, cases: Sequence[Case]) -> None:
+        """Say which files beside those of the cases look like images and are not read."""
+        folder = root if root.is_dir() else root.parent
+        tell_warnings(ignored_images(folder, cases, left_out=self.left_out, beside=True), tell)
 
     def write_phantom(self, output: Path, cases: int, seed: int) -> None:
         """Write a phantom cohort in the dataset's own layout, a large one in as many processes as there are processors.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningDataModule
 
-from adpfl_bench.data.case import Client
+from adpfl_bench.data.case import Case, Client
 from adpfl_bench.data.data_statement import DataStatement
 from adpfl_bench.data.evaluation.evaluation_set import EvaluationLoader, EvaluationSet
 from adpfl_bench.data.fingerprint import dataset_fingerprint
@@ -135,8 +135,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         """
         if self.clients:
             return
-        root = self._resolve_root()
-        cases = self.scan(root)
+        root, cases = self._scan()
         self.root = self.holder(root, cases)
         self._fingerprint = dataset_fingerprint(self.root, cases)
         if LESION_SIZE in self.partition.properties:
@@ -149,8 +148,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         Raises:
             BenchError: As :meth:`setup`.
         """
-        root = self._resolve_root()
-        cases = self.scan(root)
+        root, cases = self._scan()
         self.root = self.holder(root, cases)
         self._fingerprint = dataset_fingerprint(self.root, cases)
         self.use_clients([Client(name, (), (), tuple(cases))])
@@ -179,6 +177,13 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         """End the worker processes of training."""
         if stage == "fit" and self._workers is not None:
             self._workers.close()
+
+    def _scan(self) -> tuple[Path, list[Case]]:
+        """Scan the folder, and say what in it is not read."""
+        root = self._resolve_root()
+        cases = self.scan(root)
+        self.tell_ignored(root, cases)
+        return root, cases
 
     def _resolve_root(self) -> Path:
         if str(self.root) != PHANTOM_ROOT:

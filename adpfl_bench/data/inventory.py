@@ -17,10 +17,12 @@ class CheckedCase:
     Attributes:
         problems: What is wrong; empty for a good case.
         digest: Hash of the first channel's voxels, the same for copies of an image; empty if it cannot be read.
+        warnings: What is probably not as it was meant; the case can be used all the same.
     """
 
     problems: tuple[Problem, ...]
     digest: str
+    warnings: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,36 @@
-"""Problems of a dataset: one entry for each case and problem, collected one file after the other."""
+"""Problems of a dataset: one entry for each case and problem, collected one file after the other; and warnings."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from adpfl_bench.errors import DataError
+from adpfl_bench.peers import peers
 from adpfl_bench.text import count
 
 _SHOWN = 5
 
 _Read = TypeVar("_Read")
+
+Severity = Literal["error", "warning"]
+"""An error keeps a case from being used; a warning says what is probably not as it was meant."""
+
+Check = Literal[
+    "background",
+    "exif orientation",
+    "filled mask",
+    "hounsfield units",
+    "identical sequences",
+    "inverted mask",
+    "left out",
+    "no header",
+    "sheared",
+]
+"""What a warning is about."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +41,20 @@ class Problem:
         case: Case id; empty for what concerns the dataset as a whole.
         problem: What was found and what was expected, as a sentence without a full stop.
         path: The file or folder it was found in.
+        advice: What to do; empty where the sentence says it, or where there is nothing but to take the file again.
+        check: What a warning is about; ``None`` of an error.
     """
 
     case: str
     problem: str
     path: Path
+    advice: str = ""
+    check: Check | None = None
+
+    @property
+    def severity(self) -> Severity:
+        """Whether the case can be used all the same."""
+        return "error" if self.check is None else "warning"
 
     def __str__(self) -> str:
         return f"{self.case}: {self.problem} ({self.path})" if self.case else f"{self.problem} ({self.path})"
@@ -46,16 +73,36 @@ def refuse(problems: Sequence[Problem], dataset: str, advice: str) -> None:
     raise DataError(f"{dataset} has {count(problems, 'problem')}:{lines}{more}\n{advice}")
 
 
+def tell_warnings(warnings: Sequence[Problem], say: Callable[[str], None]) -> None:
+    """Tell the first few warnings, with the number of the others; nothing if there are none."""
+    if not warnings:
+        return
+    lines = "".join(f"\n  {warning}: {warning.advice}" for warning in warnings[:_SHOWN])
+    more = f"\n  and {len(warnings) - _SHOWN:,} more" if len(warnings) > _SHOWN else ""
+    say(f"{count(warnings, 'warning')}, all of which `adpfl-bench verify` lists:{lines}{more}")
+
+
+def tell(text: str) -> None:
+    """Say something on standard error, once for all processes of a run."""
+    if peers().first:
+        print(text, file=sys.stderr, flush=True)
+
+
 class Findings:
-    """The problems of a case, in the order in which they were found."""
+    """The problems and warnings of a case, in the order in which they were found."""
 
     def __init__(self, case_id: str) -> None:
         self.case_id = case_id
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def add(self, path: Path, problem: str) -> None:
         """Note a problem of a file; a path that its sentence begins with is dropped, as the problem has it anyway."""
         self.problems.append(Problem(self.case_id, problem.removeprefix(f"{path} "), path))
+
+    def warn(self, check: Check, path: Path, problem: str, advice: str) -> None:
+        """Note what is probably not as it was meant, with what to do."""
+        self.warnings.append(Problem(self.case_id, problem, path, advice, check))
 
     def attempt(self, path: Path, read: Callable[[], _Read]) -> _Read | None:
         """Read, or note why it cannot be read, once."""

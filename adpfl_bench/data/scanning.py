@@ -112,6 +112,25 @@ def index_files(folders: Iterable[Path], suffixes: Sequence[str], ending: str = 
     return dict(sorted(files.items()))
 
 
+def find_named(folder: Path, names: Sequence[str]) -> Path | None:
+    """Find the first of some files in a folder, or else one that differs from it by the case of its extension.
+
+    Raises:
+        DataError: The folder cannot be listed.
+    """
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    there = [name for name in _names_below(folder) if name not in names]
+    for name in names:
+        stem, _, extension = name.partition(".")
+        for other in there:
+            alike = other.startswith(f"{stem}.") and other[len(stem) + 1 :].lower() == extension
+            if alike and (folder / other).is_file():
+                return folder / other
+    return None
+
+
 def list_folders(folder: Path, pattern: str) -> list[Path]:
     """List the folders in a folder whose names match a shell pattern, sorted; none if there is no such folder.
 

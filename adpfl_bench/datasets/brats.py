@@ -12,7 +12,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.scanning import check_root, list_folders
+from adpfl_bench.data.scanning import check_root, find_named, list_folders
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.catalogue import DATASETS, find_writer
@@ -59,7 +59,9 @@ KNOWN_VALUES = {
 
 def _release(name: str, labels: Mapping[int, str], *schemes: LabelScheme) -> VolumeRelease:
     endings = (_OLD_ENDINGS[:-1], _NEW_ENDINGS[:-1])
-    return VolumeRelease(name, "MRI", CHANNELS, labels, schemes or (BRATS,), known_values=KNOWN_VALUES, endings=endings)
+    return VolumeRelease(
+        name, "MRI", CHANNELS, labels, schemes or (BRATS,), known_values=KNOWN_VALUES, endings=endings, masked=True
+    )
 
 
 #: Releases by name.
@@ -185,10 +187,10 @@ def _files(folder: Path) -> tuple[list[Path], list[str]]:
     endings = _NEW_ENDINGS if folder.name.startswith("BraTS-GLI") else _OLD_ENDINGS
     files, missing = [], []
     for ending in endings:
-        candidates = [folder / f"{folder.name}{ending}{suffix}" for suffix in (".nii.gz", ".nii")]
-        file = next((path for path in candidates if path.is_file()), None)
+        names = [f"{folder.name}{ending}{suffix}" for suffix in (".nii.gz", ".nii")]
+        file = find_named(folder, names)
         if file is None:
-            missing.append(candidates[0].name)
+            missing.append(names[0])
         else:
             files.append(file)
     return files, missing

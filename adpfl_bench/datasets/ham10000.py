@@ -35,6 +35,7 @@ class HAM10000DataModule(ImageDataModule):
 
     phantom = Ham10000Writer
     patient_id_is = "lesion"
+    left_out = ("ham10000_*", "*ISIC2018_Task3_Test*")
     usual_partition = NaturalPartition()
 
     def scan(self, root: Path) -> list[Case]:

@@ -25,6 +25,7 @@ class ISICDataModule(ImageDataModule):
 
     phantom = IsicWriter
     patient_id_is = "image"
+    left_out = (*(f"*{name}*" for name in ("_superpixels.", "Validation", "Test", "Part2", "Part3", "Task2", "Task3")),)
 
     def scan(self, root: Path) -> list[Case]:
         """List the images of the challenge."""

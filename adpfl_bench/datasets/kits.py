@@ -13,7 +13,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.problems import Problem
-from adpfl_bench.data.scanning import check_root, list_folders
+from adpfl_bench.data.scanning import check_root, find_named, list_folders
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.catalogue import DATASETS
@@ -90,6 +90,14 @@ class KiTSDataModule(VolumeDataModule):
 
     phantom = KitsWriter
     patient_id_is = "patient"
+    left_out = (
+        "*/instances/*",
+        "*/segmentations/*",
+        "*/raw/*",
+        "*_seg.nii.gz",
+        "*case_*/*imaging.nii.gz",
+        "*/prediction*",
+    )
     releases = RELEASES
 
     def __init__(
@@ -136,8 +144,8 @@ def survey_kits(root: Path, release: str | None = None) -> Survey:
     chosen = choose_release(release or _recognise(root, holder, folders), RELEASES, "KiTS")
     cases, problems, unlabelled = [], [], []
     for folder in folders:
-        image = folder / "imaging.nii.gz"
-        label = folder / (_VOTED if chosen.name == "KiTS21" else _SEGMENTATION)
+        names = "imaging.nii.gz", _VOTED if chosen.name == "KiTS21" else _SEGMENTATION
+        image, label = (find_named(folder, [name]) or folder / name for name in names)
         missing = [path for path in (image, label) if not path.is_file()]
         if chosen.name == "KiTS19" and missing == [label]:
             unlabelled.append(folder.name)

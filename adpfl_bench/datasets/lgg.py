@@ -39,6 +39,8 @@ RELEASE = VolumeRelease(
     (LGG,),
     reader=TiffStackReader(),
     known_values=KNOWN_VALUES,
+    # 8-bit pictures of heads with their noise; where a sequence is missing, the publisher repeats FLAIR in its place.
+    usual=frozenset({"background", "identical sequences"}),
 )
 
 LAYOUT = DATASETS["lgg"]
@@ -61,6 +63,7 @@ class LGGDataModule(VolumeDataModule):
 
     phantom = LggWriter
     patient_id_is = "patient"
+    left_out = ("lgg-mri-segmentation/*",)  # the archive holds everything twice
     usual_partition = NaturalPartition()
 
     def __init__(
@@ -92,6 +95,7 @@ class LGGSlicesDataModule(ImageDataModule):
 
     phantom = LggWriter
     patient_id_is = "patient"
+    left_out = LGGDataModule.left_out
     usual_partition = NaturalPartition()
 
     def __init__(

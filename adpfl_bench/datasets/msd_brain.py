@@ -41,6 +41,7 @@ class MSDBrainDataModule(VolumeDataModule):
 
     phantom = MsdBrainWriter
     patient_id_is = "image"
+    left_out = ("imagesTs/*",)
 
     def survey(self, root: Path) -> Survey:
         """Read ``dataset.json`` and list the cases."""
@@ -62,13 +63,16 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
     root = Path(root)
     check_root(root, LAYOUT, DATASETS.values())
     order, labels = _read_description(root / "dataset.json")
-    found = VolumeRelease(NAME, "MRI", CHANNELS, labels, (BRATS,), reader=NiftiReader(order), known_values=KNOWN_VALUES)
+    reader = NiftiReader(order)
+    found = VolumeRelease(
+        NAME, "MRI", CHANNELS, labels, (BRATS,), reader=reader, known_values=KNOWN_VALUES, masked=True
+    )
     chosen = choose_release(release or NAME, {NAME: found}, "the Medical Segmentation Decathlon's brain tumours")
     images, masks = (
         {
-            name.removesuffix(".gz").removesuffix(".nii"): root / folder / name
+            re.sub(r"\.nii(\.gz)?$", "", name, flags=re.IGNORECASE): root / folder / name
             for name in list_files(root / folder)
-            if name.endswith((".nii.gz", ".nii"))
+            if name.lower().endswith((".nii.gz", ".nii"))
         }
         for folder in ("imagesTr", "labelsTr")
     )

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adpfl_bench.data.ignored_files import ignored_images
 from adpfl_bench.data.inventory import Inventory, duplicate_problems
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.datasets.catalogue import DatasetName, find_datamodule
@@ -17,6 +18,7 @@ from adpfl_bench.processors import check_workers, in_parallel
 from adpfl_bench.text import count, say_loading
 from adpfl_bench.trust import trusting
 
+_USUAL_ADVICE = "take the file again from the publisher, mend it, or leave the case out"
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
 
 
@@ -30,9 +32,12 @@ def verify(
 ) -> int:
     """Read every file of a dataset and list all that is wrong with it.
 
-    Found are missing and damaged files, shapes and positions that disagree, voxels that are no numbers, constant
-    images, unexpected labels, empty label maps, and copies of an image under two patients. The exit status is 1 if
-    there is any problem, and 0 otherwise.
+    Errors are missing and damaged files, shapes and positions that disagree, voxels that are no numbers, constant
+    images, unexpected labels, empty label maps, and copies of an image under two patients. Warnings are of what can be
+    used and is probably not as it was meant: MRI whose background is not 0, sequences that are the same, CT without
+    Hounsfield units, affines that nobody filled in or that are sheared, pictures that are to be shown turned, inverted
+    masks, and files that look like images and are not read. The exit status is 1 if there is any error; warnings alone
+    leave it at 0.
 
     Args:
         dataset: What the folder holds; or the class path of a datamodule of your own that reads it, such as
@@ -47,19 +52,28 @@ def verify(
     say_loading("verify")
     with trusting(trust):
         datamodule = find_datamodule(dataset)
-    inventory = datamodule(root=root).inventory(root, release)  # type: ignore[call-arg]
+    source = datamodule(root=root)  # type: ignore[call-arg]
+    inventory = source.inventory(root, release)
     if release not in (None, inventory.name):
         raise ConfigError(f"{root} holds {inventory.name}, and not {release}; leave --release out.")
     if not inventory.cases and not inventory.problems:
         raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
     print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)
-    problems = [*inventory.problems, *_check_all(inventory, workers)]
-    if not problems:
-        print(f"no problems in {count(inventory.cases, 'case')}")
-        return 0
-    _print_table(sorted(problems, key=lambda problem: (problem.case, str(problem.path))))
-    print(f"{count(problems, 'problem')} in {count(sorted({problem.case for problem in problems}), 'case')}")
-    return 1
+    folder, table = (root, False) if root.is_dir() else (root.parent, True)
+    ignored = ignored_images(folder, inventory.cases, inventory.problems, source.left_out, beside=table)
+    found = [*inventory.problems, *ignored, *_check_all(inventory, workers)]
+    errors = [problem for problem in found if problem.severity == "error"]
+    if found:
+        _print_table(sorted(found, key=lambda problem: (problem.case, problem.severity, str(problem.path))))
+    print(_summary(errors, len(found) - len(errors), inventory))
+    return 1 if errors else 0
+
+
+def _summary(errors: Sequence[Problem], warnings: int, inventory: Inventory) -> str:
+    cases = sorted({problem.case for problem in errors if problem.case})
+    problems = count(errors, "problem") if errors else "no problems"
+    problems = f"{problems} in {count(cases if errors else inventory.cases, 'case')}"
+    return f"{problems}, {count(warnings, 'warning')}" if warnings else problems
 
 
 def _check_all(inventory: Inventory, workers: int | None) -> list[Problem]:
@@ -67,7 +81,7 @@ def _check_all(inventory: Inventory, workers: int | None) -> list[Problem]:
     problems: list[Problem] = []
     images: dict[str, tuple[str, str, Path]] = {}
     for case, checked in in_parallel(inventory.check, inventory.cases, "Reading", workers, processes=True):
-        problems += checked.problems
+        problems += [*checked.problems, *checked.warnings]
         if case.images:
             images[case.case_id] = (case.patient_id, checked.digest, case.images[0])
     return problems + duplicate_problems(images)
@@ -75,9 +89,10 @@ def _check_all(inventory: Inventory, workers: int | None) -> list[Problem]:
 
 def _print_table(problems: Sequence[Problem]) -> None:
     table = Table()
-    for name in ("case", "problem", "file"):
+    for name in ("case", "problem", "severity", "what to do", "file"):
         table.add_column(name, overflow="fold")
     for problem in problems:
-        table.add_row(Text(problem.case), Text(problem.problem), Text(str(problem.path)))
+        cells = problem.case, problem.problem, problem.severity, problem.advice or _USUAL_ADVICE, str(problem.path)
+        table.add_row(*map(Text, cells))
     console = Console()
     (console if console.is_terminal else Console(width=_WIDE)).print(table)

@@ -117,10 +117,11 @@ DESCRIPTIONS = kinds(
             saved(IMAGE, lambda v: v.astype(np.complex64)),
             Refused("of the type complex64"),
         ),
+        ("a label of four dimensions, the last of length 1", saved(LABEL, lambda v: v[..., None]), _SAME),
         (
             "a label of four dimensions",
-            saved(LABEL, lambda v: v[..., None]),
-            Refused("is 4-D with the shape 20x20x16x1, expected 3-D"),
+            saved(LABEL, lambda v: np.stack([v, v], -1)),
+            Refused("is 4-D with the shape 20x20x16x2, expected 3-D"),
         ),
         ("an image without a label", removed(LABEL), Refused("has no label map in labelsTr")),
         ("a label without an image", removed(IMAGE), Refused("has no image in imagesTr")),

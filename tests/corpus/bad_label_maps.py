@@ -75,7 +75,7 @@ LABEL_MAPS = kinds(
         (
             "rounding of a resampler",
             saved(LABEL, one_voxel(1.0000001, np.float64)),
-            refused("labels are whole numbers", "seg"),
+            read("the whole number beside it"),
         ),
         (
             "a slope of 1/255",

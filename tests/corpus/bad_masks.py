@@ -74,7 +74,7 @@ MASKS = [
             ("RGB", redrawn(MASK, lambda i: i.convert("RGB")), Refused(_MODE.format("RGB"))),
             ("RGBA", redrawn(MASK, lambda i: i.convert("RGBA")), Refused(_MODE.format("RGBA"))),
             ("grey with alpha", redrawn(MASK, lambda i: i.convert("LA")), Refused(_MODE.format("LA"))),
-            ("a palette", redrawn(MASK, lambda i: i.convert("P")), Refused(_MODE.format("P"))),
+            ("a palette", redrawn(MASK, lambda i: i.convert("P")), _whole("its black and white")),
             ("16 bits", redrawn(MASK, lambda i: i.convert("I;16")), Refused(_MODE.format("I;16"))),
             ("32-bit floats", redrawn(MASK, lambda i: i.convert("F"), "TIFF"), Refused(_MODE.format("F"))),
             ("CMYK", redrawn(MASK, lambda i: i.convert("CMYK"), "TIFF"), Refused(_MODE.format("CMYK"))),

@@ -7,6 +7,7 @@ import numpy as np
 from tests.corpus.bad_checkpoints import CHECKPOINTS
 from tests.corpus.bad_class_paths import CLASS_PATHS
 from tests.corpus.bad_configurations import CONFIGURATIONS
+from tests.corpus.bad_contents import CONTENTS
 from tests.corpus.bad_descriptions import DESCRIPTIONS
 from tests.corpus.bad_folders import FOLDERS
 from tests.corpus.bad_grids import GRIDS
@@ -35,6 +36,7 @@ KINDS: Sequence[Kind] = (
     *HEADERS,
     *VOXELS,
     *LABEL_MAPS,
+    *CONTENTS,
     *DESCRIPTIONS,
     *LAYOUTS,
     *SITE_FILES,
@@ -79,6 +81,7 @@ ALWAYS = (
     "run folders: test where examples.npz is a folder",
     "checkpoints to score: a weight of another shape",
     "checkpoints to go on from: no federation",
+    *(kind.label for kind in CONTENTS),
 )
 """Kinds that no sample is without: they were once a traceback, a hang, or taken without a word."""
 

@@ -29,6 +29,7 @@ def kits(tmp_path):
         folder = tmp_path / "kits" / "dataset" / f"case_{number:05d}"
         folder.mkdir(parents=True)
         image = np.random.default_rng(number).normal(size=(8, 8, 8)).astype(np.float32)
+        image[0] = -1000  # air
         label = np.zeros((8, 8, 8), dtype=np.uint8)
         label[2:5, 2:5, 2:5] = [[[1, 2, 3]]]
         nib.save(nib.Nifti1Image(image, AFFINE), folder / "imaging.nii.gz")
@@ -37,12 +38,16 @@ def kits(tmp_path):
 
 
 def run(capsys, *words) -> tuple[int, str, list[tuple[str, ...]]]:
-    """Exit status, output, and the cells of the table."""
+    """Exit status, output, and of each error in the table the case, the problem and the file."""
     workers = [] if "--workers" in words else ["--workers=1"]  # a process takes seconds to start
     status = main(["verify", *map(str, words), *workers])
     output = capsys.readouterr().out
-    rows = [tuple(cell.strip() for cell in line.split("│")[1:-1]) for line in output.splitlines() if "│" in line]
-    return status, output, rows
+    return status, output, [(row[0], row[1], row[4]) for row in cells(output) if row[2] == "error"]
+
+
+def cells(output: str) -> list[tuple[str, ...]]:
+    """Case, problem, severity, what to do and file of each row."""
+    return [tuple(cell.strip() for cell in line.split("│")[1:-1]) for line in output.splitlines() if "│" in line]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -78,7 +83,7 @@ def test_all_problems_are_listed_and_nothing_is_cut_off(kits, capsys, workers):
     assert problems[2].startswith("has another affine")
     assert problems[3] == "the label map has 9 (512 voxels), expected 1 kidney, 2 tumour, 3 cyst of KiTS23"
     assert problems[4] == "has the same image as case_00003, which is another patient; remove one"
-    assert output.splitlines()[-1] == "5 problems in 4 cases"
+    assert output.splitlines()[-1] == "5 problems in 4 cases, 1 warning"
 
 
 def test_the_release_can_be_given(kits, capsys):
@@ -98,10 +103,11 @@ def test_names_with_brackets_are_shown_as_they_are(tmp_path, kits, capsys):
 
 def test_a_narrow_terminal_folds_and_does_not_cut(kits, capsys, monkeypatch):
     (kits / "dataset" / "case_00000" / "imaging.nii.gz").unlink()
-    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "40", "TERM": "xterm", "NO_COLOR": "1"}.items():
+    for name, value in {"FORCE_COLOR": "1", "COLUMNS": "60", "TERM": "xterm", "NO_COLOR": "1"}.items():
         monkeypatch.setenv(name, value)
-    _, output, rows = run(capsys, "kits", "--root", kits)
-    assert max(len(line) for line in output.splitlines() if "│" in line) <= 40
+    output = run(capsys, "kits", "--root", kits)[1]
+    rows = [(row[0], row[1], row[4]) for row in cells(output)]
+    assert max(len(line) for line in output.splitlines() if "│" in line) <= 60
     for column, text in enumerate(("case_00000", "imaging.nii.gz is missing", str(kits / "dataset" / "case_00000"))):
         assert re.sub(r"\s", "", "".join(row[column] for row in rows)) == text.replace(" ", "")
 
@@ -146,7 +152,7 @@ def test_every_kind_of_problem_of_pictures(isic, capsys):
     ]
     assert all(problem.startswith(text) for (_, problem, _), (_, _, text) in zip(rows, expected, strict=True))
     assert output.startswith(f"{isic}: ISIC 2017, 9 cases to read")
-    assert output.splitlines()[-1] == "9 problems in 7 cases"
+    assert output.splitlines()[-1] == "9 problems in 7 cases, 1 warning"
 
 
 def test_ham10000_without_metadata_of_a_case_and_copies_within_a_lesion(ham10000, capsys):
@@ -215,6 +221,24 @@ def test_ctrl_c_ends_it_without_a_traceback(kits):
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "adpfl-bench: stopped by SIGINT; nothing was changed."
     assert "Traceback" not in errors
+
+
+def test_warnings_stand_in_the_table_and_leave_the_exit_status(kits, capsys):
+    image = kits / "dataset" / "case_00001" / "imaging.nii.gz"
+    nib.save(nib.Nifti1Image(nib.load(image).get_fdata(dtype=np.float32) + 1024, AFFINE), image)
+    (kits / "dataset" / "case_00002" / "imaging.mha").write_bytes(b"x")
+    status, output, _ = run(capsys, "kits", "--root", kits)
+    assert (status, output.splitlines()[-1]) == (0, "no problems in 5 cases, 2 warnings")
+    unread, no_air = cells(output)
+    assert unread[0] == ""
+    assert unread[1].endswith("looks like an image is not read: dataset/case_00002/imaging.mha")
+    assert no_air[:3] == ("case_00001", no_air[1], "warning")
+    assert no_air[1].startswith("the CT image has no air: its lowest value is 24 ")
+    assert no_air[3].startswith("store Hounsfield units")
+    (kits / "dataset" / "case_00003" / "imaging.nii.gz").unlink()
+    status, output, _ = run(capsys, "kits", "--root", kits)
+    assert (status, output.splitlines()[-1]) == (1, "1 problem in 1 case, 2 warnings")
+    assert [row[2] for row in cells(output)] == ["warning", "warning", "error"]
 
 
 def test_real_slices(real_data, capsys):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_reading import read_cases
 from adpfl_bench.data.data_contents import DataContents
 from adpfl_bench.data.images.image_store import Shape, build_arrays, open_arrays
+from adpfl_bench.data.images.picture_checks import pair_warnings
 from adpfl_bench.data.images.picture_reader import ColourPictures, PictureReader
 from adpfl_bench.data.images.rgb_files import UInt8Array, read_image, read_native_mask
+from adpfl_bench.data.problems import Problem, tell_warnings
 from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.files import cache_directory, file_state
 from adpfl_bench.text import a_few
@@ -60,6 +62,7 @@ class ImageCache:
         workers: int | None = None,
         contents: DataContents | None = None,
         reader: PictureReader = COLOUR,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Decode the cases, or find them on disk.
 
@@ -72,6 +75,7 @@ class ImageCache:
             workers: Threads that decode; by default one for each processor.
             contents: What the files hold, which must not change while they are decoded.
             reader: Reads a case's files.
+            say: Is told of what is probably not as it was meant, when cases are decoded.
 
         Raises:
             ConfigError: A setting is impossible, or the directory cannot be written or is too full.
@@ -97,7 +101,7 @@ class ImageCache:
         self.folder: Path | None = None
 
         def fill(arrays: Mapping[str, UInt8Array]) -> None:
-            _decode(self.cases, reader, arrays["images"], arrays["masks"], workers)
+            tell_warnings(_decode(self.cases, reader, arrays["images"], arrays["masks"], workers), say)
             if contents is not None:
                 contents.check()
 
@@ -166,10 +170,12 @@ def _name(cases: Sequence[Case], size: tuple[int, int], digests: Mapping[str, st
 
 def _decode(
     cases: Sequence[Case], reader: PictureReader, images: UInt8Array, masks: UInt8Array, workers: int | None
-) -> None:
-    """Read all cases into the arrays, and report all that cannot be read."""
+) -> list[Problem]:
+    """Read all cases into the arrays, report all that cannot be read, and return warnings of the others."""
 
-    def read_into(i: int) -> None:
+    def read_into(i: int) -> list[Problem]:
         images[i], masks[i] = reader.read_pair(cases[i], (images.shape[2], images.shape[3]))
+        return pair_warnings(cases[i], masks[i])
 
-    read_cases(cases, read_into, "Decoding images", workers)
+    found = read_cases(cases, read_into, "Decoding images", workers)
+    return [warning for some in found for warning in some]

@@ -22,6 +22,7 @@ from adpfl_bench.data.inventory import Inventory
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.new_cases import NewCases, find_pictures
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
+from adpfl_bench.data.problems import tell
 from adpfl_bench.data.rounds.augmentation import Augmentation, augment, domain_randomization, image_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleKey
 from adpfl_bench.errors import ConfigError
@@ -108,6 +109,7 @@ class ImageDataModule(FederatedDataModule, ABC):
             directory=self.cache_directory,
             contents=self.contents,
             reader=self.reader,
+            say=tell,
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
         if self.randomization > 0:

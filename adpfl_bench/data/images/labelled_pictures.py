@@ -10,6 +10,8 @@ from functools import partial
 import numpy as np
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.images.exif_turn import hint_of_turn
+from adpfl_bench.data.images.picture_checks import pair_warnings
 from adpfl_bench.data.images.picture_reader import PictureReader
 from adpfl_bench.data.images.rgb_files import UInt8Array, picture_shape, read_grey, read_image
 from adpfl_bench.data.inventory import CheckedCase
@@ -74,7 +76,8 @@ class LabelledPictures(PictureReader):
                 found.add(case.label, "the mask is empty")
             if image is not None and label is not None:
                 found.attempt(case.label, partial(self._check_sizes, case))
-        return CheckedCase(tuple(found.problems), digest)
+                found.warnings += pair_warnings(case, label)
+        return CheckedCase(tuple(found.problems), digest, tuple(found.warnings))
 
     def _read_label(self, case: Case, size: tuple[int, int] | None) -> UInt8Array:
         if case.label is None:
@@ -108,6 +111,6 @@ class LabelledPictures(PictureReader):
             rows, columns = picture_shape(path)
             if (rows, columns) != expected:
                 raise DataError(
-                    f"{path} is {columns}x{rows} pixels, but its image {first} is {expected[1]}x{expected[0]};"
-                    " width and height must be equal."
+                    f"{path} is {columns}x{rows} pixels, but its image {first} is {expected[1]}x{expected[0]}"
+                    f"{hint_of_turn(first, expected, (rows, columns))}; width and height must be equal."
                 )

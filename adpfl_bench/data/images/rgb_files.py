@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +9,13 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.images.exif_turn import hint_of_turn
+from adpfl_bench.data.images.palette_masks import without_palette
+from adpfl_bench.data.images.pillow_damage import PILLOW_DAMAGE
 from adpfl_bench.data.problems import check_binary, unreadable
 from adpfl_bench.errors import DataError
 
 UInt8Array = npt.NDArray[np.uint8]
-
-# What Pillow raises for files that are damaged in one way or another.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
@@ -51,7 +49,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
             rgb = rgb.resize((size[1], size[0]), Image.Resampling.BILINEAR)
         pixels: UInt8Array = np.asarray(rgb, dtype=np.uint8)
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    except _DAMAGE as error:
+    except PILLOW_DAMAGE as error:
         raise _unreadable(path, error) from error
 
 
@@ -59,7 +57,7 @@ def read_grey(path: Path, size: tuple[int, int] | None = None, values: bool = Fa
     """Read one channel of 8 bits.
 
     Args:
-        path: A file of grey values, or of two, black and white.
+        path: A file of grey values, or of two, black and white; of labels also one with a palette.
         size: (height, width) to resize to; ``None`` keeps the file's own.
         values: Whether they are labels, which are resized to the nearest; else they are bilinearly, with antialiasing.
 
@@ -67,24 +65,25 @@ def read_grey(path: Path, size: tuple[int, int] | None = None, values: bool = Fa
         Array [1, H, W] of 0 to 255.
 
     Raises:
-        DataError: The file is missing or damaged, or has several pictures or channels, a palette or more bits.
+        DataError: The file is missing or damaged, or has several pictures or channels, more bits, or a palette that is
+            not of labels.
     """
     what = "a mask" if values else "an image"
     try:
         with Image.open(path) as image:
-            if image.mode not in ("1", "L"):
+            if image.mode not in ("1", "L") and not (values and image.mode == "P"):
                 raise DataError(
                     f"{path} is {what} of mode {image.mode}; expected one channel of 8 bits, so convert it."
                 )
             _check_single(path, image)
             if size is not None and not values:
                 image.draft(None, (2 * size[1], 2 * size[0]))
-            grey = image.convert("L")
+            grey = without_palette(path, image) if image.mode == "P" else image.convert("L")
         if size is not None:
             grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST if values else Image.Resampling.BILINEAR)
         pixels: UInt8Array = np.asarray(grey, dtype=np.uint8)
         return np.ascontiguousarray(pixels[np.newaxis])
-    except _DAMAGE as error:
+    except PILLOW_DAMAGE as error:
         raise _unreadable(path, error) from error
 
 
@@ -92,29 +91,31 @@ def read_mask(path: Path, size: tuple[int, int] | None = None) -> UInt8Array:
     """Read a binary mask.
 
     Args:
-        path: A file with one channel whose values are 0 and 255, or 0 and 1.
+        path: A file with one channel whose values are 0 and 255, or 0 and 1; or with a palette, which
+            :func:`~adpfl_bench.data.images.palette_masks.without_palette` reads.
         size: (height, width) to resize to by nearest neighbour; ``None`` keeps the file's own.
 
     Returns:
         Array [1, H, W] of 0 and 1.
 
     Raises:
-        DataError: The file is missing or damaged, has several pictures or channels or a palette, or other values; grey
-            values are refused, because where to cut them is not this program's to choose.
+        DataError: The file is missing or damaged, has several pictures or channels, a palette of which nobody can say
+            what is foreground, or other values; grey values are refused, because where to cut them is not this
+            program's to choose.
     """
     try:
         with Image.open(path) as image:
-            if image.mode not in ("1", "L"):
+            if image.mode not in ("1", "L", "P"):
                 raise DataError(f"{path} is a mask of mode {image.mode}; expected one 8-bit channel of 0 and 255.")
             _check_single(path, image)
-            grey = image.convert("L")
+            grey = without_palette(path, image) if image.mode == "P" else image.convert("L")
         values = [value for value, pixels in enumerate(grey.histogram()) if pixels]
         check_binary(path, values)
         if size is not None:
             grey = grey.resize((size[1], size[0]), Image.Resampling.NEAREST)
         foreground: UInt8Array = (np.asarray(grey)[np.newaxis] != 0).astype(np.uint8)
         return foreground
-    except _DAMAGE as error:
+    except PILLOW_DAMAGE as error:
         raise _unreadable(path, error) from error
 
 
@@ -156,9 +157,10 @@ def _check_pair(case: Case) -> tuple[Path, Path]:
         raise DataError(f"{case.case_id} has {len(case.images)} image file(s) and {mask}; expected one and its mask.")
     image_size, mask_size = _read_size(case.images[0]), _read_size(case.label)
     if image_size != mask_size:
+        hint = hint_of_turn(case.images[0], image_size, mask_size)
         raise DataError(
             f"{case.label} is {mask_size[0]}x{mask_size[1]} pixels, but its image {case.images[0]} is "
-            f"{image_size[0]}x{image_size[1]}; width and height must be equal."
+            f"{image_size[0]}x{image_size[1]}{hint}; width and height must be equal."
         )
     return case.images[0], case.label
 
@@ -178,7 +180,7 @@ def _read_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except _DAMAGE as error:
+    except PILLOW_DAMAGE as error:
         raise _unreadable(path, error) from error
 
 

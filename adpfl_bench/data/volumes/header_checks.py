@@ -9,6 +9,7 @@ import numpy as np
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.problems import Findings
+from adpfl_bench.data.volumes.content_checks import check_axes
 from adpfl_bench.data.volumes.reader import VolumeHeader
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.text import times
@@ -16,8 +17,8 @@ from adpfl_bench.text import times
 _AFFINE_TOLERANCE = 1e-3  # mm; files of one case are saved by different programs
 
 
-def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Path]:
-    """Check shapes and affines, and return the files whose voxels are not worth reading."""
+def check_headers(case: Case, release: VolumeRelease, found: Findings) -> dict[Path, VolumeHeader]:
+    """Check shapes and affines, and return the headers of the files whose voxels are worth reading."""
     reader = release.reader
     channels = len(release.channels)
     headers: list[tuple[Path, VolumeHeader]] = []
@@ -42,7 +43,9 @@ def check_headers(case: Case, release: VolumeRelease, found: Findings) -> set[Pa
     sound = [(path, header) for path, header in headers if path not in unusable]
     for path, header in sound:
         _check_place(path, header, *sound[0], found)
-    return unusable
+    for path, header in sound[:1]:  # the others are in its place, or that is told
+        check_axes(path, header, found)
+    return dict(sound)
 
 
 def _has_dimensions(path: Path, header: VolumeHeader, wanted: int, found: Findings) -> bool:

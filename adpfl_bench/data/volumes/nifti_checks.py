@@ -47,11 +47,16 @@ def check_nifti(path: Path, image: Any) -> None:
         _check_affines(path, header)
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether a file is packed, by its name."""
+    return path.suffix.lower() == ".gz"
+
+
 def _check_size(path: Path, image: Any) -> None:
     """Refuse a claim before memory is asked for it."""
     claimed = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
-    if claimed > size * (_PACKED if path.suffix == ".gz" else 1):
+    if claimed > size * (_PACKED if is_gzip(path) else 1):
         sides = times(image.shape)
         raise DataError(
             f"{path} claims {sides} voxels ({decimal(claimed)}), but a file of {decimal(size)} cannot hold so many;"
@@ -73,7 +78,7 @@ def _check_stated_edges(path: Path, header: Any) -> None:
     """Refuse edges that nibabel would mend, by 1 mm in place of 0, where the affine is made of them."""
     if int(header["sform_code"]) > 0:
         return
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    with gzip.open(path) if is_gzip(path) else path.open("rb") as file:
         raw = type(header)(file.read(header.sizeof_hdr), check=False)
     edges = [float(edge) for edge in raw["pixdim"][1:4]]
     if not min(edges) > 0:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import Affine
 from adpfl_bench.data.problems import unreadable
-from adpfl_bench.data.volumes.nifti_checks import check_nifti
+from adpfl_bench.data.volumes.nifti_checks import check_nifti, is_gzip
 from adpfl_bench.errors import DataError
 
 Float32Array = NDArray[np.float32]
@@ -111,7 +111,7 @@ class NiftiReader(VolumeReader):
 
     def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
         """Read the headers of a case's image files."""
-        return [(path, read_header(path)) for path in case.images]
+        return [(path, read_header(path, self.dimensions)) for path in case.images]
 
     def label_header(self, case: Case) -> VolumeHeader:
         """Read the header of a case's label map."""
@@ -124,19 +124,39 @@ class NiftiReader(VolumeReader):
         return np.asarray(_read(case.images[channel]), dtype=np.float32)
 
     def read_label(self, case: Case) -> NDArray[Any]:
-        """Read the label map, [X, Y, Z] as stored, with the publisher's values in their own type."""
-        return _read(_label(case))
+        """Read the label map, [X, Y, Z] as stored, with the publisher's values in their own type.
+
+        What a scale of the header makes of whole numbers, which is off them by the last digits, is rounded.
+        """
+        values = _read(_label(case))
+        if values.dtype.kind != "f":
+            return values
+        with np.errstate(invalid="ignore"):  # what is no number is told by the checks
+            whole = np.rint(values)
+            return whole if values.size and np.abs(values - whole).max() <= _OFF_WHOLE else values
 
 
-def read_header(path: Path) -> VolumeHeader:
+def read_header(path: Path, dimensions: int = 3) -> VolumeHeader:
     """Read shape and affine of a NIfTI file.
+
+    Args:
+        path: The file.
+        dimensions: How many axes it should have; those of length 1 behind them are left away.
 
     Raises:
         DataError: The file is missing or damaged, or :func:`~adpfl_bench.data.volumes.nifti_checks.check_nifti` refuses
             it.
     """
     image = _load(path)
-    return VolumeHeader(tuple(int(side) for side in image.shape), np.asarray(image.affine, dtype=np.float64))
+    return VolumeHeader(_without_ones(image.shape, dimensions), np.asarray(image.affine, dtype=np.float64))
+
+
+def _without_ones(shape: Sequence[int], dimensions: int) -> tuple[int, ...]:
+    """Leave away axes of length 1 at the end, beyond some number of axes."""
+    sides = [int(side) for side in shape]
+    while len(sides) > dimensions and sides[-1] == 1:
+        sides.pop()
+    return tuple(sides)
 
 
 def _load(path: Path) -> Any:
@@ -151,9 +171,13 @@ def _load(path: Path) -> Any:
 def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
     kind: Any = type(_load(path))
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with gzip.open(path) if is_gzip(path) else path.open("rb") as stream:
             proxy = kind.from_stream(stream).dataobj
-            values: NDArray[Any] = np.asanyarray(proxy if volume is None else proxy[..., volume])
+            if volume is None:
+                values: NDArray[Any] = np.asanyarray(proxy)
+                values = values.reshape(_without_ones(values.shape, 3))
+            else:
+                values = np.asanyarray(proxy[(..., volume, *[0] * (len(proxy.shape) - 4))])
             # The checksum of a gzip file is at its end, and is compared when that is read.
             while stream.read(_BUFFER):
                 continue
@@ -165,6 +189,7 @@ def _read(path: Path, volume: int | None = None) -> NDArray[Any]:
 
 
 _BUFFER = 2**20  # bytes
+_OFF_WHOLE = 1e-3  # of a label; a resampled one is off by more, in some voxel of its edge
 
 
 def _label(case: Case) -> Path:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.label_scheme import LabelScheme
-from adpfl_bench.data.problems import Problem
+from adpfl_bench.data.problems import Check, Problem
 from adpfl_bench.data.volumes.reader import NiftiReader, VolumeReader
 from adpfl_bench.errors import ConfigError
 
@@ -33,6 +33,8 @@ class VolumeRelease:
         known_values: Which releases use which label values, to tell a wrong year from a damaged file.
         endings: How the names of a channel's files may end, before ``.nii.gz``; each entry has one for every channel.
         may_be_empty: Whether there may be label maps of nothing.
+        masked: Whether the publisher states that what lies outside of the organ is 0 in the images.
+        usual: What warnings would be about and is so in the publisher's own files, which are therefore not warned of.
     """
 
     name: str
@@ -46,6 +48,8 @@ class VolumeRelease:
     known_values: Mapping[frozenset[int], str] = field(default_factory=dict)
     endings: tuple[tuple[str, ...], ...] = ()
     may_be_empty: bool = False
+    masked: bool = False
+    usual: frozenset[Check] = frozenset()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.data_contents import DataContents
 from adpfl_bench.data.inventory import duplicate_problems
-from adpfl_bench.data.problems import Problem, refuse
+from adpfl_bench.data.problems import Problem, refuse, tell_warnings
 from adpfl_bench.data.volumes.preparation import Preparation, case_grid, prepare_case
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.store import StoredCase, case_name, open_case, write_case
@@ -119,8 +119,11 @@ class VolumeCache:
             f" {size} there, that is before cropping and compression."
         )
 
+        warnings: dict[str, tuple[Problem, ...]] = {}
+
         def prepare(case: Case) -> list[Problem]:
             checked = check_case(case, self.release)
+            warnings[case.case_id] = checked.warnings
             if not checked.problems:
                 prepared = prepare_case(case, self.release, self.how)
                 if self._contents is not None:
@@ -140,6 +143,7 @@ class VolumeCache:
                 " Give another directory with --data.cache_directory or the environment variable ADPFL_CACHE, or make"
                 " room."
             ) from error
+        tell_warnings([warning for case_id in sorted(warnings) for warning in warnings[case_id]], say)
         return [problem for case_id in sorted(problems) for problem in problems[case_id]]
 
     def _largest_size(self, case: Case) -> int:

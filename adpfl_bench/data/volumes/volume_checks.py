@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.inventory import CheckedCase
+from adpfl_bench.data.mask_checks import check_coverage
 from adpfl_bench.data.problems import Findings
+from adpfl_bench.data.volumes.content_checks import check_channel, check_filled_in, check_identical, signature
 from adpfl_bench.data.volumes.header_checks import check_headers
 from adpfl_bench.data.volumes.release import VolumeRelease
 
@@ -24,7 +26,8 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
 
     Found are files that cannot be read; images that are not 3-D (or 4-D with another number of channels); shapes and
     affines that disagree; voxels that are not finite; constant images; label values that are not the release's; and
-    empty label maps.
+    empty label maps. Warnings are of what :mod:`~adpfl_bench.data.volumes.content_checks` looks at, but for what is
+    usual in the release, and of label maps that are probably inverted.
     """
     found = Findings(case.case_id)
     reader = release.reader
@@ -32,27 +35,40 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
         found.add(path, problem)
     if found.problems:
         return CheckedCase(tuple(found.problems), "")
-    unusable = check_headers(case, release, found)
+    headers = check_headers(case, release, found)
+    seen: list[tuple[str, bytes, Path]] = []
     digest = ""
     for channel, name in enumerate(release.channels):
         path = reader.file_of(case, channel)
-        image = None if path in unusable else found.attempt(path, partial(reader.read_channel, case, channel))
-        if image is not None:
-            _check_image(image, f"{name} image", path, found)
-            digest = digest if channel else _digest(image)
-    if case.label is not None and case.label not in unusable:
+        image = found.attempt(path, partial(reader.read_channel, case, channel)) if path in headers else None
+        if image is None:
+            continue
+        digest = digest if channel else _digest(image)
+        seen.append((name, signature(image), path))
+        if _check_image(image, f"{name} image", path, found):
+            check_channel(image, f"{name} image", path, release, found)
+            if len(seen) == 1 and reader.has_spacing:
+                check_filled_in(image, path, headers[path], found)
+    check_identical(seen, found)
+    if case.label is not None and case.label in headers:
         label = found.attempt(case.label, partial(reader.read_label, case))
         if label is not None:
             _check_label(label, case.label, release, found)
-    return CheckedCase(tuple(found.problems), digest)
+            check_coverage(label != 0, case.label, "label map", found)
+    warnings = tuple(warning for warning in found.warnings if warning.check not in release.usual)
+    return CheckedCase(tuple(found.problems), digest, warnings)
 
 
-def _check_image(values: NDArray[np.float32], name: str, path: Path, found: Findings) -> None:
+def _check_image(values: NDArray[np.float32], name: str, path: Path, found: Findings) -> bool:
+    """Check that voxels are numbers and not all the same, and return whether there is more to see in them."""
     broken = values.size - int(np.isfinite(values).sum())
     if broken:
         found.add(path, f"the {name} has {_voxels(broken)} that {'is' if broken == 1 else 'are'} NaN or infinite")
     elif values.size and values.min() == values.max():
         found.add(path, f"the {name} is constant ({values.flat[0]:g} everywhere)")
+    else:
+        return values.size > 0
+    return False
 
 
 def _check_label(label: NDArray[Any], path: Path, release: VolumeRelease, found: Findings) -> None:

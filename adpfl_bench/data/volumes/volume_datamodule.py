@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -29,7 +28,7 @@ from adpfl_bench.data.new_cases import NewCases, find_volumes
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.partitioning.patients import group_by_patient
 from adpfl_bench.data.partitioning.sites import with_sites
-from adpfl_bench.data.problems import refuse
+from adpfl_bench.data.problems import refuse, tell
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleId
 from adpfl_bench.data.volumes.dicom_reader import DICOM_MODALITIES, for_files
@@ -162,7 +161,8 @@ class VolumeDataModule(FederatedDataModule, ABC):
         """List the cases with a label map, with their sites where a site file states them."""
         survey = self.survey(root)
         self.release: VolumeRelease = survey.release
-        print(f"{root}: {survey.release.name}, {len(survey.cases):,} cases", file=sys.stderr)
+        self._surveyed = survey.cases
+        tell(f"{root}: {survey.release.name}, {len(survey.cases):,} cases")
         refuse([p for p in survey.problems if p.case not in self.exclude], survey.release.name, ADVICE)
         if unknown := sorted(set(self.exclude) - {c.case_id for c in survey.cases} - {p.case for p in survey.problems}):
             raise ConfigError(
@@ -171,6 +171,10 @@ class VolumeDataModule(FederatedDataModule, ABC):
         cases = [case for case in survey.cases if case.case_id not in self.exclude]
         site_file = self.site_file or (root / SITE_FILE if (root / SITE_FILE).is_file() else None)
         return cases if site_file is None else with_sites(cases, site_file)
+
+    def tell_ignored(self, root: Path, cases: Sequence[Case]) -> None:
+        """Say it, but not of cases that are left out by choice."""
+        super().tell_ignored(root, self._surveyed)
 
     def check_scheme(self, scheme: LabelScheme | None) -> LabelScheme:
         """Check that the task's label scheme can be made of the release's labels.
@@ -190,13 +194,9 @@ class VolumeDataModule(FederatedDataModule, ABC):
 
     def prepare(self, cases: Sequence[Case]) -> VolumeCache:
         """Hash cases that :meth:`scan` lists, and prepare what of them is not in the cache yet."""
-
-        def say(text: str) -> None:
-            print(text, file=sys.stderr, flush=True)
-
         contents = self._contents or read_contents(self.root, cases, self.cache_directory, self.prepare_workers)
         directory, workers = self.cache_directory, self.prepare_workers
-        return VolumeCache(cases, self.release, self.how, directory, workers, say, contents)
+        return VolumeCache(cases, self.release, self.how, directory, workers, tell, contents)
 
     def read_contents(self) -> None:
         """Hash the files of all cases, if the task's label scheme fits them."""

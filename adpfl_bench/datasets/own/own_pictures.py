@@ -35,6 +35,7 @@ class OwnPicturesDataModule(ImageDataModule):
 
     described_by = ("description",)
     phantom = LikePictureWriter
+    left_out = ("imagesTs/*", "labelsTs/*")
 
     def __init__(
         self,

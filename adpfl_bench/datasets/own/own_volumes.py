@@ -40,6 +40,7 @@ class OwnVolumesDataModule(VolumeDataModule):
 
     described_by = ("description", "intensity")
     phantom = LikeVolumeWriter
+    left_out = ("imagesTs/*", "labelsTs/*")
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ def make(tmp_path: Path) -> Make:
             folder = tmp_path / "data" / f"case_{number:05d}"
             folder.mkdir(parents=True, exist_ok=True)
             image = np.random.default_rng(number).integers(-50, 200, (10, 9, 8)).astype(np.int16)
+            image[0, 0, 0] = -1000  # air
             label = np.zeros((10, 9, 8), dtype=np.uint8)
             label[3:6, 3:6, 3:6] = 1 + number % 3
             nib.save(nib.Nifti1Image(image, np.eye(4)), folder / "imaging.nii.gz")
