@@ -130,7 +130,7 @@ def exact_gaussian(mu: float, delta: float) -> float:
         tail = lambda x: mpmath.erfc(x / mpmath.sqrt(2)) / 2  # noqa: E731
         curve = lambda e: tail(e / mu - mu / 2) - mpmath.exp(e) * tail(e / mu + mu / 2) - delta  # noqa: E731
         high = mu * mu / 2 + mu * math.sqrt(2 * math.log(1 / delta))
-        return float(mpmath.findroot(curve, (0, high), solver="anderson", verify=False))
+        return float(mpmath.findroot(curve, (0, high), solver="bisect", maxsteps=100, verify=False))
 
 
 def single_laplace(t: float, delta: float) -> float:

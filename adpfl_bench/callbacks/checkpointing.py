@@ -17,7 +17,7 @@ from adpfl_bench.peers import peers
 from adpfl_bench.public_names import with_public_names
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.run_directory import RunDirectory
-from adpfl_bench.records.settings import SPEED
+from adpfl_bench.records.settings import ACCOUNT, SPEED
 from adpfl_bench.stopping import stop_signals
 
 LAST = "last"
@@ -142,4 +142,5 @@ def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any]
         return None
     if isinstance(theirs, str):
         theirs = with_public_names(theirs)
-    return None if theirs == ours or name in SPEED else (name, theirs, ours)
+    moved = name == ACCOUNT and None not in (theirs, ours)  # whether it knows the run is seen when it is asked
+    return None if theirs == ours or name in SPEED or moved else (name, theirs, ours)

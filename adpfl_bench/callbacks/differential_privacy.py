@@ -17,6 +17,7 @@ from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE, Pro
 from adpfl_bench.callbacks.release_settings import release_settings
 from adpfl_bench.callbacks.run_books import RunBooks
 from adpfl_bench.callbacks.run_guarantee import RunGuarantee
+from adpfl_bench.callbacks.run_reservation import PlannedReleases, RunReservation
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federated_settings import FederatedSettings
@@ -70,6 +71,8 @@ class DifferentialPrivacy(PlainPrivacy):
             Such a run cannot be repeated, and a run that is resumed spends the broken-off round's budget twice.
         memory_budget: MiB that the gradients and activations of a chunk of examples may take.
         nominal_epsilon: The epsilon that the method's authors state; recorded as such and used for nothing.
+        account: Folder of the account of the cohort (``adpfl-bench account create``): the run reserves there what it
+            plans, and is refused where no room is left for it.
 
     Attributes:
         engine: What stands between a client's gradients and everybody else.
@@ -77,6 +80,7 @@ class DifferentialPrivacy(PlainPrivacy):
         units: What the units are, as the dataset states them.
         guarantee: What a proof supports of the run.
         run_books: Connects what is released with the run, its checkpoints and the runs before it.
+        reservation: Connects the run with the account of its cohort.
 
     Raises:
         ConfigError: A value is out of range, the Trainer or the network would change what is released, or no noise
@@ -97,6 +101,7 @@ class DifferentialPrivacy(PlainPrivacy):
         secure: bool = False,
         memory_budget: float = 1024.0,
         nominal_epsilon: float | None = None,
+        account: Path | None = None,
     ) -> None:
         checks.check_settings(unit, sampling, delta, units_per_step, memory_budget, nominal_epsilon)
         if unit != "none":
@@ -118,6 +123,8 @@ class DifferentialPrivacy(PlainPrivacy):
         self.guarantee = RunGuarantee(PrivacySetting(unit, threshold, mechanism, noise_multiplier, sampling))
         self.units = ProtectedUnits.of(unit)
         self.run_books = RunBooks(self.engine)
+        self.reservation = RunReservation(account, self.engine.books, secure, lambda: self.accounted.reason)
+        self.reservation.check_reason()
 
     @property
     def ledger(self) -> PrivacyLedger:
@@ -148,7 +155,9 @@ class DifferentialPrivacy(PlainPrivacy):
         checks.check_private_federation(self.unit, federation)
         checks.check_delta(self.delta, self.unit, datamodule.unit_sizes, self.units.counted)
         self.guarantee.decide(trainer, task, federation, datamodule)
-        self.settle_noise(federation.schedule, datamodule.unit_sizes, datamodule.units_per_step)
+        schedule, word = federation.schedule, str(self.units.word)
+        plan = self.settle_noise(schedule, datamodule.unit_sizes, datamodule.units_per_step)
+        self.reservation.plan(lambda z: PlannedReleases.of(plan, z, schedule, datamodule, word), self.noise_multiplier)
         if self.engine.clips_units:
             checks.check_private_task(task)
             self.engine.clip_units_of(task, task.example_losses, self.memory_budget)
@@ -173,12 +182,18 @@ class DifferentialPrivacy(PlainPrivacy):
             return release_settings(task, datamodule, federation, self.settings, str(untyped.precision))
 
         self.run_books.begin(own, task, settings, untyped.strategy.root_device, lambda: self.accounted.reason)
+        self.reservation.reserve(task.lineage, cohort)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask the account of the cohort, before anything is written."""
+        self.reservation.demand(self.run_books.run)
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Look for the journal of the run that is resumed."""
         super().on_load_checkpoint(trainer, pl_module, checkpoint)
         if self.unit != "none" and trainer.state.fn == "fit":
             self.run_books.look_beside(trainer, checkpoint)
+            self.reservation.go_on(checkpoint)
 
     def settle_noise(self, schedule: RoundSchedule, units: Mapping[str, int], units_per_step: int) -> ReleasePlan:
         """Solve for the noise if a target is given, and return what the run will release; units are by client.

@@ -15,13 +15,13 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from adpfl_bench.callbacks import privacy_checks as checks
+from adpfl_bench.callbacks.account_keeping import AccountKeeping
 from adpfl_bench.callbacks.lookup import callbacks_of
 from adpfl_bench.callbacks.model_loading import ModelLoading
 from adpfl_bench.callbacks.plain_parts import gather_plain
 from adpfl_bench.callbacks.plain_passes import PlainPasses, read_passes
 from adpfl_bench.callbacks.release_settings import schedule_settings
 from adpfl_bench.callbacks.run_books import RunBooks
-from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping
 from adpfl_bench.callbacks.trainer_checks import check_accumulation, check_optimizers
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule
@@ -207,7 +207,7 @@ class _PlainTraining:
         vars(self._module).pop("training_step", None)
 
 
-class PlainPrivacy(GuaranteeKeeping):
+class PlainPrivacy(AccountKeeping):
     """Base of the callback that makes training private: what it does by itself, where no federation asks it.
 
     A module trains on a plain DataLoader of pairs (input, target), and has a method ``example_losses(input, target)``

@@ -33,6 +33,11 @@ class RunBooks:
         self._first_weights: str | None = None
         self._elsewhere: tuple[Path, ...] | None = None
 
+    @property
+    def run(self) -> str:
+        """Id of the run."""
+        return self._lineage.run
+
     def open(self, folder: Path, lineage: Lineage) -> None:
         """Begin a new run, or the continuation of one, that writes into a folder.
 

@@ -107,6 +107,7 @@ class RunRecorder(Callback):
         lock.join()
         self._lock = lock
         self._resuming = False
+        _privacy(trainer).reservation.name(self.task, self.method, self.config)
         if stage == "fit" and self._continued:  # there may be no checkpoint yet, and releases all the same
             need_task(pl_module).lineage.continue_run(self._continued)
         if stage != "fit" and not self._record:
@@ -255,6 +256,7 @@ class RunRecorder(Callback):
         if trained is not None:
             record.rounds_completed = need_callback(trained, FederatedLoop).rounds_completed
             record.privacy = _describe_privacy(trained, trained.lightning_module)
+            _privacy(trained).reservation.tell(record)
         before, record.status = record.status, status
         record.wall_seconds = round(self._wall_seconds(), 3)
         # A later process that only scores the model needs less than training did.

@@ -55,6 +55,7 @@ COMMANDS = {
         "Epsilon by round and client before anything is trained, or what a run has spent.",
         True,
     ),
+    "account": Command("cli.account_command", "account", "One privacy budget for a cohort across all its runs.", True),
     "audit": Command(
         "running.audit_run", "run_audit", "Train with canaries in one client, and bound its epsilon from below.", True
     ),

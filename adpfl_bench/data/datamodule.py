@@ -25,6 +25,7 @@ from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.data.rounds.round_shares import planned_turns, share_out
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, training_set
+from adpfl_bench.data.rounds.unit_names import unit_names
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.peers import peers
 from adpfl_bench.phantoms.site_shift import check_shift
@@ -206,6 +207,10 @@ class FederatedDataModule(LightningDataModule, DataStatement):
     def unit_sizes(self) -> Mapping[str, int]:
         """Number of units (training examples, or patients with training examples) by client."""
         return self._training.unit_sizes
+
+    def unit_names(self, unit: PrivacyUnit) -> Mapping[str, tuple[str, ...]]:
+        """Name the units of each client that trains; see :func:`~adpfl_bench.data.rounds.unit_names.unit_names`."""
+        return unit_names(unit, self.clients, self._plan, self.unit_sizes, self.example_is == "patient")
 
     def units_per_person(self, unit: PrivacyUnit) -> Mapping[str, int] | None:
         """Return the largest number of units that one person has at each client; ``None`` where nobody knows that.

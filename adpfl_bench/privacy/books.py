@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adpfl_bench.errors import BenchError
 from adpfl_bench.peers import peers
 from adpfl_bench.privacy.accounting import Accounted, accountant, client_epsilon
 from adpfl_bench.privacy.journal import LedgerJournal, Session
@@ -22,10 +23,12 @@ class PrivacyBooks:
 
     Attributes:
         inherited: What runs that the weights came from released of the same data.
+        promised: By client what this run may have released when it ends; ``None`` where no account has promised it.
     """
 
     def __init__(self) -> None:
         self.inherited = Inheritance()
+        self.promised: Mapping[str, Mapping[Release, int]] | None = None
         self._ledgers: dict[str, PrivacyLedger] = {}
         self._lineage = Lineage()
         self._journal: LedgerJournal | None = None
@@ -47,6 +50,7 @@ class PrivacyBooks:
             RecordError: The folder's journal cannot be read.
         """
         self.inherited, self._ledgers, self._key, self._lost = Inheritance(), {}, "", False
+        self.promised = None
         self._lineage, self._all_of_folder = lineage, secret
         self._journal = LedgerJournal(folder)
         with peers().first_then_others():
@@ -84,11 +88,33 @@ class PrivacyBooks:
 
         Raises:
             RecordError: They cannot be written to disk, and so must not be made.
+            BenchError: No account has promised them.
         """
+        self._check_promise(client, release, count)
         ledger = self._ledgers.setdefault(self._key, PrivacyLedger())
         ledger.add(client, release, count)
         if self._journal is not None:
             self._journal.raise_to(Session(self._lineage.run, self._key), ledger)
+
+    def _check_promise(self, client: str, release: Release, count: int) -> None:
+        if self.promised is None:
+            return
+        then, most = self.foreseen({client: {release: count}}, self._key), self.promised.get(client, {}).get(release, 0)
+        if then.events(client)[release] > most:
+            raise BenchError(
+                f"Client {client} is about to make its release {then.events(client)[release]} of a kind of which the"
+                f" account has promised {most}; it is not made. Settings must not change while a run goes on."
+            )
+
+    def gather(self) -> None:
+        """Write all that is known of this run into its folder's journal, also what is known from other folders.
+
+        Raises:
+            RecordError: It cannot be written.
+        """
+        if self._journal is not None:
+            for key, ledger in self._by_key(self._ledgers, own=True).items():
+                self._journal.raise_to(Session(self._lineage.run, key), ledger)
 
     def exchange(self) -> None:
         """Enter what the other processes of the run have released; the first writes all of it.
@@ -122,25 +148,47 @@ class PrivacyBooks:
     @property
     def ledger(self) -> PrivacyLedger:
         """The releases since the run's start, as far as its checkpoint and this process know."""
-        total = PrivacyLedger()
-        for ledger in self._ledgers.values():
-            total.add_all(ledger)
-        return total
+        return _total(self._ledgers)
 
     @property
     def spent(self) -> PrivacyLedger:
         """The releases so far, including those of rounds that were broken off."""
+        return _total(self._by_key(self._ledgers, own=False))
+
+    @property
+    def own(self) -> PrivacyLedger:
+        """As :attr:`spent`, of this run alone, whatever else was released from its folder."""
+        return _total(self._by_key(self._ledgers, own=True))
+
+    @property
+    def key(self) -> str:
+        """The key of the noise of what is released from now on; empty before it is known."""
+        return self._key
+
+    @property
+    def last_key(self) -> str:
+        """The key of the noise of the last releases that a checkpoint knows of; empty where there are none."""
+        return next(reversed(self._ledgers), "")
+
+    def foreseen(self, more: Mapping[str, Mapping[Release, int]], key: str) -> PrivacyLedger:
+        """Return what :attr:`own` will be when more has been released, by client, under a key of noise."""
+        ledgers = dict(self._ledgers)
+        ledgers[key] = PrivacyLedger()
+        ledgers[key].add_all(self._ledgers.get(key, PrivacyLedger()))
+        for client, events in more.items():
+            for release, count in events.items():
+                ledgers[key].add(client, release, count)
+        return _total(self._by_key(ledgers, own=True))
+
+    def _by_key(self, ledgers: Mapping[str, PrivacyLedger], own: bool) -> dict[str, PrivacyLedger]:
         highest: dict[str, PrivacyLedger] = {}
-        for key, ledger in self._ledgers.items():
+        for key, ledger in ledgers.items():
             highest.setdefault(key, PrivacyLedger()).raise_to(ledger.state_dict())
         for session, ledger in self._on_disk.items():
-            ours = session.run in ("", self._lineage.run) or session.key in highest
-            if ours or self._all_of_folder:
+            ours = session.run in ("", self._lineage.run)
+            if ours or (not own and (session.key in highest or self._all_of_folder)):
                 highest.setdefault(session.key, PrivacyLedger()).raise_to(ledger.state_dict())
-        total = PrivacyLedger()
-        for ledger in highest.values():
-            total.add_all(ledger)
-        return total
+        return highest
 
     @property
     def reason(self) -> str | None:
@@ -174,3 +222,10 @@ class PrivacyBooks:
         worst = max(epsilons, key=lambda client: epsilons[client])
         name = accountant(events[worst], delta)
         return Accounted(epsilons[worst], delta, accountant=name, not_covered=not_covered, by_client=epsilons)
+
+
+def _total(ledgers: Mapping[str, PrivacyLedger]) -> PrivacyLedger:
+    total = PrivacyLedger()
+    for ledger in ledgers.values():
+        total.add_all(ledger)
+    return total

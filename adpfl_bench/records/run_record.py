@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
+from adpfl_bench.records.account_block import AccountBlock
 from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.stated_text import Moment, Name
@@ -67,6 +68,8 @@ class RunRecord(Block):
     data: DataBlock
     federated: FederatedBlock
     privacy: PrivacyBlock
+    account: AccountBlock | None = None
+    """The account of its cohort; absent where the run has none."""
     rounds_completed: int
     model: ModelBlock
     started: Moment

@@ -12,6 +12,7 @@ _TRAINER = ("precision", "limit_train_batches", "overfit_batches", "accumulate_g
 _CLASS = ".class_path"
 _MANY = 6
 SEED = "federated.seed"
+ACCOUNT = "privacy.account"
 SPEED = (
     "data.init_args.cache_directory",
     "data.init_args.memory_budget_gib",
@@ -21,9 +22,16 @@ SPEED = (
 )
 """Settings that change how fast a run is, and not what comes out."""
 
-# Where a run was made, not what it computes; the data themselves are compared by their fingerprint, and what
-# cross_scores changes in what a run is judged by is its headline. Scores of challenges stand beside the others.
-_PLACE = (SEED, "federated.cross_scores", "model.init_args.challenge_scores", "data.init_args.root", *SPEED)
+# Where a run was made or accounted, not what it computes; the data themselves are compared by their fingerprint, and
+# what cross_scores changes in what a run is judged by is its headline. Scores of challenges stand beside the others.
+_PLACE = (
+    SEED,
+    ACCOUNT,
+    "federated.cross_scores",
+    "model.init_args.challenge_scores",
+    "data.init_args.root",
+    *SPEED,
+)
 
 
 def flatten_settings(config: Mapping[str, Any], as_written: bool = False) -> dict[str, str]:
