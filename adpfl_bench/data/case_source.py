@@ -93,6 +93,17 @@ class CaseSource(ABC):
         """
         return StatedByFiles({}, {})
 
+    @classmethod
+    def cohort_settings(cls, trained: CaseSource, root: Path, release: str | None) -> Mapping[str, Any]:
+        """Return the settings by which data of this kind become what a network is given that others trained.
+
+        Args:
+            trained: The datamodule that it was trained with.
+            root: Folder of the data.
+            release: Name of the release that it was trained on, where it has one.
+        """
+        return trained.network_input
+
     def holder(self, root: Path, cases: Sequence[Case]) -> Path:
         """Return the folder that holds the files of all cases: the one that was scanned."""
         return root

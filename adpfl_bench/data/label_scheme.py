@@ -13,6 +13,9 @@ from adpfl_bench.errors import ConfigError
 LabelMap = NDArray[np.uint8]
 Masks = NDArray[np.bool_]
 
+UNNAMED = ("foreground",)
+"""Classes of masks that do not say what they are of."""
+
 
 @dataclass(frozen=True)
 class LabelScheme:

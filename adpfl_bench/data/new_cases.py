@@ -121,7 +121,36 @@ def find_volumes(
     else:
         strange = _by_channel(volumes, channels, endings, found)
         ignored += [file for volume in strange for file in (volume.series.files if volume.series else [volume.path])]
-    problems, cases = list(dicom.problems), []
+    cases, incomplete, twice = _complete(found, channels)
+    made = _sorted(cases, twice, ignored)
+    return NewCases(made.cases, (*dicom.problems, *incomplete, *made.problems), made.ignored)
+
+
+def find_numbered_pictures(paths: Sequence[Path], channels: Sequence[str]) -> NewCases:
+    """Find pictures of several channels, each in a file that ends in its number or its name, as volumes' are called.
+
+    Args:
+        paths: Files, and folders that are searched with all below them.
+        channels: Names of the channels, in order.
+
+    Raises:
+        DataError: A path does not exist, or there is no picture.
+    """
+    files, ignored = _files(paths, PICTURES)
+    if not files:
+        raise _nothing(paths, PICTURES)
+    found: dict[str, dict[int, list[_Volume]]] = {}
+    strange = _by_channel([_Volume(stem, file) for file, stem in files], channels, (), found)
+    cases, incomplete, twice = _complete(found, channels)
+    made = _sorted(cases, twice, [*ignored, *(volume.path for volume in strange)])
+    return NewCases(made.cases, (*incomplete, *made.problems), made.ignored)
+
+
+def _complete(
+    found: Mapping[str, Mapping[int, list[_Volume]]], channels: Sequence[str]
+) -> tuple[list[Case], list[Problem], dict[str, list[Path]]]:
+    """Cases of all channels, what is incomplete, and files of channels that are there twice."""
+    problems, cases = [], []
     for name, own in found.items():
         missing = [channel for number, channel in enumerate(channels) if number not in own]
         chosen = [own[number][0] for number in sorted(own)]
@@ -133,8 +162,7 @@ def find_volumes(
         else:
             cases.append(_make_case(name, chosen))
     twice = {name: [volume.path for volume in some] for name, own in found.items() for some in own.values() if some[1:]}
-    made = _sorted(cases, twice, ignored)
-    return NewCases(made.cases, tuple([*problems, *made.problems]), made.ignored)
+    return cases, problems, twice
 
 
 def _by_channel(

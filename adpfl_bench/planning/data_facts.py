@@ -146,7 +146,7 @@ def _reader(survey: OwnSurvey, kind: Kind) -> Callable[[Case], CaseFacts]:
     description = survey.description
     channels, labels = tuple(description.channels or []), description.values()
     if kind == "pictures":
-        pictures = LabelledPictures(len(channels), labels, empty=True)
+        pictures = LabelledPictures(len(channels), tuple(labels.values()), labels, empty=True)
         return partial(picture_facts, reader=pictures, classes=tuple(labels.values()))
     order = tuple(range(len(channels))) if survey.in_one_file and len(channels) > 1 else ()
     scheme = description.scheme()

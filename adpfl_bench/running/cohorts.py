@@ -12,6 +12,8 @@ import yaml
 
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.data.images.image_datamodule import ImageDataModule
+from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.catalogue import DATASETS, find_datamodule
 from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
@@ -25,7 +27,10 @@ from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.running.model_source import ModelSource
 from adpfl_bench.running.trained_model import TrainedModel, open_model
+from adpfl_bench.text import count
 from adpfl_bench.trust import trusting
+
+_ANY = "adpfl_bench.RegionsTask"
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def evaluate_run(folder: Path, cohort: Cohort, on_cpu: bool = False, trust: Sequ
         data = _data(cohort, model, record)
     data.scheme = model.model.scheme
     data.take_as_cohort(cohort.name)
+    _check_channels(data, model)
     weights: dict[str, str] = {}
     for client in clients:
         if weights:
@@ -105,9 +111,14 @@ def _data(cohort: Cohort, model: TrainedModel, record: RunRecord) -> FederatedDa
     kind: type[Any] = type(own) if cohort.layout is None else find_datamodule(cohort.layout)
     if cohort.layout is not None and cohort.layout in DATASETS:
         _check_task(cohort.layout, record)
+    if issubclass(kind, VolumeDataModule) != isinstance(own, VolumeDataModule):
+        brought = "volumes" if issubclass(kind, VolumeDataModule) else "pictures"
+        raise ConfigError(f"{kind.__name__} brings {brought}, but the model was trained by {type(own).__name__}.")
     try:
         made: FederatedDataModule = kind(
-            root=cohort.root, **own.network_input, **{name: getattr(own, name) for name in own.kept_by}
+            root=cohort.root,
+            **kind.cohort_settings(own, cohort.root, record.data.release),
+            **{name: getattr(own, name) for name in own.kept_by},
         )
     except TypeError as error:
         raise ConfigError(
@@ -117,10 +128,22 @@ def _data(cohort: Cohort, model: TrainedModel, record: RunRecord) -> FederatedDa
     return made
 
 
+def _check_channels(data: FederatedDataModule, model: TrainedModel) -> None:
+    """Refuse images that the network does not take; regions are compared as the cases are loaded."""
+    found = 0
+    if isinstance(data, ImageDataModule | VolumeDataModule):
+        found = data.reader.channels if isinstance(data, ImageDataModule) else len(data.release.channels)
+    wanted = getattr(model.model, "in_channels", found)
+    if found != wanted:
+        raise ConfigError(
+            f"The images in {data.root} have {count(found, 'channel')}, but the model takes {wanted}; it is for others."
+        )
+
+
 def _check_task(layout: str, record: RunRecord) -> None:
-    """Refuse a dataset that another task is for."""
+    """Refuse a dataset that another task is for; of one's own data, channels and regions say what fits."""
     wanted = _task_of(yaml.safe_load(find_config(f"tasks/{DATASETS[layout].task}.yaml").read_text(encoding="utf-8")))
-    if wanted != _task_of(record.config):
+    if wanted != _task_of(record.config) and _ANY not in (wanted, _task_of(record.config)):
         raise ConfigError(
             f"The model is of {_task_of(record.config)}, but data in the layout of {layout} are for {wanted}."
         )

@@ -101,14 +101,19 @@ class ImageDataModule(FederatedDataModule, ABC):
         return Inventory(name, tuple(self.scan(root)), (), self.reader.check)
 
     def load_cases(self, cases: Sequence[Case]) -> Dataset[Example]:
-        """Decode and resize every image and mask, or map the cache of an earlier run."""
+        """Decode and resize every image and mask, or map the cache of an earlier run.
+
+        Raises:
+            ConfigError: The masks do not have the classes of the task.
+        """
+        self._reader = self.reader.fitted(self.scheme)
         self._cache = ImageCache(
             cases,
             self.image_size,
             memory_budget_bytes=int(self.memory_budget_gib * 2**30),
             directory=self.cache_directory,
             contents=self.contents,
-            reader=self.reader,
+            reader=self._reader,
             say=tell,
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
@@ -119,7 +124,7 @@ class ImageDataModule(FederatedDataModule, ABC):
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case; distances are in pixels, since pictures have no spacing."""
         image, mask = self._cache[self._cache.index(case.case_id)]
-        label = region_masks(self.reader.read_label(case) if native else mask, self.scheme)
+        label = region_masks(self._reader.read_label(case) if native else mask, self.scheme)
         return EvaluationCase(normalize(torch.tensor(image)), torch.tensor(label))
 
     def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from adpfl_bench.data.images.picture_checks import pair_warnings
 from adpfl_bench.data.images.picture_reader import PictureReader
 from adpfl_bench.data.images.rgb_files import UInt8Array, picture_shape, read_grey, read_image
 from adpfl_bench.data.inventory import CheckedCase
+from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.problems import Findings
 from adpfl_bench.errors import DataError
 from adpfl_bench.text import a_few
@@ -28,13 +29,21 @@ class LabelledPictures(PictureReader):
 
     Attributes:
         channels: Channels of an image: three may be the colours of one file, and else each has a grey file of its own.
+        classes: Classes in the order of their numbers.
         labels: Class of each value in a label file; of a single class with the value 1, 255 is 1 too.
         empty: Whether there may be masks of nothing.
     """
 
     channels: int
+    classes: tuple[str, ...]
     labels: Mapping[int, str]
     empty: bool = False
+
+    def fitted(self, scheme: LabelScheme | None) -> PictureReader:
+        """Number the classes as the scheme does, where it has the same."""
+        if scheme is not None and {*scheme.classes} == {*self.classes}:
+            return replace(self, classes=scheme.classes)
+        return super().fitted(scheme)
 
     def read_pair(self, case: Case, size: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
         """Read image and label map."""
@@ -95,8 +104,8 @@ class LabelledPictures(PictureReader):
     def _table(self) -> tuple[UInt8Array, set[int]]:
         """Class number of each value, and which values there may be."""
         table = np.zeros(256, dtype=np.uint8)
-        for number, value in enumerate(sorted(self.labels), start=1):
-            table[value] = number
+        for value, cls in self.labels.items():
+            table[value] = self.classes.index(cls) + 1
         known = {0, *self.labels}
         if {*self.labels} == {1}:
             table[_WHITE] = 1

@@ -9,6 +9,8 @@ from adpfl_bench.data.case import Case
 from adpfl_bench.data.images.picture_checks import check_picture
 from adpfl_bench.data.images.rgb_files import UInt8Array, picture_shape, read_image, read_native_mask, read_pair
 from adpfl_bench.data.inventory import CheckedCase
+from adpfl_bench.data.label_scheme import UNNAMED, LabelScheme
+from adpfl_bench.errors import ConfigError
 
 
 class PictureReader(ABC):
@@ -16,9 +18,12 @@ class PictureReader(ABC):
 
     Attributes:
         channels: Channels of an image.
+        classes: Classes in the order of their numbers in label maps; :data:`~adpfl_bench.data.label_scheme.UNNAMED` of
+            a binary mask.
     """
 
     channels: int
+    classes: tuple[str, ...]
 
     @abstractmethod
     def read_pair(self, case: Case, size: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
@@ -40,6 +45,18 @@ class PictureReader(ABC):
     def check(self, case: Case) -> CheckedCase:
         """Read all files of a case and find all that is wrong; faults of the data are never raised."""
 
+    def fitted(self, scheme: LabelScheme | None) -> PictureReader:
+        """Return the reader whose label maps are those of a task's label scheme.
+
+        Raises:
+            ConfigError: They cannot be.
+        """
+        wanted = scheme.classes if scheme is not None else self.classes[:1]
+        if self.classes == wanted or (self.classes == UNNAMED and len(wanted) == 1):
+            return self
+        found = "one region" if scheme is None else f"the classes {', '.join(wanted)}"
+        raise ConfigError(f"The masks have the classes {', '.join(self.classes)}, but the task has {found}.")
+
     def shape(self, case: Case) -> tuple[int, int]:
         """Read (height, width) of a case from its first file's header."""
         return picture_shape(case.images[0])
@@ -50,6 +67,7 @@ class ColourPictures(PictureReader):
     """One colour image and a binary mask."""
 
     channels: int = 3
+    classes: tuple[str, ...] = UNNAMED
 
     def read_pair(self, case: Case, size: tuple[int, int]) -> tuple[UInt8Array, UInt8Array]:
         """Read image and mask."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from adpfl_bench.data.label_scheme import LabelScheme
@@ -89,7 +89,7 @@ class DatasetDescription:
             source: Which file does.
 
         Raises:
-            ConfigError: Both give a class of the same name another value.
+            ConfigError: Both give a class of the same name another value, or a channel of the same name another place.
         """
         for cls, value in (self.labels or {}).items():
             theirs = (found.labels or {}).get(cls, value)
@@ -98,6 +98,7 @@ class DatasetDescription:
                     f"data.description.labels gives {cls} the value {value}, but {source} gives it {theirs}; state what"
                     " the files hold."
                 )
+        self._check_order(found.channels or [], source)
         # Regions of a file are made of its own classes.
         own = found if self.labels is None and self.regions is None else replace(found, regions=None)
         order = own.regions_class_order if self.regions is None and own.regions is not None else None
@@ -110,6 +111,16 @@ class DatasetDescription:
             regions_class_order=self.regions_class_order or order,
             ids_identify=self.ids_identify or own.ids_identify,
         )
+
+    def _check_order(self, theirs: Sequence[str], source: str) -> None:
+        """Refuse channels that are called as others are in the files."""
+        own = self.channels or []
+        for number, name in enumerate(own):
+            if name in theirs and (number >= len(theirs) or theirs[number] != name):
+                raise ConfigError(
+                    f"data.description.channels are {', '.join(own)}, but {source} has {', '.join(theirs)}; state them"
+                    " in its order."
+                )
 
     @property
     def is_complete(self) -> bool:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.case_source import StatedByFiles
+from adpfl_bench.data.case_source import CaseSource, StatedByFiles
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.images.labelled_pictures import LabelledPictures
 from adpfl_bench.data.inventory import Inventory
+from adpfl_bench.data.new_cases import NewCases, find_numbered_pictures, find_pictures
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.problems import refuse
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription
-from adpfl_bench.datasets.own.own_settings import ADVICE, settle_own, usual_partition_of
+from adpfl_bench.datasets.own.own_settings import ADVICE, cohort_description, settle_own, usual_partition_of
 from adpfl_bench.datasets.own.own_survey import OwnSurvey, holder_of, survey_own
 from adpfl_bench.datasets.own.phantom_like import phantom_like, phantom_root_of
 from adpfl_bench.phantoms.like.like_writer import LikePictureWriter
@@ -54,6 +56,11 @@ class OwnPicturesDataModule(ImageDataModule):
         """Complete the description, and say what a task has to know of it."""
         return settle_own(settings, "pictures")
 
+    @classmethod
+    def cohort_settings(cls, trained: CaseSource, root: Path, release: str | None) -> Mapping[str, Any]:
+        """Describe the files as those that the network was trained on."""
+        return {**trained.network_input, "description": cohort_description(trained, root, None)}
+
     def holder(self, root: Path, cases: Sequence[Case]) -> Path:
         """Return the folder that holds all files of a table."""
         return holder_of(root, cases)
@@ -80,6 +87,16 @@ class OwnPicturesDataModule(ImageDataModule):
         survey = self._survey(root)
         return Inventory(str(survey.description.name), survey.cases, survey.problems, self.reader.check)
 
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find pictures: a file for each, or one for each of a picture's channels, which is called by its number."""
+        channels = self.description.channels or []
+        found = find_pictures(paths)
+        numbered = any(case.case_id.endswith("_0001") for case in found.cases)
+        if len(channels) > 1 and (numbered or len(channels) != 3):
+            return find_numbered_pictures(paths, channels)
+        cases = (replace(case, case_id=case.case_id.removesuffix("_0000")) for case in found.cases)
+        return replace(found, cases=tuple(cases)).told_apart(lambda case_id: case_id)
+
     def _survey(self, root: Path) -> OwnSurvey:
         survey = survey_own(root, self.description, "pictures")
         self._describe(survey.description)
@@ -89,7 +106,9 @@ class OwnPicturesDataModule(ImageDataModule):
         self.description = description
         self.patient_id_is = description.ids_identify or "patient id"
         if description.channels is not None and description.labels is not None:
-            self.reader = LabelledPictures(len(description.channels), description.values(), description.empty_masks)
+            values = description.values()
+            classes = tuple(values.values())
+            self.reader = LabelledPictures(len(description.channels), classes, values, description.empty_masks)
 
     def describe(self) -> DataBlock:
         """Return the data block of a run record, with the dataset's name."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from adpfl_bench.data.case import Case
-from adpfl_bench.data.case_source import StatedByFiles
+from adpfl_bench.data.case_source import CaseSource, StatedByFiles
+from adpfl_bench.data.label_scheme import UNNAMED, LabelScheme
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.own.channel_names import are_ct
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription
-from adpfl_bench.datasets.own.own_settings import settle_own, usual_partition_of
+from adpfl_bench.datasets.own.own_settings import cohort_description, settle_own, usual_partition_of
 from adpfl_bench.datasets.own.own_survey import holder_of, survey_own
 from adpfl_bench.datasets.own.phantom_like import phantom_like, phantom_root_of
 from adpfl_bench.errors import ConfigError
@@ -60,6 +62,16 @@ class OwnVolumesDataModule(VolumeDataModule):
         """Complete the description, and say what a task has to know of it."""
         return settle_own(settings, "volumes")
 
+    @classmethod
+    def cohort_settings(cls, trained: CaseSource, root: Path, release: str | None) -> Mapping[str, Any]:
+        """Describe the files as those that the network was trained on."""
+        known = trained.releases.get(release or "") if isinstance(trained, VolumeDataModule) else None
+        intensity = getattr(trained, "intensity", None)
+        if known is not None:
+            intensity = "ct" if known.modality == "CT" else "zscore"
+        described = cohort_description(trained, root, known)
+        return {**trained.network_input, "description": described, "intensity": intensity}
+
     def holder(self, root: Path, cases: Sequence[Case]) -> Path:
         """Return the folder that holds all files of a table."""
         return holder_of(root, cases)
@@ -90,6 +102,12 @@ class OwnVolumesDataModule(VolumeDataModule):
             self.partition = usual_partition_of(cases, self.usual_partition)
         return cases
 
+    def check_scheme(self, scheme: LabelScheme | None) -> LabelScheme:
+        """Check that the task's classes are those of the files, and number them as it does."""
+        if scheme is not None:
+            self.release = _fitted(self.release, scheme)
+        return super().check_scheme(scheme)
+
     def _describe(self, description: DatasetDescription) -> None:
         self.description = description
         self.patient_id_is = description.ids_identify or "patient id"
@@ -112,3 +130,13 @@ class OwnVolumesDataModule(VolumeDataModule):
             reader=NiftiReader(tuple(range(len(channels))) if in_one_file else ()),
             may_be_empty=self.description.empty_masks,
         )
+
+
+def _fitted(release: VolumeRelease, scheme: LabelScheme) -> VolumeRelease:
+    """The release with the scheme's classes in its order, where it has the same, or one without a name."""
+    labels = dict(release.labels)
+    if release.classes == UNNAMED and len(scheme.classes) == 1:
+        labels = dict.fromkeys(labels, scheme.classes[0])
+    if {*labels.values()} != {*scheme.classes}:
+        return release
+    return replace(release, labels=labels, schemes=(scheme,))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from adpfl_bench.data.case import SPLITS, Case
 from adpfl_bench.data.csv_table import Row, read_table
+from adpfl_bench.data.label_scheme import UNNAMED
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription, TableColumns
 from adpfl_bench.datasets.own.dataset_json import Kind, endings_of
@@ -17,7 +18,7 @@ from adpfl_bench.text import folder_name_problem, listed, name_problem
 
 _WHAT = "The table of paths"
 _COLOURS = ["red", "green", "blue"]
-_FOREGROUND = {"foreground": 1}
+_FOREGROUND = dict.fromkeys(UNNAMED, 1)
 _SYNONYMS = {"training": "train", "val": "validation", "valid": "validation", "testing": "test"}
 
 
