@@ -50,7 +50,6 @@ _METHODS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "fedadam+scaffold, partial": (("scaffold", "fedadam"), _PARTIAL),
     "client_dp, partial": (("client_dp",), _PARTIAL),
 }
-_VOLUMES = ("fedavg", "fedadam+scaffold", "ditto", "median", "adp_fl", "adp_fl_quantile", "dp_sgd", "client_dp")
 
 
 def command(task: str, method: str, folder: Path, *more: str) -> list[str]:
@@ -81,12 +80,14 @@ def work(output: str, commands: Sequence[Sequence[str]], environments: Sequence[
 
 
 def start(commands: Sequence[Sequence[str]], count: int, output: Path) -> list[Any]:
-    """Start the processes that share runs, which follow each other in them."""
+    """Start the processes that share runs, which follow each other in them; one alone is told of no others."""
     ports = [free_port() for _ in commands]
     started = []
     for rank in range(count):
         places = [
             {"RANK": str(rank), "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            if count > 1
+            else {}
             for port in ports
         ]
         process = _FORKS.Process(target=work, args=(f"{output}.{rank}", [list(c) for c in commands], places))
@@ -124,9 +125,9 @@ def compare(one: Path, other: Path, what: str) -> bool:
 
 def bits(scratch: Path, counts: Sequence[int], only: str | None) -> bool:
     """Compare all methods by all numbers of processes with one process."""
-    runs = [("isic", method) for method in _METHODS] + [("brats", method) for method in _VOLUMES]
-    runs = [run for run in runs if only is None or run[0] == only]
+    runs = [(task, method) for task in ("isic", "brats") if only in (None, task) for method in _METHODS]
     folders = {(count, run): scratch / str(count) / "-".join(run).replace(" ", "") for count in counts for run in runs}
+    same = True
     for count in counts:
         commands = [command(*run, folders[count, run]) for run in runs]
         processes = start(commands, count, scratch / f"printed-by-{count}")
@@ -134,11 +135,10 @@ def bits(scratch: Path, counts: Sequence[int], only: str | None) -> bool:
             process.join()
         if any(process.exitcode for process in processes):
             print((scratch / f"printed-by-{count}.0").read_text()[-2000:])
-    return all([
-        compare(folders[counts[0], run], folders[count, run], f"{run[0]} {run[1]}, {count} processes")
-        for run in runs
-        for count in counts[1:]
-    ])  # fmt: skip
+        for run in runs if count != counts[0] else ():
+            what = f"{run[0]} {run[1]}, {count} processes"
+            same = compare(folders[counts[0], run], folders[count, run], what) and same
+    return same
 
 
 def kills(scratch: Path, wanted: int, seed: int) -> bool:
