@@ -20,8 +20,8 @@ def pairwise(*choices: Sequence[str], kinds: Mapping[tuple[int, int], Kind] | No
             second. Each value of the first then stands beside a value of every kind.
     """
     kinds = kinds or {}
-    rows: list[tuple[str, ...]] = list(product(*choices[:2]))
-    for position in range(2, len(choices)):
+    rows: list[tuple[str, ...]] = [(value,) for value in choices[0]]
+    for position in range(1, len(choices)):
         kind_of = [kinds.get((other, position), str) for other in range(position)]
 
         def pairs(row: tuple[str, ...], value: str, kind_of: list[Kind] = kind_of) -> set[tuple[int, str, str]]:

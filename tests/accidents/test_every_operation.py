@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no accidents are
 
 def test_accidents_at_file_operations_are_mended(tmp_path):
     campaign = Campaign(tmp_path)
-    points = random.Random(ACCIDENTS_SEED).sample(campaign.points(), 12 if THOROUGH else 3)
+    points = random.Random(ACCIDENTS_SEED).sample(campaign.points(), 12 if THOROUGH else 2)
     unmended = {point: problems for point in points if (problems := campaign.problems(point))}
     campaign.close()
     assert len(campaign.operations) > 100

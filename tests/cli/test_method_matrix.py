@@ -12,6 +12,7 @@ from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.run_verification import verify_evidence
 from tests.cli.conftest import Run
+from tests.effort import THOROUGH
 from tests.pairwise import pairwise
 
 
@@ -38,9 +39,6 @@ OTHER_PRIVACY = sorted({*METHODS} - {*FEDERATION} - {*PRIVACY})
 OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain"}
 PLACES = sorted({*stems("configs")} - OTHERS, key=lambda place: (place == "gpu", place != "smoke", place))
 SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]
-# Federation and task would be a product again: each federation meets pictures and volumes.
-MATRIX = pairwise(FEDERATION, PRIVACY, TASKS, PLACES, kinds={(0, 2): images})
-
 OWN_MODELS = {"ditto", "fedbn", "fine_tuning"}
 # What a whole hospital sends is not all in one noised delta, or nothing is sent.
 NOT_BY_CLIENT = {
@@ -49,6 +47,10 @@ NOT_BY_CLIENT = {
     "centralized": "there are no clients",
 }
 UNITS = {"none": "none", "dp_fl": "batch", "adp_fl": "batch", "adp_fl_quantile": "patient", "client_dp": "client"}
+# Federation and task would be a product again: each federation meets pictures and volumes. Every day it also meets each
+# unit of privacy, and the gate lets it meet each method of privacy.
+KINDS = {(0, 2): images} if THOROUGH else {(0, 1): UNITS.__getitem__, (0, 2): images}
+MATRIX = pairwise(FEDERATION, PRIVACY, TASKS, PLACES, kinds=KINDS)
 
 
 def together(federation: str, privacy: str) -> list[str]:

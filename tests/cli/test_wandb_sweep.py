@@ -1,24 +1,30 @@
-"""configs/sweep.yaml drives adpfl-bench, without an account: wandb's own agent starts its runs."""
+"""configs/sweep.yaml drives adpfl-bench, without an account: wandb's own agent makes the command lines of its runs."""
 
 import itertools
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
+import wandb
 import yaml
 from wandb.wandb_agent import Agent
 
+from adpfl_bench.cli import main
 from adpfl_bench.config.config_files import find_config
 from tests.cli.offline_runs import OfflineRun, without_account
+from tests.processes import Command
 
+NOTE = """#!/bin/sh
+printf '%s\\0' "$@" > "$WANDB_DIR/$WANDB_RUN_ID.words"
+env -0 > "$WANDB_DIR/$WANDB_RUN_ID.environment"
+"""
 SWEEP = yaml.safe_load(find_config("configs/sweep.yaml").read_text())
 
 
 @pytest.fixture
 def folder(empty_folder: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory whose configs/phantom.yaml is the smoke cohort, and where adpfl-bench is on the PATH."""
+    """A working directory with the smoke cohort as configs/phantom.yaml, and an adpfl-bench that notes its words."""
     without_account(monkeypatch)
     smoke = yaml.safe_load(find_config("configs/smoke.yaml").read_text())
     smoke["data"]["init_args"]["phantom_directory"] = str(phantom_folder)
@@ -26,13 +32,10 @@ def folder(empty_folder: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyP
     (empty_folder / "configs" / "phantom.yaml").write_text(yaml.safe_dump(smoke))
     program = empty_folder / "bin" / "adpfl-bench"
     program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\nexec {sys.executable} -c "import sys; from adpfl_bench.cli import main; sys.exit(main())" "$@"\n'
-    )
+    program.write_text(NOTE)
     program.chmod(0o755)
     settings = {
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-        "OMP_NUM_THREADS": "1",
         "WANDB_MODE": "offline",
         "WANDB_SWEEP_ID": "sweep1",  # these the agent sets for its runs, and leaves behind
         "WANDB_RUN_ID": "",
@@ -42,6 +45,24 @@ def folder(empty_folder: Path, phantom_folder: Path, monkeypatch: pytest.MonkeyP
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return empty_folder
+
+
+def noted(file: Path) -> list[str]:
+    """Words that end with zeros."""
+    return file.read_text().split("\0")[:-1]
+
+
+def as_noted(folder: Path, run_id: str) -> Command:
+    """The command line that the agent started, without an interpreter's start."""
+    variables = dict(line.split("=", 1) for line in noted(folder / f"{run_id}.environment"))
+    return Command(folder, noted(folder / f"{run_id}.words"), variables, program=to_the_end)
+
+
+def to_the_end(arguments: list[str]) -> int:
+    """The command line with what wandb does when an interpreter ends, which a forked process does not."""
+    status = main(arguments)
+    wandb.teardown(status)
+    return status
 
 
 def points() -> list[dict[str, float]]:
@@ -61,6 +82,8 @@ def test_the_agent_trains_with_the_settings_of_each_point(folder: Path) -> None:
         arguments = {name: {"value": value} for name, value in point.items()}
         agent._command_run({"run_id": run_id, "program": SWEEP["program"], "args": arguments})
     assert {name: process.wait() for name, process in agent._run_processes.items()} == {"first": 0, "last": 0}
+    for command in [as_noted(folder, run_id) for run_id in chosen]:
+        assert command.wait() == 0, command.printed
     for run_id, point in chosen.items():
         record = json.loads((folder / "runs" / "sweep" / run_id / "run.json").read_text())
         assert (record["method"], record["status"]) == ("adp_fl_quantile", "trained")

@@ -214,7 +214,7 @@ def test_ctrl_c_ends_it_without_a_traceback(kits):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     process = subprocess.Popen(words, start_new_session=True, preexec_fn=heed_interrupts, **pipes)
     assert "4,005 cases to read" in process.stdout.readline()
-    time.sleep(2)
+    time.sleep(1)
     assert process.poll() is None, "it was over before it could be interrupted"
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
     _, errors = process.communicate(timeout=30)
