@@ -201,6 +201,8 @@ class RunRecorder(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the test cases; a run whose rounds are complete is finished with that."""
+        if self._record and (calibration := need_task(pl_module).calibration.blocks()):
+            self._record.calibration = calibration
         self._write_cases(trainer, pl_module)
         loop = need_callback(trainer, FederatedLoop)
         if self._record and self._record.rounds_completed == loop.schedule.total_rounds:

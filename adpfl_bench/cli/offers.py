@@ -92,11 +92,16 @@ def _networks() -> list[Offer]:
 
 
 def _metrics() -> list[Offer]:
-    from adpfl_bench.metrics.registry import METRICS
+    from adpfl_bench.metrics.registry import CHALLENGES, METRICS
 
+    every = [*METRICS, *(metric for of_challenge in CHALLENGES.values() for metric in of_challenge)]
     return [
-        Offer(metric.name, f"{metric.title}: {metric.description} ({_direction(metric.higher_is_better)})")
-        for metric in METRICS
+        Offer(
+            metric.name,
+            f"{metric.title}{f' ({metric.kind})' if metric.kind else ''}: {metric.description}"
+            f" ({_direction(metric.higher_is_better)})",
+        )
+        for metric in every
     ]
 
 

@@ -11,6 +11,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.account_block import AccountBlock
 from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
+from adpfl_bench.records.calibration_block import CalibrationBlock
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.stated_text import Moment, Name
 from adpfl_bench.records.strict_json import read_strict
@@ -88,10 +89,18 @@ class RunRecord(Block):
     """The resolved configuration."""
     trusted: tuple[str, ...] = ()
     """Modules of others that ``--trust`` named, so that their code could take part in the run."""
+    calibration: tuple[CalibrationBlock, ...] = ()
+    """Of the test cases' probabilities, by region; empty of records from before it was stated."""
     error: str | None = None
     """Why a failed run failed."""
     digests: DigestsBlock | None = None
     """What the record proves itself by; null in records from before there was this."""
+
+    @property
+    def judged_calibration(self) -> tuple[CalibrationBlock, ...]:
+        """That of the models that tables judge the run by, by region."""
+        models = "global" if self.federated.headline == "global" else "own"
+        return tuple(block for block in self.calibration if block.models == models)
 
     @property
     def progress(self) -> str:

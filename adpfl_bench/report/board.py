@@ -20,6 +20,7 @@ from adpfl_bench.report.overlays import draw_overlays, shown_cases
 from adpfl_bench.report.patient_plot import draw_patients
 from adpfl_bench.report.plot import Picture, Plot
 from adpfl_bench.report.privacy_utility_plot import draw_privacy_utility
+from adpfl_bench.report.reliability_plot import draw_reliability
 from adpfl_bench.report.threshold_plot import draw_thresholds
 
 
@@ -80,6 +81,8 @@ def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapp
     by_table = {"Privacy and utility": draw_privacy_utility, "Fixed and adaptive thresholds": draw_thresholds}
     for title, draw in by_table.items():
         yield title, {f"{name}{end}": plot for end, table in by_region.items() for name, plot in draw(table).items()}
+    calibration = {f"{n}{end}": plot for end, table in by_region.items() for n, plot in draw_reliability(table).items()}
+    yield "Calibration", calibration
     yield "Clients", {f"clients{end}": draw_clients(table) for end, table in by_region.items()}
     yield "Rounds", draw_curves(group)
     yield "Clipping and noise", draw_noise(group)

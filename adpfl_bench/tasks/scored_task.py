@@ -22,6 +22,7 @@ from adpfl_bench.records.round_metrics import ALL_CLIENTS, RoundMetric
 from adpfl_bench.records.run_record import ModelBlock
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.score_means import mean_score
+from adpfl_bench.tasks.calibration_sample import Calibration
 from adpfl_bench.tasks.work_behind import WorkBehind
 
 Mask = NDArray[np.bool_]
@@ -36,6 +37,7 @@ class ScoredTask(LightningModule):
     Attributes:
         regions: Names of what is scored of a case.
         metrics: What cases are scored by; the first is the main one, which methods are compared by.
+        calibration: How far probabilities of test cases are from what came true.
     """
 
     regions: Sequence[str]
@@ -46,6 +48,7 @@ class ScoredTask(LightningModule):
         self._scores: list[CaseScore] = []
         self._places: list[int] = []
         self._behind: WorkBehind[_Placed] = WorkBehind()
+        self.calibration = Calibration()
 
     @property
     def scores(self) -> list[CaseScore]:
@@ -169,6 +172,7 @@ class ScoredTask(LightningModule):
             PeerLost: Another process has ended.
         """
         scores = self.scores
+        self.calibration.exchange()
         if peers().count == 1:
             return
         found = peers().gather(list(zip(self._places, scores, strict=True)))
@@ -186,6 +190,7 @@ class ScoredTask(LightningModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the scores of the evaluation, or the round, before; a round may not be validated."""
         self.scores, self._places = [], []
+        self.calibration = Calibration()
 
     on_train_epoch_start = on_test_epoch_start = on_validation_epoch_start
 

@@ -55,6 +55,8 @@ class SegmentationTask(FederatedTask):
 
     metrics: Sequence[MaskMetric] = METRICS
     challenges: Sequence[str] = ()
+    _scored_logits: list[Tensor] | None = None
+    """What masks were made of, while a batch is scored: a task that makes them of something else has no calibration."""
     scheme: LabelScheme | None = None
     spatial_dims: int
     in_channels: int
@@ -134,6 +136,8 @@ class SegmentationTask(FederatedTask):
 
     def masks_of(self, logits: Tensor, batch: EvaluationBatch) -> list[Mask]:
         """Bring logits [B, P, *spatial] of a batch to the grid of each case's label, and cut them at 0."""
+        if self._scored_logits is not None:
+            self._scored_logits.append(logits)
         masks = []
         for case, label, grid in zip(logits, batch.labels, batch.grids, strict=True):
             if grid is not None:
@@ -192,7 +196,11 @@ class SegmentationTask(FederatedTask):
 
     def score(self, batch: EvaluationBatch, complete: bool) -> list[Mask]:
         """Add the scores of a batch's cases to ``scores`` and return the masks of the scored regions, [R, *grid]."""
+        self._scored_logits = []
         predictions = self.segment(batch)
+        if complete and batch.split == "test" and len(self._scored_logits) == 1:
+            self.calibration.add(self._scored_logits[0], batch, self.predicted, self.regions)
+        self._scored_logits = None
         self.add_scores_behind(batch, partial(self._scores_of, predictions, complete))
         return predictions
 

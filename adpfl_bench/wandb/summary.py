@@ -103,6 +103,7 @@ def record_summary(
         "wall_seconds": record.wall_seconds,
         "peak_memory_mb": record.peak_memory_mb,
         "peak_gpu_memory_mb": record.peak_gpu_memory_mb,
+        **_calibration(record),
         **{f"privacy/{name}": value for name, value in _privacy(record).items()},
     }
     if audit := strongest(audits):
@@ -110,6 +111,11 @@ def record_summary(
         found["problems"] = "; ".join(audit.problems) or None
         values |= {f"privacy/audited_{name}": value for name, value in found.items()}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _calibration(record: RunRecord) -> dict[str, Value]:
+    """Expected calibration errors by region, of the models that tables judge the run by."""
+    return {f"calibration_error/{block.region}": block.error for block in record.judged_calibration}
 
 
 def _privacy(record: RunRecord) -> dict[str, Value | None]:

@@ -33,6 +33,7 @@ STATED = {
     "format_version": st.integers(0, FORMAT_VERSION),
     "task": NAMES,
     "method": NAMES,
+    "region": NAMES,
     "started": st.datetimes().map(lambda moment: moment.isoformat()),
     "clients": st.dictionaries(NAMES, st.builds(ClientSizes, train=COUNTS, validation=COUNTS, test=COUNTS), max_size=2),
 }

@@ -47,7 +47,7 @@ class DatasetDescription:
             may overlap; by default those of ``dataset.json``, or each class.
         regions_class_order: Value that each region is painted with, in their order, as in nnU-Net; by default larger
             regions before those that they hold.
-        tolerances: Tolerance of regions' normalised surface distance in mm, or in pixels of pictures.
+        tolerances: Tolerance of regions' normalised surface distance in mm, or in percent of a picture's diagonal.
         ids_identify: What a patient id identifies: ``image``, ``slice``, ``lesion`` or ``patient``, which statements on
             privacy then say; by default ``patient`` where a column or the pattern states patients, and else ``image``.
         case_pattern: Regular expression that every case id matches, whose groups ``patient`` and ``site`` say whose and

@@ -14,6 +14,7 @@ from adpfl_bench.records.partition_columns import PartitionColumns
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.score_columns import ScoreColumns
 from adpfl_bench.records.text_column import BoolArray, first_repeated
+from adpfl_bench.records.verification.calibration_check import impossible_calibration
 from adpfl_bench.records.verification.config_values import mapping
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.finding import Finding
@@ -28,6 +29,7 @@ _LIMITS = {"test": "limit_test_batches", "validation": "limit_val_batches"}
 
 def check_scores(evidence: Evidence) -> Iterator[Finding]:
     """Make sure that every score is possible, and there once."""
+    yield from impossible_calibration(evidence.record)
     try:
         scores = evidence.scores
     except RecordError as error:
