@@ -4,6 +4,7 @@
 #                  both, which ADPFL_ACCIDENTS_SEED chooses
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
+# make release   builds wheel and sdist into dist/, checks both, and trains from the wheel in an empty environment
 # make ... TORCH_BACKEND=cpu|cu130|...   the build of torch: auto takes the one for this machine's driver, without CUDA where
 #                  there is none; with TORCH_BACKEND= pip takes what it takes, which on Linux is CUDA
 PYTHON ?= python3
@@ -30,7 +31,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled tests are kept for the next time, also in containers that ask for none: each worker would compile them all.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test accidents test-minimum lint format clean
+.PHONY: install demo test accidents test-minimum lint release format clean
 
 install: $(VENV)/.installed
 
@@ -65,9 +66,27 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+release: install
+	$(BIN)/$(PIP_INSTALL) --constraint constraints.txt --editable ".[release]"
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*_*.yml
+	grep -qxF "version: $$($(BIN)/adpfl-bench --version | cut -d' ' -f2)" CITATION.cff
+	rm -rf dist $(VENV)-release
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv $(VENV)-release
+	$(call take_torch,$(VENV)-release/bin,constraints.txt)
+	$(VENV)-release/bin/$(PIP_INSTALL) --constraint constraints.txt dist/*.whl
+	mkdir $(VENV)-release/empty
+	cd $(VENV)-release/empty && ../bin/adpfl-bench fit --config tasks/isic.yaml --config callbacks/fedavg.yaml --config configs/smoke.yaml
+	cd $(VENV)-release/empty && ../bin/adpfl-bench leaderboard runs --output results
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(VENV)-minimum $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-minimum $(VENV)-release dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache
