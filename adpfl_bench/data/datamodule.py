@@ -20,6 +20,7 @@ from adpfl_bench.data.partitioning.client_names import check_names
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.data.partitioning.property_partition import PropertyPartition, ShardPartition  # noqa: F401  # the command line's
 from adpfl_bench.data.partitioning.split import Split, make_clients
+from adpfl_bench.data.problems import tell
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
 from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
 from adpfl_bench.data.rounds.round_shares import planned_turns, share_out
@@ -49,7 +50,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         root: Folder of the dataset as its publisher ships it, or ``phantom`` for its phantom cohort, which is made
             on first use and kept in ``phantom_directory``.
         partition: Who holds which patients.
-        validation_fraction: Share of each client's patients that validates.
+        validation_fraction: Share of each client's patients that validates; with 0 rounds are not scored.
         test_fraction: Share of each client's patients that is scored at the end.
         split_seed: Seed of partition and split. It is not the run's seed: runs with other seeds are scored on the same
             test cases.
@@ -142,6 +143,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         if LESION_SIZE in self.partition.properties:
             cases = with_lesion_sizes(cases, self.lesion_size)
         self.use_clients(make_clients(cases, self.partition, self.split, self.split_seed))
+        if not any(client.validation for client in self.clients):
+            tell("There are no validation cases, so rounds are not scored; what is tested is the last round's model.")
 
     def take_as_cohort(self, name: str) -> None:
         """Take all cases as the test cases of one client, in place of dividing and loading: nothing trains on them.

@@ -236,7 +236,8 @@ class BenchCLI(LightningCLI):
         options = {name: self.config_init[name] for name in self._options} | {"ckpt_path": self._checkpoint}
         getattr(self.trainer, self.command)(self.model, datamodule=self.datamodule, **options)
         if self.command == "fit" and self.config.score:
-            self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
+            if any(client.validation for client in self.datamodule.clients):
+                self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         scored = self.command in ("validate", "test") or (self.command == "fit" and self.config.score)
         if scored and peers().first:
@@ -267,6 +268,7 @@ def run(arguments: Sequence[str], kind: Callable[[str, Sequence[str], ExitStack]
     # of the absence of loggers, which are asked for, are nothing a user can act on.
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     unasked = (
+        ".*Total length of `EvaluationLoader` across ranks is zero|"  # which the datamodule says in its own words
         ".*LeafSpec.* is deprecated|.*but have no logger configured|.*sync_dist=True.* when logging on epoch level"
     )
     warnings.filterwarnings("ignore", message=unasked)

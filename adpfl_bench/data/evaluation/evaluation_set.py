@@ -58,13 +58,13 @@ class EvaluationSet:
             native: Whether labels are on the grid of their own files.
 
         Raises:
-            ConfigError: There are no such cases.
+            ConfigError: There are no such cases. While training there may be no validation cases, and then no batch.
         """
         key = (split, native, *pairs)
         if key not in self._loaders:
             cases = {client.name: getattr(client, split) for client in clients}
             batches = list(_batches(cases, pairs, self._batch_size))
-            if not batches:
+            if not batches and (native or split != "validation"):
                 raise ConfigError(f"There are no {split} cases; give data.{split}_fraction a value above 0.")
             members = [member for batch in _of_this_process(batches) for member in batch]
             self._loaders[key] = EvaluationLoader(
@@ -126,6 +126,8 @@ def _batches(
 
 def _of_this_process(batches: Sequence[list[CaseToScore]]) -> list[list[CaseToScore]]:
     """The batches that this process scores: those of the same cases together, so that it brings each case alone."""
+    if not batches:  # nobody has any, so that nobody waits for others at the end
+        return []
     turn = {first: number for number, first in enumerate(dict.fromkeys(_first(batch) for batch in batches))}
     own = [batch for batch in batches if turn[_first(batch)] % peers().count == peers().rank]
     # An evaluation without any batch would be left out, and so would be its end, where all processes meet.
