@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from adpfl_bench.data.case import Case
-from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition, Partition
+from adpfl_bench.data.case import Case, Client
+from adpfl_bench.data.partitioning.partition import IIDPartition, NaturalPartition
 from adpfl_bench.data.partitioning.patients import group_by_patient
 from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.errors import DataError
@@ -52,17 +52,27 @@ def choose_federation(cases: Sequence[Case], by_patient: bool) -> FederationChoi
             f" {_EACH}, to train, validate and test."
         )
     sites = {case.site for case in cases}
-    partition: Partition
     if None not in sites and len(sites) > 1:
-        arguments = {"min_patients": _EACH}
-        partition, name = NaturalPartition(**arguments), "NaturalPartition"
-        reason = f"the data state {count(len(sites), 'site')}; those of fewer than {_EACH} patients become one"
+        partition, clients = _by_site(cases)
+        reason = f"the data state {count(len(sites), 'site')}"
+        if partition.min_patients > 1:
+            reason += f"; those of fewer than {partition.min_patients} patients become one"
+        arguments, name = {"min_patients": partition.min_patients}, "NaturalPartition"
     else:
-        arguments = {"clients": min(_CLIENTS, patients // _EACH)}
-        partition, name = IIDPartition(**arguments), "IIDPartition"
+        arguments, name = {"clients": min(_CLIENTS, patients // _EACH)}, "IIDPartition"
+        clients = make_clients(cases, IIDPartition(**arguments), SPLIT, 0)
         stated = "only one site" if None not in sites else "no site of every case"
         reason = f"the data state {stated}, so patients are dealt out at random"
-    clients = make_clients(cases, partition, SPLIT, 0)
     train = [len(group_by_patient(client.train) if by_patient else client.train) for client in clients]
     described = {"class_path": f"adpfl_bench.{name}", "init_args": arguments}
     return FederationChoice(described, len(clients), min(train), reason)
+
+
+def _by_site(cases: Sequence[Case]) -> tuple[NaturalPartition, Sequence[Client]]:
+    """A client for each site, small ones together as long as that leaves two."""
+    for least in range(_EACH, 0, -1):
+        partition = NaturalPartition(least)
+        clients = make_clients(cases, partition, SPLIT, 0)
+        if len(clients) > 1:
+            break
+    return partition, clients

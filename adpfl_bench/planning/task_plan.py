@@ -15,7 +15,8 @@ from adpfl_bench.text import count
 
 _ROUNDS = {"pictures": 50, "volumes": 100}
 _RATE = {"pictures": 0.002, "volumes": 0.001}
-_TOLERANCE = 2.0
+_TOLERANCE = {"pictures": (0.5, "percent of the picture's diagonal"), "volumes": (2.0, "mm")}
+_FEWEST_PHANTOMS = 24  # of which four sites have patients to train, validate and test
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _sizes(data: DataFacts, geometry: GeometryPlan) -> list[PlannedSetting]:
         list(geometry.shape if data.kind == "volumes" else geometry.step.network.patch),
         "Shape and number of phantoms of this task (adpfl-bench phantom --like THIS_FILE).",
     )
-    cases = PlannedSetting("phantom_cases", len(data.read))
+    cases = PlannedSetting("phantom_cases", max(_FEWEST_PHANTOMS, len(data.read)))
     patch = list(geometry.step.network.patch)
     if data.kind == "pictures":
         return [PlannedSetting("image_size", patch, geometry.size_reason), batch, phantom, cases]
@@ -206,9 +207,9 @@ def _sizes(data: DataFacts, geometry: GeometryPlan) -> list[PlannedSetting]:
 def _tolerance(data: DataFacts) -> PlannedSetting | None:
     if data.description.tolerances:
         return None
-    unit = "pixels" if data.kind == "pictures" else "mm"
+    tolerance, unit = _TOLERANCE[data.kind]
     return PlannedSetting(
         "surface_tolerance",
-        _TOLERANCE,
+        tolerance,
         f"In {unit}: surfaces this close agree (NSD). Not planned by data; choose what readers agree on.",
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pydoc import locate
 from typing import Any
 
+from jsonargparse import Namespace
+
 from adpfl_bench.data.datamodule import FederatedDataModule
 
 
@@ -23,15 +25,19 @@ def settle_by_data(config: Any) -> None:
         return
     stated = kind.stated_by_files(settings.as_dict())
     for name, value in stated.data.items():
-        settings[name] = _plain(value)
+        settings[name] = _settled(settings[name], value)
     model = config.model.init_args
     for name, value in stated.model.items():
         if name in model and model[name] is None:
-            model[name] = _plain(value)
+            model[name] = _settled(None, value)
 
 
-def _plain(value: Any) -> Any:
-    """Blocks and lists, as YAML has them."""
+def _settled(stated: Any, value: Any) -> Any:
+    """A value as a configuration has it: blocks and lists, and the fields of what it states already as such."""
     if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+        if isinstance(stated, Namespace):  # of a class of fields, whose own such classes a plain block would lose
+            for name, inner in value.items():
+                stated[name] = _settled(stated.get(name), inner)
+            return stated
+        return {name: _settled(None, inner) for name, inner in value.items()}
+    return [_settled(None, inner) for inner in value] if isinstance(value, list | tuple) else value

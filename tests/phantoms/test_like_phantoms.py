@@ -120,12 +120,13 @@ def test_equal_files_give_equal_phantoms_and_others_are_refused(tmp_path, capsys
 
 
 def test_a_run_makes_its_phantoms_by_itself(tmp_path, monkeypatch):
+    """Those of a table whose columns have names of their own, and whose sites are clients."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ADPFL_CACHE", str(tmp_path / "cache"))
-    arguments = {"phantom_size": [16, 16, 8], "phantom_cases": 6, "patch_size": [8, 8, 8], "spacing": None}
-    path = task_file(
-        tmp_path, partition={"class_path": "adpfl_bench.IIDPartition", "init_args": {"clients": 2}}, **arguments
-    )
+    columns = {"images": ["scan"], "mask": "truth", "site": "hospital"}
+    geometry = {"phantom_size": [16, 16, 8], "phantom_cases": 12, "patch_size": [8, 8, 8], "spacing": None}
+    clients = {"class_path": "adpfl_bench.NaturalPartition"}
+    path = task_file(tmp_path, description={**KIDNEYS, "columns": columns}, partition=clients, **geometry)
     content = yaml.safe_load(path.read_text())
     content["model"] = {"class_path": "adpfl_bench.RegionsTask"}
     content["model"]["init_args"] = {"network": "UNet", "network_arguments": {"channels": [2, 2], "strides": [2]}}
@@ -134,6 +135,7 @@ def test_a_run_makes_its_phantoms_by_itself(tmp_path, monkeypatch):
     assert main(["fit", "--config", "task.yaml", *words]) == 0
     record = json.loads((tmp_path / "runs" / "mine" / "adp_fl" / "seed0" / "run.json").read_text())
     assert record["data"]["kind"] == "phantom"
+    assert sorted(record["data"]["clients"]) == ["site-0", "site-1", "site-2", "site-3"]
 
 
 @pytest.mark.parametrize(

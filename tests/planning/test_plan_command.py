@@ -13,6 +13,7 @@ from PIL import Image
 from adpfl_bench.cli import main
 from adpfl_bench.data.case import Case
 from adpfl_bench.datasets.isic import survey_isic
+from adpfl_bench.datasets.own.own_volumes import OwnVolumesDataModule
 from adpfl_bench.planning.intensity_choice import WINDOWS
 from tests.own_layouts import pictures, raw_folder, rows_of, save_volume, table, volumes
 
@@ -44,7 +45,7 @@ def test_volumes_of_nnunets_layout(tmp_path, capsys):
     assert data["spacing"] == [1.5, 1.5, 2.0]
     assert (data["intensity"], data["ct_window"]) == ("ct", [-1000.0, 1000.0])
     assert data["partition"] == {"class_path": "adpfl_bench.IIDPartition", "init_args": {"clients": 4}}
-    assert data["phantom_cases"] == 12
+    assert data["phantom_cases"] == 24
     strides = model["network_arguments"]["strides"]
     assert len(data["patch_size"]) == len(strides[0]) == model["spatial_dims"] == 3
     text = (tmp_path / "task.yaml").read_text()
@@ -137,7 +138,8 @@ def test_cases_that_cannot_be_read_are_named_and_the_others_planned(tmp_path, ca
     (root / "imagesTr" / "case_001_0000.nii.gz").write_bytes(b"broken")
     (root / "labelsTr" / "case_003.nii.gz").unlink()
     task = plan(root, tmp_path / "task.yaml")
-    assert task["data"]["init_args"]["phantom_cases"] == 3
+    assert "from 3 cases of own" in comments(tmp_path / "task.yaml")
+    assert task["data"]["init_args"]["partition"]["init_args"] == {"clients": 1}
     printed = capsys.readouterr().out
     assert "2 problems left out of the plan; fit refuses them until they are mended" in printed
     assert "case_001: cannot be read" in printed
@@ -165,10 +167,10 @@ def test_what_is_left_out_is_what_verify_finds(tmp_path, capsys):
     save_volume(label(6), (noise[:4] > 1).astype(np.uint8), affine)
     plan(root, tmp_path / "task.yaml")
     printed = capsys.readouterr().out
-    assert main(["verify", "own_volumes", "--root", str(root), "--workers", "1"]) == 1
-    verified = capsys.readouterr().out
-    for number in range(10):
-        assert (f"case_{number:03d}:" in printed) == (f"case_{number:03d} " in verified) == (number < 7)
+    inventory = OwnVolumesDataModule(root).inventory(root)
+    refused = {case.case_id for case in inventory.cases if inventory.check(case).problems}
+    assert refused == {f"case_{number:03d}" for number in range(7)}
+    assert {name for name in (f"case_{number:03d}" for number in range(10)) if f"{name}: " in printed} == refused
 
 
 def test_a_dataset_of_the_suite_has_a_task_file_already(tmp_path, isic, capsys):
