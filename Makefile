@@ -5,6 +5,7 @@
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
 # make release   builds wheel and sdist into dist/, checks both, and trains from the wheel in an empty environment
+# make site   builds the documentation into site/, strictly: links, anchors and pages that no menu leads to are errors
 # make ... TORCH_BACKEND=cpu|cu130|...   the build of torch: auto takes the one for this machine's driver, without CUDA where
 #                  there is none; with TORCH_BACKEND= pip takes what it takes, which on Linux is CUDA
 PYTHON ?= python3
@@ -31,7 +32,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 # Compiled tests are kept for the next time, also in containers that ask for none: each worker would compile them all.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test accidents test-minimum lint release format clean
+SITE := site
+.PHONY: install demo test accidents test-minimum lint site release format clean
 
 install: $(VENV)/.installed
 
@@ -84,9 +86,16 @@ release: install
 	cd $(VENV)-release/empty && ../bin/adpfl-bench fit --config tasks/isic.yaml --config callbacks/fedavg.yaml --config configs/smoke.yaml
 	cd $(VENV)-release/empty && ../bin/adpfl-bench leaderboard runs --output results
 
+$(VENV)/.site: $(VENV)/.installed
+	$(BIN)/$(PIP_INSTALL) --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+site: $(VENV)/.site
+	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
+
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(VENV)-minimum $(VENV)-release dist $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-minimum $(VENV)-release dist $(DEMO) $(SITE) .mypy_cache .ruff_cache .pytest_cache
