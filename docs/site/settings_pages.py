@@ -29,19 +29,19 @@ _BLOCKS = {
     "privacy": ("privacy", "What is protected, and how: [privacy](../privacy.md)."),
     "record": ("record", "What the run leaves behind: [records](../records.md)."),
     "examples": ("examples", "Test cases that a run keeps to be looked at."),
-    "trainer": ("trainer", "Lightning's Trainer. Its epochs are rounds, so `max_epochs` follows from `federated.rounds`."),
+    "trainer": ("trainer", "Lightning's Trainer; its epochs are rounds, so `max_epochs` is not set here."),
 }
 _SETTINGS = """# Every setting
 
 Each key of a run's configuration: in a YAML file nested by its dots, on the command line behind two dashes
-(`--federated.rounds 25`). `data` and `model` name a class with settings of its own: [settings of classes](class_settings.md).
-`adpfl-bench fit --print_config` prints all of them as one run has them. This page is made from the parser itself.
+(`--federated.rounds 25`). `data` and `model` name a class with settings of its own:
+[settings of classes](class_settings.md). `adpfl-bench fit --print_config` prints all of them as one run has them. This page is made from the parser itself.
 
 """
 _CLASSES = """# Settings of classes
 
-Where a setting names a class, `class_path` says which and `init_args` has its settings (`--data.init_args.batch_size 8`, or
-shorter `--data.batch_size 8`). Your own classes have theirs in the same way. This page is made from the parser itself.
+Where a setting names a class, `class_path` says which and `init_args` has its settings (`--data.init_args.batch_size 8`,
+or shorter `--data.batch_size 8`). Your own classes have theirs in the same way. This page is made from the parser itself.
 
 """
 _FAMILIES = {

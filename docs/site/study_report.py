@@ -10,14 +10,15 @@ from adpfl_bench.report.commands import report
 
 _PAGE = """# The study's page
 
-[Open the page](study.html): tables, curves, statistics and what is proved of every run, in one file that needs no network.
-It is made when this site is built, by
+[Open the page](study.html): tables, curves, statistics and what is proved of every run, in one file that needs no
+network. It is made when this site is built, by
 
     adpfl-bench report results/runs --output study.html
 
 from the records that lie in the repository, so nothing in it was typed. [The study in one page](index.md) says what
 they show; [Tables and the page](../leaderboard.md) says how each number is computed.
 """
+
 
 def study_report(top: Path) -> dict[str, str | bytes]:
     """Return the pages."""

@@ -25,8 +25,11 @@ def tutorial_pages(top: Path) -> dict[str, str | bytes]:
     pages: dict[str, str | bytes] = {}
     for path in sorted((top / "docs" / "tutorials").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        if bare := [cell.source for cell in notebook.cells if cell.cell_type == "code" and cell.execution_count is None]:
-            raise ValueError(f"{path} has a cell without output: {bare[0]!r}; run make tutorials, which keeps outputs.")
+        for cell in notebook.cells:
+            if cell.cell_type == "code" and cell.execution_count is None:
+                raise ValueError(
+                    f"{path} has a cell that was never run: {cell.source!r}; make tutorials keeps outputs."
+                )
         text, resources = MarkdownExporter().from_notebook_node(notebook, {"output_files_dir": f"{path.stem}_files"})
         pages[f"tutorials/{path.stem}.md"] = _ESCAPES.sub("", text) + _FOOT.format(name=path.name)
         pages |= {f"tutorials/{name}": content for name, content in resources["outputs"].items()}

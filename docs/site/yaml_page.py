@@ -14,16 +14,16 @@ from adpfl_bench.cli.offers import first_sentence, yaml_comment
 _HEAD = """# Every YAML file
 
 A run is a task, a method and a place: files of these three folders, given to `--config` in that order.
-`adpfl-bench show FILE` says the same in a terminal. Times, memory and Dice are those of [the committed study](../results/index.md),
-means over its three seeds, as `configs/headline.yaml` makes it: small networks on a processor without a GPU, two runs at a
-time on two cores beside other work. They compare files with each other, and say little of another machine.
+`adpfl-bench show FILE` says the same in a terminal. Times, memory and Dice are those of
+[the committed study](../results/index.md), means over its three seeds, as `configs/headline.yaml` makes it: small networks on
+a processor without a GPU, two runs at a time on two cores beside other work. They compare files with each other, and say little of another machine.
 Where the study has no run with a file, it is *not measured*.
 
 """
 _FOLDERS = {
     "tasks": ("Tasks", "Data, network and training: the first `--config`. Measured: FedAvg on this task in the study."),
-    "callbacks": ("Methods", "How clients learn and are kept private: after a task. Measured: on each task of the study."),
-    "configs": ("Places and grids", "Where and how large a run is: the last `--config`. Grids of many runs go to `benchmark`."),
+    "callbacks": ("Methods", "How clients learn and are kept private: after a task. Measured: on the study's tasks."),
+    "configs": ("Places and grids", "Where and how large a run is: the last `--config`. Grids go to `benchmark`."),
 }
 _MEASURES = ("Time of a run, s", "Peak memory, MB", "Test Dice, %")
 
@@ -94,8 +94,8 @@ def _file(folder: str, path: Path, measured: _Rows) -> str:
     name = f"{folder}/{path.name}"
     text = path.read_text(encoding="utf-8")
     stated = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
-    comment = "\n".join(f"    {line}" for line in yaml_comment(path).splitlines())
-    parts = [f"### {name}\n", f"```text\n{yaml_comment(path)}\n```\n" if "\n  " in comment else f"{yaml_comment(path)}\n"]
+    comment = yaml_comment(path)
+    parts = [f"### {name}\n", f"```text\n{comment}\n```\n" if "\n " in comment else f"{comment}\n"]
     rows = [
         (f"{task} ({row['kind']})", row["region"], *_spans({task: [row]}))
         for task, group in _runs(folder, path, measured).items()
