@@ -35,13 +35,15 @@ _SETTINGS = """# Every setting
 
 Each key of a run's configuration: in a YAML file nested by its dots, on the command line behind two dashes
 (`--federated.rounds 25`). `data` and `model` name a class with settings of its own:
-[settings of classes](class_settings.md). `adpfl-bench fit --print_config` prints all of them as one run has them. This page is made from the parser itself.
+[settings of classes](class_settings.md). `adpfl-bench fit --print_config` prints all of them as one run
+has them. This page is made from the parser itself.
 
 """
 _CLASSES = """# Settings of classes
 
-Where a setting names a class, `class_path` says which and `init_args` has its settings (`--data.init_args.batch_size 8`,
-or shorter `--data.batch_size 8`). Your own classes have theirs in the same way. This page is made from the parser itself.
+Where a setting names a class, `class_path` says which and `init_args` has its settings
+(`--data.init_args.batch_size 8`, or shorter `--data.batch_size 8`). Your own classes have theirs in the same way. This
+page is made from the parser itself.
 
 """
 _FAMILIES = {
