@@ -10,6 +10,8 @@ REPOSITORY_PAGES = {
     "README.md": "project/overview.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",
+    "SECURITY.md": "project/security.md",
+    "CODE_OF_CONDUCT.md": "project/code_of_conduct.md",
     "results/README.md": "results/index.md",
     "results/leaderboard.md": "results/leaderboard.md",
 }

@@ -15,9 +15,9 @@ _HEAD = """# Every YAML file
 
 A run is a task, a method and a place: files of these three folders, given to `--config` in that order.
 `adpfl-bench show FILE` says the same in a terminal. Times, memory and Dice are those of
-[the committed study](../results/index.md), means over its three seeds, as `configs/headline.yaml` makes it: small networks
-on a processor without a GPU, two runs at a time on two cores beside other work. They compare files with each other, and say
-little of another machine.
+[the committed study](../results/index.md), means over its three seeds, as `configs/headline.yaml` makes it: small
+networks on a processor without a GPU, two runs at a time on two cores beside other work. They compare files with each
+other, and say little of another machine.
 Where the study has no run with a file, it is *not measured*.
 
 """
