@@ -23,6 +23,19 @@ class RecordError(BenchError):
     """A run record cannot be written or read."""
 
 
+class AccountRefusal(BenchError):
+    """A run does not fit into the account of its cohort any more.
+
+    Args:
+        sentence: The sentence.
+        rounds: The most rounds that would fit.
+    """
+
+    def __init__(self, sentence: str, rounds: int) -> None:
+        super().__init__(sentence)
+        self.rounds = rounds
+
+
 def check_choice(name: str, value: str, possible: Sequence[str]) -> None:
     """Refuse a word that is none of the possible ones; from Python, nothing else would.
 

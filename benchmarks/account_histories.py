@@ -32,10 +32,10 @@ from pathlib import Path
 from composed_epsilon import composed_epsilon
 
 from adpfl_bench.callbacks.run_reservation import PlannedReleases, RunReservation
+from adpfl_bench.errors import AccountRefusal
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.files import replace_file
 from adpfl_bench.privacy.account.account_checks import check_account
-from adpfl_bench.privacy.account.account_refusal import AccountRefusal
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.ledger import Release

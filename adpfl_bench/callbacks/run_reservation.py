@@ -148,11 +148,11 @@ class RunReservation:
 
         return AccountAsk(facts, planned.plan.unit, planned.names, total, planned.schedule.rounds, completed)
 
-    def look(self, run: str) -> tuple[CohortAccount, Affordance]:
-        """Return the account, and whether the run would fit; raises as :meth:`demand`, but for what does not fit."""
+    def look(self, run: str) -> tuple[CohortAccount, Affordance, AccountAsk]:
+        """Return the account, whether the run would fit, and what it asks; raises but for what does not fit."""
         self.check_reason()
-        account = self._need_account()
-        return account, account.look(self.ask(run))
+        account, asked = self._need_account(), self.ask(run)
+        return account, account.look(asked), asked
 
     def demand(self, run: str) -> None:
         """Refuse a run that would not fit, before anything of it is on disk.

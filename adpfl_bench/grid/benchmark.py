@@ -8,6 +8,7 @@ from typing import Literal
 from rich.console import Console
 
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.grid.account_costs import account_costs
 from adpfl_bench.grid.display import make_display, plan_table, plan_text, summary
 from adpfl_bench.grid.engine import Engine, LocalEngine, visible_gpus
 from adpfl_bench.grid.grid import Grid, confirmed_trust, read_grid
@@ -39,14 +40,15 @@ def benchmark(
 
     Each run is a process of its own. Finished runs are skipped and broken-off ones continued, so the same command
     goes on after anything. All configurations are checked before the first run starts. A run that fails does not stop
-    the others; it is listed at the end with its error, and the exit status is 1.
+    the others; it is listed at the end with its error, and the exit status is 1. So is one that does not fit into the
+    account of its cohort; what all runs have spent of that together is said at the end.
 
     Args:
         config: The grid file, such as configs/benchmark.yaml.
         dry_run: Check the grid and print its runs, how far each is and how long it will take; start nothing.
         jobs: Runs at a time; by default as many as there are GPUs for, or 1, and under Slurm all.
         output: Folder of runs, logs and results, in place of the grid's.
-        retry_failed: Try again what has failed; other runs that failed are left as they are.
+        retry_failed: Try again what has failed, or had no room in its account; else such runs are left as they are.
         only: Make only these runs: task/method/seed patterns separated by commas, such as isic/adp_fl*/0.
         engine: Processes of this machine, jobs of a Slurm cluster, or processes under submitit.
         trust: Module of your own whose classes the configurations name, such as clinic; may be given several times.
@@ -85,8 +87,8 @@ def _submitit(grid: Grid, engine: EngineName, slots: int) -> Engine:
 
 
 def _described(state: RunState, retry_failed: bool) -> str:
-    if state.stage == "failed":
-        return f"failed{', to be tried again' if retry_failed else ''}: {state.reason}"
+    if state.stage in ("failed", "no room"):
+        return f"{state.stage}{', to be tried again' if retry_failed else ''}: {state.reason}"
     return state.stage if state.stage != "taken" else f"running: {state.reason}"
 
 
@@ -101,6 +103,8 @@ def _make(runs: Sequence[TrackedRun], engine: Engine, grid: Grid, console: Conso
         scheduler = Scheduler(runs, engine, display)
         scheduler.run()
     print(summary(runs))
+    for line in account_costs([tracked.run for tracked in runs]):
+        print(line)
     finished = [tracked for tracked in runs if tracked.status == "finished"]
     if scheduler.stopped_by is not None:
         print(

@@ -18,6 +18,9 @@ from adpfl_bench.text import count, make_table
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
+_ENDED: tuple[Status, ...] = ("finished", "failed", "no room")
+
+
 class TimeEstimate:
     """Seconds of a run: those of the same task and method, else of the same task, in proportion to rounds.
 
@@ -25,11 +28,11 @@ class TimeEstimate:
         runs: All runs; the finished ones among them teach.
 
     Attributes:
-        unfinished: The others, apart from those that failed.
+        unfinished: The others, apart from those that failed or have no room.
     """
 
     def __init__(self, runs: Sequence[TrackedRun]) -> None:
-        self.unfinished = [tracked for tracked in runs if tracked.status not in ("finished", "failed")]
+        self.unfinished = [tracked for tracked in runs if tracked.status not in _ENDED]
         self._by_round: dict[tuple[str, ...], list[float]] = defaultdict(list)
         for tracked in runs:
             if tracked.status == "finished" and tracked.seconds > 0:
@@ -70,8 +73,15 @@ def duration(seconds: float | None) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR:02d} h"
 
 
-_ORDER: tuple[Status, ...] = ("running", "taken", "failed", "broken off", "waiting", "finished")
-_STYLES = {"running": "bold", "failed": "red", "broken off": "yellow", "finished": "green", "taken": "cyan"}
+_ORDER: tuple[Status, ...] = ("running", "taken", "failed", "no room", "broken off", "waiting", "finished")
+_STYLES = {
+    "running": "bold",
+    "failed": "red",
+    "broken off": "yellow",
+    "no room": "yellow",
+    "finished": "green",
+    "taken": "cyan",
+}
 _REFRESH_S = 1.0
 _AROUND_THE_TABLE = 6
 _LOG_LINES = 8
@@ -91,7 +101,7 @@ class LineDisplay:
             text = f"{text} in {duration(tracked.seconds)}{dice}"
         elif tracked.status == "running" and tracked.rounds:
             text = f"{text} from round {tracked.rounds + 1} of {tracked.run.rounds}"
-        done = sum(other.status in ("finished", "failed") for other in self._runs)
+        done = sum(other.status in _ENDED for other in self._runs)
         progress = f"[{done}/{len(self._runs)}] " if self._runs else ""
         self.console.print(f"{progress}{tracked.run.name} {text}", markup=False, soft_wrap=True)
 
@@ -110,7 +120,7 @@ class TableDisplay:
 
     def changed(self, tracked: TrackedRun, text: str) -> None:
         """Say why a run does not just go on; the rest shows in the table."""
-        if tracked.status in ("failed", "broken off") or (tracked.status == "waiting" and tracked.kills):
+        if tracked.status in ("failed", "no room", "broken off") or (tracked.status == "waiting" and tracked.kills):
             self.live.console.print(f"{tracked.run.name} {text}", markup=False)
         self._drawn = 0.0
 
@@ -157,7 +167,7 @@ def _table(*last: str) -> Table:
 
 def _cells(tracked: TrackedRun, state: Text | str, estimate: TimeEstimate) -> list[Text | str]:
     run = tracked.run
-    left = EMPTY if tracked.status in ("finished", "failed") else duration(estimate.left(tracked))
+    left = EMPTY if tracked.status in _ENDED else duration(estimate.left(tracked))
     return [run.task, run.method, str(run.seed), state, f"{tracked.rounds}/{run.rounds}", left]
 
 
@@ -167,13 +177,15 @@ def summary(runs: Sequence[TrackedRun]) -> str:
     total = ", ".join(f"{number} {status}" for status, number in counts.most_common())
     lines = [f"{count(runs, 'run')}: {total}."]
     for tracked in runs:
-        if tracked.status in ("failed", "broken off"):
+        if tracked.status in ("failed", "no room", "broken off"):
             log = tracked.run.files.log
             lines.append(f"\n{tracked.run.name} {tracked.status}: {tracked.reason}")
             if tracked.troubled and (found := last_lines(log, _LOG_LINES)):
                 lines += [f"  the end of {log}:", *(f"    {line}" for line in found)]
     if counts["failed"]:
         lines.append("\nFailed runs are not tried again unless --retry_failed says so.")
+    if counts["no room"]:
+        lines.append("\nRuns without room in their account ask again if --retry_failed says so.")
     return "\n".join(lines)
 
 

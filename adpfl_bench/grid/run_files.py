@@ -14,7 +14,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.files import remove_leftovers, replace_file
 from adpfl_bench.records.run_lock import RunLock
 
-Outcome = Literal["finished", "failed", "out of memory", "interrupted", "refused"]
+Outcome = Literal["finished", "failed", "out of memory", "interrupted", "refused", "no room"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Attempt:
         host: The machine.
         ended: When it ended; ``None`` while it goes on, and of one that was killed.
         outcome: How it ended: ``failed`` by an error of the run, ``out of memory`` by what the machine lacks just then,
-            ``refused`` before the run was touched.
+            ``refused`` before the run was touched, ``no room`` where the account of its cohort has none for it.
         error: What was wrong.
     """
 

@@ -18,7 +18,7 @@ from adpfl_bench.records.run_lock import UNNAMED_HOLDER
 from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.settings import SEED, SPEED, describe_difference, differences, flatten_config
 
-Stage = Literal["new", "resumable", "finished", "failed", "taken", "refused"]
+Stage = Literal["new", "resumable", "finished", "failed", "taken", "refused", "no room"]
 
 _SHOWN_DIFFERENCES = 3
 
@@ -29,7 +29,8 @@ class RunState:
 
     Attributes:
         stage: ``new``; ``resumable``, when it was broken off; ``finished`` or ``failed``; ``taken``, while a process is
-            at work on it; ``refused``, when its folder holds something else.
+            at work on it; ``refused``, when its folder holds something else; ``no room``, when it no longer fits into
+            the account of its cohort.
         rounds: Rounds completed.
         seconds: Time spent on it so far.
         reason: Why it failed or is refused, or who is at work on it.
@@ -55,6 +56,8 @@ def inspect_run(run: GridRun) -> RunState:
     if why is not None:
         changed = f" (its settings have changed since: {other})" if other else ""
         return RunState("failed", rounds, seconds, why + changed)
+    if attempts and attempts[-1].outcome == "no room" and (record is None or record.status != "finished"):
+        return RunState("no room", rounds, seconds, attempts[-1].error or "")
     if record is None:
         return RunState("resumable" if attempts else "new")
     if other:
@@ -102,7 +105,7 @@ def last_lines(log: Path, count: int) -> list[str]:
     return [line for line in lines if line][-count:]
 
 
-Status = Literal["waiting", "running", "taken", "finished", "failed", "broken off"]
+Status = Literal["waiting", "running", "taken", "finished", "failed", "broken off", "no room"]
 
 
 @dataclass
@@ -112,7 +115,7 @@ class TrackedRun:
     Attributes:
         run: The run.
         status: ``taken`` while another process makes it; ``broken off`` when it was stopped, or killed too often, and
-            can be continued.
+            can be continued; ``no room`` where the account of its cohort has none for it.
         rounds: Rounds completed.
         seconds: Time spent on it so far.
         dice: Validation Dice after its last round.
@@ -142,11 +145,12 @@ class TrackedRun:
     @classmethod
     def of(cls, run: GridRun, state: RunState) -> TrackedRun:
         """Track a run as it is found."""
-        status: dict[str, Status] = {"finished": "finished", "taken": "taken", "failed": "failed", "refused": "failed"}
+        status: dict[str, Status] = {"finished": "finished", "taken": "taken", "failed": "failed"}
+        status |= {"refused": "failed", "no room": "no room"}
         found = status.get(state.stage, "waiting")
-        if state.stage == "failed" and run.retry_failed:
+        if state.stage in ("failed", "no room") and run.retry_failed:
             found = "waiting"
-        reason = state.reason if found in ("failed", "taken") else ""
+        reason = state.reason if found in ("failed", "taken", "no room") else ""
         tracked = cls(run, found, state.rounds, state.seconds, reason=reason)
         tracked.look()
         return tracked

@@ -30,11 +30,11 @@ class Display(Protocol):
 class Scheduler:
     """Scheduler that brings runs to their end.
 
-    A run that raises has failed, and the others go on. One that is killed by a signal, or for which memory was
-    short, goes on from its checkpoint, once, since that may be nothing its configuration caused. One that another
-    process is at work on is waited for, and taken over if that process leaves it unfinished. The first SIGINT,
-    SIGTERM or SIGHUP stops the runs and waits for them, the second one kills them; they can be continued after
-    either.
+    A run that raises has failed, and the others go on, as they do where one does not fit into its account. One that is
+    killed by a signal, or for which memory was short, goes on from its checkpoint, once, since that may be nothing its
+    configuration caused. One that another process is at work on is waited for, and taken over if that process leaves it
+    unfinished. The first SIGINT, SIGTERM or SIGHUP stops the runs and waits for them, the second one kills them; they
+    can be continued after either.
 
     Args:
         runs: The runs, in the order in which they start.
@@ -107,11 +107,13 @@ class Scheduler:
         if state.stage == "taken":
             self._become(tracked, "taken", state.reason)
             return
+        again = tracked.run.retry_failed and not tracked.tried
         may_start = state.stage in ("new", "resumable") or (
-            state.stage == "failed" and (tracked.kills > 0 or (tracked.run.retry_failed and not tracked.tried))
+            (state.stage == "failed" and (tracked.kills > 0 or again)) or (state.stage == "no room" and again)
         )
         if not may_start:
-            self._become(tracked, "finished" if state.stage == "finished" else "failed", state.reason)
+            stands: Status = "finished" if state.stage == "finished" else "failed"
+            self._become(tracked, "no room" if state.stage == "no room" else stands, state.reason)
             return
         slot = self._free.pop()
         tracked.slot, tracked.tried, tracked.ended = slot, True, None
@@ -147,6 +149,9 @@ class Scheduler:
         ended, tracked.ended = tracked.ended, None
         if state.stage == "finished":
             self._become(tracked, "finished")
+            return
+        if state.stage == "no room":
+            self._become(tracked, "no room", state.reason)
             return
         attempts = tracked.run.files.read_attempts()[tracked.attempts_before :]
         outcome = attempts[-1].outcome if attempts else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from adpfl_bench.config.config_files import settle
-from adpfl_bench.errors import BenchError
+from adpfl_bench.errors import AccountRefusal, BenchError
 from adpfl_bench.grid.plan import GridRun, source_digests
 from adpfl_bench.grid.run_files import Attempt, Outcome
 from adpfl_bench.grid.run_state import failure, other_settings
@@ -112,8 +112,9 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
     """Make one attempt; ``None`` if the folder had to be set aside for it first, with which its lock is gone."""
     record, attempts = RunDirectory(run.files.folder).find_record(), run.files.read_attempts()
     failed = failure(record, attempts) is not None
-    if failed and not run.retry_failed:
-        return FAILED  # by another benchmark, since this one was planned
+    no_room = bool(attempts) and attempts[-1].outcome == "no room"
+    if (failed or no_room) and not run.retry_failed:
+        return FAILED  # in another benchmark, since this one was planned
     other = other_settings(record, run.settings)
     if record is not None and record.status == "finished" and not other:
         return FINISHED
@@ -143,6 +144,8 @@ def _attempt(run: GridRun, fit: Fit, signals: StopSignals, stops: tuple[type[Exc
         if isinstance(error, PeerLost):
             outcome: Outcome = "out of memory" if short or not error.said else "failed"
             return _end(run, attempt.end(outcome, short or error.why or str(error)))
+        if isinstance(error, AccountRefusal):
+            return _end(run, attempt.end("no room", str(error)))
         if isinstance(error, BenchError):
             return _end(run, attempt.end("failed", str(error)))
         if short is not None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance, groups_with
+from adpfl_bench.privacy.account.account_room import room_left
+from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.report.account_statement import MOST_GROUPS, AccountStatement
-from adpfl_bench.text import make_table, print_facts, print_table
+from adpfl_bench.text import count, make_table, print_facts, print_table
 
 SIMULATION = (
     "simulation: it takes noise from a seed, which whoever knows the seed can take off; it promises nothing to persons"
@@ -26,6 +29,30 @@ def account_facts(statement: AccountStatement) -> dict[str, str]:
     if opening.simulation:
         facts["noise"] = SIMULATION
     return facts
+
+
+def planned_text(account: CohortAccount, found: Affordance, ask: AccountAsk) -> str:
+    """Say what a run would spend of an account, and what would be left.
+
+    Args:
+        account: The account.
+        found: What came of asking it.
+        ask: What was asked.
+    """
+    state = account.state()
+    opening, who = state.opening, count(found.units, ask.facts.protects)
+    budget = f"epsilon {opening.epsilon:g} at delta {opening.delta:g} of {opening.name} ({account.folder})"
+    if not found.fits:
+        most = f"{found.rounds} of its {ask.rounds}" if found.rounds > ask.completed else "none of its"
+        return (
+            f"{budget} has no room: {found.over:,} of {who} would come to more (from {found.before:.4g} up to"
+            f" {found.after:.4g}); {most} rounds fit"
+        )
+    left = room_left(groups_with(state, ask, account.key), opening.epsilon, opening.delta)
+    return (
+        f"{who} would come from {found.before:.4g} to {found.after:.4g} of {budget}; for each of them one further"
+        f" release with Gaussian noise of up to epsilon {left:.4g} would be left"
+    )
 
 
 def show_account(statement: AccountStatement) -> None:

@@ -16,6 +16,7 @@ from adpfl_bench.privacy.forecast import Forecast
 from adpfl_bench.privacy.odds import odds_text
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.records.spent import nominal_text
+from adpfl_bench.report.account_report import planned_text
 from adpfl_bench.report.commands import write_files
 from adpfl_bench.report.privacy_facts import privacy_facts
 from adpfl_bench.report.privacy_plots import draw_epsilon
@@ -106,6 +107,8 @@ def show_plan(
     facts["nominal"] = nominal_text(method.nominal_epsilon)
     if method.accounted.not_covered:
         facts["not covered"] = "; ".join(method.accounted.not_covered)
+    if method.reservation.folder is not None:
+        facts["account"] = _account(method, stated=clients is not None)
     print_facts(facts)
     print_table(*round_table(rows))
     own = method.target_epsilon or last.epsilon
@@ -120,6 +123,12 @@ def show_plan(
     files = {folder / "privacy.csv": forecast_csv(forecast, rows).encode(), folder / "privacy.png": picture.png}
     write_files(files)
     print(*files, sep="\n")
+
+
+def _account(method: DifferentialPrivacy, stated: bool) -> str:
+    if stated:
+        return "it counts by patient, and stated clients have none: leave --clients out to see what would be left"
+    return planned_text(*method.reservation.look(method.run_books.run))
 
 
 def _parse(arguments: Sequence[str], stated: bool) -> PlannedRun:

@@ -7,9 +7,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
-from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.errors import AccountRefusal, BenchError, ConfigError
 from adpfl_bench.privacy.account.account_checks import check_account
-from adpfl_bench.privacy.account.account_refusal import AccountRefusal
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.ledger import Release

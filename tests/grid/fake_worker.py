@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import AccountRefusal, ConfigError
 from adpfl_bench.grid import work
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from tests.leaderboard.records import record_of
@@ -47,6 +47,8 @@ def fit(words: list[str]) -> None:
 
     if behaviour == "refuse":
         raise ConfigError("The partition needs 4 clients.")
+    if behaviour == "no room" and not (directory.path.parent / "more").exists():
+        raise AccountRefusal("The account has no room for this run.", 0)
     save("running")
     if behaviour == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

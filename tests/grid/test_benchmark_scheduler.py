@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from adpfl_bench.errors import BenchError
+from adpfl_bench.grid.display import summary
 from adpfl_bench.grid.engine import Ended, Engine, Job
 from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.run_files import Attempt
@@ -300,3 +301,30 @@ def test_numbers_follow_what_the_run_writes(tmp_path: Path) -> None:
     directory.rounds_file.write_text("odd\n1\n")
     tracked.look()  # what cannot be read is the run's to complain of
     assert tracked.rounds == 3
+
+
+def test_run_without_room_in_its_account_is_a_state_and_not_tried_again_by_itself(tmp_path: Path) -> None:
+    runs = [planned(tmp_path, "no room", method="a"), planned(tmp_path, method="b")]
+    found, changes = schedule(runs, InProcessEngine())
+    assert {name: tracked.status for name, tracked in found.items()} == {"a": "no room", "b": "finished"}
+    assert "isic/a/seed0 no room: The account has no room for this run." in changes.lines
+    again = InProcessEngine()
+    found, _ = schedule(runs, again)
+    assert (found["a"].status, again.started) == ("no room", [])
+    assert exit_status(runs[0], fit) == FAILED
+    assert [attempt.outcome for attempt in runs[0].files.read_attempts()] == ["no room"]
+    assert "1 no room" in summary(list(found.values()))
+    assert "isic/a/seed0 no room: The account has no room" in summary(list(found.values()))
+
+
+@pytest.mark.parametrize("room", [False, True])
+def test_run_without_room_asks_once_more_where_that_is_wanted(tmp_path: Path, room: bool) -> None:
+    run = planned(tmp_path, "no room")
+    schedule([run], InProcessEngine())
+    run.files.folder.parent.mkdir(parents=True, exist_ok=True)
+    if room:
+        (run.files.folder.parent / "more").touch()
+    engine = InProcessEngine()
+    found, _ = schedule([run], engine, retry_failed=True)
+    assert len(engine.started) == 1
+    assert found["fedavg"].status == ("finished" if room else "no room")

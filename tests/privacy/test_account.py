@@ -7,9 +7,8 @@ import stat
 
 import pytest
 
-from adpfl_bench.errors import ConfigError, RecordError
+from adpfl_bench.errors import AccountRefusal, ConfigError, RecordError
 from adpfl_bench.privacy.account.account_checks import check_account
-from adpfl_bench.privacy.account.account_refusal import AccountRefusal
 from adpfl_bench.privacy.account.account_room import room_left
 from adpfl_bench.privacy.account.account_state import UnitGroup
 from adpfl_bench.privacy.account.cohort_account import CohortAccount

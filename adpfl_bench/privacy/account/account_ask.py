@@ -69,6 +69,14 @@ class Affordance(NamedTuple):
         return self.over == 0
 
 
+def groups_with(state: AccountState, ask: AccountAsk, key: AccountKey) -> list[UnitGroup]:
+    """Return the units of a run by what they would have been in, if it had all that it asks."""
+    rosters = ask.rosters(key)
+    for roster in rosters.values():
+        state = state.after(roster)
+    return state.after(ask.reservation(rosters, ask.rounds)).groups({own.roster for own in rosters.values()})
+
+
 def afford(state: AccountState, ask: AccountAsk, key: AccountKey) -> Affordance:
     """Say whether a run fits into an account, in the place of what it has reserved or settled before."""
     rosters, planned = ask.rosters(key), ask.planned(ask.rounds)

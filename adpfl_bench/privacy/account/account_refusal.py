@@ -4,24 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.errors import AccountRefusal, ConfigError
 from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance
 from adpfl_bench.privacy.account.account_key import AccountKey
 from adpfl_bench.privacy.account.account_state import AccountState
 from adpfl_bench.text import count
-
-
-class AccountRefusal(BenchError):
-    """A run does not fit into its account any more.
-
-    Args:
-        sentence: The sentence.
-        rounds: The most rounds that would fit.
-    """
-
-    def __init__(self, sentence: str, rounds: int) -> None:
-        super().__init__(sentence)
-        self.rounds = rounds
 
 
 def check_ask(folder: Path, key: AccountKey, state: AccountState, ask: AccountAsk) -> None:

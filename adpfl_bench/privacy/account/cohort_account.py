@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from adpfl_bench.errors import ConfigError, RecordError, check_choice
+from adpfl_bench.errors import AccountRefusal, ConfigError, RecordError, check_choice
 from adpfl_bench.files import atomic_folder
 from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance, afford
 from adpfl_bench.privacy.account.account_entries import (
@@ -20,7 +20,7 @@ from adpfl_bench.privacy.account.account_entries import (
     to_line,
 )
 from adpfl_bench.privacy.account.account_key import AccountKey
-from adpfl_bench.privacy.account.account_refusal import AccountRefusal, check_ask, refusal
+from adpfl_bench.privacy.account.account_refusal import check_ask, refusal
 from adpfl_bench.privacy.account.account_settling import now, settled_by_journal, settlement
 from adpfl_bench.privacy.account.account_state import AccountState
 from adpfl_bench.privacy.account.live_runs import LiveRuns
