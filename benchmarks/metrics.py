@@ -1,4 +1,4 @@
-"""HD95 and NSD on masks of the size of BraTS, beside MONAI and the surface-distance package.
+"""HD95, NSD and lesion-wise scores on masks of the size of BraTS, beside MONAI, surface-distance and plain definitions.
 
     OMP_NUM_THREADS=1 python benchmarks/metrics.py
 
@@ -8,6 +8,10 @@ the repository), the segmentation there is set against an eroded and shifted cop
 medians printed. HD95 has to equal MONAI's, and NSD that of surface-distance, to 1e-4, or the exit status is 1. The two
 packages define a surface otherwise (MONAI by voxels at the edge, counted alike; surface-distance by elements between
 voxels, weighted by their area), so their HD95 differ, and so do their NSD.
+
+Lesion-wise scores and counts of components are then taken of the same pairs, and of the synthetic one with speckle, as
+an untrained network predicts it, beside the definitions written down plainly (``tests/metrics/lesion_reference.py``):
+whole arrays, one lesion at a time, as the challenges' own scorers are. They too have to be equal to 1e-4.
 """
 
 from __future__ import annotations
@@ -28,9 +32,12 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
+from adpfl_bench.metrics.brats_lesions import BRATS_2023_SCORES, BRATS_2024_SCORES
+from adpfl_bench.metrics.false_components import COMPONENTS, FALSE_COMPONENTS, FALSE_POSITIVE_VOLUME
 from adpfl_bench.metrics.functional import hausdorff_distance, normalized_surface_distance
-from adpfl_bench.metrics.region_masks import RegionMasks
-from adpfl_bench.metrics.registry import HD95, NSD
+from adpfl_bench.metrics.metric import MaskMetric
+from adpfl_bench.metrics.region_masks import CaseMasks, RegionMasks
+from adpfl_bench.metrics.registry import DICE, HD95, NSD
 from adpfl_bench.phantoms.volumes.space import Space, depth_in_ellipsoid, smooth_field
 
 Mask = NDArray[np.bool_]
@@ -121,15 +128,72 @@ def compare(title: str, prediction: Mask, target: Mask, spacing: Spacing) -> boo
     return all(difference <= LARGEST_DIFFERENCE for difference in differences.values())
 
 
+def compare_lesions(title: str, prediction: Mask, target: Mask, spacing: Spacing) -> bool:
+    """Print lesion-wise scores and counts of a pair, and times beside HD95 and NSD and beside the plain definition."""
+    empty = np.zeros_like(target)
+    others = {name: (empty, empty) for name in ("NETC", "SNFH", "ET", "RC")}
+
+    def region() -> RegionMasks:
+        case = CaseMasks({"WT": (prediction, target), **others})
+        return RegionMasks(prediction, target, spacing, TOLERANCE, "WT", case)
+
+    def scored(*metrics: MaskMetric) -> Callable[[], list[float]]:
+        return lambda: [metric.score(masks) for masks in [region()] for metric in metrics]
+
+    steps: dict[str, Callable[[], list[float]]] = {
+        "HD95 and NSD": scored(HD95, NSD),
+        "components, false ones, their volume": scored(COMPONENTS, FALSE_COMPONENTS, FALSE_POSITIVE_VOLUME),
+        "lesion-wise, 2023": scored(*BRATS_2023_SCORES[:2]),
+        "lesion-wise, 2024": scored(*BRATS_2024_SCORES),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(REPETITIONS):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    print(f"{title}: Dice {DICE.score(region()):.4f}; " + ", ".join(f"{value:g}" for value in steps[list(steps)[1]]()))
+    for name in list(steps)[1:]:
+        print(f"  {name:<38} {medians[name] / medians['HD95 and NSD']:>6.2f} times as long as HD95 and NSD")
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.metrics import lesion_reference  # the definitions stand beside the tests
+
+    equal = True
+    plain = {
+        "lesion-wise, 2023": lambda: lesion_reference.brats2023(prediction, target, spacing)[:2],
+        "lesion-wise, 2024": lambda: lesion_reference.brats2024(
+            {name: pair[0] for name, pair in region().case.regions.items()},
+            {name: pair[1] for name, pair in region().case.regions.items()},
+            "WT",
+            spacing,
+        ),
+    }
+    for name, definition in plain.items():
+        start = time.perf_counter()
+        expected = definition()
+        took = time.perf_counter() - start
+        difference = float(np.abs(expected - steps[name]()).max())
+        equal &= difference <= LARGEST_DIFFERENCE
+        print(f"  {name}: plainly {took / medians[name]:.1f} times as long; largest difference {difference:.1e}")
+    return equal
+
+
 def main() -> int:
     """Compare on the synthetic pair, and on the real one where there is one."""
     warnings.filterwarnings("ignore", message=".*always_return_as_numpy.*")
-    equal = compare("synthetic", *blobs(), SPACING)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)  # surface-distance's own
+    prediction, target = blobs()
+    equal = compare("synthetic", prediction, target, SPACING)
+    equal &= compare_lesions("synthetic, lesions", prediction, target, SPACING)
+    speckle = np.random.default_rng(1).random(SHAPE) < 2e-5
+    equal &= compare_lesions("synthetic with speckle, lesions", prediction | speckle, target, SPACING)
     real = real_pair()
     if real is None:
         print("no real pair: brats_sample is not in the folder of real images (ADPFL_DATA)")
     else:
         equal &= compare("real, whole tumour", *real)
+        equal &= compare_lesions("real, lesions", *real)
     return 0 if equal else 1
 
 

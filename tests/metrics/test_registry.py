@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from adpfl_bench.metrics.false_components import COMPONENTS, FALSE_COMPONENTS, FALSE_POSITIVE_VOLUME
 from adpfl_bench.metrics.functional import dice, hausdorff_distance, iou, normalized_surface_distance
 from adpfl_bench.metrics.region_masks import RegionMasks
-from adpfl_bench.metrics.registry import DICE, METRICS, UNSTATED, Metric
+from adpfl_bench.metrics.registry import DICE, HD95, METRICS, UNSTATED, Metric
 from tests.metrics.functional.mask_examples import mask_pairs_with_spacing, thorough
 
 COUNTS = (COMPONENTS, FALSE_COMPONENTS, FALSE_POSITIVE_VOLUME)
@@ -61,6 +61,31 @@ def test_flipped_and_permuted_axes_leave_every_score_as_it_is(example, data):
     turned = [np.flip(mask.transpose(order), flipped) for mask in (prediction, target)]
     found = scores(*turned, tuple(spacing[axis] for axis in order))
     assert found == pytest.approx(scores(prediction, target, spacing))
+
+
+def test_scores_of_a_picture_do_not_depend_on_how_many_pixels_it_was_stored_with():
+    generator = np.random.default_rng(0)
+    rows, columns = np.ogrid[:48, :64]
+    for _ in range(20):
+        pair = [
+            (rows - generator.uniform(15, 33)) ** 2 + (columns - generator.uniform(20, 44)) ** 2
+            < generator.uniform(6, 14) ** 2
+            for _ in range(2)
+        ]
+        small, large = (
+            {metric.name: metric.score(RegionMasks(*masks, None, 3.0)) for metric in METRICS}
+            for masks in (pair, [np.kron(mask, np.ones((5, 5))) > 0 for mask in pair])
+        )
+        pixel = 100 / np.hypot(48, 64)  # of the smaller picture, in percent of the diagonal
+        assert large["hd95"] == pytest.approx(small["hd95"], abs=pixel)
+        assert large["nsd"] == pytest.approx(small["nsd"], abs=0.15)
+        assert {name: large[name] for name in ("dice", "false_components")} == {
+            name: pytest.approx(small[name]) for name in ("dice", "false_components")
+        }
+        assert large["false_positive_volume"] == pytest.approx(small["false_positive_volume"])
+    missed = RegionMasks(np.zeros((48, 64), dtype=bool), pair[0], None, 3.0)
+    assert HD95.score(missed) == pytest.approx(100)
+    assert missed.unit == "% of diagonal"
 
 
 def test_missed_counts_inventions_but_not_absence():
