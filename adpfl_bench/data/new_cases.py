@@ -19,6 +19,9 @@ PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 VOLUMES = (".nii.gz", ".nii")
 """Endings of files that are taken for volumes, in either case."""
 
+_ALL = -1
+"""Number of a file that holds all channels."""
+
 
 @dataclass(frozen=True)
 class NewCases:
@@ -61,14 +64,14 @@ def find_pictures(paths: Sequence[Path]) -> NewCases:
     Raises:
         DataError: A path does not exist, or there is no picture.
     """
-    files, ignored = _files(paths, PICTURES)
+    files, ignored = search_files(paths, PICTURES)
     if not files:
-        raise _nothing(paths, PICTURES)
+        raise no_image(paths, PICTURES)
     by_id: dict[str, list[Path]] = {}
     for file, stem in files:
         by_id.setdefault(stem, []).append(file)
     cases = (Case(name, name, (found[0],), None) for name, found in by_id.items())
-    return _sorted(cases, by_id, ignored)
+    return without_twins(cases, by_id, ignored)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,11 @@ class _Volume:
 
 
 def find_volumes(
-    paths: Sequence[Path], channels: Sequence[str], endings: Sequence[Sequence[str]] = (), modality: str = "CT"
+    paths: Sequence[Path],
+    channels: Sequence[str],
+    endings: Sequence[Sequence[str]] = (),
+    modality: str = "CT",
+    in_one_file: bool = False,
 ) -> NewCases:
     """Find NIfTI files and DICOM series: of one channel, each a case; of several, those together that are called alike.
 
@@ -100,12 +107,13 @@ def find_volumes(
         channels: Names of the channels, in order.
         endings: Further ways to name them, each with one ending for every channel.
         modality: What DICOM calls the images: ``CT`` or ``MR``.
+        in_one_file: Whether a NIfTI file that says no channel holds all of them.
 
     Raises:
         DataError: A path does not exist, or there is no volume.
         ConfigError: There are DICOM files, but no pydicom.
     """
-    files, others = _files(paths, VOLUMES)
+    files, others = search_files(paths, VOLUMES)
     slices = [file for file in others if is_dicom(file)]
     dicom = find_series(slices, modality)
     ignored = [*dicom.ignored, *sorted(set(others).difference(slices))]
@@ -113,16 +121,16 @@ def find_volumes(
     volumes = [_Volume(stem, file) for file, stem in files]
     volumes += [_Volume(name if single else s.folder.resolve().name, s.files[0], s) for name, s in dicom.series]
     if not volumes and not dicom.problems:
-        raise _nothing(paths, VOLUMES, " or DICOM files of " + modality)
+        raise no_image(paths, VOLUMES, " or DICOM files of " + modality)
     found: dict[str, dict[int, list[_Volume]]] = {}
     if single:
         for volume in volumes:
             found.setdefault(volume.stem.removesuffix("_0000"), {}).setdefault(0, []).append(volume)
     else:
-        strange = _by_channel(volumes, channels, endings, found)
+        strange = _by_channel(volumes, channels, endings, found, in_one_file)
         ignored += [file for volume in strange for file in (volume.series.files if volume.series else [volume.path])]
     cases, incomplete, twice = _complete(found, channels)
-    made = _sorted(cases, twice, ignored)
+    made = without_twins(cases, twice, ignored)
     return NewCases(made.cases, (*dicom.problems, *incomplete, *made.problems), made.ignored)
 
 
@@ -136,13 +144,13 @@ def find_numbered_pictures(paths: Sequence[Path], channels: Sequence[str]) -> Ne
     Raises:
         DataError: A path does not exist, or there is no picture.
     """
-    files, ignored = _files(paths, PICTURES)
+    files, ignored = search_files(paths, PICTURES)
     if not files:
-        raise _nothing(paths, PICTURES)
+        raise no_image(paths, PICTURES)
     found: dict[str, dict[int, list[_Volume]]] = {}
-    strange = _by_channel([_Volume(stem, file) for file, stem in files], channels, (), found)
+    strange = _by_channel([_Volume(stem, file) for file, stem in files], channels, (), found, in_one_file=False)
     cases, incomplete, twice = _complete(found, channels)
-    made = _sorted(cases, twice, [*ignored, *(volume.path for volume in strange)])
+    made = without_twins(cases, twice, [*ignored, *(volume.path for volume in strange)])
     return NewCases(made.cases, (*incomplete, *made.problems), made.ignored)
 
 
@@ -152,9 +160,11 @@ def _complete(
     """Cases of all channels, what is incomplete, and files of channels that are there twice."""
     problems, cases = [], []
     for name, own in found.items():
-        missing = [channel for number, channel in enumerate(channels) if number not in own]
+        missing = [channel for number, channel in enumerate(channels) if number not in own and set(own) != {_ALL}]
         chosen = [own[number][0] for number in sorted(own)]
-        if missing:
+        if _ALL in own and len(own) > 1:
+            problems.append(Problem(name, "is there in one file and in files of channels; keep one", chosen[0].path))
+        elif missing:
             what = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
             problems.append(Problem(name, what, next(iter(own.values()))[0].path))
         elif len({volume.series is None for volume in chosen}) > 1:
@@ -170,6 +180,7 @@ def _by_channel(
     channels: Sequence[str],
     endings: Sequence[Sequence[str]],
     found: dict[str, dict[int, list[_Volume]]],
+    in_one_file: bool,
 ) -> list[_Volume]:
     """Sort volumes by the case and channel that they are named after, and return those that are not."""
     numbered = [f"_{number:04d}" for number in range(len(channels))]
@@ -178,6 +189,9 @@ def _by_channel(
     strange = []
     for volume in volumes:
         fitting = [ending for ending in places if volume.stem.lower().endswith(ending.lower())]
+        if not fitting and in_one_file and volume.series is None:
+            found.setdefault(volume.stem, {}).setdefault(_ALL, []).append(volume)
+            continue
         if not fitting:
             strange.append(volume)
             continue
@@ -199,16 +213,20 @@ def _make_case(name: str, volumes: Sequence[_Volume]) -> Case:
     return Case(name, name, tuple(volume.path for volume in volumes), None)
 
 
-def _sorted(cases: Iterable[Case], files: Mapping[str, Sequence[Path]], ignored: Sequence[Path]) -> NewCases:
-    """Leave out what is there twice."""
+def without_twins(cases: Iterable[Case], files: Mapping[str, Sequence[Path]], ignored: Sequence[Path]) -> NewCases:
+    """Make problems of cases that are there twice, by their files, and sort the others."""
     twice = {name: found for name, found in files.items() if len(found) > 1}
     problems = [Problem(name, f"is there twice, also as {found[1]}", found[0]) for name, found in twice.items()]
     kept = sorted((case for case in cases if case.case_id not in twice), key=lambda case: case.case_id)
     return NewCases(tuple(kept), tuple(problems), tuple(ignored))
 
 
-def _files(paths: Sequence[Path], endings: Sequence[str]) -> tuple[list[tuple[Path, str]], list[Path]]:
-    """Files of these endings with their names without them, and other files; hidden ones are passed over."""
+def search_files(paths: Sequence[Path], endings: Sequence[str]) -> tuple[list[tuple[Path, str]], list[Path]]:
+    """Find files of these endings, with their names without them, and other files; hidden ones are passed over.
+
+    Raises:
+        DataError: A path does not exist.
+    """
     taken: list[tuple[Path, str]] = []
     ignored: list[Path] = []
     for path in paths:
@@ -226,6 +244,7 @@ def _files(paths: Sequence[Path], endings: Sequence[str]) -> tuple[list[tuple[Pa
     return taken, ignored
 
 
-def _nothing(paths: Sequence[Path], endings: Sequence[str], more: str = "") -> DataError:
+def no_image(paths: Sequence[Path], endings: Sequence[str], more: str = "") -> DataError:
+    """Say that there is none, and what would be one."""
     where = a_few([str(path) for path in paths])
     return DataError(f"There is no image in {where}; expected files that end in {', '.join(endings)}{more}.")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import itertools
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.label_scheme import LabelScheme
+from adpfl_bench.data.new_cases import NewCases
 from adpfl_bench.data.partitioning.partition import NaturalPartition, Partition
 from adpfl_bench.data.problems import Problem, refuse
 from adpfl_bench.data.scanning import check_root, list_files, list_folders
+from adpfl_bench.data.volumes.new_stacks import find_stacks
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
-from adpfl_bench.data.volumes.tiff_stack import TiffStackReader
+from adpfl_bench.data.volumes.tiff_stack import TiffPagesReader, TiffStackReader
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import KNOWN_VALUES
 from adpfl_bench.datasets.catalogue import DATASETS
@@ -65,6 +69,7 @@ class LGGDataModule(VolumeDataModule):
     patient_id_is = "patient"
     left_out = ("lgg-mri-segmentation/*",)  # the archive holds everything twice
     usual_partition = NaturalPartition()
+    releases = MappingProxyType({NAME: RELEASE})
 
     def __init__(
         self,
@@ -78,6 +83,15 @@ class LGGDataModule(VolumeDataModule):
     def survey(self, root: Path) -> Survey:
         """List the patients."""
         return survey_lgg(root, self.release_name)
+
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find folders of slices, and TIFF files whose pages are slices."""
+        self.new_release(release)
+        return find_stacks(paths)
+
+    def new_reader(self, case: Case) -> VolumeRelease:
+        """Read the only file of a case as pages."""
+        return replace(self.release, reader=TiffPagesReader()) if len(case.images) == 1 else self.release
 
 
 class LGGSlicesDataModule(ImageDataModule):

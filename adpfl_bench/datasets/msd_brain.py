@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.new_cases import NewCases
 from adpfl_bench.data.problems import Problem
 from adpfl_bench.data.scanning import check_root, list_files
 from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease, choose_release
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.datasets.brats import BRATS, CHANNELS, KNOWN_VALUES
+from adpfl_bench.datasets.brats import RELEASES as BRATS_RELEASES
 from adpfl_bench.datasets.catalogue import DATASETS
 from adpfl_bench.errors import DataError
 from adpfl_bench.phantoms.volumes.msd_brain_writer import MsdBrainWriter
@@ -36,16 +40,39 @@ _CLASSES: Mapping[str, str] = {
 }
 
 
+RELEASE = VolumeRelease(
+    NAME,
+    "MRI",
+    CHANNELS,
+    {1: "SNFH", 2: "NETC", 3: "ET"},
+    (BRATS,),
+    known_values=KNOWN_VALUES,
+    endings=next(iter(BRATS_RELEASES.values())).endings,
+    masked=True,
+)
+"""What files are with one for each sequence, and the values that are published."""
+
+
 class MSDBrainDataModule(VolumeDataModule):
     """Task01_BrainTumour of the Medical Segmentation Decathlon, which states neither patients nor hospitals."""
 
     phantom = MsdBrainWriter
     patient_id_is = "image"
     left_out = ("imagesTs/*",)
+    releases: Mapping[str, VolumeRelease] = MappingProxyType({NAME: RELEASE})
 
     def survey(self, root: Path) -> Survey:
         """Read ``dataset.json`` and list the cases."""
         return survey_msd_brain(root, self.release_name)
+
+    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
+        """Find a file for each sequence, or 4-D files where the ``dataset.json`` beside or above them names theirs."""
+        folders = [folder for path in paths for folder in (path, *list(path.absolute().parents)[:2])]
+        described = next((file for folder in folders if (file := folder / "dataset.json").is_file()), None)
+        if described is not None:
+            self.order_in_one_file, labels = _read_description(described)
+            self.releases = {NAME: replace(RELEASE, labels=labels)}
+        return super().find_new(paths, release)
 
 
 def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
@@ -63,10 +90,7 @@ def survey_msd_brain(root: Path, release: str | None = None) -> Survey:
     root = Path(root)
     check_root(root, LAYOUT, DATASETS.values())
     order, labels = _read_description(root / "dataset.json")
-    reader = NiftiReader(order)
-    found = VolumeRelease(
-        NAME, "MRI", CHANNELS, labels, (BRATS,), reader=reader, known_values=KNOWN_VALUES, masked=True
-    )
+    found = replace(RELEASE, labels=labels, reader=NiftiReader(order))
     chosen = choose_release(release or NAME, {NAME: found}, "the Medical Segmentation Decathlon's brain tumours")
     images, masks = (
         {

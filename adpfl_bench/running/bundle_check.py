@@ -46,7 +46,7 @@ def check_bundle(config: Mapping[str, Any], network: BundledNetwork, made: Train
         if isinstance(network, VolumeNetwork):
             _write_volume(folder / "images", network)
         else:
-            _write_picture(folder / "images", network.size)
+            _write_picture(folder / "images", network.size, len(network.channels))
         data = made.datamodule
         (case,) = data.find_new([folder / "images"], release).cases
         brought: EvaluationCase = data.new_case(case)
@@ -71,10 +71,10 @@ def check_bundle(config: Mapping[str, Any], network: BundledNetwork, made: Train
             )
 
 
-def _write_picture(folder: Path, size: tuple[int, ...]) -> None:
+def _write_picture(folder: Path, size: tuple[int, ...], channels: int) -> None:
     height, width = size
-    pixels = numpy_generator(0, "picture").integers(0, 256, (height + 7, width + 3, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(folder / "made.png")
+    pixels = numpy_generator(0, "picture").integers(0, 256, (height + 7, width + 3, channels), dtype=np.uint8)
+    Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(folder / "made.png")
 
 
 def _write_volume(folder: Path, network: VolumeNetwork) -> None:

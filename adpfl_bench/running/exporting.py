@@ -19,6 +19,7 @@ from torch.jit._trace import TracerWarning
 import adpfl_bench
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
+from adpfl_bench.data.volumes.reader import NiftiReader
 from adpfl_bench.data.volumes.volume_datamodule import VolumeDataModule
 from adpfl_bench.errors import ConfigError, DataError, RecordError
 from adpfl_bench.files import atomic_folder
@@ -119,9 +120,20 @@ def _network_of(made: TrainedModel, record: RunRecord) -> BundledNetwork:
     definition = monai_definition(name, task.spatial_dims, task.in_channels, len(task.predicted), arguments)
     regions = tuple(task.predicted)
     if isinstance(data, ImageDataModule):
-        return PictureNetwork(definition, data.image_size, regions)
+        colours = ("red", "green", "blue") if data.reader.channels == 3 else ("grey",)
+        if data.reader.channels not in (1, 3):
+            raise ConfigError(
+                f"{type(data).__name__} brings {data.reader.channels} channels, each a file of its own, which a bundle"
+                " has no words for; models of colour or grey pictures can be exported."
+            )
+        return PictureNetwork(definition, data.image_size, regions, colours)
     if isinstance(data, VolumeDataModule):
         release = data.new_release(record.data.release)
+        if not isinstance(release.reader, NiftiReader):
+            raise ConfigError(
+                f"{release.name} is of slices that state no place in the patient, but MONAI reads volumes as NIfTI;"
+                " segment its slices with adpfl-bench segment, or export a model of pictures."
+            )
         values = {cls: value for value, cls in release.labels.items()}
         painting = tuple(values[cls] for _, cls in data.check_scheme(task.scheme).painting)
         return VolumeNetwork(definition, data.patch_size, regions, release, data.how, data.window, painting)

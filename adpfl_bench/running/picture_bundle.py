@@ -21,12 +21,17 @@ class PictureNetwork(BundledNetwork):
 
     Pixels are read and resized by Pillow and scaled by public constants as this suite does it; logits are interpolated
     linearly to the picture's own size and cut at 0. A region's mask is a PNG of 0 and 255, ``<picture>_<region>.png``.
+
+    Attributes:
+        colours: Names of the image's channels: red, green and blue, or grey.
     """
+
+    colours: Sequence[str] = ("red", "green", "blue")
 
     @property
     def channels(self) -> Sequence[str]:
         """The colours."""
-        return ("red", "green", "blue")
+        return self.colours
 
     @property
     def takes(self) -> str:
@@ -70,10 +75,11 @@ class PictureNetwork(BundledNetwork):
 
     def _preprocessing(self) -> list[dict[str, Any]]:
         height, width = self.size
+        mode = "RGB" if len(self.colours) == 3 else "L"
         # A large JPEG is decoded at a fraction of its size, as in training; other formats pass over draft.
         resized = (
             f"$lambda picture: (picture.draft(None, ({2 * width}, {2 * height})),"
-            f" picture.convert('RGB').resize(({width}, {height}), Image.Resampling.BILINEAR))[1]"
+            f" picture.convert('{mode}').resize(({width}, {height}), Image.Resampling.BILINEAR))[1]"
         )
         return [
             {
@@ -95,7 +101,7 @@ class PictureNetwork(BundledNetwork):
     def image_format(self) -> Mapping[str, Any]:
         """Colours, scaled."""
         return {
-            "format": "RGB",
+            "format": "RGB" if len(self.colours) == 3 else "magnitude",
             "modality": "photograph",
             "value_range": [_LOWEST, _HIGHEST],
             "is_patch_data": False,
@@ -106,7 +112,7 @@ class PictureNetwork(BundledNetwork):
         return {
             "packages": {"pillow": PIL.__version__},
             "data_type": "JPEG, PNG, BMP or TIFF, 8 bits a channel",
-            "image_classes": "red, green and blue, mapped from 0 to 255 to -2 to 2",
+            "image_classes": f"{', '.join(self.colours)}, mapped from 0 to 255 to -2 to 2",
             "pred_classes": "logits of each region, above 0 inside: " + ", ".join(self.regions),
         }
 

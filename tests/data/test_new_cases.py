@@ -89,3 +89,13 @@ def test_nothing_is_a_sentence(tmp_path: Path) -> None:
         find_pictures([tmp_path])
     with pytest.raises(DataError, match="There is no file or folder"):
         find_pictures([tmp_path / "none"])
+
+
+def test_a_file_may_hold_all_channels_where_their_order_is_known(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii.gz", "b_0000.nii.gz", "b_0001.nii.gz", "c.nii.gz", "c_0001.nii.gz", "d_0001.nii.gz")
+    found = find_volumes([tmp_path], ("T1", "T2"), in_one_file=True)
+    assert [(case.case_id, len(case.images)) for case in found.cases] == [("a", 1), ("b", 2)]
+    assert [(problem.case, problem.problem) for problem in found.problems] == [
+        ("c", "is there in one file and in files of channels; keep one"),
+        ("d", "T1 is missing"),
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from adpfl_bench.data.dicom_file import damage, read_dicom
 from adpfl_bench.data.dicom_series import LOCALIZER, DicomCase, DicomSeries
 from adpfl_bench.data.problems import unreadable
 from adpfl_bench.data.volumes.nifti_checks import check_voxel
-from adpfl_bench.data.volumes.reader import Float32Array, VolumeHeader, VolumeReader
+from adpfl_bench.data.volumes.reader import Float32Array, NiftiReader, VolumeHeader, VolumeReader
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.series_geometry import SlicePlace, arrange_slices, check_directions
 from adpfl_bench.errors import DataError
@@ -88,9 +88,19 @@ class DicomReader(VolumeReader):
         return self._arranged[series]
 
 
-def for_files(release: VolumeRelease, case: Case) -> VolumeRelease:
-    """The release, with the reader of what the case came as."""
-    return replace(release, reader=DicomReader(release.modality)) if isinstance(case, DicomCase) else release
+def for_files(release: VolumeRelease, case: Case, order: Sequence[int] = ()) -> VolumeRelease:
+    """The release, with the reader of what the case came as.
+
+    Args:
+        release: The release.
+        case: The case.
+        order: Where in a file that holds all channels each of them is.
+    """
+    if isinstance(case, DicomCase):
+        return replace(release, reader=DicomReader(release.modality))
+    if len(case.images) == 1 < len(release.channels) and order:
+        return replace(release, reader=NiftiReader(order))
+    return release
 
 
 def _dicom(case: Case) -> DicomCase:

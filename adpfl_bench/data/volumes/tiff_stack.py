@@ -46,7 +46,8 @@ class TiffStackReader(VolumeReader):
         found: list[tuple[Path, str]] = []
         first: tuple[Path, tuple[int, ...]] | None = None
         for path in case.images:
-            for file, read in ((path, _read_slice), (_mask_of(path), _read_mask)):
+            masks = () if case.label is None else ((_mask_of(path), _read_mask),)
+            for file, read in ((path, _read_slice), *masks):
                 try:
                     size = read(file).shape[:2]
                 except DataError as error:
@@ -74,6 +75,65 @@ class TiffStackReader(VolumeReader):
     def read_label(self, case: Case) -> NDArray[np.uint8]:
         """Stack all masks, [rows, columns, slices], with 1 for 255."""
         return _stack([_read_mask(_mask_of(path)) for path in case.images], case)
+
+
+@dataclass(frozen=True)
+class TiffPagesReader(VolumeReader):
+    """Reader of a TIFF file whose pages are the slices, each [rows, columns, 3], from neck to crown; of new patients.
+
+    It states no voxel size, as those of single slices.
+    """
+
+    has_spacing = False
+
+    def file_of(self, case: Case, channel: int) -> Path:
+        """Return the file."""
+        return case.images[0]
+
+    def image_headers(self, case: Case) -> list[tuple[Path, VolumeHeader]]:
+        """Describe the file by its pages."""
+        slices, rows, columns = _read_pages(case.images[0]).shape[:3]
+        return [(case.images[0], VolumeHeader((rows, columns, slices), AFFINE))]
+
+    def label_header(self, case: Case) -> VolumeHeader:
+        """Refuse: masks are files of single slices."""
+        raise DataError(f"{case.case_id} is a TIFF file of several pages, which has no masks.")
+
+    def read_channel(self, case: Case, channel: int) -> Float32Array:
+        """Stack one channel of all pages, [rows, columns, slices]."""
+        pages = _read_pages(case.images[0])[..., channel]
+        return np.ascontiguousarray(np.moveaxis(pages, 0, -1), dtype=np.float32)
+
+    def read_label(self, case: Case) -> NDArray[Any]:
+        """Refuse: masks are files of single slices."""
+        raise DataError(f"{case.case_id} is a TIFF file of several pages, which has no masks.")
+
+
+def count_pages(path: Path) -> int:
+    """Count the pages of a TIFF file; 0 of one that cannot be read as such."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            return len(file.pages)
+    except _DAMAGE:
+        return 0
+
+
+def _read_pages(path: Path) -> NDArray[Any]:
+    """Read all pages [pages, rows, columns, 3]."""
+    try:
+        with tifffile.TiffFile(path) as file:
+            pages = [np.asarray(page.asarray()) for page in file.pages]
+    except _DAMAGE as error:
+        raise unreadable(path, str(error) or type(error).__name__) from error
+    if len(shapes := {page.shape for page in pages}) != 1:
+        raise DataError(f"{path} has pages of several sizes; expected one")
+    (shape,) = shapes
+    if len(shape) != 3 or shape[2] != _CHANNELS or pages[0].dtype.kind not in "buif":
+        raise DataError(
+            f"{path} has pages of the shape {times(shape)} and the type {pages[0].dtype}; expected rows, columns and"
+            f" {_CHANNELS} sequences of real numbers"
+        )
+    return np.stack(pages)
 
 
 def _stack(slices: list[NDArray[_Type]], case: Case) -> NDArray[_Type]:

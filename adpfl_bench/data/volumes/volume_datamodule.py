@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import nibabel as nib
@@ -19,25 +18,21 @@ from torch.utils.data import Dataset
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.case_grid import CaseGrid
 from adpfl_bench.data.data_contents import read_contents
-from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.evaluation.evaluation_batch import EvaluationCase
-from adpfl_bench.data.evaluation.sliding_window import SlidingWindow
 from adpfl_bench.data.inventory import Inventory
-from adpfl_bench.data.label_scheme import LabelScheme
-from adpfl_bench.data.new_cases import NewCases, find_volumes
 from adpfl_bench.data.partitioning.partition import IIDPartition, Partition
 from adpfl_bench.data.partitioning.patients import group_by_patient
 from adpfl_bench.data.partitioning.sites import with_sites
 from adpfl_bench.data.problems import refuse, tell
 from adpfl_bench.data.rounds.augmentation import volume_augmentation
 from adpfl_bench.data.rounds.round_plan import ExampleId
-from adpfl_bench.data.volumes.dicom_reader import DICOM_MODALITIES, for_files
+from adpfl_bench.data.volumes.new_volumes import NewVolumes
 from adpfl_bench.data.volumes.patches import PatchExamples
-from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map, prepare_image
+from adpfl_bench.data.volumes.preparation import DEFAULT_WINDOW, Preparation, class_map
 from adpfl_bench.data.volumes.release import Survey, VolumeRelease
 from adpfl_bench.data.volumes.volume_cache import ADVICE, VolumeCache
 from adpfl_bench.data.volumes.volume_checks import check_case
-from adpfl_bench.errors import ConfigError, DataError
+from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.processors import check_workers
 from adpfl_bench.records.blocks import DataBlock
@@ -49,7 +44,7 @@ SITE_FILE = "sites.csv"
 """A site file of this name in the dataset's folder is used if no other is given."""
 
 
-class VolumeDataModule(FederatedDataModule, ABC):
+class VolumeDataModule(NewVolumes):
     """Volumes, checked and prepared once into a cache of chunked arrays, from which patches are read.
 
     Args:
@@ -78,9 +73,6 @@ class VolumeDataModule(FederatedDataModule, ABC):
     kept_by = ("cache_directory", "prepare_workers")
     usual_partition: Partition = IIDPartition(4)
     """Who holds which patients if no partition is given."""
-
-    releases: Mapping[str, VolumeRelease] = MappingProxyType({})
-    """Releases by name whose images are a file for each channel: what new patients may come as."""
 
     def __init__(
         self,
@@ -176,22 +168,6 @@ class VolumeDataModule(FederatedDataModule, ABC):
         """Say it, but not of cases that are left out by choice."""
         super().tell_ignored(root, self._surveyed)
 
-    def check_scheme(self, scheme: LabelScheme | None) -> LabelScheme:
-        """Check that the task's label scheme can be made of the release's labels.
-
-        Raises:
-            ConfigError: It cannot; the sentence says which can.
-        """
-        possible = self.release.schemes
-        if scheme is None or (scheme not in possible and scheme.classes != self.release.classes):
-            found = "no label scheme" if scheme is None else f"the label scheme {scheme.name}"
-            raise ConfigError(
-                f"{self.release.name} has the labels {self.release.describe_labels()}, but the task has {found};"
-                f" possible is --model.label_scheme {' or '.join(known.name for known in possible)}, or a scheme of"
-                f" your own with the classes {', '.join(self.release.classes)}."
-            )
-        return scheme
-
     def prepare(self, cases: Sequence[Case]) -> VolumeCache:
         """Hash cases that :meth:`scan` lists, and prepare what of them is not in the cache yet."""
         contents = self._contents or read_contents(self.root, cases, self.cache_directory, self.prepare_workers)
@@ -246,36 +222,6 @@ class VolumeDataModule(FederatedDataModule, ABC):
             grid=stored.grid if native else None,
             window=self.window,
         )
-
-    @property
-    def window(self) -> SlidingWindow:
-        """How volumes are segmented that are larger than the network's input."""
-        background = self.how.background(self.release.modality)
-        return SlidingWindow(self.patch_size, self.window_overlap, self.window_batch_size, background)
-
-    def new_release(self, release: str | None) -> VolumeRelease:
-        """Take new patients' files for those of the release of this name."""
-        if (known := self.releases.get(release or "")) is None:
-            possible = ", ".join(self.releases) or "none"
-            raise ConfigError(f"New patients' volumes cannot be in the layout of {release}; they can of {possible}.")
-        self.release = known
-        return known
-
-    def find_new(self, paths: Sequence[Path], release: str | None) -> NewCases:
-        """Find NIfTI files and DICOM series of the channels that the release has."""
-        known = self.new_release(release)
-        self._label_scheme = self.check_scheme(self.scheme)
-        found = find_volumes(paths, known.channels, known.endings, DICOM_MODALITIES[known.modality])
-        return found.told_apart(known.prediction_file)
-
-    def new_case(self, case: Case) -> EvaluationCase:
-        """Check and prepare one volume, as it is trained on; its label is empty."""
-        release = for_files(self.release, case)
-        if problems := check_case(case, release).problems:
-            raise DataError("; ".join(map(str, problems)) + ".")
-        image, grid = prepare_image(case, release, self.how)
-        empty = torch.zeros(1, 1, 1, 1).expand(1, *grid.shape)
-        return EvaluationCase(torch.from_numpy(image).float(), empty, grid.spacing, grid, self.window)
 
     def lesion_size(self, case: Case) -> float:
         """Volume of the lesion (all labelled classes but a healthy organ), in mm^3, or in voxels without spacing."""

@@ -114,6 +114,7 @@ class OwnVolumesDataModule(VolumeDataModule):
         if description.is_complete:
             release = self._release(in_one_file=False)
             self.releases = {release.name: release}
+            self.order_in_one_file = tuple(range(len(release.channels)))
 
     @property
     def _is_ct(self) -> bool:
