@@ -31,6 +31,11 @@ class CohortRecord(Block):
         return self.model_dump_json(indent=2, by_alias=True) + "\n"
 
 
+def cohort_home(run: Path) -> Path:
+    """Folder of all cohorts' scores within that of a run."""
+    return run / "cohorts"
+
+
 def cohort_folder(run: Path, name: str) -> Path:
     """Folder of a cohort's scores within that of a run.
 
@@ -39,7 +44,7 @@ def cohort_folder(run: Path, name: str) -> Path:
     """
     if (problem := folder_name_problem(name)) is not None:
         raise ConfigError(f"The cohort is called {name[:80]!r}, which {problem}; give it another name.")
-    return run / "cohorts" / name
+    return cohort_home(run) / name
 
 
 def read_cohort(folder: Path) -> CohortRecord:

@@ -85,6 +85,7 @@ def test_cohorts_of_two_layouts_are_scored_beside_the_run(
     test = {row["case"]: row["dice"] for row in rows(RUN) if row["split"] == "test"}
     assert test == {case: again[case] for case in test}
 
+    check_that_tampering_is_found(RUN, capsys)
     capsys.readouterr()
     assert main(["evaluate", str(RUN), "--cohort", f"north={other}"]) == 1
     assert "this cohort was scored before. Remove it, or give another name." in capsys.readouterr().out
@@ -100,6 +101,28 @@ def test_cohorts_of_two_layouts_are_scored_beside_the_run(
     assert float(lines[0]["mean"]) == pytest.approx(sum(float(row["dice"]) for row in scored) / 8)
 
 
+def check_that_tampering_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By verify-run, of a cohort's scores, of the weights that it states, and of its name."""
+    assert main(["verify-run", str(folder)]) == 0
+    cohort = folder / "cohorts/north"
+    scores, record = cohort / "cases.csv", cohort / "cohort.json"
+    weights = read_cohort(cohort).weights["global"]
+    edits = {
+        "cohorts: north: cases.csv is not the file that cohort.json was written with": (scores, "north", "n0rth"),
+        "cohorts: north: cohort.json says that weights 000000000000 scored it": (record, weights, "0" * 64),
+        "cohorts: north: cohort.json calls the cohort other": (record, '"name": "north"', '"name": "other"'),
+        "cohorts: north: the run was trained on after this was scored": (record, '"chain": "', '"chain": "0'),
+    }
+    capsys.readouterr()
+    for sentence, (file, before, after) in edits.items():
+        text = file.read_text()
+        file.write_text(text.replace(before, after, 1))
+        assert main(["verify-run", str(folder)]) == 1
+        assert sentence in capsys.readouterr().out
+        file.write_text(text)
+    assert main(["verify-run", str(folder)]) == 0
+
+
 def test_own_models_are_scored_each(adpfl_bench: Run) -> None:
     assert adpfl_bench("fit", "--federated.rounds", "1", "--score", "false", method="ditto") == 0
     run = Path("runs/isic/ditto/seed0")
@@ -110,6 +133,7 @@ def test_own_models_are_scored_each(adpfl_bench: Run) -> None:
     weights = read_cohort(run / "cohorts/north").weights
     assert set(weights) == models
     assert len(set(weights.values())) == len(models)
+    assert main(["verify-run", str(run)]) == 0
 
 
 def test_what_does_not_fit_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:

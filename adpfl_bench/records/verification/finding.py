@@ -20,6 +20,7 @@ CheckName = Literal[
     "guarantee",
     "audit",
     "checkpoint",
+    "cohorts",
     "copy",
     "scored again",
 ]
@@ -39,6 +40,7 @@ CHECKS: Mapping[CheckName, str] = MappingProxyType(
         "guarantee": "nothing that the proof does not know has an epsilon",
         "audit": "what an audit found is possible",
         "checkpoint": "the checkpoint is of this run and of the same rounds",
+        "cohorts": "scores of other hospitals' data are possible, the file that was written, and of the last round",
         "copy": "no other run has the same id, or the same rounds or scores under another seed",
         "scored again": "the checkpoint's scores on the data are those of cases.csv",
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from adpfl_bench.records.verification.audit_check import check_audit
 from adpfl_bench.records.verification.checkpoint_check import check_checkpoint_record
+from adpfl_bench.records.verification.cohort_check import check_cohorts
 from adpfl_bench.records.verification.configuration_check import check_configuration
 from adpfl_bench.records.verification.contents_check import check_contents
 from adpfl_bench.records.verification.data_check import check_data, check_lineage, check_partition
@@ -35,8 +36,9 @@ _CHECKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     check_audit,
     check_digests,
 )
-_THOROUGH = (check_contents, check_checkpoint_record)
-"""Checks that take long where data sets or networks are large; no table waits for them."""
+_THOROUGH = (check_contents, check_checkpoint_record, check_cohorts)
+"""Checks that take long where data sets or networks are large, for which no table waits; and that of cohorts: where it
+fails, tables leave out the cohort and not the run."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def verify_evidence(evidence: Evidence, thorough: bool = False) -> Verification:
 
     Args:
         evidence: The folder.
-        thorough: Also compute the root of the data's contents from data.csv, and look into the checkpoint.
+        thorough: Also compute the root of the data's contents from data.csv, and look into the checkpoint and
+            the cohorts.
     """
     checks = (*_CHECKS, *_THOROUGH) if thorough else _CHECKS
     findings = tuple(finding for check in checks for finding in check(evidence))
