@@ -32,8 +32,6 @@ def section(key: str, *settings: PlannedSetting | None, comment: str = "") -> Pl
     return PlannedSetting(key, tuple(setting for setting in settings if setting is not None), comment)
 
 
-def as_mapping(settings: Sequence[PlannedSetting]) -> Mapping[str, Any]:
-    """Return what a YAML file with these settings means."""
-    return {
-        setting.key: setting.value if setting.settings is None else as_mapping(setting.settings) for setting in settings
-    }
+def sections(key: str, values: Mapping[str, Any], comment: str = "") -> PlannedSetting:
+    """Return a setting with those of a block below it, each on a line of its own."""
+    return section(key, *(PlannedSetting(name, value) for name, value in values.items()), comment=comment)

@@ -9,7 +9,7 @@ from adpfl_bench.planning.data_facts import DataFacts
 from adpfl_bench.planning.federation_choice import SPLIT, FederationChoice, choose_federation
 from adpfl_bench.planning.geometry_plan import GeometryPlan, plan_geometry
 from adpfl_bench.planning.intensity_choice import Intensity, choose_modality, choose_window
-from adpfl_bench.planning.planned_setting import PlannedSetting, section
+from adpfl_bench.planning.planned_setting import PlannedSetting, section, sections
 from adpfl_bench.records.blocks import PlannedOn
 from adpfl_bench.text import count
 
@@ -69,8 +69,8 @@ def plan_task(data: DataFacts, memory_gib: float, is_public: bool, intensity: In
                 "init_args",
                 PlannedSetting("root", str(data.root.absolute()), _root_comment(data)),
                 PlannedSetting("planned_on", planned_on, _PLANNED_ON[planned_on]),
-                PlannedSetting("description", _described(data), _description_comment(data)),
-                PlannedSetting("partition", federation.partition, _partition_comment(federation)),
+                sections("description", _described(data), _description_comment(data)),
+                sections("partition", federation.partition, _partition_comment(federation)),
                 PlannedSetting("validation_fraction", SPLIT.validation, _split_comment(data)),
                 PlannedSetting("test_fraction", SPLIT.test),
                 *intensities,
@@ -85,11 +85,7 @@ def plan_task(data: DataFacts, memory_gib: float, is_public: bool, intensity: In
                 PlannedSetting("spatial_dims", len(geometry.shape)),
                 _tolerance(data),
                 PlannedSetting("network", "DynUNet"),
-                section(
-                    "network_arguments",
-                    *(PlannedSetting(key, value) for key, value in geometry.step.network.arguments().items()),
-                    comment=geometry.network_reason,
-                ),
+                sections("network_arguments", geometry.step.network.arguments(), geometry.network_reason),
                 section(
                     "optimizer",
                     PlannedSetting("class_path", "torch.optim.AdamW"),

@@ -10,11 +10,10 @@ from adpfl_bench.planning.step_memory import count_weights, step_bytes
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 
-#: Shapes and batches: of a patch, of one with thick slices, and of pictures.
+#: Shapes and batches: of a patch with thick slices, and of pictures.
 STEPS = {
-    "patches": ((48, 64, 48), (1, 1, 1), 2, 4, 3),
-    "thick slices": ((96, 80, 12), (0.6, 0.6, 3.6), 3, 1, 1),
-    "pictures": ((192, 256), (1, 1), 8, 3, 2),
+    "thick slices": ((96, 80, 12), (0.6, 0.6, 3.6), 3, 4, 3),
+    "pictures": ((64, 96), (1, 1), 32, 3, 1),
 }
 
 

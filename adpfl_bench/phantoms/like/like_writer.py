@@ -198,7 +198,7 @@ class LikeVolumeWriter(LikeWriter):
 
     name: ClassVar[str] = "own_volumes"
     default_size: ClassVar[tuple[int, ...]] = (64, 64, 32)
-    smallest: ClassVar[int] = 4
+    smallest: ClassVar[int] = 1
     ending: ClassVar[str] = ".nii.gz"
 
     @property
