@@ -55,7 +55,7 @@ def table(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     """Write a CSV file of rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     return path

@@ -61,7 +61,7 @@ COMMANDS = {
     ),
     "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
     "plan": Command("cli.plan_command", "plan", "Read a dataset of your own, and write a task file that fits it."),
-    "verify": Command("datasets.verify", "verify", "Read every file of a dataset and list all that is wrong."),
+    "verify": Command("cli.verify", "verify", "Read every file of a dataset and list all that is wrong."),
     "phantom": Command("cli.phantom", "phantom", "Write a synthetic cohort in a dataset's own layout."),
     "verify-run": Command(
         "cli.verify_run", "verify_run", "Check what the records of runs prove, and their scores again.", True

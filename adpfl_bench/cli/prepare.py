@@ -1,12 +1,10 @@
 """The command ``adpfl-bench prepare``."""
 
 from pathlib import Path
-from typing import Any
 
 from rich.filesize import decimal
 
-from adpfl_bench.config.config_files import find_config
-from adpfl_bench.config.yaml_text import read_yaml
+from adpfl_bench.cli.data_settings import read_settings
 from adpfl_bench.datasets.catalogue import DATASETS, DatasetName, find_datamodule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.text import say_loading
@@ -18,6 +16,7 @@ def prepare(
     *,
     root: Path,
     release: str | None = None,
+    config: str | None = None,
     spacing: tuple[float, float, float] | None = None,
     ct_window: tuple[float, float] | None = None,
     exclude: list[str] | None = None,
@@ -33,6 +32,7 @@ def prepare(
         dataset: What the folder holds; or the class path of a datamodule of your own that reads it.
         root: Folder of the dataset as its publisher ships it.
         release: Name of the release, where the folder does not give it away.
+        config: Task file whose settings of the data are taken; by default that of the dataset.
         spacing: Voxel edge lengths in mm along x, y and z; by default those of the dataset's task file, or of the
             class.
         ct_window: CT window in HU; by default that of the dataset's task file, or of the class.
@@ -51,8 +51,10 @@ def prepare(
 
     if not issubclass(kind, VolumeDataModule):
         raise ConfigError(f"prepare is for volumes; the pictures of {dataset} are read as they are.")
-    task = DATASETS[dataset].task if dataset in DATASETS else None
-    settings = {key: value for key, value in _task_settings(task).items() if key in ("spacing", "ct_window")}
+    if config is None and dataset in DATASETS:
+        config = f"tasks/{DATASETS[dataset].task}.yaml"
+    wanted = ("spacing", "ct_window", *kind.described_by)
+    settings = {} if config is None else read_settings(config, kind, wanted)
     source = kind(
         root,
         release=release,
@@ -63,18 +65,10 @@ def prepare(
     )
     source.how = Preparation(spacing or source.how.spacing, ct_window or source.how.window)
     cases = source.scan(root)
+    source.root = source.holder(root, cases)
     cache = source.prepare(cases)
-    config = f"tasks/{task}.yaml" if task else "FILE"
     print(
         f"{len(cache):,} cases are in {cache.directory} ({decimal(cache.nbytes)}), {cache.prepared:,} of them"
-        f" prepared now. adpfl-bench fit --config {config} --data.root {root} finds them."
+        f" prepared now. adpfl-bench fit --config {config or 'FILE'} --data.root {root} finds them."
     )
     return 0
-
-
-def _task_settings(task: str | None) -> dict[str, Any]:
-    if task is None:
-        return {}
-    content: dict[str, Any] = read_yaml(find_config(f"tasks/{task}.yaml"))
-    settings: dict[str, Any] = content["data"]["init_args"]
-    return settings

@@ -182,3 +182,36 @@ def test_without_anything_to_read_the_sentence_says_what_is_needed(capsys: pytes
     words = ["--config", "tasks/isic.yaml", "--config", "configs/smoke.yaml", "--model=adpfl_bench.RegionsTask"]
     assert main(["fit", *words]) == 1
     assert "model.label_scheme is not stated" in capsys.readouterr().err
+
+
+TASK = {
+    "task": "organs",
+    "data": {
+        "class_path": "adpfl_bench.OwnVolumesDataModule",
+        "init_args": {
+            "spacing": [3.0, 3.0, 4.0],
+            "intensity": "zscore",
+            "description": {"labels": {"organ": 1, "tumour": 2}, "columns": {"mask": "truth"}},
+        },
+    },
+}
+
+
+def test_verify_and_prepare_take_what_a_task_file_states(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = rows_of(volumes(Path("v"), 3, ("a", "b")), Path("."))
+    root = str(table(Path("t.csv"), [{("truth" if k == "mask" else k): v for k, v in row.items()} for row in rows]))
+    Path("organs.yaml").write_text(yaml.safe_dump(TASK))
+    assert main(["verify", "own_volumes", "--root", root]) == 1
+    assert "has no column mask" in capsys.readouterr().err
+    assert main(["verify", "own_volumes", "--root", root, "--config", "organs.yaml"]) == 0
+    assert "t.csv: t, 3 cases to read" in capsys.readouterr().out
+    assert main(["prepare", "own_volumes", "--root", root, "--config", "organs.yaml"]) == 0
+    assert "3 of them prepared now. adpfl-bench fit --config organs.yaml --data.root t.csv" in capsys.readouterr().out
+    coarse = [json.loads(path.read_text()) for path in Path("cache").rglob("case.json")]
+    assert {tuple(case["grid"]["network_shape"]) for case in coarse} == {(9, 8, 6)}
+    Path("other.yaml").write_text(yaml.safe_dump({**TASK, "data": {**TASK["data"], "class_path": "a.Pictures"}}))
+    assert main(["verify", "own_volumes", "--root", root, "--config", "other.yaml"]) == 1
+    assert "other.yaml is a file for the datamodule Pictures" in capsys.readouterr().err
+    Path("wrong.yaml").write_text(Path("organs.yaml").read_text().replace("organ: 1", "organ: one"))
+    assert main(["verify", "own_volumes", "--root", root, "--config", "wrong.yaml"]) == 1
+    assert "wrong.yaml: " in capsys.readouterr().err

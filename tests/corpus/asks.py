@@ -64,6 +64,39 @@ def both(dataset: str) -> Ask:
     return Ask("verify, and fit's data", _STARTS.get(dataset, dataset), answer)
 
 
+def own(kind: str, start: str, file: str = "") -> Ask:
+    """Return ``verify`` and what a run does with data of one's own, which must agree; the sentence is the latter's.
+
+    Args:
+        kind: ``pictures`` or ``volumes``.
+        start: The good input.
+        file: The table in it.
+    """
+
+    def answer(root: Path) -> Answer:
+        given = root / file
+        verified = answer_of(["verify", f"own_{kind}", "--root", given, "--workers", "1"])
+        how: dict[str, Any] = (
+            {"image_size": (16, 16)} if kind == "pictures" else {"patch_size": (8, 8, 4), "spacing": None}
+        )
+        how |= {"validation_fraction": 0, "test_fraction": 0, "cache_directory": root.parent / "cache"}
+        try:
+            data: Any = find_datamodule(f"own_{kind}")(given, IIDPartition(1), **how)  # type: ignore[arg-type]
+            data.divide()
+            data.scheme = data.description.scheme()
+            data.setup("fit")
+            value = {case.case_id: data.evaluation_case(case, True) for case in data._cases}
+        except BenchError as error:
+            if verified.refused:
+                return Answer(True, str(error))
+            raise AssertionError(f"verify accepts what a run refuses: {error}") from error
+        if verified.refused:
+            raise AssertionError("verify refuses what a run accepts")
+        return Answer(False, "", value)
+
+    return Ask(f"verify, and fit's own {kind}", start, answer)
+
+
 def divide(dataset: str, start: str = "", **settings: Any) -> Ask:
     """Return how a run divides a dataset among clients, before it reads an image; the value is the clients.
 

@@ -27,7 +27,7 @@ from tests.corpus.registry import KINDS, areas, sample
 from tests.corpus.trial import SECONDS, Trial, try_kind
 from tests.effort import ACCIDENTS_SEED
 
-_IMPORTED = ("adpfl_bench.running.training", "adpfl_bench.datasets.verify", "monai.networks.nets", "monai.inferers")
+_IMPORTED = ("adpfl_bench.running.training", "adpfl_bench.cli.verify", "monai.networks.nets", "monai.inferers")
 """What trials would else import each for itself, which takes longer than most of them."""
 _MEMORY = 8 * 2**30
 """Of address space beyond what is taken when a trial begins, so that one that asks for more fails by itself."""

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.phantoms.cohort import write_phantom
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds
-from tests.own_layouts import pictures
+from tests.own_layouts import decathlon, pictures, rows_of, table, volumes
 
 _SIZES = {
     "isic": (32, 40),
@@ -72,6 +73,25 @@ def _partitioned(path: Path) -> None:
     write_partition(path / "partition.csv", make_clients(cases, IIDPartition(2), Split(0.25, 0.25), seed=0))
 
 
+def _own_table(path: Path) -> None:
+    """A table of pictures with all the columns that have a meaning."""
+    pictures(path / "files", _CASES)
+    names = [f"p{index}" for index in range(_CASES)]
+    rows = rows_of(path / "files", path, patient=names, site=["a"], split=["train", "train", "test"])
+    table(path / "own.csv", rows)
+
+
+def _own_decathlon(path: Path) -> None:
+    """Volumes of two channels in one file."""
+    source = volumes(path.with_name("source"), _CASES, ("t1", "flair"))
+    decathlon(path, source)
+    for mask in (path / "labelsTr").iterdir():
+        content = mask.read_bytes()
+        mask.unlink()
+        mask.write_bytes(content)
+    shutil.rmtree(source)
+
+
 def _grid(path: Path) -> None:
     """The file of a grid of one small run."""
     path.mkdir(parents=True)
@@ -121,6 +141,11 @@ MAKERS: Mapping[str, Callable[[Path], object]] = {
     "partitioned": _partitioned,
     "configuration": _configuration,
     "grid": _grid,
+    "own_pictures": lambda path: pictures(path, _CASES, values=(1, 2)),
+    "own_stains": lambda path: pictures(path, _CASES, channels=2),
+    "own_table": _own_table,
+    "own_volumes": lambda path: volumes(path, _CASES, ("t1", "flair")),
+    "own_decathlon": _own_decathlon,
     "trained": _trained,
     "runs": _runs,
 }

@@ -18,6 +18,8 @@ from tests.corpus.bad_layouts import LAYOUTS, SITE_FILES
 from tests.corpus.bad_ledgers import LEDGERS
 from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_metadata import METADATA
+from tests.corpus.bad_own_folders import OWN_FOLDERS
+from tests.corpus.bad_own_tables import OWN_TABLES
 from tests.corpus.bad_partitions import PARTITIONS
 from tests.corpus.bad_pictures import PICTURES
 from tests.corpus.bad_plans import PLANS
@@ -42,6 +44,8 @@ KINDS: Sequence[Kind] = (
     *SITE_FILES,
     *METADATA,
     *PARTITIONS,
+    *OWN_FOLDERS,
+    *OWN_TABLES,
     *CONFIGURATIONS,
     *CLASS_PATHS,
     *GRIDS,

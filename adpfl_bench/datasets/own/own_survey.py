@@ -50,12 +50,15 @@ def describe_own(root: Path, stated: DatasetDescription, kind: Kind) -> DatasetD
 
     Raises:
         DataError: The files are not there, or wrong.
-        ConfigError: They and what is stated contradict each other.
+        ConfigError: They and what is stated contradict each other, or themselves.
     """
     if is_table(root):
-        return described_by_table(root, stated, kind)
-    described = _read(root)
-    return stated.completed(described.description, str(described.path))
+        description = described_by_table(root, stated, kind)
+    else:
+        described = _read(root)
+        description = stated.completed(described.description, str(described.path))
+    description.scheme()  # refuses what no label map can be painted of
+    return description
 
 
 def survey_own(root: Path, stated: DatasetDescription, kind: Kind) -> OwnSurvey:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from adpfl_bench.cli.data_settings import read_settings
 from adpfl_bench.data.ignored_files import ignored_images
 from adpfl_bench.data.inventory import Inventory, duplicate_problems
 from adpfl_bench.data.problems import Problem
@@ -27,6 +28,7 @@ def verify(
     *,
     root: Path,
     release: str | None = None,
+    config: str | None = None,
     workers: int | None = None,
     trust: tuple[str, ...] = (),
 ) -> int:
@@ -44,6 +46,7 @@ def verify(
             clinic.ClinicDataModule, with its folder on PYTHONPATH and --trust clinic.
         root: Folder of the dataset as its publisher ships it.
         release: Name of the release, where the folder does not give it away.
+        config: Task file that states what the files of a dataset of your own hold, under data.description.
         workers: Processes that read, each a case at a time; by default one for each processor.
         trust: Module of your own whose class the command line names, such as clinic; may be given several times.
     """
@@ -52,7 +55,8 @@ def verify(
     say_loading("verify")
     with trusting(trust):
         datamodule = find_datamodule(dataset)
-    source = datamodule(root=root)  # type: ignore[call-arg]
+    stated = {} if config is None else read_settings(config, datamodule, datamodule.described_by)
+    source = datamodule(root=root, **stated)
     inventory = source.inventory(root, release)
     if release not in (None, inventory.name):
         raise ConfigError(f"{root} holds {inventory.name}, and not {release}; leave --release out.")
