@@ -9,7 +9,6 @@ from typing import Any
 from jsonargparse import ArgumentParser, Namespace
 
 from adpfl_bench.config.config_files import read_config
-from adpfl_bench.config.parser import explain
 from adpfl_bench.errors import BenchError, ConfigError
 
 
@@ -24,6 +23,8 @@ def read_settings(name: str, kind: type[Any], wanted: Collection[str]) -> dict[s
     Raises:
         ConfigError: The file is not found, is for another datamodule, or states what an argument cannot be.
     """
+    from adpfl_bench.config.parser import explain  # deferred: it needs Lightning
+
     data = read_config(name).content.get("data")
     arguments = data.get("init_args") or {} if isinstance(data, Mapping) else None
     stated = str(data.get("class_path")).rpartition(".")[2] if isinstance(data, Mapping) else "none"

@@ -197,7 +197,7 @@ OWN_FOLDERS = [
                 Refused("is 4-D with the shape 18x16x12x2, expected 3-D"),
             ),
             (
-                "a value that no label has",
+                "a value of voxels that no label has",
                 saved(LABEL, lambda voxels: voxels * 3),
                 Refused(r"the label map has 3 \(.* voxels\), 6 \(.*\), expected 1 organ, 2 tumour of own_volumes"),
             ),
