@@ -12,6 +12,7 @@ from adpfl_bench.data.problems import Problem
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription
 from adpfl_bench.datasets.own.dataset_json import FILE, DatasetJson, Kind, read_dataset_json
 from adpfl_bench.datasets.own.path_table import described_by_table, list_table
+from adpfl_bench.datasets.own.phantom_like import as_read
 from adpfl_bench.datasets.own.raw_folder import list_folder
 from adpfl_bench.errors import DataError
 
@@ -63,7 +64,7 @@ def describe_own(root: Path, stated: DatasetDescription, kind: Kind) -> DatasetD
 
 def survey_own(root: Path, stated: DatasetDescription, kind: Kind) -> OwnSurvey:
     """List the cases of a folder or a table; as :func:`describe_own`."""
-    description = describe_own(root, stated, kind)
+    description = as_read(root, describe_own(root, stated, kind))
     if is_table(root):
         cases, problems = list_table(root, description, kind)
         in_one_file = all(len(case.images) == 1 for case in cases)

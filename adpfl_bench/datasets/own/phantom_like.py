@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.datasets.own.dataset_description import DatasetDescription, TableColumns
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.phantoms.like.like_writer import TABLE
+from adpfl_bench.phantoms.like.like_writer import CASE_PATTERN, TABLE
 from adpfl_bench.phantoms.like.phantom_description import Kind, PhantomDescription, Structure, TableLayout
+from adpfl_bench.phantoms.marker import read_marker
 
 Spacing = tuple[float, float, float]
 
@@ -31,7 +34,7 @@ def phantom_like(
         window: Of CT in HU, which structures are told apart in.
 
     Raises:
-        ConfigError: The description is not complete, or names cases by a pattern, which phantoms cannot follow.
+        ConfigError: The description is not complete.
     """
     missing = [key for key in ("channels", "labels") if getattr(description, key) is None]
     if missing:
@@ -39,11 +42,7 @@ def phantom_like(
             f"Phantoms are made of what a task file states, but data.description has no {' and no '.join(missing)};"
             " state them, as `adpfl-bench plan` does."
         )
-    if description.case_pattern is not None:
-        raise ConfigError(
-            f"Phantoms have names of their own, which data.description.case_pattern, {description.case_pattern}, is not"
-            " meant for; set it to null for them."
-        )
+    pattern = description.case_pattern
     labels = description.labels or {}
     return PhantomDescription(
         name=description.name or "own",
@@ -55,6 +54,7 @@ def phantom_like(
         window=window or (-150.0, 250.0),
         table=_table(description.columns),
         may_be_empty=description.empty_masks,
+        named=() if pattern is None else tuple(sorted({*re.compile(pattern).groupindex} & {"patient", "site"})),
     )
 
 
@@ -79,3 +79,12 @@ def _table(columns: TableColumns) -> TableLayout | None:
     return TableLayout(
         tuple(columns.images), columns.mask or "mask", columns.case, columns.patient, columns.site, columns.split
     )
+
+
+def as_read(root: Path, description: DatasetDescription) -> DatasetDescription:
+    """Description of a dataset, whose case ids are those of phantoms if it is one of these."""
+    if description.case_pattern is None:
+        return description
+    marker = read_marker(root if root.is_dir() else root.parent)
+    is_like_one = marker is not None and marker.like is not None
+    return replace(description, case_pattern=CASE_PATTERN) if is_like_one else description

@@ -27,6 +27,9 @@ from adpfl_bench.text import csv_text
 TABLE = "cases.csv"
 """Name of the table of a phantom that is one."""
 
+CASE_PATTERN = r"phantom\d+(?:_(?P<patient>patient\d+))?(?:_(?P<site>site-\d+))?"
+"""What case ids of phantoms fit, whose dataset states patients or sites by those of its cases."""
+
 _EMPTY_EVERY = 10
 _SPLITS = ("train", "train", "train", "test", "train", "train", "validation", "train", "train", "test")
 _IN_COLOUR = 3
@@ -36,8 +39,8 @@ _IN_COLOUR = 3
 class LikeWriter(PhantomWriter, ABC):
     """Base of the writers; ``like`` says all that phantoms are made of.
 
-    Where a table has a column of patients, each has two cases; where it has one of sites there are four, and a column
-    of splits is filled in by patient.
+    Where a table has a column of patients, or case ids state them, each has two cases; where either states sites, there
+    are four; and a column of splits is filled in by patient.
     """
 
     ending: ClassVar[str]
@@ -48,7 +51,7 @@ class LikeWriter(PhantomWriter, ABC):
     @property
     def site_sizes(self) -> Mapping[str, int]:
         """Number of cases by site, where the layout states sites."""
-        if self.like.table is None or self.like.table.site is None:
+        if not self._states("site"):
             return {}
         counts = Counter(self.site_of(index) for index in range(self.cases))
         return {name: counts[name] for name in LIKE_SITES}
@@ -60,16 +63,20 @@ class LikeWriter(PhantomWriter, ABC):
 
     def case_id(self, index: int) -> str:
         """Return the name of a case."""
-        return f"phantom{index:05d}"
+        stated = {"patient": f"_patient{self.patient_of(index):05d}", "site": f"_{self.site_of(index)}"}
+        return f"phantom{index:05d}" + "".join(text for what, text in stated.items() if what in self.like.named)
 
     def patient_of(self, index: int) -> int:
         """Number of a case's patient."""
-        several = self.like.table is not None and self.like.table.patient is not None
-        return index // 2 if several else index
+        return index // 2 if self._states("patient") else index
 
     def site_of(self, index: int) -> str:
         """Site of a case: that of its patient."""
         return self._sites[self.patient_of(index)]
+
+    def _states(self, what: str) -> bool:
+        """Whether cases have a patient, or a site: by a column, or by their ids."""
+        return what in self.like.named or getattr(self.like.table, what, None) is not None
 
     @cached_property
     def _sites(self) -> Sequence[str]:

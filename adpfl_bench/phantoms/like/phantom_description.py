@@ -60,6 +60,7 @@ class PhantomDescription:
         window: Of CT, in HU, which the structures are told apart in.
         table: Columns, where the dataset is a table of paths; ``None``: a folder in nnU-Net's layout.
         may_be_empty: Whether one case in ten shows nothing.
+        named: What case ids state, of ``patient`` and ``site``.
     """
 
     name: str
@@ -71,6 +72,7 @@ class PhantomDescription:
     window: tuple[float, float] = (-150.0, 250.0)
     table: TableLayout | None = None
     may_be_empty: bool = False
+    named: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
