@@ -5,9 +5,11 @@ from adpfl_bench.leaderboard.method_order import LOWER_REFERENCE, UPPER_REFERENC
 from adpfl_bench.leaderboard.protection import NOISE_NOTE, SEEDED
 from adpfl_bench.leaderboard.rendering import common_unit
 from adpfl_bench.leaderboard.table import Table, reference
+from adpfl_bench.records.account_block import AccountBlock
 from adpfl_bench.records.protected import group_text
 from adpfl_bench.records.settings import describe_difference, object_differences
 from adpfl_bench.records.verification.run_verification import VERIFIED
+from adpfl_bench.text import count
 
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
 _LONGEST_LIST = 4
@@ -24,6 +26,7 @@ def table_notes(table: Table) -> list[str]:
         *_held_out(table),
         *_fairness(table),
         *_protection(table),
+        *_accounts(table),
         *_trusted(table),
         *_records(table),
         *_audits(table),
@@ -110,6 +113,22 @@ def _protection(table: Table) -> list[str]:
         if row.accounted_epsilon is not None and row.group_epsilon is None:
             unknown.setdefault(group_text(None, None, row.protects), []).append(row.label)
     return [*notes, *(f"{', '.join(labels)}: {text}." for text, labels in unknown.items())]
+
+
+def _accounts(table: Table) -> list[str]:
+    """Say what runs have spent together that share the account of a cohort: a search costs more than its best run."""
+    accounts: dict[str, list[AccountBlock]] = {}
+    for variant in table.group.variants:
+        for run in variant.runs:
+            if (block := run.record.account) is not None:
+                accounts.setdefault(block.account, []).append(block)
+    return [
+        f"{count(blocks, 'run')} here released under the account {blocks[0].name}. All runs of the account together had"
+        f" come to epsilon {max(known):.4g} at delta {blocks[0].delta:g}, for the {blocks[0].unit} with most, when the"
+        f" last of them was settled, of {blocks[0].epsilon:g}: what a search costs, and not what a method does."
+        for blocks in accounts.values()
+        if (known := [block.composed_epsilon for block in blocks if block.composed_epsilon is not None])
+    ]
 
 
 def _trusted(table: Table) -> list[str]:

@@ -147,7 +147,10 @@ class AccountStatement:
     def open_text(self) -> str:
         """How many runs count by what they may release."""
         waiting = [run for run in self.state.runs.values() if run.is_open]
-        return f"{count(waiting, 'run')} of {len(self.runs):,} count by what they may still release" if waiting else ""
+        if not waiting:
+            return ""
+        verb = "counts by what it" if len(waiting) == 1 else "count by what they"
+        return f"{len(waiting):,} of {count(self.runs, 'run')} {verb} may still release"
 
 
 def _stated(state: AccountState, account: CohortAccount, run: AccountRun) -> StatedRun:

@@ -17,8 +17,10 @@ from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.phantoms.cohort import write_phantom
+from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds
 from tests.own_layouts import decathlon, pictures, rows_of, table, volumes
+from tests.privacy.accounts import RELEASE, asked
 
 _SIZES = {
     "isic": (32, 40),
@@ -134,6 +136,16 @@ def settle(root: Path) -> None:
         config.write_text(config.read_text().replace(_PLACE, str(root)))
 
 
+def _account(path: Path) -> None:
+    """The account of a cohort with a run that has released, and one that may."""
+    path.mkdir(parents=True)
+    account = CohortAccount.create(path / "ward", 20.0, 1e-5)
+    for name in ("first", "second"):
+        account.reserve(asked(name, {"north": ["Ada", "Bob"]}, path / name))
+    account.settle("first", {"north": {RELEASE: 3}})
+    account.leave("second")
+
+
 MAKERS: Mapping[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.mkdir(parents=True),
     **{name: _phantom(name) for name in _SIZES},
@@ -146,6 +158,7 @@ MAKERS: Mapping[str, Callable[[Path], object]] = {
     "own_table": _own_table,
     "own_volumes": lambda path: volumes(path, _CASES, ("t1", "flair")),
     "own_decathlon": _own_decathlon,
+    "account": _account,
     "trained": _trained,
     "runs": _runs,
 }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tests.corpus.bad_accounts import ACCOUNTS
 from tests.corpus.bad_checkpoints import CHECKPOINTS
 from tests.corpus.bad_class_paths import CLASS_PATHS
 from tests.corpus.bad_configurations import CONFIGURATIONS
@@ -49,6 +50,7 @@ KINDS: Sequence[Kind] = (
     *CONFIGURATIONS,
     *CLASS_PATHS,
     *GRIDS,
+    *ACCOUNTS,
     *CHECKPOINTS,
     *RUN_RECORDS,
     *SCORES,

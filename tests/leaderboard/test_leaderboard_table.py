@@ -30,6 +30,20 @@ def test_code_of_others_is_noted_at_its_method(tmp_path):
     assert note == "fedavg: made with code of clinic and zoo (--trust), which does not come with the suite."
 
 
+def test_what_runs_of_one_account_have_spent_together_is_noted(tmp_path):
+    account = {"account": "id", "name": "ward 3", "unit": "patient", "epsilon": 8.0, "delta": 1e-5}
+    for seed, composed in enumerate((3.0, 5.125, None)):
+        block = {**account, "simulation": False, "reservation": "r", "composed_epsilon": composed}
+        write_run(tmp_path / f"a{seed}", "fedavg", {"a1": 0.5, "b": 0.6}, seed=seed, account=block)
+        write_run(tmp_path / f"b{seed}", "dp_fl", {"a1": 0.4, "b": 0.5}, seed=seed)
+    (table,) = tables_of(tmp_path)
+    (note,) = [note for note in table_notes(table) if "account" in note]
+    assert note.startswith(
+        "3 runs here released under the account ward 3. All runs of the account together had come to"
+    )
+    assert "epsilon 5.125 at delta 1e-05, for the patient with most" in note
+
+
 def test_golden_row(tmp_path):
     row = rows_of(toy_runs(tmp_path))["fedavg"]
     assert (row.task, row.kind, row.region, row.method, row.seeds, row.n_seeds) == (
