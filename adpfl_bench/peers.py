@@ -54,6 +54,11 @@ class PeerLost(BenchError):
         """Whether it has said why."""
         return self.why is not None
 
+    @property
+    def perhaps_stopped(self) -> bool:
+        """Whether it may have been stopped by a signal that this process will hear of in a moment."""
+        return not self.said
+
 
 class PeerPlace(NamedTuple):
     """Where a process computes.

@@ -51,11 +51,14 @@ class StopSignals:
     Attributes:
         came: The first that tells it to stop.
         count: How many have come; the same one twice within half a second counts once.
+        patience_s: Seconds to wait for one when another process of the run has ended without a word, perhaps since it
+            has heard of a stop sooner.
     """
 
     def __init__(self) -> None:
         self.came: signal.Signals | None = None
         self.count = 0
+        self.patience_s = 0.0
         self._last = 0.0
         self._counting = False
         self._quiet = 0
@@ -184,12 +187,15 @@ def is_stop(error: BaseException) -> bool:
     """Tell whether an error comes from a stop.
 
     It may have come out as anything where a library was in between. A loading process to which the same signal was sent
-    may have died of it before this one has heard.
+    may have died of it before this one has heard, and so may another process of the run.
     """
     stops = stop_signals()
+    patience = stops.patience_s if getattr(error, "perhaps_stopped", False) else 0.0
     if _LOADING_PROCESS in str(error):
+        patience = _LOADING_PROCESS_S
+    if patience:
         with stops.quiet():
-            deadline = time.monotonic() + _LOADING_PROCESS_S
+            deadline = time.monotonic() + patience
             while stops.came is None and _current is not None and time.monotonic() < deadline:
                 time.sleep(0.01)
     return stops.came is not None or isinstance(error, (Stopped, KeyboardInterrupt, SystemExit))

@@ -14,10 +14,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from adpfl_bench.callbacks.lookup import find_callback
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.files import replace_file
-from adpfl_bench.stopping import StopSignals, stop_signals
+from adpfl_bench.peers import peers
+from adpfl_bench.stopping import StopSignals, is_stop, stop_signals
 
 _MARK = ".slurm-job"
 _PATIENCE_S = 60.0
+_TELLING_S = 10.0  # from the first process of a job that hears the signal to the last one
 
 
 class SlurmRequeue(Callback):
@@ -28,27 +30,36 @@ class SlurmRequeue(Callback):
     SIGTERM would, its record and the checkpoint of its last whole round are there, and then ``scontrol requeue`` is
     asked to start the job once more. A `fit` that finds itself in the same job again continues.
 
+    Of several processes that share a run, each of which Slurm tells, all stop, and the first one asks.
+
     In a Trainer's list of callbacks it stands behind the RunRecorder, so that the record is there when Slurm ends the
     job.
+
+    Args:
+        told_by: Slurm's signal to several processes that share a run, whose Trainers know nothing of Slurm; by default
+            the Trainer's environment says whether there is one, and which.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, told_by: Signals | None = None) -> None:
+        self._signal = told_by
         self._stops: StopSignals | None = None
-        self._signal: Signals | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Heed the signal."""
         environment = cast(Any, trainer)._accelerator_connector.cluster_environment
-        if not isinstance(environment, SLURMEnvironment) or not environment.auto_requeue:
+        if isinstance(environment, SLURMEnvironment) and environment.auto_requeue:
+            self._signal = environment.requeue_signal
+        elif self._signal is None:
             return
-        self._signal = environment.requeue_signal
         self._stops = stop_signals()
         if self._signal is not None:
             self._stops.heed(self._signal)
+        if peers().count > 1:
+            self._stops.patience_s = _TELLING_S
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note in the run's folder, whose record is open by now, which job the run belongs to."""
-        if self._stops is not None and (job := slurm_job()) is not None:
+        if self._stops is not None and peers().first and (job := slurm_job()) is not None:
             folder = Path(trainer.default_root_dir)
             folder.mkdir(parents=True, exist_ok=True)
             replace_file(folder / _MARK, job.encode())
@@ -59,8 +70,10 @@ class SlurmRequeue(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Ask for another start of the job if its signal has come; the run has been recorded before."""
-        if self._stops is not None and self._stops.came is not None and self._stops.came == self._signal:
-            with self._stops.quiet():
+        stops = self._stops
+        came = stops is not None and is_stop(exception) and stops.came is not None and stops.came == self._signal
+        if stops is not None and came and peers().first:
+            with stops.quiet():
                 print(self._requeue(trainer), flush=True)
         self._leave()
 

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.files import replace_file
+from adpfl_bench.files import remove_leftovers, replace_file
 from adpfl_bench.text import count, make_console
 
 
@@ -90,7 +90,7 @@ def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool 
 
 
 def write_files(files: dict[Path, bytes]) -> None:
-    """Replace files, each as a whole, and make their folders.
+    """Replace files, each as a whole, and make their folders; what killed commands left of them goes.
 
     Raises:
         RecordError: One could not be written.
@@ -98,6 +98,7 @@ def write_files(files: dict[Path, bytes]) -> None:
     for path, content in files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(path.parent, path.name)
             replace_file(path, content)
         except OSError as error:
             raise RecordError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -109,8 +110,7 @@ def found_place() -> RunPlace | None:
     environment = os.environ
     if int(environment.get("WORLD_SIZE", 1)) > 1 and {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= {*environment}:
         return RunPlace(int(environment["RANK"]), int(environment["WORLD_SIZE"]))
-    # Of the step, and not of the allocation: a script that sbatch runs, and no srun, is one process.
-    if int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1 and "SLURM_PROCID" in environment:
+    if started_by_srun():
         from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
         nodes = environment.get("SLURM_STEP_NODELIST", environment.get("SLURM_NODELIST", "127.0.0.1"))
@@ -119,6 +119,14 @@ def found_place() -> RunPlace | None:
         environment.setdefault("MASTER_PORT", str(15000 + step % 10000))  # steps at once have ports of their own
         return RunPlace(int(environment["SLURM_PROCID"]), int(environment["SLURM_STEP_NUM_TASKS"]))
     return None
+
+
+def started_by_srun() -> bool:
+    """Tell whether srun, and nobody else, has started the processes that share this one's run."""
+    environment = os.environ
+    # Of the step, and not of the allocation: a script that sbatch runs, and no srun, is one process.
+    several = int(environment.get("SLURM_STEP_NUM_TASKS", 1)) > 1 and "SLURM_PROCID" in environment
+    return several and int(environment.get("WORLD_SIZE", 1)) == 1
 
 
 def check_place(place: RunPlace, asked: Asked) -> None:
@@ -194,6 +202,25 @@ def own_device(line: CommandLine) -> int | list[int]:
         tuple(range(_gpus())) if accelerator in _GPUS else ()
     )
     return [numbers[peers().local_rank % len(numbers)]] if numbers else 1
+
+
+def without_others(plugins: Sequence[Any]) -> tuple[list[Any], signal.Signals | None]:
+    """Return plugins of a Trainer that is to know of no other process, and the signal by which Slurm tells this one.
+
+    Args:
+        plugins: Those that the configuration states.
+
+    Returns:
+        The plugins, and the signal where srun has started the processes; ``None`` where Slurm is not to be asked for
+        another start.
+    """
+    from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+    stated = [plugin for plugin in plugins if isinstance(plugin, SLURMEnvironment)]
+    tells = [plugin.requeue_signal if plugin.auto_requeue else None for plugin in stated] or [signal.SIGUSR1]
+    others = [plugin for plugin in plugins if plugin not in stated]
+    return [*others, LightningEnvironment()], tells[0] if started_by_srun() else None
 
 
 def refuse_several(line: CommandLine, what: str) -> None:

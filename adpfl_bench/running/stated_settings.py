@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from adpfl_bench.config.config_files import CommandLine
 from adpfl_bench.config.yaml_text import parse_yaml
 
@@ -22,8 +24,15 @@ def stated_settings(line: CommandLine) -> dict[str, Any]:
         _take(found, "", file.content)
     for name, value in _options(line.words):
         if name != "--config":
-            _take(found, name.removeprefix("--").replace(".init_args", ""), parse_yaml(value))
+            _take(found, name.removeprefix("--").replace(".init_args", ""), _read(value))
     return found
+
+
+def _read(value: str) -> Any:
+    try:
+        return parse_yaml(value)
+    except yaml.YAMLError:
+        return value  # a text such as @home, as the parser takes it
 
 
 def _take(found: dict[str, Any], name: str, value: Any) -> None:

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
@@ -43,7 +42,7 @@ from adpfl_bench.peers import peers
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.running.option_checks import check_precision, check_seed, check_steps, trainer_in_sentences
-from adpfl_bench.running.places import asked_for, own_device
+from adpfl_bench.running.places import asked_for, own_device, without_others
 from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.running.stated_by_data import settle_by_data
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -219,8 +218,9 @@ class BenchCLI(LightningCLI):
         ]
         plugins = [*_listed(settings.get("plugins")), AtomicCheckpointIO()]
         kwargs.setdefault("profiler", settings.get("profiler") or NoProfiler())
+        slurm = None
         if peers().count > 1:  # each process has a Trainer that knows of no other
-            plugins.append(LightningEnvironment())
+            plugins, slurm = without_others(plugins)
         recorder: RunRecorder = self.config_init["record"]
         recorder.config, recorder.trusted = self.config_dump, self.line.trusted
         if self.command == "fit" and peers().first:
@@ -228,7 +228,7 @@ class BenchCLI(LightningCLI):
         trainer: Trainer = super().instantiate_trainer(
             callbacks=callbacks, plugins=plugins, enable_progress_bar=shows_progress and sys.stdout.isatty(), **kwargs
         )
-        cast(Any, trainer).callbacks.append(SlurmRequeue())  # behind the recorder, which LightningCLI puts last
+        cast(Any, trainer).callbacks.append(SlurmRequeue(slurm))  # behind the recorder, which LightningCLI puts last
         return trainer
 
     def start(self) -> None:

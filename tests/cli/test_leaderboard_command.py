@@ -1,6 +1,8 @@
 """The command as a whole."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 
@@ -8,6 +10,7 @@ import pytest
 
 from adpfl_bench.cli import main
 from adpfl_bench.errors import RecordError
+from adpfl_bench.files import replace_file_by
 from adpfl_bench.report.commands import leaderboard
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds, write_run
 
@@ -87,6 +90,23 @@ def test_a_full_disk_leaves_the_earlier_tables_whole(runs, tmp_path, monkeypatch
     with pytest.raises(RecordError, match=r"leaderboard.md could not be written: No space left on device"):
         leaderboard([runs], out)
     assert {name: (out / name).read_bytes() for name in written(out)} == before
+
+
+def test_what_a_killed_command_left_of_a_table_goes_with_the_next(runs, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    process = multiprocessing.get_context("fork").Process(
+        target=killed_while_it_writes, args=(out / "leaderboard.csv",)
+    )
+    process.start()
+    process.join()
+    assert [path.name.startswith(".leaderboard.csv.") for path in out.iterdir()] == [True]
+    leaderboard([runs], out, overlays=False)
+    assert not list(out.glob(".*"))
+
+
+def killed_while_it_writes(path):
+    replace_file_by(path, lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_output_that_is_a_file_is_a_sentence(runs, tmp_path):

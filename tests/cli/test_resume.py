@@ -12,6 +12,7 @@ import torch
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.records.run_directory import RunDirectory
+from tests.callbacks.shared_runs import free_port
 from tests.processes import Command, finish
 
 ROUNDS = 6
@@ -143,6 +144,39 @@ def test_slurms_signal_puts_the_job_into_the_queue_again_where_its_run_goes_on(
     assert list(run.glob("hpc_ckpt*")) == []  # Lightning's own, in the midst of a round
     again = fit(tmp_path, phantom_folder, run, variables={**job, "SLURM_RESTART_COUNT": "1"})
     assert "Slurm has started this job again, so its run goes on." in finish(again)
+    assert_same_run(run, uninterrupted)
+
+
+def test_slurms_signal_stops_all_processes_of_a_run_and_the_first_asks_for_their_job(
+    uninterrupted: Path, tmp_path: Path, phantom_folder: Path
+) -> None:
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\ncat {tmp_path}/run/run.json > {tmp_path}/then\necho "$@" >> {tmp_path}/asked\n')
+    scontrol.chmod(0o755)
+    job = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "fit", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
+    job |= {"SLURM_STEP_NODELIST": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
+    job |= {"SLURM_NODEID": "0", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    run = tmp_path / "run"
+
+    def start(**more: str) -> list[Command]:
+        step = {**job, **more, "MASTER_PORT": str(free_port())}
+        places = [{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(2)]
+        return [fit(tmp_path, phantom_folder, run, variables={**step, **place}) for place in places]
+
+    first, second = start()
+    wait_for_round(run, 2, first)
+    second.stop(signal.SIGUSR1)
+    assert second.status == 128 + signal.SIGUSR1, second.printed
+    first.stop(signal.SIGUSR1)  # which has seen that the other one has ended, and not why
+    assert first.status == 128 + signal.SIGUSR1, first.printed
+    assert "Slurm starts job 4711 again" in first.printed
+    assert second.printed == ""
+    assert (tmp_path / "asked").read_text() == "requeue 4711\n"
+    assert json.loads((tmp_path / "then").read_text())["status"] == "interrupted"
+    first, second = start(SLURM_RESTART_COUNT="1")
+    assert "Slurm has started this job again, so its run goes on." in finish(first)
+    assert finish(second) == ""
     assert_same_run(run, uninterrupted)
 
 

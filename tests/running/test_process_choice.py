@@ -118,3 +118,8 @@ def test_another_class_starts_without_the_arguments_of_the_former():
     assert found["data.batch_size"] == 4
     same = stated_settings(settle(["--config", "tasks/isic.yaml"]))
     assert same["data.partition.sizes"] == [380, 270, 190, 120]
+
+
+def test_a_word_that_is_no_yaml_is_a_text_as_it_is_for_the_parser():
+    found = stated_settings(settle(["--method=@home", "--data.root", "a: b: c"]))
+    assert (found["method"], found["data.root"]) == ("@home", "a: b: c")
