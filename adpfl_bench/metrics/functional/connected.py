@@ -53,7 +53,7 @@ def connected_components(mask: BoolArray) -> Components:
         mask: Boolean mask, 2-D (8 neighbours) or 3-D (26 neighbours).
 
     Returns:
-        Components in the order of their first voxels, in C order.
+        Components in the order of their first voxels, in C order, as connected-components-3d numbers them too.
     """
     labels = np.zeros(mask.shape, dtype=np.int32)
     count = scipy.ndimage.label(mask, np.ones((3,) * mask.ndim, dtype=bool), output=labels)
