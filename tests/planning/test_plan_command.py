@@ -125,6 +125,15 @@ def test_regions_channels_and_organs_are_taken_from_the_files(tmp_path):
     assert as_ct["ct_window"] == list(kidney.window)
 
 
+def test_sites_and_patients_may_stand_in_case_ids(tmp_path, capsys):
+    root = pictures(tmp_path / "own", 12)
+    words = ("--description.case_pattern", r"case_0(?P<site>\d)(?P<patient>\d)")
+    data = plan(root, tmp_path / "task.yaml", *words)["data"]["init_args"]
+    assert data["description"]["case_pattern"] == words[1]
+    assert data["partition"]["class_path"] == "adpfl_bench.NaturalPartition"
+    assert "0 10, 1 2" in capsys.readouterr().out
+
+
 def test_what_it_was_planned_on_is_stated(tmp_path):
     root = pictures(tmp_path / "own", 4)
     assert plan(root, tmp_path / "a.yaml")["data"]["init_args"]["planned_on"] == "private"
