@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from adpfl_bench.callbacks.checkpoint_blocks import check_archive, check_blocks
+from adpfl_bench.callbacks.run_extension import Extension, check_extension
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.files import replace_file_by
 from adpfl_bench.peers import peers
@@ -108,7 +110,7 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
 
     Raises:
         CheckpointError: The file is missing, damaged or no checkpoint of this suite, lacks a block, or a block of its
-            configuration differs.
+            configuration differs, but for more rounds where the run may have them.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -120,8 +122,9 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
         raise CheckpointError(f"{path} is not a checkpoint of a run of this suite ({said}).") from error
     if saved is None:
         raise CheckpointError(f"{path} is not a checkpoint of a run of this suite: it states no configuration.")
+    extension = check_extension(path, saved, config) if resumes else Extension()
     for section in sections:
-        key = _first_difference(section, saved.get(section), config.get(section))
+        key = _first_difference(section, saved.get(section), config.get(section), extension.settings)
         if key is not None:
             name, theirs, ours = key
             raise CheckpointError(
@@ -131,16 +134,18 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
             )
     check_archive(path)
     check_blocks(path, checkpoint, resumes, config["trainer"]["max_epochs"] if resumes else None)
+    if extension.sentence and peers().first:
+        print(extension.sentence, file=sys.stderr)
 
 
-def _first_difference(name: str, theirs: Any, ours: Any) -> tuple[str, Any, Any] | None:
+def _first_difference(name: str, theirs: Any, ours: Any, may: frozenset[str]) -> tuple[str, Any, Any] | None:
     if isinstance(theirs, dict) and isinstance(ours, dict):
         for key in sorted({*theirs, *ours}):
-            found = _first_difference(f"{name}.{key}", theirs.get(key), ours.get(key))
+            found = _first_difference(f"{name}.{key}", theirs.get(key), ours.get(key), may)
             if found is not None:
                 return found
         return None
     if isinstance(theirs, str):
         theirs = with_public_names(theirs)
     moved = name == ACCOUNT and None not in (theirs, ours)  # whether it knows the run is seen when it is asked
-    return None if theirs == ours or name in SPEED or moved else (name, theirs, ours)
+    return None if theirs == ours or name in SPEED or name in may or moved else (name, theirs, ours)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from adpfl_bench.callbacks.federation_record import describe_federation
+from adpfl_bench.callbacks.round_dependence import depends_on_rounds
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.server import describe_optimizer
@@ -27,6 +28,9 @@ def release_settings(
 ) -> dict[str, Any]:
     """Gather the settings; see :mod:`adpfl_bench.privacy.noise_key`."""
     optimizer = federation.client_optimizer or task.optimizer
+    schedule = None if task.lr_scheduler is None else task.lr_scheduler(task.optimizer([nn.Parameter(torch.zeros(1))]))
+    # The same rounds in a longer run release the same, so that a run may go on under its key.
+    of_all_rounds = set() if depends_on_rounds(task, federation, schedule) else {"rounds", "total_rounds"}
     attributes = {name: value for name, value in vars(task).items() if not name.startswith("_")}
     return {
         "task": type(task),
@@ -34,10 +38,10 @@ def release_settings(
         "attributes": {name: value for name, value in attributes.items() if isinstance(value, _SIMPLE)},
         "trained": [name for name, parameter in task.named_parameters() if parameter.requires_grad],
         "optimizer": describe_optimizer(optimizer),
-        "schedule": _schedule(task),
+        "schedule": [] if schedule is None else schedule_settings(schedule),
         "precision": precision,
         "data": datamodule.release_settings,
-        "federated": describe_federation(federation, task).model_dump(mode="json"),
+        "federated": describe_federation(federation, task).model_dump(mode="json", exclude=of_all_rounds),
         "privacy": privacy,
     }
 
@@ -46,10 +50,3 @@ def schedule_settings(schedule: Any) -> list[Any]:
     """Class and settings of a learning-rate schedule, and of those that it is made of, without what it counts."""
     settings = {name: value for name, value in vars(schedule).items() if name not in _COUNTS}
     return [type(schedule), settings, [schedule_settings(part) for part in getattr(schedule, "_schedulers", ())]]
-
-
-def _schedule(task: FederatedTask) -> list[Any]:
-    """Settings of the task's schedule as it starts; empty without one."""
-    if task.lr_scheduler is None:
-        return []
-    return schedule_settings(task.lr_scheduler(task.optimizer([nn.Parameter(torch.zeros(1))])))

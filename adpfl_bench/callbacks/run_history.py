@@ -16,6 +16,7 @@ from adpfl_bench.privacy.noise_key import weights_digest
 from adpfl_bench.records.blocks import ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock, run_origin
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
+from adpfl_bench.records.extension_block import ExtensionBlock
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import DigestsBlock, RunRecord
 
@@ -27,16 +28,20 @@ class RunHistory:
         earlier: The record that the folder held when the run was resumed.
         chain: The chain so far; ``None`` before the run is open.
         processes: Who trained these rounds.
+        extended: Rounds that were added to those that the run was first planned with.
     """
 
     def __init__(self) -> None:
         self.earlier: RunRecord | None = None
         self.chain: ChainBlock | None = None
         self.processes: tuple[ProcessesBlock, ...] = ()
+        self.extended: tuple[ExtensionBlock, ...] = ()
+        self._planned: int | None = None
 
     def restore(self, checkpoint: CheckpointBlock) -> None:
         """Go on from a checkpoint; one from before there was a chain has none."""
         self.chain, self.processes = checkpoint.chain, checkpoint.processes
+        self.extended, self._planned = checkpoint.extended, checkpoint.planned_rounds
 
     def open(self, record: RunRecord, partition: bytes, resuming: bool) -> None:
         """Give the record of a run that starts its digests.
@@ -73,6 +78,18 @@ class RunHistory:
         self.processes = self.processes if resuming else ()
         record.processes = self.processes
         record.digests = DigestsBlock(chain=chain)
+        self._note_extension(record, resuming)
+
+    def _note_extension(self, record: RunRecord, resuming: bool) -> None:
+        """State what was added to the rounds that the checkpoint was planned with."""
+        rounds, before = record.federated.rounds, self._planned if resuming else None
+        self.extended = self.extended if resuming else ()
+        if before is not None and rounds > before:
+            completed, when = record.rounds_completed, record.started
+            added = ExtensionBlock(from_rounds=before, rounds=rounds, completed=completed, when=when)
+            self.extended = (*self.extended, added)
+        if self.extended:
+            record.extended = self.extended
 
     def keep_rounds(self, directory: RunDirectory, completed: int) -> None:
         """Drop the lines of rounds after the checkpoint, and those that stand twice.

@@ -90,9 +90,9 @@ class RunRecorder(Callback):
             self._continued, self._history.earlier = record.run, record
             return
         raise RecordError(
-            f"{folder} already holds a run ({record.status}, {record.rounds_completed} rounds). Continue"
-            " it with --ckpt_path last, choose another --trainer.default_root_dir, or replace it with"
-            " --record.overwrite true."
+            f"{folder} already holds a run ({record.status}, {record.rounds_completed} rounds). Continue it with"
+            " --ckpt_path last (with more federated.rounds also one that is finished), choose another"
+            " --trainer.default_root_dir, or replace it with --record.overwrite true."
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -284,6 +284,8 @@ class RunRecorder(Callback):
             config=self.config,
             chain=self._history.chain,
             processes=self._history.processes,
+            rounds=self._record.federated.rounds if self._record is not None else None,
+            extended=self._history.extended,
         ).model_dump()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from adpfl_bench.records.blocks import Block, ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock
+from adpfl_bench.records.extension_block import ExtensionBlock
 
 _PLACE = "RunRecorder"
 
@@ -27,6 +28,18 @@ class CheckpointBlock(Block):
     """The chain of the rounds until the checkpoint; none in checkpoints from before there was one."""
     processes: tuple[ProcessesBlock, ...] = ()
     """Who trained these rounds; none in checkpoints from before this was stated."""
+
+    rounds: int | None = None
+    """The federated rounds that were planned; none in checkpoints from before this was stated."""
+    extended: tuple[ExtensionBlock, ...] = ()
+    """Rounds that had been added by then."""
+
+    @property
+    def planned_rounds(self) -> int | None:
+        """The federated rounds that were planned, by what is stated or by the configuration."""
+        planned = (self.config or {}).get("federated")
+        found = self.rounds or (planned.get("rounds") if isinstance(planned, Mapping) else None)
+        return found if isinstance(found, int) else None
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> CheckpointBlock:

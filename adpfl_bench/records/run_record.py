@@ -13,6 +13,7 @@ from adpfl_bench.records.account_block import AccountBlock
 from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
 from adpfl_bench.records.calibration_block import CalibrationBlock
 from adpfl_bench.records.chain import ChainBlock
+from adpfl_bench.records.extension_block import ExtensionBlock
 from adpfl_bench.records.stated_text import Moment, Name
 from adpfl_bench.records.strict_json import read_strict
 
@@ -81,6 +82,8 @@ class RunRecord(Block):
     processes: tuple[ProcessesBlock, ...] = ()
     """Who trained the run: the processes that it was started with, and those of each continuation by others; empty in
     records from before this was stated."""
+    extended: tuple[ExtensionBlock, ...] = ()
+    """Rounds that were added to those that the run was first planned with; empty where none were."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Of Python and of the packages that results depend on."""
     git_revision: str | None = None

@@ -69,13 +69,19 @@ class SpentBudget:
         return max((end for end in ends if end is not None), default=None) if None not in ends else None
 
 
-def read_spent(folder: Path) -> SpentBudget:
+def read_spent(folder: Path, rounds: int | None = None) -> SpentBudget:
     """Account for a run's releases: of run.json and the journal the larger count of each.
+
+    Args:
+        folder: The run's folder.
+        rounds: The rounds that count as planned, in place of those that it was planned with.
 
     Raises:
         RecordError: It holds no run, or its files do not say what was released.
     """
     record = RunDirectory(folder).read_record()
+    if rounds is not None:
+        record.federated = record.federated.model_copy(update={"rounds": rounds})
     accounted = record.privacy.accounted
     on_disk = LedgerJournal(folder).read()
     try:

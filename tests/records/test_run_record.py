@@ -35,6 +35,7 @@ STATED = {
     "method": NAMES,
     "region": NAMES,
     "started": st.datetimes().map(lambda moment: moment.isoformat()),
+    "when": st.datetimes().map(lambda moment: moment.isoformat()),
     "clients": st.dictionaries(NAMES, st.builds(ClientSizes, train=COUNTS, validation=COUNTS, test=COUNTS), max_size=2),
 }
 """What fields hold that take less than their types."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from adpfl_bench.errors import RecordError
+from adpfl_bench.records.run_record import RunRecord
 from adpfl_bench.records.seal import field_digests
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.finding import CheckName, Finding
@@ -48,6 +49,7 @@ def check_rounds(evidence: Evidence) -> Iterator[Finding]:
     if record.status == "finished" and completed != record.federated.planned_rounds:
         planned = count(record.federated.planned_rounds, "round")
         yield Finding("rounds", f"the run is finished after {completed} of {planned}")
+    yield from _extensions(record)
     chain = record.digests.chain if record.digests is not None else None
     if chain is not None:
         numbers = [link.round for link in chain.links]
@@ -73,6 +75,18 @@ def check_rounds(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("rounds", f"round {rounds.round[row]} has a number twice: {twice}")
     if chain is not None and (broken := chain.broken(lines)):
         yield Finding("rounds", f"{_rounds(broken)} of rounds.csv {_is(broken)} not what the chain was made of")
+
+
+def _extensions(record: RunRecord) -> Iterator[Finding]:
+    """Make sure that rounds were added to those before, and that their last number is the run's."""
+    planned = record.extended[0].from_rounds if record.extended else record.federated.rounds
+    for added in record.extended:
+        if not (added.from_rounds == planned < added.rounds and 0 <= added.completed <= added.from_rounds):
+            yield Finding("rounds", f"rounds cannot have been added {added}, where {planned} were planned")
+            return
+        planned = added.rounds
+    if planned != record.federated.rounds:
+        yield Finding("rounds", f"the run was extended to {planned} rounds, but has {record.federated.rounds}")
 
 
 def _rounds(numbers: list[int]) -> str:
