@@ -79,11 +79,12 @@ def check_method(
         )
 
 
-def check_delta(delta: float, unit: str, sizes: Mapping[str, int], word: str) -> None:
+def check_delta(delta: float, unit: str, sizes: Mapping[str, int], word: str, called: str = "privacy.delta") -> None:
     """Refuse a delta at which units might be published outright, by the number of units of each client.
 
     An (epsilon, delta)-DP method may publish each unit with probability delta, so delta is at most one in a hundred,
-    and so small that fewer than half a unit of any client's may be expected to be. ``word`` is the dataset's for one.
+    and so small that fewer than half a unit of any client's may be expected to be. ``word`` is the dataset's for one,
+    ``called`` what delta is called.
 
     Raises:
         ConfigError: delta is above 1/100, or above 1 / (2 units of the largest client); for clients, 1 / (2 clients).
@@ -96,7 +97,7 @@ def check_delta(delta: float, unit: str, sizes: Mapping[str, int], word: str) ->
     if delta > limit:
         because = "it is the probability" if limit == _LARGEST_DELTA else f"{who}, and it is the probability"
         raise ConfigError(
-            f"privacy.delta is {delta}, but it must be at most {limit:.2g}: {because} with which a unit might be"
+            f"{called} is {delta}, but it must be at most {limit:.2g}: {because} with which a unit might be"
             " published outright."
         )
 

@@ -18,6 +18,7 @@ from adpfl_bench.privacy.account.account_entries import Releases, Reservation, R
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.books import PrivacyBooks
+from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.lineage import Lineage
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.records.account_block import AccountBlock
@@ -103,6 +104,15 @@ class RunReservation:
         """Take over what the account calls the run: its names, and a digest of its resolved configuration."""
         self._task, self._method, self._config = task, method, config_sha256(config)
 
+    def find(self) -> None:
+        """Make sure that there is such an account, before data are read.
+
+        Raises:
+            RecordError: There is none, or it is not as it was written.
+        """
+        if self.folder is not None:
+            CohortAccount(self.folder).content()
+
     def plan(self, planned: Callable[[float], PlannedReleases], noise_multiplier: float | None) -> None:
         """Take over what the run is going to release, where there is an account.
 
@@ -117,7 +127,7 @@ class RunReservation:
         assert noise_multiplier is not None
         self._account, self._planned = CohortAccount(self.folder), planned(noise_multiplier)
         opening = self._account.state().opening
-        check_delta(opening.delta, opening.unit, self._planned.sizes, self._planned.protects)
+        check_delta(opening.delta, opening.unit, self._planned.sizes, self._planned.protects, "The account's delta")
 
     def go_on(self, checkpoint: Mapping[str, Any]) -> None:
         """Note how many rounds a checkpoint knows of."""
@@ -143,10 +153,10 @@ class RunReservation:
         )
 
         def total(rounds: int) -> Releases:
-            foreseen = books.foreseen(planned.between(completed, rounds), key or "to come")
-            return {client: foreseen.events(client) for client in foreseen.clients()}
+            return _by_client(books.foreseen(planned.between(completed, rounds), key or "to come"))
 
-        return AccountAsk(facts, planned.plan.unit, planned.names, total, planned.schedule.rounds, completed)
+        released = _by_client(books.own)
+        return AccountAsk(facts, planned.plan.unit, planned.names, total, released, planned.schedule.rounds, completed)
 
     def look(self, run: str) -> tuple[CohortAccount, Affordance, AccountAsk]:
         """Return the account, whether the run would fit, and what it asks; raises but for what does not fit."""
@@ -213,8 +223,7 @@ class RunReservation:
         if peers().first:
             account, block = self._need_account(), self._block
             assert block is not None
-            own = self._books.own
-            released = {client: own.events(client) for client in own.clients()}
+            released = _by_client(self._books.own)
             seal = account.settle(self._facts.run, released, self._reason())
             state = account.state()
             groups = state.groups(set(state.runs[self._facts.run].rosters.values()))
@@ -284,6 +293,10 @@ class RunReservation:
                     f"The weights started from run {ancestor.run} on the same data, which the account {self.folder}"
                     " does not know: start from weights of its own runs, or of other data."
                 )
+
+
+def _by_client(ledger: PrivacyLedger) -> Releases:
+    return {client: ledger.events(client) for client in ledger.clients()}
 
 
 def _finite(epsilon: float) -> float | None:

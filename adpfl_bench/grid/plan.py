@@ -81,6 +81,7 @@ def check_configuration(words: Sequence[str]) -> Configuration:
         # What it says of files is said again by the run itself, in its log.
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             planned = run(["fit", *words], PlannedRun)
+            planned.config_init["privacy"].reservation.find()
     except BenchError:
         raise
     except Exception as error:

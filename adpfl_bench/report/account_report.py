@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance, groups_with
+from adpfl_bench.privacy.account.account_refusal import most_text
 from adpfl_bench.privacy.account.account_room import room_left
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.report.account_statement import MOST_GROUPS, AccountStatement
@@ -44,10 +45,8 @@ def planned_text(account: CohortAccount, found: Affordance, ask: AccountAsk) -> 
     budget = f"epsilon {opening.epsilon:g} at delta {opening.delta:g} of {opening.name} ({account.folder})"
     if not found.fits:
         most = f"{found.rounds} of its {ask.rounds}" if found.rounds > ask.completed else "none of its"
-        return (
-            f"{budget} has no room: {found.over:,} of {who} would come to more (from {found.before:.4g} up to"
-            f" {found.after:.4g}); {most} rounds fit"
-        )
+        more = f"from {epsilon_text(found.before)}, {most_text(found.after)}"
+        return f"{budget} has no room: {found.over:,} of {who} would come to more ({more}); {most} rounds fit"
     left = room_left(groups_with(state, ask, account.key), opening.epsilon, opening.delta)
     return (
         f"{who} would come from {found.before:.4g} to {found.after:.4g} of {budget}; for each of them one further"

@@ -225,6 +225,7 @@ class BenchCLI(LightningCLI):
         recorder.config, recorder.trusted = self.config_dump, self.line.trusted
         if self.command == "fit" and peers().first:
             recorder.claim(self.run_directory, self._resuming)
+            self.config_init["privacy"].reservation.find()
         trainer: Trainer = super().instantiate_trainer(
             callbacks=callbacks, plugins=plugins, enable_progress_bar=shows_progress and sys.stdout.isatty(), **kwargs
         )

@@ -205,5 +205,5 @@ def test_other_units_need_another_account(account, toy_task, toy_data, fit):
 
 def test_the_account_s_delta_fits_the_cohort(tmp_path, toy_task, toy_data, fit):
     account = CohortAccount.create(tmp_path / "account", 8.0, 0.01, "record", simulation=True)
-    with pytest.raises(ConfigError, match=r"delta is 0\.01, but it must be at most"):
+    with pytest.raises(ConfigError, match=r"The account's delta is 0\.01, but it must be at most"):
         fit(toy_task(), toy_data({"a": 90}), FederatedLoop(rounds=1), private(account))

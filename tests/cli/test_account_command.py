@@ -35,7 +35,7 @@ def test_a_cohort_is_trained_on_until_nothing_is_left(adpfl_bench, empty_folder,
     assert adpfl_bench("privacy", *account, "--output", "plan", method="dp_sgd") == 0
     planned = " ".join(capsys.readouterr().out.split())
     spent = record["account"]["composed_epsilon"]
-    assert f"has no room: 21 of 21 images would come to more (from {spent:.4g} up to" in planned
+    assert f"has no room: 21 of 21 images would come to more (from {spent:.4g}, up to" in planned
     assert adpfl_bench("privacy", *account, "--output", "plan", "--privacy.target_epsilon", "3", method="dp_sgd") == 0
     assert f"21 images would come from {spent:.4g} to" in " ".join(capsys.readouterr().out.split())
 

@@ -13,7 +13,7 @@ def made(folder, epsilon=5.0, **how):
     return CohortAccount.create(folder, epsilon, DELTA, **how)
 
 
-def asked(name, units, folder="nowhere", rounds=4, release=RELEASE, **facts):
+def asked(name, units, folder="nowhere", rounds=4, release=RELEASE, released=0, **facts):
     """A run that makes one release a round of each client's units."""
     stated = {"label": name, "config": "", "kind": "real", "protects": "patient", "secure": True, **facts}
     return AccountAsk(
@@ -21,5 +21,6 @@ def asked(name, units, folder="nowhere", rounds=4, release=RELEASE, **facts):
         "patient",
         units,
         lambda number: {client: {release: number} for client in units},
+        {client: {release: released} for client in units},
         rounds,
     )

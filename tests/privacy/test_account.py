@@ -10,7 +10,7 @@ import pytest
 from adpfl_bench.errors import AccountRefusal, ConfigError, RecordError
 from adpfl_bench.privacy.account.account_checks import check_account
 from adpfl_bench.privacy.account.account_room import room_left
-from adpfl_bench.privacy.account.account_state import UnitGroup
+from adpfl_bench.privacy.account.account_state import UnitGroup, over_budget
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.journal import LedgerJournal, Session
@@ -116,7 +116,7 @@ def test_a_settlement_is_never_below_an_earlier_one(tmp_path):
     account = made(tmp_path / "account", epsilon=50.0)
     account.reserve(asked("run", {"a": OLD}))
     account.settle("run", {"a": {RELEASE: 3}})
-    account.reserve(asked("run", {"a": OLD}))
+    account.reserve(asked("run", {"a": OLD}, released=3))
     account.settle("run", {"a": {RELEASE: 2}})
     assert epsilon(account, "old") == client_epsilon({RELEASE: 3}, DELTA)
 
@@ -153,6 +153,31 @@ def test_a_run_cannot_go_on_with_other_units_under_the_same_name(tmp_path):
     account.reserve(asked("run", {"a": OLD}, rounds=1))
     with pytest.raises(ConfigError, match="has begun with other units under these clients' names"):
         account.reserve(asked("run", {"a": NEW}, rounds=1))
+
+
+def test_a_copy_of_a_run_that_has_gone_on_elsewhere_is_refused(tmp_path):
+    account = made(tmp_path / "account", epsilon=50.0)
+    account.reserve(asked("run", {"a": OLD}, tmp_path / "one"))
+    journal(tmp_path / "one", "run", {"a": 3})
+    account.leave("run")
+    for released, ended in ((2, False), (2, True)):
+        if ended:
+            account.settle("run", {"a": {RELEASE: 3}})
+        with pytest.raises(ConfigError, match="another copy of the run has gone on"):
+            account.reserve(asked("run", {"a": OLD}, tmp_path / "two", released=released))
+    account.reserve(asked("run", {"a": OLD}, tmp_path / "two", released=3))
+
+
+def test_groups_that_others_decide_are_not_computed(monkeypatch):
+    other = Release("GaussianMechanism", 3.0)
+    sizes = [UnitGroup(1, {RELEASE: n, other: m}, None) for n in range(1, 9) for m in range(1, 9)]
+    wanted = [group for group in sizes if group.epsilon(DELTA) > 6]
+    asked_for = []
+    real = UnitGroup.within
+    monkeypatch.setattr(UnitGroup, "within", lambda self, *limit: asked_for.append(self) or real(self, *limit))
+    found = over_budget([*sizes, UnitGroup(1, {}, "no proof")], 6, DELTA)
+    assert {str(group.events) for group in found} == {str(group.events) for group in [*wanted, UnitGroup(1, {}, "x")]}
+    assert len(asked_for) < len(sizes) / 2
 
 
 def test_a_simulation_takes_repeatable_noise(tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from adpfl_bench.privacy.account.account_entries import Releases, Reservation, Roster, RunFacts
 from adpfl_bench.privacy.account.account_key import AccountKey
-from adpfl_bench.privacy.account.account_state import AccountState, UnitGroup
+from adpfl_bench.privacy.account.account_state import AccountState, UnitGroup, over_budget
 from adpfl_bench.privacy.ledger import PrivacyUnit, Release
 
 
@@ -22,6 +22,7 @@ class AccountAsk:
         unit: Its privacy unit.
         units: Names of each client's units, which the account keeps as hashes.
         planned: All that it will have released, what it has released before included, after so many rounds.
+        released: All that it knows to have released.
         rounds: Rounds that it plans.
         completed: Rounds that it has made.
     """
@@ -30,6 +31,7 @@ class AccountAsk:
     unit: PrivacyUnit
     units: Mapping[str, Sequence[str]]
     planned: Callable[[int], Releases]
+    released: Releases
     rounds: int
     completed: int = 0
 
@@ -90,11 +92,11 @@ def afford(state: AccountState, ask: AccountAsk, key: AccountKey) -> Affordance:
         return state.after(ask.reservation(rosters, rounds)).groups(ids)
 
     whole, before = with_rounds(ask.rounds), others.groups(ids)
-    over = [group for group in whole if not group.within(epsilon, delta)]
-    most = ask.rounds if not over else _most(ask, lambda n: _all_within(with_rounds(n), epsilon, delta))
+    over = over_budget(whole, epsilon, delta)
+    most = ask.rounds if not over else _most(ask, lambda n: not over_budget(with_rounds(n), epsilon, delta))
     one = {release: 1 for events in planned.values() for release in events}
     spent = state.groups(ids) if over else []
-    exhausted = [group for group in spent if not _with(group, one).within(epsilon, delta)]
+    exhausted = over_budget([_with(group, one) for group in spent], epsilon, delta)
     return Affordance(
         units=sum(group.size for group in whole),
         over=sum(group.size for group in over),
@@ -112,10 +114,6 @@ def _most(ask: AccountAsk, fits: Callable[[int], bool]) -> int:
         middle = (good + bad) // 2
         good, bad = (middle, bad) if fits(middle) else (good, middle)
     return good
-
-
-def _all_within(groups: Iterable[UnitGroup], epsilon: float, delta: float) -> bool:
-    return all(group.within(epsilon, delta) for group in groups)
 
 
 def _with(group: UnitGroup, more: Mapping[Release, int]) -> UnitGroup:

@@ -7,12 +7,11 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from adpfl_bench.errors import RecordError
-from adpfl_bench.privacy.account.account_entries import Entry, Releases, Reservation, Settlement
+from adpfl_bench.privacy.account.account_entries import Entry, Reservation, Settlement
 from adpfl_bench.privacy.account.account_settling import journal_of
-from adpfl_bench.privacy.account.account_state import AccountState, raised
+from adpfl_bench.privacy.account.account_state import AccountState, exceeds, over_budget
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.account.sealed_lines import AccountDamaged
-from adpfl_bench.privacy.ledger import Release
 
 ACCOUNT_CHECKS: Mapping[str, str] = MappingProxyType(
     {
@@ -76,16 +75,16 @@ def _replayed(entries: Sequence[Entry]) -> Iterator[AccountFinding]:
         before, state = state, state.after(entry)
         if isinstance(entry, Reservation):
             groups = state.groups(set(entry.rosters.values()))
-            if over := sum(group.size for group in groups if not group.within(epsilon, delta)):
+            if over := sum(group.size for group in over_budget(groups, epsilon, delta)):
                 yield AccountFinding("reservation", f"line {number} promises {over:,} units more than the budget")
         if isinstance(entry, Settlement):
             own = before.runs[entry.run]
-            if _exceeds(entry.releases, own.counted):
+            if exceeds(entry.releases, own.counted):
                 yield AccountFinding(
                     "settlement", f"line {number} settles run {entry.run} for more releases than it had reserved"
                 )
             known = own.settled if own.settled is not None and own.outcome != "lost" else {}
-            if _exceeds(known, entry.releases):
+            if exceeds(known, entry.releases):
                 yield AccountFinding(
                     "settlement", f"line {number} settles run {entry.run} for fewer releases than a line before it"
                 )
@@ -94,7 +93,7 @@ def _replayed(entries: Sequence[Entry]) -> Iterator[AccountFinding]:
 def _of_journals(state: AccountState) -> Iterator[AccountFinding]:
     for run, own in state.runs.items():
         journaled = journal_of(own)
-        if journaled is not None and _exceeds(journaled, own.counted):
+        if journaled is not None and exceeds(journaled, own.counted):
             yield AccountFinding(
                 "journal", f"the journal in {own.facts.folder} has more releases of run {run} than the account counts"
             )
@@ -105,17 +104,8 @@ def _of_budget(state: AccountState) -> Iterator[AccountFinding]:
     groups = state.groups()
     for reason in dict.fromkeys(run.reason for run in state.runs.values() if run.reason):
         yield AccountFinding("proof", f"nothing is proved of a run: {reason}")
-    over = [group for group in groups if not group.reason and not group.within(epsilon, delta)]
+    over = [group for group in over_budget(groups, epsilon, delta) if not group.reason]
     if over:
         most = max(group.epsilon(delta) for group in over)
         number = sum(group.size for group in over)
         yield AccountFinding("budget", f"{number:,} units are above epsilon {epsilon:g} (up to {most:.4g})")
-
-
-def _exceeds(releases: Releases, limit: Releases) -> bool:
-    return _counts(raised(limit, releases)) != _counts(limit)
-
-
-def _counts(releases: Releases) -> dict[str, dict[Release, int]]:
-    kept = {name: {release: n for release, n in events.items() if n > 0} for name, events in releases.items()}
-    return {name: events for name, events in kept.items() if events}

@@ -79,7 +79,7 @@ class AccountKey:
 
     def hashed(self, units: Iterable[str]) -> tuple[str, ...]:
         """Return what stands for units in the account, 32 hexadecimal digits each, each once and sorted."""
-        return tuple(sorted({self._digest(b"unit", unit.encode())[:32] for unit in units}))
+        return tuple(sorted({self._digest(b"unit", unit.encode(errors="surrogatepass"))[:32] for unit in units}))
 
     def seal(self, purpose: str, content: bytes) -> str:
         """Return the seal of some bytes, 64 hexadecimal digits."""

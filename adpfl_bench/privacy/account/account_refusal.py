@@ -7,7 +7,7 @@ from pathlib import Path
 from adpfl_bench.errors import AccountRefusal, ConfigError
 from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance
 from adpfl_bench.privacy.account.account_key import AccountKey
-from adpfl_bench.privacy.account.account_state import AccountState
+from adpfl_bench.privacy.account.account_state import AccountState, exceeds
 from adpfl_bench.text import count
 
 
@@ -36,6 +36,12 @@ def check_ask(folder: Path, key: AccountKey, state: AccountState, ask: AccountAs
             " account create --simulation)."
         )
     own = state.runs.get(facts.run)
+    if own is not None and own.settled is not None and own.outcome != "lost" and exceeds(own.settled, ask.released):
+        raise ConfigError(
+            f"The account {folder} has counted releases of the run of {facts.folder} that its own journal does not"
+            " know: another copy of the run has gone on, or the folder was put back to an earlier state, and what it"
+            " releases now would be counted as the same. Go on with the other copy, or start a new run."
+        )
     if own is None and ask.completed:
         raise ConfigError(
             f"The account {folder} does not know the run of {facts.folder}, which has made"
@@ -46,6 +52,11 @@ def check_ask(folder: Path, key: AccountKey, state: AccountState, ask: AccountAs
             f"The run of {facts.folder} has begun with other units under these clients' names, as the account"
             f" {folder} has it: restore the data and their division, or start a new run in another folder."
         )
+
+
+def most_text(epsilon: float) -> str:
+    """Say how much the unit with most would come to."""
+    return "of some nothing is proved any more" if epsilon == float("inf") else f"up to {epsilon:.4g}"
 
 
 def refusal(folder: Path, state: AccountState, ask: AccountAsk, found: Affordance, at_work: int) -> AccountRefusal:
@@ -69,6 +80,6 @@ def refusal(folder: Path, state: AccountState, ask: AccountAsk, found: Affordanc
     return AccountRefusal(
         f"The account {opening.name} ({folder}) has no room for this run: of {count(found.units, ask.facts.protects)}"
         f" {found.over:,} would come to more than epsilon {opening.epsilon:g} at delta {opening.delta:g} with all runs"
-        f" together (up to {found.after:.4g}){left}. With this noise {most}.{held}",
+        f" together ({most_text(found.after)}){left}. With this noise {most}.{held}",
         found.rounds,
     )

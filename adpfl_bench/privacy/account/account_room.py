@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.account.account_state import UnitGroup
+from adpfl_bench.privacy.account.account_state import UnitGroup, over_budget
 from adpfl_bench.privacy.calibration import solve_noise_multiplier
 from adpfl_bench.privacy.gaussian_dp import gaussian_epsilon
 from adpfl_bench.privacy.ledger import Release
@@ -25,7 +25,7 @@ def room_left(groups: Iterable[UnitGroup], epsilon: float, delta: float) -> floa
         0 where no noise is large enough, to a thousandth of the noise below what fits.
     """
     found = list(groups)
-    if not all(group.within(epsilon, delta) for group in found):
+    if over_budget(found, epsilon, delta):
         return 0.0
 
     def planned(z: float) -> list[Mapping[Release, int]]:

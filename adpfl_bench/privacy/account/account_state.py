@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -82,6 +82,37 @@ class UnitGroup(NamedTuple):
         if self.reason:
             return False
         return rdp_epsilon(self.events, delta) <= epsilon or client_epsilon(self.events, delta) <= epsilon
+
+
+def over_budget(groups: Iterable[UnitGroup], epsilon: float, delta: float) -> list[UnitGroup]:
+    """Return the groups that come to more than a budget.
+
+    Whoever was in no more than a group that stays within it stays within it too, and whoever was in no less than one
+    that does not does not; so most need no computation of their own.
+    """
+    fit: list[UnitGroup] = []
+    over: list[UnitGroup] = []
+    for group in _middle_first(sorted(groups, key=lambda group: sum(group.events.values()))):
+        if group.reason or any(_no_less(group.events, other.events) for other in over if not other.reason):
+            over.append(group)
+        elif any(_no_less(other.events, group.events) for other in fit) or group.within(epsilon, delta):
+            fit.append(group)
+        else:
+            over.append(group)
+    return over
+
+
+def _middle_first(groups: Sequence[UnitGroup]) -> Iterator[UnitGroup]:
+    parts = [groups]
+    for part in parts:
+        if part:
+            middle = len(part) // 2
+            yield part[middle]
+            parts += [part[:middle], part[middle + 1 :]]
+
+
+def _no_less(events: Mapping[Release, int], other: Mapping[Release, int]) -> bool:
+    return all(events.get(release, 0) >= count for release, count in other.items())
 
 
 @dataclass(frozen=True)
@@ -206,3 +237,12 @@ def raised(releases: Releases, other: Releases) -> Releases:
     ledger = ledger_of(releases)
     ledger.raise_to(ledger_of(other).state_dict())
     return releases_of(ledger.state_dict())
+
+
+def exceeds(releases: Releases, limit: Releases) -> bool:
+    """Whether some release was made more often than a limit says."""
+    return any(
+        count > limit.get(client, {}).get(release, 0)
+        for client, events in releases.items()
+        for release, count in events.items()
+    )

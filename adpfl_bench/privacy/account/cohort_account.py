@@ -21,7 +21,7 @@ from adpfl_bench.privacy.account.account_entries import (
 )
 from adpfl_bench.privacy.account.account_key import AccountKey
 from adpfl_bench.privacy.account.account_refusal import check_ask, refusal
-from adpfl_bench.privacy.account.account_settling import now, settled_by_journal, settlement
+from adpfl_bench.privacy.account.account_settling import journal_of, now, settled_by_journal, settlement
 from adpfl_bench.privacy.account.account_state import AccountState
 from adpfl_bench.privacy.account.live_runs import LiveRuns
 from adpfl_bench.privacy.account.sealed_lines import AccountDamaged, SealedContent, SealedLines
@@ -172,7 +172,7 @@ class CohortAccount:
             RecordError: The line could not be written, or another process is at work on the run.
         """
         with self._live.writing():
-            state = self.state()
+            state = self._with_moved(self.state(), ask)
             check_ask(self.folder, self.key, state, ask)
             found = afford(state, ask, self.key)
             if not found.fits:
@@ -190,6 +190,13 @@ class CohortAccount:
             reservation = ask.reservation(rosters, ask.rounds, uuid.uuid4().hex[:12], now())
             self._append(state, reservation)
             return reservation
+
+    def _with_moved(self, state: AccountState, ask: AccountAsk) -> AccountState:
+        """Settle a run that goes on in another folder by the journal that it had, if that is still there."""
+        own = state.runs.get(ask.facts.run)
+        if own is None or not own.is_open or own.facts.folder == ask.facts.folder or journal_of(own) is None:
+            return state
+        return self._append(state, settled_by_journal(own))
 
     def settle(self, run: str, released: Releases, reason: str | None = None) -> str:
         """Count what a run has really released, and no longer what it was promised.
