@@ -54,7 +54,7 @@ def plan(
     from adpfl_bench.planning.kind_of_files import kind_of_files
     from adpfl_bench.planning.task_plan import plan_task
 
-    if intensity is not None and kind_of_files(root) == "pictures":
+    if intensity is not None and kind_of_files(root, description.columns.images) == "pictures":
         raise ConfigError(f"--intensity is for volumes, but {root} holds pictures; leave it out.")
     data = read_data(root, description, workers)
     planned = plan_task(data, memory, public, intensity)

@@ -121,7 +121,7 @@ def read_data(root: Path, stated: DatasetDescription, workers: int | None = None
         DataError: There is no such dataset, or none of its cases can be read.
         ConfigError: It and what is stated contradict each other.
     """
-    kind = kind_of_files(root)
+    kind = kind_of_files(root, stated.columns.images)
     survey = survey_own(root, stated, kind)
     read: list[ReadCase] = []
     problems = list(survey.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from adpfl_bench.data.csv_table import read_table
@@ -15,8 +16,12 @@ from adpfl_bench.text import listed
 _DECATHLON = DATASETS["msd"].datamodule
 
 
-def kind_of_files(root: Path) -> Kind:
+def kind_of_files(root: Path, columns: Sequence[str] | None = None) -> Kind:
     """Say whether a folder, or a table of paths, holds pictures or volumes.
+
+    Args:
+        root: The folder or the table.
+        columns: Of a table's images, where they have no usual names.
 
     Raises:
         DataError: It is not there, holds neither, or both.
@@ -24,7 +29,7 @@ def kind_of_files(root: Path) -> Kind:
     if not root.exists():
         raise DataError(f"{root} does not exist; give a folder with {FILE}, imagesTr/ and labelsTr/, or a CSV file.")
     if is_table(root):
-        where, names = str(root), [cell for row in read_table(root, [], "The table") for cell in row.values.values()]
+        where, names = str(root), _images_of(root, columns)
     elif root.is_file():
         raise DataError(f"{root} is no CSV file; give a folder with {FILE}, imagesTr/ and labelsTr/, or a CSV file.")
     else:
@@ -41,6 +46,15 @@ def kind_of_files(root: Path) -> Kind:
     known = ", ".join((*endings_of("pictures"), *endings_of("volumes")))
     what = "pictures and volumes" if found else f"no file that is read, but {listed(names[:3]) or 'nothing'}"
     raise DataError(f"{where} names {what}; expected files of one kind, which end in one of {known}.")
+
+
+def _images_of(table: Path, columns: Sequence[str] | None) -> list[str]:
+    """Cells of the columns that hold images, or of all where none is called so."""
+    rows = read_table(table, [], "The table of paths")
+    there = list(rows[0].values) if rows else []
+    usual = [name for name in there if name == "image" or name.startswith("image_")]
+    chosen = [name for name in columns or usual if name in there] or there
+    return [row.values[name].strip() for row in rows for name in chosen]
 
 
 def _refuse_known(root: Path) -> None:
