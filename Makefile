@@ -6,6 +6,7 @@
 # make lint   checks style and types
 # make release   builds wheel and sdist into dist/, checks both, and trains from the wheel in an empty environment
 # make site   builds the documentation into site/, strictly: links, anchors and pages that no menu leads to are errors
+# make tutorials   runs the notebooks of docs/tutorials; with KEEP=1 their outputs are written into them
 # make ... TORCH_BACKEND=cpu|cu130|...   the build of torch: auto takes the one for this machine's driver, without CUDA where
 #                  there is none; with TORCH_BACKEND= pip takes what it takes, which on Linux is CUDA
 PYTHON ?= python3
@@ -33,7 +34,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONDONTWRITEBYTECODE :=
 
 SITE := site
-.PHONY: install demo test accidents test-minimum lint site release format clean
+.PHONY: install demo test accidents test-minimum lint site tutorials release format clean
 
 install: $(VENV)/.installed
 
@@ -92,6 +93,9 @@ $(VENV)/.site: $(VENV)/.installed
 
 site: $(VENV)/.site
 	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
+
+tutorials: $(VENV)/.site
+	$(BIN)/python docs/site/run_tutorials.py $(if $(KEEP),--keep)
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -1,12 +1,15 @@
 """The documentation site: its menu, and links that hold in the repository and in the site. ``make site`` builds it."""
 
 import importlib.util
+import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 TOP = Path(__file__).resolve().parents[1]
+TUTORIALS = sorted((TOP / "docs" / "tutorials").glob("*.ipynb"))
 
 
 class _Settings(yaml.SafeLoader):
@@ -63,3 +66,22 @@ def test_what_lies_outside_the_site_is_brought_along():
     links = _load("repository_links")
     text, needed = links.lead_into_site("[a](../Makefile)", "docs/privacy.md", "privacy.md", TOP)
     assert (text, needed) == ("[a](files/Makefile)", {"files/Makefile": TOP / "Makefile"})
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_tutorials_hold_what_came_out_of_them_and_name_files_that_exist(path):
+    cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))  # all, in their order
+    assert {output["output_type"] for cell in cells for output in cell["outputs"]} <= {
+        "stream",
+        "display_data",
+        "execute_result",
+    }
+    pictures = [cell for cell in cells if any("image/png" in output.get("data", ()) for output in cell["outputs"])]
+    assert pictures
+    assert all(cell["metadata"].get("alt") for cell in pictures)
+    sources = "".join(line for cell in cells for line in cell["source"])
+    named = re.findall(r"(?<![\w/])(?:tasks|callbacks|configs)/\w+\.yaml", sources)
+    assert named
+    assert [name for name in named if not (TOP / name).is_file()] == []
+    assert "/tmp/" not in json.dumps(cells)
