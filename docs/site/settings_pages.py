@@ -114,7 +114,7 @@ def _classes() -> str:
 def _class(name: str, value: type[Any]) -> str:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(value, "its", fail_untyped=False)
-    rows = [_row(action, "its.", action.dest in parser.required_args) for action in _settings(parser)]
+    rows = [_row(action, "its.") for action in _settings(parser)]
     summary = without_roles((value.__doc__ or "").strip().partition("\n\n")[0])
     table = markdown_table(_HEADINGS, rows) if rows else "It has no settings.\n"
     return f"### {name}\n\n`class_path: adpfl_bench.{name}`. {' '.join(summary.split())}\n\n{table}"
@@ -128,11 +128,13 @@ def _settings(parser: ArgumentParser) -> Iterable[Action]:
             yield action
 
 
-def _row(action: Action, prefix: str = "", required: bool = False) -> tuple[str, ...]:
+def _row(action: Action, prefix: str = "") -> tuple[str, ...]:
     hint = getattr(action, "_typehint", action.type)
     is_file = type(action).__name__ == "ActionConfigFile"
     kind = "a file's name, several times" if is_file else code(_type(hint)) if hint is not None else code("str")
-    default = "required" if required else "" if is_file or action.default == SUPPRESS else _default(action.default)
+    default = (
+        "required" if action.required else "" if is_file or action.default == SUPPRESS else _default(action.default)
+    )
     text = _SAID.get(action.dest) or without_roles(action.help or "").replace("``", "`")
     text = re.sub(r"\s*Default: `[^`]*`\.?", "", text)  # Lightning's own, which the suite has changed in part
     return code(action.dest.removeprefix(prefix)), kind, default, text.replace("<", "&lt;")
