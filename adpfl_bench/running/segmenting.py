@@ -96,7 +96,7 @@ def segment_new(wanted: Segmentation) -> int:
 
     def one(case: Case) -> str | None:
         try:
-            _segment(models, case, wanted, maker)
+            segment_case(models, case, wanted, maker if wanted.dicom_seg else None)
         except DataError as error:
             return str(error)
         return None
@@ -147,7 +147,21 @@ def _check_all_dicom(found: NewCases) -> None:
         )
 
 
-def _segment(models: Sequence[TrainedModel], case: Case, wanted: Segmentation, maker: SegmentingModel) -> None:
+def segment_case(
+    models: Sequence[TrainedModel], case: Case, wanted: Segmentation, maker: SegmentingModel | None = None
+) -> None:
+    """Read, segment and write one case.
+
+    Args:
+        models: The models, of one task.
+        case: One that they found.
+        wanted: What is to be written, and where to.
+        maker: What the models are, for a DICOM-SEG.
+
+    Raises:
+        DataError: The case cannot be read.
+        RecordError: Its masks cannot be written.
+    """
     task, data = models[0].model, models[0].datamodule
     brought = data.new_case(case)
     if wanted.is_plain:
@@ -155,14 +169,15 @@ def _segment(models: Sequence[TrainedModel], case: Case, wanted: Segmentation, m
     else:
         total = models[0].probabilities(brought, wanted.flips)
         for made in models[1:]:
-            total = total + made.probabilities(made.datamodule.new_case(case), wanted.flips)
+            same = (type(made.datamodule), made.datamodule.network_input) == (type(data), data.network_input)
+            total = total + made.probabilities(brought if same else made.datamodule.new_case(case), wanted.flips)
         mean = total / len(models)
         masks = mean > 0.5
     voxel = float(np.prod(brought.spacing)) if brought.spacing else 1.0
     masks = np.stack([without_small_components(mask, wanted.smallest, voxel) for mask in masks])
     try:
         data.write_prediction(wanted.output, case.case_id, masks, task.predicted, brought.grid)
-        if wanted.dicom_seg and isinstance(case, DicomCase):
+        if maker is not None and isinstance(case, DicomCase):
             path = wanted.output / f"{case.case_id}_seg.dcm"
             write_dicom_seg(path, case, data.label_map(masks), data.release, maker)
         if wanted.uncertainty:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,6 +19,7 @@ from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.new_cases import NewCases, find_volumes
 from adpfl_bench.data.volumes.dicom_reader import DICOM_MODALITIES, for_files
 from adpfl_bench.data.volumes.preparation import Preparation, prepare_image
+from adpfl_bench.data.volumes.read_once import ReadOnce
 from adpfl_bench.data.volumes.release import VolumeRelease
 from adpfl_bench.data.volumes.volume_checks import check_case
 from adpfl_bench.errors import ConfigError, DataError
@@ -94,6 +96,7 @@ class NewVolumes(FederatedDataModule, ABC):
     def new_case(self, case: Case) -> EvaluationCase:
         """Check and prepare one volume, as it is trained on; its label is empty."""
         release = self.new_reader(case)
+        release = replace(release, reader=ReadOnce(release.reader))
         if problems := check_case(case, release).problems:
             raise DataError("; ".join(map(str, problems)) + ".")
         image, grid = prepare_image(case, release, self.how)

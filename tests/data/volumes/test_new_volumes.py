@@ -11,6 +11,7 @@ import tifffile
 import torch
 
 from adpfl_bench.data.volumes.new_stacks import find_stacks
+from adpfl_bench.data.volumes.tiff_stack import TiffStackReader
 from adpfl_bench.datasets.brats import BRATS
 from adpfl_bench.datasets.lgg import LGG, LGGDataModule
 from adpfl_bench.datasets.lgg import NAME as LGG_NAME
@@ -88,3 +89,17 @@ def test_stacks_that_cannot_be_are_told(tmp_path: Path) -> None:
     assert gap.problem == "has the slices 1 to 3, but not 2"
     with pytest.raises(DataError, match=r"There is no image in .*; expected files that end in \.tif, \.tiff\."):
         find_stacks([tmp_path / "a_2_mask.tif"])
+
+
+def test_each_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_phantom(LggWriter, tmp_path / "lgg", 1, 0, (12, 20, 20), progress=False, workers=1, shift=1.0)
+    data = LGGDataModule(root=Path("."), patch_size=(8, 8, 4))
+    data.scheme = LGG
+    (case,) = data.find_new([tmp_path / "lgg"], LGG_NAME).cases
+    read: list[int] = []
+    by_channel = TiffStackReader.read_channel
+    monkeypatch.setattr(
+        TiffStackReader, "read_channel", lambda self, case, c: read.append(c) or by_channel(self, case, c)
+    )
+    data.new_case(case)
+    assert sorted(read) == [0, 1, 2]
