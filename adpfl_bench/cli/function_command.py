@@ -1,11 +1,53 @@
 """Commands made of functions: required parameters are positional (or, keyword-only, options), others options."""
 
 import inspect
-from collections.abc import Callable, Sequence
-from typing import Any, get_args, get_origin, get_type_hints
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentParser
+
+from adpfl_bench.config.complaints import value_complaint
+from adpfl_bench.errors import ConfigError
+
+# In the words of argparse and jsonargparse, which have no exceptions of their own for these.
+_MISSING = re.compile(r"arguments are required: (.+)")
+_UNKNOWN = re.compile(r"unrecognized arguments?: (\S+)")
+
+
+class SentenceParser(ArgumentParser):
+    """A parser of jsonargparse whose complaints are sentences that the command line prints."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the complaint.
+
+        Raises:
+            ConfigError: Always.
+        """
+        options = {name.lstrip("-"): name for name in self._option_string_actions}
+        raise ConfigError(f"{complaint(message, self.prog, options)}; {self.prog} --help lists what there is.")
+
+
+def complaint(message: str, prog: str, options: Mapping[str, str]) -> str:
+    """Say in a sentence without its end what a message of jsonargparse says in several lines.
+
+    Args:
+        message: The message.
+        prog: What the help calls the command.
+        options: By the name of each option how it is written; what is not there has a place of its own.
+
+    >>> complaint("the following arguments are required: root, dataset", "adpfl-bench verify", {"root": "--root"})
+    'verify needs --root and DATASET'
+    """
+    command = prog.rpartition(" ")[2]
+    if missing := _MISSING.search(message):
+        return f"{command} needs {' and '.join(options.get(name, name.upper()) for name in missing[1].split(', '))}"
+    if unknown := _UNKNOWN.search(message):
+        return f"{command} has no option or place for {unknown[1]}"
+    if misfit := value_complaint(message, lambda key: options.get(key, key.upper())):
+        return misfit
+    return " ".join(message.split()).rstrip(".")
 
 
 def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) -> int:
@@ -28,7 +70,7 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     hints = get_type_hints(function)
     parameters = inspect.signature(function).parameters
     descriptions = {entry.arg_name: entry.description for entry in doc.params}
-    parser = ArgumentParser(prog=prog, description=doc.description, allow_abbrev=False)
+    parser = SentenceParser(prog=prog, description=doc.description, allow_abbrev=False)
     own: set[str | int] = set()
     for name, parameter in parameters.items():
         how: dict[str, Any] = {"type": hints[name], "help": descriptions.get(name)}

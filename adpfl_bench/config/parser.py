@@ -13,6 +13,7 @@ import yaml
 from jsonargparse import ArgumentParser, _typehints, get_loader, set_dumper, set_loader
 from lightning.pytorch.cli import LightningArgumentParser
 
+from adpfl_bench.config.complaints import value_complaint
 from adpfl_bench.config.yaml_text import dump_yaml, parse_yaml
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.public_names import with_public_names
@@ -30,6 +31,9 @@ _REFUSED = re.compile(
 )
 _INNERMOST = re.compile(
     r"""Parser key "([^"]+)":(?:(?!Parser key)[\s\S])*?Subtypes: \[<class '([\w.]+)'(?![\s\S]*Parser key)"""
+)
+_NO_CLASS = re.compile(
+    r"Expected a dot import path string: (.+)|No (?:\w+ )?attribute '?(\w+)|No module named '?([\w.]+)"
 )
 _load_as_set = get_loader("yaml")
 
@@ -124,11 +128,18 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
     if linked := _LINKED.match(message):
         sources = linked["sources"] or message.rpartition("via ")[2].replace('"', "").rstrip(".")
         return f"{linked['target']} follows from {sources} and cannot be given; give that."
+    if lacking := re.search(r"arguments are required: ((?:data|model)(?:, model)?)$", message.strip()):
+        return (
+            f"No file or option states {lacking[1].replace(', ', ' and ')}: give a task's file first, such as --config"
+            " tasks/isic.yaml; adpfl-bench list tasks lists them."
+        )
     if "required: root" in message:
         return (
             "data.root is missing: give the dataset's folder with --data.root PATH, or train on synthetic images with"
             " --config configs/phantom.yaml."
         )
+    if misfit := value_complaint(message):
+        return f"{misfit}."
     gist = "\n".join(line for line in message.strip().splitlines() if not line.strip().startswith(_SAYS_NOTHING))
     base = _INNERMOST.search(message)
     if (
@@ -136,8 +147,19 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
         and "." in base[2]
         and re.search(r"Expected a dot import path string|No \w+ attribute|No module named|expects a", message)
     ):
-        return f"{base[1]} cannot be made from what was given; possible are {_subclasses(base[2])}.\n{gist}"
+        return (
+            f"{base[1]} cannot be made from what was given{_not_a_class(message)}; possible are {_subclasses(base[2])}."
+        )
     return gist
+
+
+def _not_a_class(message: str) -> str:
+    """Which of the given words is no class, where the message tells."""
+    found = re.search(
+        r"Expected a dot import path string: (.+)|No (?:\w+ )?attribute '?(\w+)|No module named '?([\w.]+)", message
+    )
+    name = next((part for part in found.groups() if part), None) if found else None
+    return "" if name is None else f" ({name.strip()} is none)"
 
 
 def _unknown_key(name: str, known: Iterable[str]) -> str:
