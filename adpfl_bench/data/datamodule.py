@@ -91,7 +91,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             )
         check_workers("data.num_workers", num_workers, least=0)
         check_shift(phantom_shift)
-        self.root = Path(root)
+        self.root = Path(root).expanduser()  # a YAML file has no shell that knows ~
         self.partition = partition
         self.split = Split(validation_fraction, test_fraction)
         self.split_seed = split_seed
@@ -100,7 +100,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         self.num_workers = num_workers
         self.phantom_cases = phantom_cases
         self.phantom_seed = phantom_seed
-        self.phantom_directory = Path(phantom_directory)
+        self.phantom_directory = Path(phantom_directory).expanduser()
         self.phantom_shift = phantom_shift
         self.planned_on = planned_on
         self.clients: tuple[Client, ...] = ()
@@ -255,16 +255,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         if peers().count > 1:
             turns = planned_turns(plan.schedule, round_index, training, self.units_per_step)
             own = share_out(turns, peers().count)[peers().rank]
-        steps = plan_round(
-            plan.schedule,
-            round_index,
-            training.examples,
-            self.units_per_step,
-            training.patients,
-            plan.poisson,
-            plan.draws,
-            own,
-        )
+        drawn = training.patients, plan.poisson, plan.draws, own
+        steps = plan_round(plan.schedule, round_index, training.examples, self.units_per_step, *drawn)
         examples = self._examples
         if plan.canaries is not None:
             steps, examples = plan.canaries.place(steps), plan.canaries.add_to(examples, ExampleKey(0, 0))

@@ -43,6 +43,8 @@ def find_runs(paths: Iterable[Path]) -> list[Path]:
     for path in asked:
         if not path.exists():
             raise RecordError(f"{path} does not exist; give run folders, or folders that hold some.")
+        if path.is_file() and path.name != "run.json":
+            raise RecordError(f"{path} is a file, and no run.json; give run folders, or folders that hold some.")
         folder = path.parent if path.name == "run.json" else path
         for holder in _holders(folder):
             found.setdefault(holder.resolve(), holder)

@@ -148,7 +148,7 @@ class BenchCLI(LightningCLI):
             )
         self.run_directory = Path(
             config.trainer.default_root_dir or f"runs/{config.task}/{config.method}/seed{config.seed_everything}"
-        )
+        ).expanduser()
         config.trainer.default_root_dir = str(self.run_directory)
         if self.works_in_folder and peers().first:
             self._hold.enter_context(RunLock(self.run_directory).joined())

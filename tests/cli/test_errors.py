@@ -27,7 +27,10 @@ def ham10000(tmp_path: Path) -> Path:
             "There is no setting federated.roundz; possible in federated are aggregation_weights,",
         ),
         (["--federatd.rounds=3"], "There is no setting federatd.rounds; possible are"),
-        (["--privacy.threshold=Fxed"], "privacy.threshold cannot be made from what was given (Fxed is none); possible are"),
+        (
+            ["--privacy.threshold=Fxed"],
+            "privacy.threshold cannot be made from what was given (Fxed is none); possible are",
+        ),
         (["--privacy.threshold=Fxed"], "adpfl_bench.FixedThreshold"),
         (["--data=Foo"], "adpfl_bench.HAM10000DataModule"),
         (
@@ -42,7 +45,10 @@ def ham10000(tmp_path: Path) -> Path:
             ["--model.optimizer=SGD", "--model.optimizer.lrr=1"],
             "adpfl-bench: torch.optim.SGD has no setting lrr; it has lr, momentum,",
         ),
-        (["--data.partition=Nope"], "partition cannot be made from what was given (Nope is none); possible are adpfl_bench.Dirichlet"),
+        (
+            ["--data.partition=Nope"],
+            "partition cannot be made from what was given (Nope is none); possible are adpfl_bench.Dirichlet",
+        ),
         (["--privacy.threshold=PercentileThreshold", "--privacy.threshold.percentile=0"], "must lie in (0, 100]"),
         (["--privacy.noise_multiplier=-0.1"], "privacy.noise_multiplier is a noise scale in units of the threshold"),
         (["--privacy.delta=0.9"], "privacy.delta is 0.9, but it must be at most 0.01"),
