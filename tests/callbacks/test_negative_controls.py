@@ -12,7 +12,7 @@ from tests.callbacks.broken_sums import broken_sum
 
 
 def test_a_threshold_from_raw_data_says_that_nothing_is_accounted(audited):
-    result, _ = audited(per_record(2.0, threshold=PercentileThreshold()))
+    result, _ = audited(per_record(2.0, threshold=PercentileThreshold()), canaries=20)
     assert result.accounted is None
     assert result.checks["threshold"].passed is None
     assert "raw percentile of private gradient norms" in result.checks["threshold"].reason
@@ -37,7 +37,7 @@ def test_a_skipped_empty_batch_stops_the_run(audited, toy_data):
 
 def test_the_sum_that_is_broken_below_is_right_unless_it_is(audited, monkeypatch):
     monkeypatch.setattr(UnitGradients, "clipped_sum", broken_sum(lambda norms, factors: factors))
-    result, _ = audited(per_record(4.0))
+    result, _ = audited(per_record(4.0), canaries=20)
     assert failed(result) == []
 
 

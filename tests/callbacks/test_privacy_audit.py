@@ -91,14 +91,14 @@ def test_volumes_without_noise(audited, name):
 
 
 def test_much_noise_proves_nothing(audited):
-    result, _ = audited(per_record(100.0))
+    result, _ = audited(per_record(100.0), canaries=20)
     assert result.epsilon < 0.2
     assert result.verdict == "consistent"
 
 
 @pytest.mark.parametrize("method", [FedProx(0.5), Scaffold(), Ditto(0.5)], ids=["fedprox", "scaffold", "ditto"])
 def test_what_a_client_method_adds_to_a_release_is_no_breach(audited, method):
-    result, _ = audited(per_record(2.0), federated={"client_method": method})
+    result, _ = audited(per_record(2.0), canaries=20, federated={"client_method": method})
     assert failed(result) == []
     assert [check.passed for check in result.checks.values()] == [True] * len(CHECKS)
     assert result.verdict == "consistent"
@@ -227,22 +227,22 @@ def test_canaries_are_records_like_the_others_and_follow_the_seed(toy_data):
 
 def test_the_accounted_epsilon_is_that_of_the_client_that_they_join(audited):
     privacy = per_record(1.0, sampling="poisson", threshold=QuantileThreshold())
-    result, _ = audited(privacy, client="alps")
+    result, _ = audited(privacy, canaries=20, client="alps")
     assert result.client == "alps"
     assert result.accounted == privacy.engine.books.epsilons(1e-3)["alps"] != privacy.accounted.epsilon
-    looser, _ = audited(per_record(1.0, sampling="poisson"), client="alps", delta=1e-5)
+    looser, _ = audited(per_record(1.0, sampling="poisson"), canaries=20, client="alps", delta=1e-5)
     assert looser.accounted > result.accounted
     assert looser.delta == 1e-5
 
 
 def test_workers_load_canaries(audited, toy_data):
-    one, _ = audited(per_record(0.5))
-    two, _ = audited(per_record(0.5), data=toy_data({"alps": 12, "cape": 3}, num_workers=1))
+    one, _ = audited(per_record(0.5), canaries=20)
+    two, _ = audited(per_record(0.5), canaries=20, data=toy_data({"alps": 12, "cape": 3}, num_workers=1))
     assert one == two
 
 
 def test_secure_noise_is_noise_of_the_stated_law(audited):
-    result, _ = audited(per_record(2.0, secure=True, threshold=QuantileThreshold()))
+    result, _ = audited(per_record(2.0, secure=True, threshold=QuantileThreshold()), canaries=20)
     assert failed(result) == []
     assert [check.passed for check in result.checks.values()] == [True] * len(CHECKS)
 
