@@ -53,7 +53,7 @@ def state_of(folder):
 
 def record_of(folder):
     record = json.loads((folder / "run.json").read_text())
-    whole = {name: record[name] for name in ("status", "rounds_completed", "privacy")}
+    whole = {name: record[name] for name in ("status", "rounds_completed", "privacy", "calibration")}
     return {**whole, "chain": record["digests"]["chain"]}
 
 

@@ -106,3 +106,28 @@ def test_speckle_far_from_a_lesion_costs_it_its_score_where_whole_masks_hardly_s
 def test_files_without_a_size_of_voxels_have_no_lesions_in_mm():
     with pytest.raises(ValueError, match="BraTS 2023 scores lesions in mm"):
         scored(BRATS_2023_SCORES[:1], {"WT": masks_of(cube(2, 5))}, {"WT": masks_of(cube(2, 5))}, "WT", None)
+
+
+@pytest.mark.parametrize("metrics", [BRATS_2023_SCORES, BRATS_2024_SCORES])
+def test_scores_are_in_their_ranges_and_perfect_where_the_truth_is_predicted(metrics):
+    for predictions, targets, spacing in cases(12):
+        longest = max(374.0, np.linalg.norm(np.multiply(targets["WT"].shape, spacing)))
+        for region in ("WT", "ET", "SNFH"):
+            for metric, found in zip(metrics, scored(metrics, predictions, targets, region, spacing), strict=True):
+                assert 0 <= found <= (1 if metric.unit == "share" else longest)
+        # In 2024 predictions lose small lesions before neighbours join them, and the truth does not.
+        for region in ("WT", "ET") if metrics is BRATS_2023_SCORES else ():
+            perfect = [metric.both_empty for metric in metrics]
+            assert scored(metrics, targets, targets, region, spacing) == pytest.approx(perfect)
+
+
+def test_scores_do_not_depend_on_the_order_of_axes():
+    for predictions, targets, spacing in cases(12):
+        turned = [
+            {name: np.flip(mask.transpose(2, 0, 1), (0, 2)) for name, mask in masks.items()}
+            for masks in (predictions, targets)
+        ]
+        there = (spacing[2], spacing[0], spacing[1])
+        for metrics in (BRATS_2023_SCORES, BRATS_2024_SCORES):  # where no neighbour's number decides
+            found = scored(metrics, *turned, "WT", there)
+            assert found == pytest.approx(scored(metrics, predictions, targets, "WT", spacing))
