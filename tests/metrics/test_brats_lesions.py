@@ -131,3 +131,17 @@ def test_scores_do_not_depend_on_the_order_of_axes():
         for metrics in (BRATS_2023_SCORES, BRATS_2024_SCORES):  # where no neighbour's number decides
             found = scored(metrics, *turned, "WT", there)
             assert found == pytest.approx(scored(metrics, predictions, targets, "WT", spacing))
+
+
+def test_a_lesion_that_touches_two_neighbours_goes_with_the_first_of_them():
+    shape = (40, 30, 9)
+    empty = np.zeros(shape, dtype=bool)
+    first, second = (slice(2, 6), slice(2, 6), slice(2, 6)), (slice(30, 34), slice(2, 28), slice(2, 6))
+    between, beside = (slice(6, 30), slice(2, 6), slice(2, 6)), (slice(34, 38), slice(24, 28), slice(2, 6))
+    truth = {name: empty for name in ("WT", "TC", "NETC", "RC")}
+    truth |= {"ET": masks_of(first, second, shape=shape), "SNFH": masks_of(between, beside, shape=shape)}
+    prediction = truth | {"SNFH": masks_of(between, shape=shape)}
+    # Were the one between joined to the other by the second neighbour, one lesion would be found in part.
+    found = scored(BRATS_2024_SCORES[:2], prediction, truth, "SNFH", (1.0,) * 3)
+    assert found == pytest.approx([1 / 2, 337 / 2])
+    assert found == pytest.approx(lesion_reference.brats2024(prediction, truth, "SNFH", (1.0,) * 3)[:2])
