@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
 
 from adpfl_bench.config.config_files import read_config
 from adpfl_bench.datasets.own.channel_names import are_ct
@@ -12,6 +15,7 @@ from adpfl_bench.datasets.own.phantom_like import phantom_like
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.phantoms.like.like_writer import LikePictureWriter, LikeVolumeWriter, LikeWriter
 from adpfl_bench.phantoms.like.phantom_description import Kind, PhantomDescription
+from adpfl_bench.text import listed
 
 _WRITERS: Mapping[str, type[LikeWriter]] = {
     "OwnPicturesDataModule": LikePictureWriter,
@@ -55,12 +59,7 @@ def read_like(name: str) -> LikeTask:
             f" {' or '.join(_WRITERS)}, and those of the suite's own datasets by their names."
         )
     arguments = _mapping(name, "data.init_args", data.get("init_args"))
-    stated = _mapping(name, "data.description", arguments.get("description"))
-    columns = _mapping(name, "data.description.columns", stated.pop("columns", None))
-    try:
-        description = DatasetDescription(**stated, columns=TableColumns(**columns))
-    except TypeError as error:
-        raise ConfigError(f"{name} has a key under data.description that is none of it: {error}.") from error
+    description = _description(name, _mapping(name, "data.description", arguments.get("description")))
     if writer is LikePictureWriter:
         described = phantom_like(description, "picture")
     else:
@@ -71,6 +70,20 @@ def read_like(name: str) -> LikeTask:
     if cases is not None and (isinstance(cases, bool) or not isinstance(cases, int)):
         raise ConfigError(f"{name} has {cases!r} as data.phantom_cases; expected a whole number.")
     return LikeTask(str(content.get("task") or described.name), writer, described, size, cases)
+
+
+def _description(name: str, stated: Mapping[str, Any]) -> DatasetDescription:
+    columns = _mapping(name, "data.description.columns", stated.get("columns"))
+    unknown = {*stated} - {field.name for field in fields(DatasetDescription)}
+    unknown |= {f"columns.{key}" for key in {*columns} - {field.name for field in fields(TableColumns)}}
+    if unknown:
+        raise ConfigError(f"{name} has {listed(sorted(unknown))} under data.description, which has no such key.")
+    try:
+        return TypeAdapter(DatasetDescription).validate_python({**stated, "columns": columns})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("data", "description", *first["loc"])))
+        raise ConfigError(f"{name} has {first['input']!r:.80} as {where}: {first['msg']}.") from error
 
 
 def _kind(intensity: Any, description: DatasetDescription) -> Kind:

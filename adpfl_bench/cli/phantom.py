@@ -58,8 +58,9 @@ def phantom(
             raise ConfigError("--labels is for kits; phantoms of --like are drawn by what the task file states.")
         stated = read_like(str(like))
         writer, described = stated.writer, stated.description
-        name, size = stated.name, tuple(image_size or stated.size or writer.default_size)
-        number = cases or stated.cases
+        name = stated.name
+        size = (stated.size or writer.default_size) if image_size is None else tuple(image_size)
+        number = stated.cases if cases is None else cases
     else:
         with trusting(trust):
             writer = find_writer(str(dataset))

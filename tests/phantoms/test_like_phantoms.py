@@ -154,7 +154,14 @@ def test_a_run_makes_its_phantoms_by_itself(tmp_path, monkeypatch):
     ("change", "sentence"),
     [
         ({"description": {"name": "x", "labels": {"a": 1}}}, "data.description has no channels; state them"),
-        ({"description": {**KIDNEYS, "colour": "red"}}, "none of it: .*colour"),
+        (
+            {"description": {**KIDNEYS, "colour": "red"}},
+            "has colour under data.description, which has",
+        ),
+        ({"description": {**KIDNEYS, "columns": {"photo": "x"}}}, "has columns.photo under data.description"),
+        ({"description": {**KIDNEYS, "labels": {"a": "b"}}}, "has 'b' as data.description.labels.a: Input should be a"),
+        ({"description": {**KIDNEYS, "channels": "CT"}}, "has 'CT' as data.description.channels: Input should be a"),
+        ({"description": {**KIDNEYS, "regions": {"x": [7]}}}, "makes the region x of 7, which is none of its labels"),
         ({"description": [1]}, r"has \[1\] as data.description; expected keys"),
         ({"phantom_size": [12, 12]}, r"has \[12, 12\] as data.phantom_size; expected 3 numbers"),
         ({"spacing": "fine"}, "has 'fine' as data.spacing; expected 3 numbers"),
@@ -175,6 +182,8 @@ def test_either_a_dataset_or_a_file_says_what_to_write(tmp_path, capsys):
     for words in ([], ["isic", "--like", str(path)]):
         assert main(["phantom", *words]) == 1
         assert "phantom needs a DATASET or --like TASK.yaml, and not both" in capsys.readouterr().err
+    assert main(["phantom", "--like", str(path), "--cases", "0"]) == 1
+    assert "A phantom needs at least 1 case, but 0 were asked for" in capsys.readouterr().err
     assert main(["phantom", "--like", str(path), "--labels", str(tmp_path)]) == 1
     assert "--labels is for kits" in capsys.readouterr().err
     assert main(["phantom", "--like", "tasks/isic.yaml"]) == 1

@@ -1,8 +1,10 @@
 """What images are taken for, and how they are normalised: by names and constants alone."""
 
+from pathlib import Path
+
 import pytest
 
-from adpfl_bench.planning.intensity_choice import choose_modality, choose_window
+from adpfl_bench.planning.intensity_choice import WINDOWS, choose_modality, choose_window
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,10 @@ def test_names_decide_and_air_where_there_are_none(channels, air, modality):
 )
 def test_a_window_is_a_constant_that_the_names_of_organs_choose(names, window):
     assert choose_window(names)[0] == window
+
+
+def test_the_page_has_every_window():
+    page = (Path(__file__).parents[2] / "docs" / "planning.md").read_text(encoding="utf-8")
+    for organ in WINDOWS:
+        low, high = organ.window
+        assert f"| {organ.what} | {low:g} to {high:g} (" in page
