@@ -44,3 +44,8 @@ def check_choice(name: str, value: str, possible: Sequence[str]) -> None:
     """
     if value not in possible:
         raise ConfigError(f"{name} is {value}; possible are {', '.join(possible)}.")
+
+
+def score_beside(run: object = "RUN") -> str:
+    """Return the sentence that says how a run's models score other data than its own."""
+    return f"Other data are scored beside the run: adpfl-bench evaluate {run} --cohort NAME=FOLDER."

@@ -13,7 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from adpfl_bench.callbacks.checkpoint_blocks import check_archive, check_blocks
 from adpfl_bench.callbacks.run_extension import Extension, check_extension
-from adpfl_bench.errors import CheckpointError
+from adpfl_bench.errors import CheckpointError, score_beside
 from adpfl_bench.files import replace_file_by
 from adpfl_bench.peers import peers
 from adpfl_bench.public_names import with_public_names
@@ -23,6 +23,7 @@ from adpfl_bench.records.settings import ACCOUNT, SPEED
 from adpfl_bench.stopping import stop_signals
 
 LAST = "last"
+_WHICH_DATA = ("data.class_path", "data.init_args.root")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -127,10 +128,11 @@ def check_checkpoint(path: Path, config: dict[str, Any], sections: tuple[str, ..
         key = _first_difference(section, saved.get(section), config.get(section), extension.settings)
         if key is not None:
             name, theirs, ours = key
+            beside = f" {score_beside(path.parent.parent)}" if name in _WHICH_DATA else ""
             raise CheckpointError(
                 f"The checkpoint {path} belongs to another run: it was made with {name} = {theirs}, and this"
                 f" configuration has {ours}. Use the --config files that it was made with, or start a new run without"
-                " --ckpt_path."
+                f" --ckpt_path.{beside}"
             )
     check_archive(path)
     check_blocks(path, checkpoint, resumes, config["trainer"]["max_epochs"] if resumes else None)

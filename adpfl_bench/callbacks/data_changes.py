@@ -10,7 +10,7 @@ from lightning.pytorch import Trainer
 from adpfl_bench.callbacks.lookup import federated_data, folders_of_checkpoint
 from adpfl_bench.data.data_statement import DataStatement
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
-from adpfl_bench.errors import RecordError
+from adpfl_bench.errors import RecordError, score_beside
 from adpfl_bench.privacy.lineage import DataState
 from adpfl_bench.records.file_digests import contents_difference, contents_root
 from adpfl_bench.records.run_directory import RunDirectory
@@ -32,8 +32,8 @@ def check_scored_data(record: RunRecord, directory: RunDirectory, data: DataStat
     """
     if changed := data_difference(record, directory, data):
         raise RecordError(
-            f"The run in {directory.path} was made with other data than there are now: {changed}. Restore them, or"
-            f" score the others beside the run: adpfl-bench evaluate {directory.path} --cohort NAME=FOLDER."
+            f"The run in {directory.path} was made with other data than there are now: {changed}. Restore them."
+            f" {score_beside(directory.path)}"
         )
 
 

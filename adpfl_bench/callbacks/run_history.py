@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.lookup import find_callback
-from adpfl_bench.errors import CheckpointError
+from adpfl_bench.errors import CheckpointError, score_beside
 from adpfl_bench.peers import peers
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.noise_key import weights_digest
@@ -64,7 +64,7 @@ class RunHistory:
             raise CheckpointError(
                 "The checkpoint belongs to another run: it was made with another seed, on other data, or with another"
                 " division of them among clients than there is now. Restore what was changed, or start a new run"
-                " without --ckpt_path."
+                f" without --ckpt_path. {score_beside()}"
             )
         before = self.earlier.digests if self.earlier is not None else None
         if resuming and before is not None and (place := chain.parts_from(before.chain)) is not None:

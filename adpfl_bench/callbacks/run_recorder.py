@@ -18,7 +18,7 @@ from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_call
 from adpfl_bench.callbacks.privacy_parts import choices_of_round
 from adpfl_bench.callbacks.run_history import RunHistory
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
-from adpfl_bench.errors import CheckpointError, ConfigError, RecordError
+from adpfl_bench.errors import CheckpointError, ConfigError, RecordError, score_beside
 from adpfl_bench.peers import peers
 from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
@@ -92,7 +92,7 @@ class RunRecorder(Callback):
         raise RecordError(
             f"{folder} already holds a run ({record.status}, {record.rounds_completed} rounds). Continue it with"
             " --ckpt_path last (with more federated.rounds also one that is finished), choose another"
-            " --trainer.default_root_dir, or replace it with --record.overwrite true."
+            f" --trainer.default_root_dir, or replace it with --record.overwrite true. {score_beside(folder)}"
         )
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

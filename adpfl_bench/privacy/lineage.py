@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, get_args
 
-from adpfl_bench.errors import CheckpointError
+from adpfl_bench.errors import CheckpointError, score_beside
 from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, PrivacyUnit, Release
 
 CHECKPOINT_KEY = "lineage"
@@ -111,7 +111,7 @@ class Lineage:
         if own.cohort not in ("", data.cohort) or (data.contents and own.contents not in ("", data.contents)):
             raise CheckpointError(
                 f"The checkpoint was made from other data than there are now: {_difference(own, data)}. Restore the"
-                " files that were changed, added or removed, or start a new run without --ckpt_path."
+                f" files that were changed, added or removed, or start a new run without --ckpt_path. {score_beside()}"
             )
         if None not in (own.seed, seed) and own.seed != seed:
             raise CheckpointError(

@@ -117,7 +117,12 @@ def test_a_finished_run_is_not_overwritten_unasked(adpfl_bench: Run, capsys: pyt
     before = {path.name: path.read_bytes() for path in RUN.iterdir() if path.is_file()}
     capsys.readouterr()
     assert adpfl_bench("fit") == 1
-    assert "already holds a run (finished, 2 rounds)" in capsys.readouterr().err
+    assert "already holds a run (finished, 2 rounds)" in (said := capsys.readouterr().err)
+    beside = f"Other data are scored beside the run: adpfl-bench evaluate {RUN} --cohort NAME=FOLDER."
+    assert said.endswith(f"{beside}\n")
+    assert adpfl_bench("fit", "--data.root=elsewhere", "--ckpt_path=last") == 1
+    assert "it was made with data.init_args.root = phantom, and this" in (said := capsys.readouterr().err)
+    assert said.endswith(f"{beside}\n")
     assert {path.name: path.read_bytes() for path in RUN.iterdir() if path.is_file()} == before
     assert adpfl_bench("fit", "--record.overwrite=true") == 0
 
@@ -182,7 +187,7 @@ def test_a_folder_in_which_somebody_works_is_left_to_them(
     [
         (["--config", "callbacks/dp_fl.yaml"], "federated|privacy"),
         (["--model.network_arguments.channels=[4,16]"], r"model\.init_args\.network_arguments\.channels"),
-        (["--federated.rounds=3"], r"federated\.rounds = 2, and this configuration has 3"),
+        (["--federated.rounds=1"], r"federated\.rounds = 2, and this configuration has 1"),
     ],
 )
 def test_checkpoint_of_another_run_is_refused(
