@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import torch
 from filelock import FileLock
 
 from adpfl_bench.cli import main
@@ -18,6 +19,9 @@ from adpfl_bench.datasets.catalogue import find_writer
 from adpfl_bench.datasets.isic import survey_isic
 from adpfl_bench.phantoms.cohort import write_phantom
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
+from adpfl_bench.privacy.noise_key import state_digest
+from adpfl_bench.running.model_source import ExportedModel, description_of, weights_of
+from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 from tests.leaderboard.records import toy_runs, write_examples, write_rounds
 from tests.own_layouts import decathlon, pictures, rows_of, table, volumes
 from tests.privacy.accounts import RELEASE, asked
@@ -146,6 +150,30 @@ def _account(path: Path) -> None:
     account.leave("second")
 
 
+def _exported(path: Path) -> None:
+    """A model as export leaves it, with weights of chance, and three photographs to segment."""
+    write_phantom(find_writer("isic"), path / "cohort", _CASES, 0, _SIZES["isic"])
+    (path / "new").mkdir()
+    for number, photograph in enumerate(sorted((path / "cohort").rglob("*.jpg"))):
+        photograph.rename(path / "new" / f"p{number}.jpg")
+    shutil.rmtree(path / "cohort")
+    arguments = {"network_arguments": {"channels": [4, 8], "strides": [2], "num_res_units": 0}}
+    task = SkinLesionTask(**arguments)
+    config = {
+        "task": "isic",
+        "method": "chance",
+        "trainer": {"precision": None},
+        "model": {"class_path": "adpfl_bench.SkinLesionTask", "init_args": arguments},
+        "data": {"class_path": "adpfl_bench.ISICDataModule", "init_args": {"root": ".", "image_size": [16, 16]}},
+    }
+    named = {"task": "isic", "method": "chance", "seed": 0, "client": None, "release": None}
+    made = ExportedModel(**named, weights=state_digest(task.state_dict()), config=config)
+    for file in (weights_of(path / "bundle"), description_of(path / "bundle")):
+        file.parent.mkdir(parents=True)
+    torch.save(task.network.state_dict(), weights_of(path / "bundle"))
+    description_of(path / "bundle").write_text(made.model_dump_json(indent=4))
+
+
 MAKERS: Mapping[str, Callable[[Path], object]] = {
     "nothing": lambda path: path.mkdir(parents=True),
     **{name: _phantom(name) for name in _SIZES},
@@ -159,6 +187,7 @@ MAKERS: Mapping[str, Callable[[Path], object]] = {
     "own_volumes": lambda path: volumes(path, _CASES, ("t1", "flair")),
     "own_decathlon": _own_decathlon,
     "account": _account,
+    "exported": _exported,
     "trained": _trained,
     "runs": _runs,
 }

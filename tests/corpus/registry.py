@@ -19,6 +19,7 @@ from tests.corpus.bad_layouts import LAYOUTS, SITE_FILES
 from tests.corpus.bad_ledgers import LEDGERS
 from tests.corpus.bad_masks import MASKS
 from tests.corpus.bad_metadata import METADATA
+from tests.corpus.bad_new_patients import BUNDLES, COHORTS, NEW_PATIENTS
 from tests.corpus.bad_own_folders import OWN_FOLDERS
 from tests.corpus.bad_own_tables import OWN_TABLES
 from tests.corpus.bad_partitions import PARTITIONS
@@ -61,6 +62,9 @@ KINDS: Sequence[Kind] = (
     *FOLDERS,
     *RUN_FOLDERS,
     *PLANS,
+    *NEW_PATIENTS,
+    *BUNDLES,
+    *COHORTS,
 )
 
 
