@@ -61,10 +61,13 @@ def _check(cell: nbformat.NotebookNode, path: Path) -> None:
 
 
 def _show_as_file(cell: nbformat.NotebookNode) -> None:
-    """Show a cell of the shell as commands, and a cell that writes a file as that file, without their magic words."""
+    """Show a cell of the shell as commands, and a cell that writes a file as that file.
+
+    Left out are the magic words and the redirection by which lines keep their order in a notebook.
+    """
     first, _, rest = cell.source.partition("\n")
     if first == "%%sh":
-        cell.source, cell.metadata.magics_language = rest, "sh"
+        cell.source, cell.metadata.magics_language = rest.replace(" 2>&1", ""), "sh"
     elif first.startswith("%%writefile "):
         name = first.split()[1]
         cell.source, cell.outputs = rest, []
