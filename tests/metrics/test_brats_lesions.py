@@ -27,9 +27,9 @@ def kinds(pairs):
     return {(bool(prediction.any()), bool(target.any())) for prediction, target in pairs}
 
 
-def test_scores_of_2023_are_those_of_the_plain_definition_on_252_pairs():
+def test_scores_of_2023_are_those_of_the_plain_definition_on_204_pairs():
     pairs, values = [], []
-    for predictions, targets, spacing in cases(84):
+    for predictions, targets, spacing in cases(68):
         for region in ("WT", "TC", "ET"):
             found = scored(BRATS_2023_SCORES[:2], predictions, targets, region, spacing)
             expected = lesion_reference.brats2023(predictions[region], targets[region], spacing)
@@ -41,9 +41,9 @@ def test_scores_of_2023_are_those_of_the_plain_definition_on_252_pairs():
     assert len({round(dice, 6) for dice, _ in values}) > 60  # they are not all trivial
 
 
-def test_scores_of_2024_are_those_of_the_plain_definition_on_288_pairs():
+def test_scores_of_2024_are_those_of_the_plain_definition_on_216_pairs():
     pairs, values = [], []
-    for predictions, targets, spacing in cases(48):
+    for predictions, targets, spacing in cases(36):
         for region in targets:
             found = scored(BRATS_2024_SCORES, predictions, targets, region, spacing)
             expected = lesion_reference.brats2024(predictions, targets, region, spacing)
@@ -56,7 +56,7 @@ def test_scores_of_2024_are_those_of_the_plain_definition_on_288_pairs():
 
 
 def test_hd95_of_whole_regions_is_that_of_surface_distance_and_374_where_one_is_missed():
-    for predictions, targets, spacing in cases(36):
+    for predictions, targets, spacing in cases(18):
         for region in ("WT", "TC", "ET"):
             (found,) = scored([BRATS_2023_WHOLE_HD95], predictions, targets, region, spacing)
             expected = lesion_reference.hd95(predictions[region], targets[region], spacing)
