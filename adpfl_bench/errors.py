@@ -36,6 +36,11 @@ class AccountRefusal(BenchError):
         self.rounds = rounds
 
 
+def add_note(error: BaseException, note: str) -> None:
+    """Add a note to an error as ``add_note`` does, which Python 3.10 lacks."""
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]
+
+
 def check_choice(name: str, value: str, possible: Sequence[str]) -> None:
     """Refuse a word that is none of the possible ones; from Python, nothing else would.
 

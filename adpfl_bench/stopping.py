@@ -198,6 +198,7 @@ def is_stop(error: BaseException) -> bool:
             deadline = time.monotonic() + patience
             while stops.came is None and _current is not None and time.monotonic() < deadline:
                 time.sleep(0.01)
+        stops.patience_s = 0.0  # whatever was to come has come
     return stops.came is not None or isinstance(error, (Stopped, KeyboardInterrupt, SystemExit))
 
 

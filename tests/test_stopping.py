@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from adpfl_bench.peers import PeerLost
 from adpfl_bench.stopping import STOPPING, Stopped, StopSignals, exit_status, heeding_stops, is_stop, stop_signals
 from tests.processes import alive
 
@@ -112,6 +113,24 @@ def test_errors_of_loading_processes_wait_for_the_signal_that_both_were_sent() -
         finally:
             signal.signal(signal.SIGALRM, before)
     assert not is_stop(error)
+
+
+def test_the_loss_of_another_process_waits_once_for_a_signal_that_both_may_have_been_sent() -> None:
+    lost, failed = PeerLost(None, "connection closed"), PeerLost("The cat has walked over it.", "connection closed")
+    for error, told in ((lost, True), (failed, False)):
+        with heeding_stops() as stops:
+            stops.patience_s = 5.0
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+            try:
+                assert is_stop(error) == told
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, before)
+    with heeding_stops() as stops:
+        stops.patience_s = 0.01
+        assert not is_stop(lost)  # it was killed
+        assert stops.patience_s == 0
 
 
 def test_the_death_of_children_raises_nothing_once_a_stop_has_come() -> None:

@@ -71,8 +71,9 @@ class SlurmRequeue(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Ask for another start of the job if its signal has come; the run has been recorded before."""
         stops = self._stops
-        came = stops is not None and is_stop(exception) and stops.came is not None and stops.came == self._signal
-        if stops is not None and came and peers().first:
+        if stops is not None and stops.came is None:
+            is_stop(exception)  # waits for the signal, where another process may have heard it sooner
+        if stops is not None and stops.came is not None and stops.came == self._signal and peers().first:
             with stops.quiet():
                 print(self._requeue(trainer), flush=True)
         self._leave()

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule, Trainer
 from numpy.typing import NDArray
 
 from adpfl_bench.data.evaluation.evaluation_batch import SPARE, EvaluationBatch
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import ConfigError, add_note
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.peers import peers
@@ -150,7 +150,7 @@ class ScoredTask(LightningModule):
                 try:
                     found += [(place, row) for row in find(without_images, index)]
                 except Exception as error:
-                    error.add_note(f"It was raised while case {case} was scored.")
+                    add_note(error, f"It was raised while case {case} was scored.")
                     raise
             return found
 

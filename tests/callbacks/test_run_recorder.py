@@ -11,6 +11,7 @@ from adpfl_bench.callbacks.checkpointing import RoundCheckpoint, last_checkpoint
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.run_recorder import RunRecorder
+from adpfl_bench.errors import add_note
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.records.run_directory import RunDirectory
@@ -35,7 +36,7 @@ class BreakOff(Callback):
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
         if trainer.current_epoch == self.round_index:
             error = RuntimeError("broken off.")
-            error.add_note("It was on purpose.")
+            add_note(error, "It was on purpose.")
             raise error
 
 
