@@ -112,9 +112,9 @@ def _size_reason(data: DataFacts, shape: Sequence[int], memory_gib: float) -> st
 def _batch_reason(step: StepPlan, federation: FederationChoice, memory_gib: float) -> str:
     return (
         f"Examples of a step: {memory_gib:g} GiB hold {step.fitting_batch:,}; but at most 5 % of all voxels or pixels,"
-        f" if that is more than 2 (nnU-Net's rule), and what the smallest client trains on,"
+        " if that is more than 2 (nnU-Net's rule), and what the smallest client trains on,"
         f" {count(federation.smallest, 'example')}. Estimate of a step: {step.bytes / GIB:.2g} GiB in single precision"
-        " (docs/planning.md has the formula); private methods split a step, and need no more."
+        " (docs/planning.md has the formula)."
     )
 
 

@@ -12,8 +12,8 @@ from adpfl_bench.tasks.networks import build_network
 
 #: Shapes and batches: of a patch with thick slices, and of pictures.
 STEPS = {
-    "thick slices": ((96, 80, 12), (0.6, 0.6, 3.6), 3, 4, 3),
-    "pictures": ((64, 96), (1, 1), 32, 3, 1),
+    "thick slices": ((48, 40, 8), (0.6, 0.6, 3.6), 8, 4, 3),
+    "pictures": ((32, 32), (1, 1), 64, 3, 1),
 }
 
 
