@@ -38,7 +38,7 @@ def test_scores_of_2023_are_those_of_the_plain_definition_on_204_pairs():
             values.append(found)
     assert len(pairs) >= 200
     assert len(kinds(pairs)) == 4
-    assert len({round(dice, 6) for dice, _ in values}) > 60  # they are not all trivial
+    assert len({round(dice, 6) for dice, _ in values}) > 40  # they are not all trivial
 
 
 def test_scores_of_2024_are_those_of_the_plain_definition_on_216_pairs():
@@ -52,7 +52,7 @@ def test_scores_of_2024_are_those_of_the_plain_definition_on_216_pairs():
             values.append(found)
     assert len(pairs) >= 200
     assert len(kinds(pairs)) == 4
-    assert len({round(dice, 6) for dice, *_ in values}) > 60
+    assert len({round(dice, 6) for dice, *_ in values}) > 40
 
 
 def test_hd95_of_whole_regions_is_that_of_surface_distance_and_374_where_one_is_missed():
