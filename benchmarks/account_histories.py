@@ -326,7 +326,7 @@ def _make(run: Run, account: Path, told: int) -> int:
                 books.enter(visit.client, release, count)
                 os.write(told, f"done {text}\n".encode())
         replace_file(checkpoint, json.dumps({"rounds": index + 1, "books": books.state_dict()}).encode())
-    reservation.settle()
+    reservation.settle(run.name)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning.pytorch import LightningModule, Trainer
 
+from adpfl_bench.callbacks.run_books import RunBooks
 from adpfl_bench.callbacks.run_guarantee import GuaranteeKeeping
 from adpfl_bench.callbacks.run_reservation import RunReservation
 
@@ -13,9 +14,11 @@ class AccountKeeping(GuaranteeKeeping):
 
     Attributes:
         reservation: Connects the run with the account of its cohort.
+        run_books: Connects it with its books.
     """
 
     reservation: RunReservation
+    run_books: RunBooks
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """See what has become of the guarantee, and stop a run that has an account and no guarantee any more."""
@@ -24,7 +27,7 @@ class AccountKeeping(GuaranteeKeeping):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count in the account what was really released."""
-        self.reservation.settle()
+        self.reservation.settle(self.run_books.run)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep what the account has promised for the run's continuation."""

@@ -14,7 +14,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
 from adpfl_bench.peers import peers
 from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance
-from adpfl_bench.privacy.account.account_entries import Releases, Reservation, RunFacts
+from adpfl_bench.privacy.account.account_entries import Releases, RunFacts
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.books import PrivacyBooks
@@ -195,7 +195,8 @@ class RunReservation:
             if peers().first:
                 self._check_ancestors(account, lineage, cohort)
                 self._books.gather()
-                self._block = self._block_of(account, account.reserve(asked))
+                account.reserve(asked)
+                self._block = self._block_of(account, lineage.run)
         self._facts, self._books.promised = asked.facts, promised
 
     def check(self) -> None:
@@ -205,35 +206,26 @@ class RunReservation:
             BenchError: As above.
         """
         if self._facts is not None and (reason := self._reason()):
-            self.settle()
+            self.settle(self._facts.run)
             raise BenchError(
                 f"The run has an account ({self.folder}), and stops: {reason}. What it has released counts there as"
                 " releases without a proof, after which nothing is left for the units that were in it."
             )
 
-    def settle(self) -> None:
-        """Count what the run has really released.
+    def settle(self, run: str) -> None:
+        """Count what the run, of this id, has really released; also one that was stopped after its last round.
 
         Raises:
             RecordError: It cannot be written; the whole reservation counts until the account needs it, and then what
                 the run's journal says.
         """
-        if self._facts is None:
+        if self.folder is None or self._planned is None:
             return
-        if peers().first:
-            account, block = self._need_account(), self._block
-            assert block is not None
-            released = _by_client(self._books.own)
-            seal = account.settle(self._facts.run, released, self._reason())
-            state = account.state()
-            groups = state.groups(set(state.runs[self._facts.run].rosters.values()))
-            self._block = block.model_copy(
-                update={
-                    "settled": seal,
-                    "run_epsilon": _finite(max((client_epsilon(e, block.delta) for e in released.values()), default=0)),
-                    "composed_epsilon": _finite(max((group.epsilon(block.delta) for group in groups), default=0)),
-                }
-            )
+        account, reason = self._need_account(), self._reason()
+        if peers().first and (own := account.state().runs.get(run)) is not None:
+            if self._facts is not None or (own.is_open and reason is None):
+                account.settle(run, _by_client(self._books.own), reason)
+            self._block = self._block_of(account, run)
         self._facts = None
         self._books.promised = None
 
@@ -248,17 +240,25 @@ class RunReservation:
         if self._block is not None:
             record.account = self._block
 
-    def _block_of(self, account: CohortAccount, reservation: Reservation) -> AccountBlock:
-        opening = account.state().opening
-        return AccountBlock(
+    def _block_of(self, account: CohortAccount, run: str) -> AccountBlock:
+        state = account.state()
+        opening, own = state.opening, state.runs[run]
+        block = AccountBlock(
             account=opening.account,
             name=opening.name,
             unit=opening.unit,
             epsilon=opening.epsilon,
             delta=opening.delta,
             simulation=opening.simulation,
-            reservation=reservation.reservation,
+            reservation=own.reservation,
         )
+        if not own.is_open:
+            groups = state.groups(set(own.rosters.values()))
+            block.settled = account.seal_of(run)
+            alone = max((client_epsilon(events, opening.delta) for events in own.counted.values()), default=0.0)
+            block.run_epsilon = _finite(alone) if own.reason is None else None
+            block.composed_epsilon = _finite(max((group.epsilon(opening.delta) for group in groups), default=0.0))
+        return block
 
     def _need_account(self) -> CohortAccount:
         self._need_plan()

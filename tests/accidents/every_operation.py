@@ -6,7 +6,8 @@
 
 Killed there, or with a disk that is full, or dead, from there on: the run must end by the signal or in a sentence, what
 was written must be whole, and continued with ``--ckpt_path last`` it must end with the files of a run that had no
-accident, but for times, memory and the run's id. Nothing may be left beside them.
+accident, but for times, memory and the run's id. Nothing may be left beside them. The run has an account, whose files
+have accidents too: it must be whole, and in the end count what was released, once.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from typing import Any, NamedTuple
 import torch
 
 from adpfl_bench.cli.unexpected import NO_SENTENCE
+from adpfl_bench.privacy.account.account_checks import check_account
+from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.accidents.disk import ACCIDENTS, Accident, Disk, Outcome, missing
 
@@ -34,10 +37,12 @@ RUN = Path("runs/isic/adp_fl_quantile/seed0")
 WORDS = [
     "fit",
     *("--config", "tasks/isic.yaml", "--config", "callbacks/adp_fl_quantile.yaml", "--config", "configs/smoke.yaml"),
-    *("--federated.rounds", "2", "--trainer.accelerator", "cpu"),
+    *("--federated.rounds", "2", "--trainer.accelerator", "cpu", "--privacy.account", "account"),
 ]
-VARYING = {"run", "started", "wall_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "privacy_ledger.json"}
-"""What differs between two runs without accidents: the id, times and memory, and the digests of these."""
+BUDGET = 9.0, 1e-4
+"""Epsilon and delta of the account, into which the run fits once."""
+VARYING = {"run", "started", "wall_seconds", "peak_memory_mb", "peak_gpu_memory_mb", "privacy_ledger.json", "account"}
+"""What differs between two runs without accidents: ids, times and memory, and the digests of these."""
 
 LOCK = {".lock", ".lock-holder"}
 
@@ -62,11 +67,13 @@ class Campaign:
         tools.mkdir()
         self._disk = Disk(self._folder, tools)
         self._words = [*WORDS, "--data.phantom_directory", str(scratch / "phantoms")]
+        self._clear()
         self._ended(self._disk.run(self._words))  # makes the phantoms
         self._clear()
         outcome = self._ended(self._disk.run(self._words))
         self.operations = outcome.operations
         self._expected = contents(self._folder / RUN)
+        self._settled = self._account()
 
     def points(self) -> list[Point]:
         """Every accident at every operation."""
@@ -79,6 +86,7 @@ class Campaign:
         outcome = self._disk.run(self._words, point.accident, point.operation)
         found = list(self._badly_ended(point, outcome))
         found += broken(self._folder / RUN)
+        CohortAccount(self._folder / "account").state()
         if outcome.status:
             continued = self._disk.run([*self._words, "--ckpt_path", "last"])
             if continued.status:
@@ -86,6 +94,9 @@ class Campaign:
         now = contents(self._folder / RUN)
         if not outcome.status:  # its end could not remove the lock: it is nobody's, and goes with the next one
             now = {name: content for name, content in now.items() if name not in LOCK}
+        found += [f"account: {finding.text}" for finding in check_account(CohortAccount(self._folder / "account"))]
+        if self._account() != self._settled:
+            found.append(f"the account has {self._account()} and not {self._settled}")
         for name in sorted(self._expected):
             found += [f"{name} differs{where}" for where in differences(self._expected[name], now.get(name))]
         return found + [f"{name} is left over" for name in sorted(now.keys() - self._expected.keys())]
@@ -110,6 +121,12 @@ class Campaign:
     def _clear(self) -> None:
         shutil.rmtree(self._folder)
         self._folder.mkdir()
+        CohortAccount.create(self._folder / "account", *BUDGET, simulation=True)
+
+    def _account(self) -> list[object]:
+        """What the account counts of the run, and whether somebody could still be at work on it."""
+        account = CohortAccount(self._folder / "account")
+        return [(run.is_open, run.settled, account.at_work(name)) for name, run in account.state().runs.items()]
 
 
 def broken(run: Path) -> list[str]:

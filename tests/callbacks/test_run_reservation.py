@@ -130,6 +130,33 @@ def test_a_stopped_run_is_settled_by_its_journal_when_somebody_needs_it(account,
     assert composed(account) == client_epsilon({RELEASE: 14}, DELTA) <= 8.0
 
 
+def test_a_run_that_was_stopped_before_it_settled_settles_when_it_is_continued(
+    account, toy_task, toy_data, fit, tmp_path, monkeypatch
+):
+    """There is no round left to train then."""
+
+    def train(**how):
+        callbacks = private(account), RunRecorder(), ModelCheckpoint(tmp_path / "checkpoints", "last")
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=2), *callbacks, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CohortAccount, "settle", _stopped)
+        with pytest.raises(RuntimeError, match="stopped"):
+            train()
+    assert [run.is_open for run in account.state().runs.values()] == [True]
+    for _ in range(2):
+        train(ckpt_path=tmp_path / "checkpoints" / "last.ckpt")
+        (own,) = account.state().runs.values()
+        assert own.settled == {client: {RELEASE: 2} for client in SIZES}
+        block = RunDirectory(tmp_path).read_record().account
+        assert (block.settled, block.run_epsilon) == (account.content().last, client_epsilon({RELEASE: 2}, DELTA))
+    assert sum(entry["kind"] == "settle" for entry in account.content().entries) == 1
+
+
+def _stopped(*_):
+    raise RuntimeError("stopped")
+
+
 def test_nothing_proved_is_refused_when_the_method_is_made(account):
     with pytest.raises(ConfigError, match="but nothing is proved of this run, so that no account"):
         private(account, PercentileThreshold())

@@ -218,7 +218,7 @@ class CohortAccount:
             if own is None:
                 raise RecordError(f"{self.folder} has no reservation of run {run}, which cannot be settled there.")
             seal = self._append_sealed(settlement(own, "run", released, reason))
-            self._live.leave(run)
+            self._live.end(run)
             return seal
 
     def reclaim(self) -> list[Settlement]:
@@ -235,8 +235,13 @@ class CohortAccount:
 
     def leave(self, run: str) -> None:
         """Let a run that was stopped keep its reservation until somebody needs what it has not released."""
-        with self._live.writing():
-            self._live.leave(run)
+        self._live.leave(run)
+
+    def seal_of(self, run: str) -> str | None:
+        """Return the seal of the line that settled a run last, or ``None``."""
+        content = self.content()
+        pairs = list(zip(content.entries, content.seals, strict=True))
+        return next((seal for line, seal in reversed(pairs) if line.get("run") == run), None)
 
     def _of_stopped(self, state: AccountState, but: str) -> Iterator[Settlement]:
         for run, own in state.runs.items():

@@ -53,10 +53,14 @@ class LiveRuns:
         return lock is not None
 
     def leave(self, run: str) -> None:
-        """Let a run be at work no longer; whoever writes does that."""
+        """Let a run be at work no longer."""
         if (lock := self._held.pop(run, None)) is not None:
             lock.release()
-            self._file(run).unlink(missing_ok=True)
+
+    def end(self, run: str) -> None:
+        """Let a run be at work no longer, and remove its lock; whoever writes does that."""
+        self.leave(run)
+        self._file(run).unlink(missing_ok=True)
 
     def at_work(self, run: str) -> bool:
         """Whether any process is at work on a run; to whoever may not lock the folder every run seems to be."""
