@@ -3,10 +3,11 @@
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/segment.py
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/segment.py --only memory
 
-Time: a case of MRI of four sequences, of the size of BraTS (a head of 150x190x150 voxels in 240x240x155), is read,
+Time: a case of MRI of four sequences, of the size of BraTS (a head of 180x180x120 voxels in 240x240x155), is read,
 checked, prepared, segmented and written, and, in turns with that, MONAI's ``sliding_window_inference`` alone segments
-what was prepared. What counts is the ratio of the medians. The network has the weights of chance, and is by default
-that of tasks/brats.yaml; the less a network takes, the more the rest weighs. ``--images`` takes a real case's files.
+what was prepared. What counts is the ratio of the medians of processor time. The network has the weights of chance, and
+is by default that of tasks/brats.yaml; the less a network takes, the more the rest weighs. ``--images`` takes a real
+case's files.
 
 Memory: the command segments 20 small volumes, and 200; the ratio of the two peaks should be 1.
 """
@@ -98,17 +99,17 @@ def time_case(network: str, patch: int, repetitions: int, images: Sequence[Path]
         task, data = model.model, model.datamodule
         whole, alone, reading = [], [], []
         for _ in range(repetitions):
-            start = time.perf_counter()
+            start = time.process_time()
             segment_case([model], case, wanted)
-            whole.append(time.perf_counter() - start)
-            start = time.perf_counter()
+            whole.append(time.process_time() - start)
+            start = time.process_time()
             brought = data.new_case(case)
-            reading.append(time.perf_counter() - start)
+            reading.append(time.process_time() - start)
             image = brought.image[None].to(task.device)
-            start = time.perf_counter()
+            start = time.process_time()
             with torch.inference_mode():
                 sliding_window_inference(image, [patch] * 3, brought.window.batch_size, task.network, 0.5, "gaussian")
-            alone.append(time.perf_counter() - start)
+            alone.append(time.process_time() - start)
     ratio = statistics.median(whole) / statistics.median(alone)
     print(
         f"{network}, windows of {patch}^3, {'x'.join(map(str, brought.image.shape[1:]))} prepared voxels,"

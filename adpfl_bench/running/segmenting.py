@@ -77,7 +77,7 @@ def segment_new(wanted: Segmentation) -> int:
         BenchError: A run or folder cannot be used, or there is no image.
     """
     output = wanted.output
-    _check_output(output, wanted.overwrite)
+    _check_output(output, wanted.overwrite, wanted.files)
     if wanted.dicom_seg:
         require_highdicom()
     sources = [ModelSource.find(folder, wanted.client) for folder in wanted.models]
@@ -205,7 +205,13 @@ def _write_map(path: Path, values: NDArray[np.float32], grid: CaseGrid | None) -
         nib.save(image, path.with_name(f"{path.name}.nii.gz"))
 
 
-def _check_output(output: Path, overwrite: bool) -> None:
+def _check_output(output: Path, overwrite: bool, files: Sequence[Path]) -> None:
+    inside = [path for path in files if path.is_dir() and output.resolve().is_relative_to(path.resolve())]
+    if inside:
+        raise ConfigError(
+            f"The masks would be in {output}, within {inside[0]}, all of whose images are segmented, so that masks"
+            " would be taken for images; choose an --output beside it."
+        )
     if output.exists() and not output.is_dir():
         raise DataError(f"{output} is no folder; choose another --output.")
     if not overwrite and output.is_dir() and any(output.iterdir()):

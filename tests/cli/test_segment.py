@@ -140,6 +140,7 @@ def test_what_cannot_be_is_a_sentence(adpfl_bench: Run, capsys: pytest.CaptureFi
         (run, "elsewhere", "--output", "out", "--client", "client-1"): "There is no file or folder elsewhere.",
         (run, "new", "--output", "out", "--smallest", "-1"): "--smallest is the size of the smallest component",
         ("nowhere", "new", "--output", "out"): "nowhere",
+        (run, "new", "--output", "new/masks"): "within new, all of whose images are segmented, so that masks",
     }
     for words, sentence in said.items():
         assert main(["segment", *words]) == 1
