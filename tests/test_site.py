@@ -62,6 +62,13 @@ def test_links_of_the_repository_lead_into_the_site(link, led):
     assert (text, needed) == (led, {})
 
 
+def test_pipes_in_code_of_tables_are_shown_without_their_backslash():
+    show = _load("repository_links").show_pipes
+    assert show("| `a\\|b` | c |") == "| <code>a&#124;b</code> | c |"
+    assert show("| `a` \\| `b` |") == "| `a` \\| `b` |"
+    assert show("say `a\\|b`") == "say `a\\|b`"  # no table: the backslash is meant
+
+
 def test_what_lies_outside_the_site_is_brought_along():
     links = _load("repository_links")
     text, needed = links.lead_into_site("[a](../Makefile)", "docs/privacy.md", "privacy.md", TOP)

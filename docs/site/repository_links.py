@@ -18,6 +18,7 @@ REPOSITORY_PAGES = {
 """Pages that lie outside docs/, and their address in the site."""
 
 _FENCE = re.compile(r"^(?: {0,3})(```+|~~~+)", re.MULTILINE)
+_CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(\]\()([^()\s]+?)(#[^()\s]*)?(\))")
 
 
@@ -53,6 +54,19 @@ def lead_into_site(text: str, origin: str, address: str, top: Path) -> tuple[str
         return f"{head}{posixpath.relpath(there, posixpath.dirname(address) or '.')}{anchor}{tail}"
 
     return "".join(part if code else _LINK.sub(led, part) for code, part in _parts(text)), needed
+
+
+def show_pipes(text: str) -> str:
+    """Write code with a pipe in a table as GitHub shows it: Python-Markdown would show the backslash too."""
+    lines = text.split("\n")
+    return "\n".join(_CODE.sub(_as_html, line) if line.startswith("|") else line for line in lines)
+
+
+def _as_html(match: re.Match[str]) -> str:
+    if "\\|" not in match[1]:
+        return match[0]
+    shown = match[1].replace("\\|", "|")
+    return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in shown)}</code>"
 
 
 def _parts(text: str) -> list[tuple[bool, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from api_pages import api_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from repository_links import REPOSITORY_PAGES, lead_into_site
+from repository_links import REPOSITORY_PAGES, lead_into_site, show_pipes
 from schema_page import schema_page
 from settings_pages import settings_pages
 from study_report import study_report
@@ -39,7 +39,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     origins = {address: name for name, address in REPOSITORY_PAGES.items()}
     for page in list(files.documentation_pages()):
         origin = origins.get(page.src_uri, f"docs/{page.src_uri}")
-        text, needed = lead_into_site(page.content_string, origin, page.src_uri, top)
+        text, needed = lead_into_site(show_pipes(page.content_string), origin, page.src_uri, top)
         if text != page.content_string:
             page.content_string = text
         for address, path in needed.items():
