@@ -11,6 +11,8 @@ _CHOICES = re.compile(r"Expected a typing\.Literal\[([^\]]+)\]")
 _NO_VALUE = re.compile(r"argument (?:-\w/)?--([\w.]+): expected (?:one|at least one) argument")
 _CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
 _LACKING = re.compile(r"arguments are required: ([\w, ]+)")
+_ELEMENTS = re.compile(r"Expected a tuple with (\d+) elements?. Got value: (\[.*?\])")
+_NAMES_A_CLASS = "Expected a dot import path string"
 _KINDS = re.compile(r"Expected an? <class '(?:\w+\.)*(\w+)'>")
 _KIND_NAMES = {
     "bool": "true or false",
@@ -19,6 +21,7 @@ _KIND_NAMES = {
     "int": "a whole number",
     "list": "a list such as [1,2]",
     "str": "a text",
+    "tuple": "a list such as [1,2]",
 }
 
 
@@ -37,6 +40,8 @@ def value_complaint(message: str, written: Callable[[str], str] = str) -> str | 
     """
     if bare := _NO_VALUE.search(message):
         return f"{written(bare[1])} needs a value"
+    if _NAMES_A_CLASS in message:  # what classes there are is for who knows the base
+        return None
     keys, given = _KEY.findall(message), _GIVEN.search(message)
     classes = _CLASS.findall(message)
     if not keys or len(classes) != len(keys) - 1 + bool(_LACKING.search(message)):  # of several classes that were tried
@@ -45,6 +50,8 @@ def value_complaint(message: str, written: Callable[[str], str] = str) -> str | 
     if lacking := _LACKING.search(message):
         needed = lacking[1].split(", ")
         return f"{name} is {classes[-1]}, which needs {' and '.join(needed)}: give --{name}.{needed[0]}"
+    if elements := _ELEMENTS.search(message):
+        return f"{name} is {elements[2]}, but must be a list of {elements[1]}"
     choices = [found.replace("'", "") for found in _CHOICES.findall(message)]
     kinds = [kind for kind in dict.fromkeys(_KINDS.findall(message)) if kind != "NoneType"]
     if given is None or not choices + kinds or not all(kind in _KIND_NAMES for kind in kinds):

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -51,9 +52,14 @@ def find_config(name: str) -> Path:
     for path in (Path(name), packaged_root() / name):
         if path.is_file():
             return path
+    near = get_close_matches(name, packaged_configs(), n=1)
     raise ConfigError(
-        f"There is no configuration file {listed([name])}, neither in {Path.cwd()} nor with the package; it comes with"
-        f" {', '.join(packaged_configs())}."
+        f"There is no configuration file {listed([name])}, neither in {Path.cwd()} nor with the package;"
+        + (
+            f" did you mean {near[0]}?"
+            if near
+            else " adpfl-bench list tasks methods places lists those of the package."
+        )
     )
 
 

@@ -150,7 +150,12 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
         return (
             f"{base[1]} cannot be made from what was given{_not_a_class(message)}; possible are {_subclasses(base[2])}."
         )
-    return gist
+    if refused := _NO_CLASS.search(message):
+        name = next(part for part in refused.groups() if part).strip()
+        keys = re.findall(r'Parser key "([^"]+)"', message)
+        where = ".".join(keys) or "A setting"
+        return f"{where} is {name}, which names nothing that can be made or read; give a class path."
+    return " ".join(gist.split())
 
 
 def _not_a_class(message: str) -> str:

@@ -95,5 +95,5 @@ def trainer_in_sentences() -> Iterator[None]:
     """
     try:
         yield
-    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+    except (MisconfigurationException, ImportError, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"The Trainer refuses its settings (trainer): {' '.join(str(error).split())}") from error

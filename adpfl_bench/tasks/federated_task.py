@@ -164,13 +164,17 @@ class FederatedTask(ScoredTask):
             self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
             raise CheckpointError(
-                f"model.init_from is {path}, but the weights of this network could not be read from it: {error}"
+                f"model.init_from is {path}, but the weights of this network could not be read from it"
+                f" ({type(error).__name__}: {' '.join(str(error).split())}); give a checkpoint of a run with it."
             ) from error
         return checkpoint_lineage(checkpoint)
 
     def _freeze(self, pattern: str) -> None:
         names = [name for name, _ in self.named_parameters()]
-        chosen = [name for name in names if re.search(pattern, name)]
+        try:
+            chosen = [name for name in names if re.search(pattern, name)]
+        except re.error as error:
+            raise ConfigError(f"model.frozen is {pattern}, which is no regular expression: {error}.") from error
         if not chosen or len(chosen) == len(names):
             raise ConfigError(
                 f"model.frozen is {pattern}, which is found in {len(chosen)} of the {len(names)} parameters' names;"

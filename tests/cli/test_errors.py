@@ -47,7 +47,7 @@ def ham10000(tmp_path: Path) -> Path:
         ),
         (
             ["--data.partition=Nope"],
-            "partition cannot be made from what was given (Nope is none); possible are adpfl_bench.Dirichlet",
+            "partition cannot be made from what was given (Nope is none); possible are adpfl",
         ),
         (["--privacy.threshold=PercentileThreshold", "--privacy.threshold.percentile=0"], "must lie in (0, 100]"),
         (["--privacy.noise_multiplier=-0.1"], "privacy.noise_multiplier is a noise scale in units of the threshold"),

@@ -7,6 +7,7 @@ import numpy as np
 from tests.corpus.bad_accounts import ACCOUNTS
 from tests.corpus.bad_checkpoints import CHECKPOINTS
 from tests.corpus.bad_class_paths import CLASS_PATHS
+from tests.corpus.bad_commands import COMMAND_LINES
 from tests.corpus.bad_configurations import CONFIGURATIONS
 from tests.corpus.bad_contents import CONTENTS
 from tests.corpus.bad_descriptions import DESCRIPTIONS
@@ -50,6 +51,7 @@ KINDS: Sequence[Kind] = (
     *OWN_TABLES,
     *CONFIGURATIONS,
     *CLASS_PATHS,
+    *COMMAND_LINES,
     *GRIDS,
     *ACCOUNTS,
     *CHECKPOINTS,
