@@ -90,7 +90,7 @@ _OF_CONFIGURATIONS = [
     ("fit @run --trainer.devices many", "trainer.devices must be a whole number of at least 1, but it is 'many'"),
     ("fit @run --trainer.precision 12", "trainer.precision is 12, but must be"),
     ("fit @run --trainer.default_root_dir note.txt", "note.txt cannot be locked for this run"),
-    ("fit @run --trainer.callbacks EarlyStop", "(EarlyStop is none); possible are"),
+    ("fit @run --trainer.callbacks EarlyStop", "trainer.callbacks is EarlyStop, which names nothing"),
     ("fit @run --trainer.callbacks+=EarlyStopping", "which needs monitor: give --trainer.callbacks.monitor"),
     ("fit @run --trainer.logger TensorBoardLogger", "which needs save_dir: give --trainer.logger.save_dir"),
     ("fit @run --trainer.logger CSVLogger", "which needs save_dir: give --trainer.logger.save_dir"),
