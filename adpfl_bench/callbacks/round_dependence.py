@@ -40,4 +40,5 @@ def follows_rounds(lr_scheduler: Any) -> bool:
     if not isinstance(lr_scheduler, Mapping):
         return False
     named = str(lr_scheduler.get("class_path", "")).rpartition(".")[2] == CosineOverRounds.__name__
-    return named and (lr_scheduler.get("init_args") or {}).get("rounds") is None
+    arguments = lr_scheduler.get("init_args")
+    return named and not (isinstance(arguments, Mapping) and arguments.get("rounds") is not None)

@@ -82,10 +82,11 @@ def _obstacle(saved: Mapping[str, Any]) -> str | None:
 def _check_noise(path: Path, saved: Mapping[str, Any], config: Mapping[str, Any], record: RunRecord | None) -> None:
     """Refuse a run with a target of epsilon, unless its noise is stated in place of the target."""
     target, rounds = _get(saved, "privacy", "target_epsilon"), _get(config, "federated", "rounds")
+    shown = f"{target:g}" if isinstance(target, int | float) else target
     noise = record.privacy.noise_multiplier if record is not None else None
     if record is None or noise is None:
         raise CheckpointError(
-            f"The noise of the run of {path} was solved for epsilon {target:g} in its own number of rounds, and no"
+            f"The noise of the run of {path} was solved for epsilon {shown} in its own number of rounds, and no"
             f" run.json beside it says what it is, so that {rounds} rounds cannot keep it. Restore the run's folder."
         )
     if _get(config, "privacy", "target_epsilon") is None and _get(config, "privacy", "noise_multiplier") == noise:
@@ -93,7 +94,7 @@ def _check_noise(path: Path, saved: Mapping[str, Any], config: Mapping[str, Any]
     end = _last_epsilon(read_spent(path.parent.parent, rounds))
     spends = "more than that" if end is None else f"epsilon {end:.4g}"
     raise CheckpointError(
-        f"The noise of the run of {path} (z = {noise:.4g}) was solved for epsilon {target:g} in"
+        f"The noise of the run of {path} (z = {noise:.4g}) was solved for epsilon {shown} in"
         f" {count(record.federated.rounds, 'round')}; with {rounds} it spends {spends}. To accept that, state the"
         f" noise in place of the target: --privacy.target_epsilon null --privacy.noise_multiplier {noise!r}."
     )
