@@ -35,6 +35,12 @@ _INNERMOST = re.compile(
 _NO_CLASS = re.compile(
     r"Expected a dot import path string: (.+)|No (?:\w+ )?attribute '?(\w+)|No module named '?([\w.]+)"
 )
+_IN_BLOCK = re.compile(
+    r"""Parser key "(?P<outer>\w+)":[\s\S]*?Problem with given class_path '(?P<kind>[\w.]+)':\s+(?:- )?"""
+    r"""(?:Group '(?P<block>\w+)' does not accept option '(?P<option>[\w.]+)'"""
+    r"""|unrecognized arguments: --(?P<unknown>\w+\.[\w.]+))"""
+)
+"""An unknown setting within a block of a class's settings, such as a dataset's description."""
 _load_as_set = get_loader("yaml")
 
 
@@ -96,6 +102,10 @@ class UntrustedClassPath(ConfigError):
 class BenchArgumentParser(LightningArgumentParser):
     """LightningArgumentParser that says what was wrong and what was possible, without pages of usage."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # Of nested classes jsonargparse makes the parsers, and options are not abbreviated there either.
+        super().__init__(*arguments, **{"allow_abbrev": False, **options})
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Raise the parser's complaint as a sentence.
 
@@ -138,6 +148,8 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
             "data.root is missing: give the dataset's folder with --data.root PATH, or train on synthetic images with"
             " --config configs/phantom.yaml."
         )
+    if within := _IN_BLOCK.search(message):
+        return _unknown_in_block(within)
     if misfit := value_complaint(message):
         return f"{misfit}."
     gist = "\n".join(line for line in message.strip().splitlines() if not line.strip().startswith(_SAYS_NOTHING))
@@ -175,6 +187,14 @@ def _unknown_key(name: str, known: Iterable[str]) -> str:
     below = {key.removeprefix(prefix).split(".")[0] for key in known if key.startswith(prefix)}
     where = f"in {block} " if block else ""
     return f"There is no setting {name}; possible {where}are {', '.join(sorted(below - _NOT_SETTINGS))}."
+
+
+def _unknown_in_block(within: re.Match[str]) -> str:
+    """A sentence on a setting that a block, such as a dataset's description, has not."""
+    parser = ArgumentParser()
+    parser.add_class_arguments(locate(within["kind"]), within["outer"], fail_untyped=False)
+    unknown = within["unknown"] or f"{within['block']}.{within['option']}"
+    return _unknown_key(f"{within['outer']}.{unknown}", [str(action.dest) for action in parser._actions])
 
 
 def _settings_of(class_path: str) -> list[str]:

@@ -215,3 +215,20 @@ def test_verify_and_prepare_take_what_a_task_file_states(capsys: pytest.CaptureF
     Path("wrong.yaml").write_text(Path("organs.yaml").read_text().replace("organ: 1", "organ: one"))
     assert main(["verify", "own_volumes", "--root", root, "--config", "wrong.yaml"]) == 1
     assert "wrong.yaml: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("regions={all: 1}", "data.description.regions is 1, but must be a list"),
+        ("ids_identify=person", "data.description.ids_identify is person, but must be record, image, slice, lesion"),
+        ("empty_masks=maybe", "data.description.empty_masks is maybe, but must be true or false."),
+        ("labels={1: a}", "a key is 1, which YAML reads as int and not as text; put it in quotes"),
+        ("label={a: 1}", "There is no setting data.description.label; possible in data.description are case_pattern,"),
+        ("columns.masks=x", "There is no setting data.description.columns.masks; possible in data.description.columns"),
+        ("columns={masks: x}", "no setting data.description.columns.masks; possible in data.description.columns are"),
+    ],
+)
+def test_what_a_description_cannot_state_is_told(capsys: pytest.CaptureFixture[str], words: str, sentence: str) -> None:
+    assert main(["fit", *command("own_pictures", "nowhere", "run", f"--data.description.{words}")]) == 1
+    assert sentence in capsys.readouterr().err
