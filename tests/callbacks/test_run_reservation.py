@@ -153,6 +153,23 @@ def test_a_run_that_was_stopped_before_it_settled_settles_when_it_is_continued(
     assert sum(entry["kind"] == "settle" for entry in account.content().entries) == 1
 
 
+def test_a_finished_run_asks_for_what_further_rounds_release(account, toy_task, toy_data, fit, tmp_path):
+    def train(rounds, **how):
+        callbacks = private(account, secure=True), RunRecorder(), ModelCheckpoint(tmp_path / "checkpoints", "last")
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=rounds), *callbacks, **how)
+
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    train(2)
+    train(4, ckpt_path=last)
+    (own,) = account.state().runs.values()
+    assert own.settled == {client: {RELEASE: 4} for client in SIZES}
+    before = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(AccountRefusal, match=r"at most 17 of its 40 rounds fit"):
+        train(40, ckpt_path=last)
+    assert (tmp_path / "run.json").read_bytes() == before
+    assert check_account(account) == []
+
+
 def _stopped(*_):
     raise RuntimeError("stopped")
 
