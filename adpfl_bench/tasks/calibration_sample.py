@@ -44,7 +44,9 @@ class Calibration:
             truths = label[[regions.index(region) for region in predicted]]
             probabilities, truth = sample(case, truths, grid, name)
             for region, found, true in zip(predicted, probabilities, truth, strict=True):
-                self._found.append((batch.place, models, region, Reliability.of(found, true)))
+                reliability = Reliability.of(found, true)
+                if reliability.counts.any():  # a model that diverged has no probabilities
+                    self._found.append((batch.place, models, region, reliability))
 
     def exchange(self) -> None:
         """Take in what the run's other processes found, in the order in which one process would have all."""

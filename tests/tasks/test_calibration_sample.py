@@ -107,3 +107,13 @@ def test_an_error_that_is_not_that_of_the_bins_and_impossible_bins_are_found(tmp
     assert said(positives=(10**6, *block.positives[1:])) == [f"{bin_of} 1"]
     assert said(sums=(*block.sums[:3], 999.0, *block.sums[4:])) == [f"{bin_of} 4"]
     assert said(counts=block.counts[:3]) == ["the calibration of lesion has not 15 bins"]
+
+
+def test_a_model_that_diverged_has_no_calibration_and_ends_no_run(task, monkeypatch):
+    unknown, truth = np.array([0.2, np.nan, 0.9, np.inf]), np.array([False, True, True, False])
+    found = Reliability.of(unknown, truth)
+    assert (found.counts.sum(), found.positives.sum()) == (2, 1)
+    monkeypatch.setattr(OneThird, "forward", lambda _, image: torch.full_like(image[:, :1], float("nan")))
+    task.score(scored(), complete=True)
+    assert task.calibration.blocks() == ()
+    assert len(task.scores) == 2

@@ -32,15 +32,16 @@ class Reliability:
         """Sort predictions into bins; a bin holds its lower end, and the last one 1 too.
 
         Args:
-            probabilities: In [0, 1], of any shape.
+            probabilities: In [0, 1], of any shape; those that are no numbers, of a model that diverged, are left out.
             truth: Of the same shape.
         """
-        values = probabilities.astype(np.float64).ravel()
+        known = np.isfinite(probabilities).ravel()
+        values, came = probabilities.astype(np.float64).ravel()[known], truth.ravel()[known]
         places = np.minimum((values * BINS).astype(np.int64), BINS - 1)
         return cls(
             np.bincount(places, minlength=BINS),
             np.bincount(places, weights=values, minlength=BINS).astype(np.float64),
-            np.bincount(places[truth.ravel()], minlength=BINS),
+            np.bincount(places[came], minlength=BINS),
         )
 
     def __add__(self, other: Reliability) -> Reliability:
