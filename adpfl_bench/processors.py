@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 from adpfl_bench.errors import ConfigError
@@ -139,7 +140,19 @@ def _shared(
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context(processes), _begin_worker, (os.getpid(),))
     else:
         pool = ThreadPoolExecutor(workers)
-    return _as_done(pool, {pool.submit(function, item): item for item in items}, title)
+    with _ctrl_c_held_back():
+        futures = {pool.submit(function, item): item for item in items}
+    return _as_done(pool, futures, title)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait: processes that start meanwhile are deaf to it until they ignore it, and so say nothing of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_done(pool: Executor, futures: Mapping[Future[_Result], _Item], title: str) -> Iterator[tuple[_Item, _Result]]:
@@ -160,6 +173,7 @@ def _begin_worker(parent: int) -> None:
     A copy of that one heeds no stops of its own either.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     end_with(parent)
 

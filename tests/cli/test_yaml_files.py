@@ -73,7 +73,11 @@ def test_comments_of_each_federation_file_state_method_and_range() -> None:
 
 
 def test_each_privacy_file_states_all_of_its_privacy_and_only_optimizers_besides() -> None:
-    settings = inspect.signature(DifferentialPrivacy).parameters.keys() - {"secure", "memory_budget"}  # the user's own
+    settings = inspect.signature(DifferentialPrivacy).parameters.keys() - {
+        "secure",
+        "memory_budget",
+        "account",
+    }  # the user's own
     for method in PRIVACY:
         content = CONTENT[method]
         assert content.keys() <= {"method", "privacy", "federated"}, method
