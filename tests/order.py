@@ -18,6 +18,7 @@ LONG = (
     "tests/cli/test_volumes.py",
     "tests/cli/test_epsilon_survives.py",
     "tests/cli/test_privacy_command.py",
+    "tests/cli/test_account_command.py",
     "tests/cli/test_leaderboard_command.py",
     "tests/accidents/",
     "tests/corpus/",
@@ -25,6 +26,7 @@ LONG = (
     "tests/datasets/test_verify.py",
     "tests/federation/test_aggregation.py",
     "tests/callbacks/test_audited_mu.py",
+    "tests/privacy/test_account_histories.py",
     "tests/test_contributing.py",
 )
 """Beginnings of the paths of files whose tests take seconds."""
