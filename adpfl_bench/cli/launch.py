@@ -149,6 +149,8 @@ def _status(found: int) -> int:
 def _work(words: list[str], command: int) -> None:
     from adpfl_bench.cli.main import main
 
+    # What started this process would start its loaders too, which could not be handed what they load.
+    multiprocessing.set_start_method(None, force=True)
     if hasattr(os, "pidfd_open"):  # of Linux
         threading.Thread(target=_stop_after, args=(os.pidfd_open(command),), daemon=True).start()
     try:

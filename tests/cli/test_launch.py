@@ -1,6 +1,7 @@
 """Processes that the command line starts itself: they end together, in a sentence, and the run goes on."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -87,3 +88,22 @@ def test_what_cannot_be_started_is_a_sentence(
     assert adpfl_bench(command, *options) == 1
     assert re.search(sentence, capsys.readouterr().err)
     assert LAUNCHED not in os.environ  # what is started later is not taken for one of the processes
+
+
+def test_loaders_of_a_process_start_as_those_of_a_run_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = multiprocessing.get_start_method()
+    found: list[str] = []
+
+    def answer(words: list[str]) -> int:
+        found.append(multiprocessing.get_start_method())
+        return 0
+
+    monkeypatch.setattr(sys.modules["adpfl_bench.cli.main"], "main", answer)
+    monkeypatch.delattr(os, "pidfd_open", raising=False)  # by which it would wait for its parent's end
+    multiprocessing.set_start_method("forkserver", force=True)  # as in what a server of forks has started
+    try:
+        with pytest.raises(SystemExit):
+            _work([], os.getpid())
+    finally:
+        multiprocessing.set_start_method(None, force=True)
+    assert found == [usual]
