@@ -11,7 +11,10 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.records.file_digests import FileDigest, case_digests, contents_difference, contents_root
 from adpfl_bench.records.run_directory import RunDirectory
 
-names = st.text(min_size=1, max_size=8) | st.sampled_from(["caf\udce9.png", "a\nb", 'a"b', "a,b", " ", "ä"])
+# No file name holds a zero, which csv writes from Python 3.11 on only.
+names = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=8
+) | st.sampled_from(["caf\udce9.png", "a\nb", 'a"b', "a,b", " ", "ä"])
 rows = st.builds(FileDigest, names, names, st.integers(0, 2**50), st.binary(min_size=32, max_size=32).map(bytes.hex))
 datasets = st.lists(rows, min_size=1, max_size=8, unique_by=lambda row: (row.case, row.file))
 
