@@ -31,7 +31,8 @@ from pathlib import Path
 
 from composed_epsilon import composed_epsilon
 
-from adpfl_bench.callbacks.run_reservation import PlannedReleases, RunReservation
+from adpfl_bench.callbacks.releases_to_come import PlannedReleases
+from adpfl_bench.callbacks.run_reservation import RunReservation
 from adpfl_bench.errors import AccountRefusal
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.files import replace_file

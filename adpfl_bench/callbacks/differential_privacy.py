@@ -15,9 +15,10 @@ from adpfl_bench.callbacks.plain_privacy import PlainPrivacy
 from adpfl_bench.callbacks.privacy_metrics import epsilon_metrics, release_metrics
 from adpfl_bench.callbacks.privacy_record import SECRET_NOISE, SEEDED_NOISE, ProtectedUnits, accounted_block
 from adpfl_bench.callbacks.release_settings import release_settings
+from adpfl_bench.callbacks.releases_to_come import PlannedReleases
 from adpfl_bench.callbacks.run_books import RunBooks
 from adpfl_bench.callbacks.run_guarantee import RunGuarantee
-from adpfl_bench.callbacks.run_reservation import PlannedReleases, RunReservation
+from adpfl_bench.callbacks.run_reservation import RunReservation
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.federated_settings import FederatedSettings

@@ -10,21 +10,20 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from adpfl_bench.callbacks.data_changes import check_scored_data
-from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.headline import headline
-from adpfl_bench.callbacks.lineage_record import with_lineage
-from adpfl_bench.callbacks.lookup import callbacks_of, federated_data, find_callback, need_callback, need_task
+from adpfl_bench.callbacks.lookup import federated_data, need_callback, need_task
 from adpfl_bench.callbacks.privacy_parts import choices_of_round
+from adpfl_bench.callbacks.recorded_privacy import privacy_of, recorded_privacy
+from adpfl_bench.callbacks.round_report_sources import round_metrics
 from adpfl_bench.callbacks.run_history import RunHistory
 from adpfl_bench.data.partitioning.partition_file import partition_bytes
 from adpfl_bench.errors import CheckpointError, ConfigError, RecordError, score_beside
 from adpfl_bench.peers import peers
-from adpfl_bench.records.blocks import PrivacyBlock
 from adpfl_bench.records.checkpoint_block import CheckpointBlock
 from adpfl_bench.records.digests import config_sha256
 from adpfl_bench.records.environment import git_revision, package_versions, peak_gpu_memory_mb, peak_memory_mb
-from adpfl_bench.records.round_metrics import ALL_CLIENTS, ReportsRounds, RoundMetric
+from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.records.run_lock import RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord, Status
@@ -107,7 +106,7 @@ class RunRecorder(Callback):
         lock.join()
         self._lock = lock
         self._resuming = False
-        _privacy(trainer).reservation.name(self.task, self.method, self.config)
+        privacy_of(trainer).reservation.name(self.task, self.method, self.config)
         if stage == "fit" and self._continued:  # there may be no checkpoint yet, and releases all the same
             need_task(pl_module).lineage.continue_run(self._continued)
         if stage != "fit" and not self._record:
@@ -129,7 +128,7 @@ class RunRecorder(Callback):
         self._save("running")
         self._directory.write_partition(content)
         self._directory.write_data(federated_data(trainer).contents.files)
-        promise, device = _privacy(trainer).promise(), trainer.strategy.root_device
+        promise, device = privacy_of(trainer).promise(), trainer.strategy.root_device
         print(headline(self._record, promise, device, self._directory.path))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:
@@ -143,7 +142,7 @@ class RunRecorder(Callback):
             status="running",
             data=federated_data(trainer).describe(),
             federated=loop.describe(pl_module),
-            privacy=_describe_privacy(trainer, task),
+            privacy=recorded_privacy(trainer, task),
             rounds_completed=loop.rounds_completed,
             model=task.describe_scores(
                 ModelBlock(
@@ -242,7 +241,7 @@ class RunRecorder(Callback):
             return  # a checkpoint that was refused says nothing of the run, which is as it was
         if trainer.state.fn == "fit":
             # The broken-off round has released something too.
-            self._record.privacy = _describe_privacy(trainer, pl_module)
+            self._record.privacy = recorded_privacy(trainer, pl_module)
         if (failure := peers().failure()) is None and is_stop(exception):  # another's ends this process by a signal
             self._save("interrupted")
             print(f"Stopped after {self._record.rounds_completed} rounds, recorded in {self._directory.path}.")
@@ -257,8 +256,8 @@ class RunRecorder(Callback):
         assert record is not None
         if trained is not None:
             record.rounds_completed = need_callback(trained, FederatedLoop).rounds_completed
-            record.privacy = _describe_privacy(trained, trained.lightning_module)
-            _privacy(trained).reservation.tell(record)
+            record.privacy = recorded_privacy(trained, trained.lightning_module)
+            privacy_of(trained).reservation.tell(record)
         before, record.status = record.status, status
         record.wall_seconds = round(self._wall_seconds(), 3)
         # A later process that only scores the model needs less than training did.
@@ -294,17 +293,3 @@ class RunRecorder(Callback):
         block = CheckpointBlock.model_validate(state_dict)
         self._seconds_before = block.wall_seconds
         self._history.restore(block)
-
-
-def round_metrics(trainer: Trainer, pl_module: LightningModule) -> list[RoundMetric]:
-    """Ask every callback, and the module, for the numbers of the round that has just ended."""
-    sources = [*callbacks_of(trainer), pl_module]
-    return [m for source in sources if isinstance(source, ReportsRounds) for m in source.round_metrics(trainer)]
-
-
-def _privacy(trainer: Trainer) -> DifferentialPrivacy:
-    return find_callback(trainer, DifferentialPrivacy) or DifferentialPrivacy(unit="none")
-
-
-def _describe_privacy(trainer: Trainer, module: LightningModule) -> PrivacyBlock:
-    return with_lineage(_privacy(trainer).describe(), need_task(module).lineage)

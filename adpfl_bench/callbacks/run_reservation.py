@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from adpfl_bench.callbacks.privacy_checks import check_delta
-from adpfl_bench.data.datamodule import FederatedDataModule
+from adpfl_bench.callbacks.releases_to_come import PlannedReleases
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
 from adpfl_bench.peers import peers
 from adpfl_bench.privacy.account.account_ask import AccountAsk, Affordance
 from adpfl_bench.privacy.account.account_entries import Releases, RunFacts
@@ -20,58 +18,9 @@ from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.ledger import PrivacyLedger
 from adpfl_bench.privacy.lineage import Lineage
-from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.records.account_block import AccountBlock
 from adpfl_bench.records.digests import config_sha256
 from adpfl_bench.records.run_record import RunRecord
-
-
-@dataclass(frozen=True)
-class PlannedReleases:
-    """What a run is going to release, and of whose data.
-
-    Attributes:
-        plan: What each turn of a client releases.
-        noise_multiplier: z.
-        schedule: Who takes part in which round.
-        sizes: Number of units by client.
-        names: Their names, by client.
-        protects: The dataset's word for one.
-        kind: Kind of the data.
-    """
-
-    plan: ReleasePlan
-    noise_multiplier: float
-    schedule: RoundSchedule
-    sizes: Mapping[str, int]
-    names: Mapping[str, tuple[str, ...]]
-    protects: str
-    kind: str
-
-    @classmethod
-    def of(
-        cls,
-        plan: ReleasePlan,
-        noise_multiplier: float,
-        schedule: RoundSchedule,
-        datamodule: FederatedDataModule,
-        protects: str,
-    ) -> PlannedReleases:
-        """Ask a datamodule that knows who trains on what.
-
-        Raises:
-            ConfigError: It cannot name the units.
-        """
-        sizes, names, kind = datamodule.unit_sizes, datamodule.unit_names(plan.unit), datamodule.describe().kind
-        return cls(plan, noise_multiplier, schedule, sizes, names, protects, kind)
-
-    def between(self, completed: int, rounds: int) -> Releases:
-        """Return what is released after some rounds until a run of so many ends, fine-tuning included."""
-        schedule, visits = replace(self.schedule, rounds=rounds), dict[Visit, int]()
-        for index in range(completed, schedule.total_rounds):
-            for visit in schedule.visits(index, list(self.sizes)):
-                visits[visit] = visits.get(visit, 0) + 1
-        return self.plan.events(self.noise_multiplier, self.sizes, visits)
 
 
 class RunReservation:

@@ -11,8 +11,9 @@ from typing import Any
 import adpfl_bench.grid.benchmark as command
 from adpfl_bench.cli import main
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.grid.checked_configuration import Configuration
 from adpfl_bench.grid.engine import Ended, Engine, Job, LocalEngine
-from adpfl_bench.grid.plan import Configuration, GridRun, make_plan, method_name, source_digests
+from adpfl_bench.grid.plan import GridRun, make_plan, method_name, source_digests
 from adpfl_bench.grid.submitit_engine import RunJob, _stops
 from adpfl_bench.grid.work import Fit, exit_status, perform
 from adpfl_bench.records.settings import flatten_config

@@ -9,8 +9,9 @@ from lightning.pytorch.cli import LightningArgumentParser
 
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.grid.checked_configuration import Configuration, check_configuration
 from adpfl_bench.grid.grid import read_grid
-from adpfl_bench.grid.plan import Configuration, GridRun, check_configuration, make_plan, method_name, read_patterns
+from adpfl_bench.grid.plan import GridRun, make_plan, method_name, read_patterns
 from adpfl_bench.running import training
 from adpfl_bench.running.planned_run import PlannedRun
 from tests.grid.fakes import check
@@ -232,7 +233,7 @@ def test_many_configurations_are_checked_in_processes_with_what_one_finds(
     monkeypatch.setattr(training, "run", noting)
     one_by_one = make_plan(grid, check=lambda words: check_configuration(words))
     assert len(here) == 4
-    monkeypatch.setattr("adpfl_bench.grid.plan._FOR_A_PROCESS", 2)
-    monkeypatch.setattr("adpfl_bench.grid.plan.count_processors", lambda: 2)
+    monkeypatch.setattr("adpfl_bench.grid.checked_configuration._FOR_A_PROCESS", 2)
+    monkeypatch.setattr("adpfl_bench.grid.checked_configuration.count_processors", lambda: 2)
     assert make_plan(grid) == one_by_one
     assert len(here) == 4, "the others were checked by other processes"

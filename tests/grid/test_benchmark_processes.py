@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from adpfl_bench.errors import BenchError, ConfigError
+from adpfl_bench.grid.checked_configuration import AskedProcesses
 from adpfl_bench.grid.engine import LocalEngine
-from adpfl_bench.grid.plan import AskedProcesses, GridRun
+from adpfl_bench.grid.plan import GridRun
 from adpfl_bench.grid.submitit_engine import SubmititEngine
 from tests.grid.conftest import TOP
 from tests.grid.fakes import planned
