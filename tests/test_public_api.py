@@ -70,4 +70,7 @@ def test_a_class_path_of_any_module_means_the_public_name(tmp_path, monkeypatch,
 def test_a_class_path_of_no_public_name_is_left_alone(capsys):
     words = ["--config", "tasks/isic.yaml", "--data.root=here", "--data.partition=adpfl_bench.gone.OwnPartition"]
     assert main(["fit", *words]) == 1
-    assert "Problem with given class_path 'adpfl_bench.gone.OwnPartition'" in capsys.readouterr().err
+    assert (
+        "(adpfl_bench.gone.OwnPartition is none); possible are adpfl_bench.DirichletPartition"
+        in capsys.readouterr().err
+    )

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable
 
 _KEY = re.compile(r'Parser key "([^"]+)"')
-_GIVEN = re.compile(r"(?:Given|Got) value: (.+)")
+_GIVEN = re.compile(r"(?:Given|Got) value: (.+?)\.?(?: Got value: .*)?$", re.MULTILINE)
 _CHOICES = re.compile(r"Expected a typing\.Literal\[([^\]]+)\]")
 _NO_VALUE = re.compile(r"argument (?:-\w/)?--([\w.]+): expected (?:one|at least one) argument")
 _CLASS = re.compile(r"Problem with given class_path '([\w.]+)'")
 _LACKING = re.compile(r"arguments are required: ([\w, ]+)")
 _ELEMENTS = re.compile(r"Expected a tuple with (\d+) elements?. Got value: (\[.*?\])")
+_NUMBERS = {"bool", "float", "int"}
 _NAMES_A_CLASS = "Expected a dot import path string"
 _KINDS = re.compile(r"Expected an? <class '(?:\w+\.)*(\w+)'>")
 _KIND_NAMES = {
@@ -40,11 +41,12 @@ def value_complaint(message: str, written: Callable[[str], str] = str) -> str | 
     """
     if bare := _NO_VALUE.search(message):
         return f"{written(bare[1])} needs a value"
-    if _NAMES_A_CLASS in message:  # what classes there are is for who knows the base
+    kinds = [kind for kind in dict.fromkeys(_KINDS.findall(message)) if kind != "NoneType"]
+    if _NAMES_A_CLASS in message and not _NUMBERS & set(kinds):  # what classes there are is for who knows the base
         return None
     keys, given = _KEY.findall(message), _GIVEN.search(message)
     classes = _CLASS.findall(message)
-    if not keys or len(classes) != len(keys) - 1 + bool(_LACKING.search(message)):  # of several classes that were tried
+    if not keys or len(classes) > len(keys) - 1 + bool(_LACKING.search(message)):  # several classes were tried
         return None
     name = written(".".join(keys))
     if lacking := _LACKING.search(message):
@@ -53,8 +55,7 @@ def value_complaint(message: str, written: Callable[[str], str] = str) -> str | 
     if elements := _ELEMENTS.search(message):
         return f"{name} is {elements[2]}, but must be a list of {elements[1]}"
     choices = [found.replace("'", "") for found in _CHOICES.findall(message)]
-    kinds = [kind for kind in dict.fromkeys(_KINDS.findall(message)) if kind != "NoneType"]
     if given is None or not choices + kinds or not all(kind in _KIND_NAMES for kind in kinds):
         return None
     allowed = " or ".join([*choices, *(_KIND_NAMES[kind] for kind in kinds)])
-    return f"{name} is {given[1].strip().rstrip('.')}, but must be {allowed}"
+    return f"{name} is {given[1].strip()}, but must be {allowed}"

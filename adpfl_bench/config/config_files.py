@@ -52,7 +52,7 @@ def find_config(name: str) -> Path:
     for path in (Path(name), packaged_root() / name):
         if path.is_file():
             return path
-    near = get_close_matches(name, packaged_configs(), n=1)
+    near = get_close_matches(name, packaged_configs(), n=1, cutoff=0.8)
     raise ConfigError(
         f"There is no configuration file {listed([name])}, neither in {Path.cwd()} nor with the package;"
         + (

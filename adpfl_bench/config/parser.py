@@ -32,9 +32,7 @@ _REFUSED = re.compile(
 _INNERMOST = re.compile(
     r"""Parser key "([^"]+)":(?:(?!Parser key)[\s\S])*?Subtypes: \[<class '([\w.]+)'(?![\s\S]*Parser key)"""
 )
-_NO_CLASS = re.compile(
-    r"Expected a dot import path string: (.+)|No (?:\w+ )?attribute '?(\w+)|No module named '?([\w.]+)"
-)
+_NO_CLASS = re.compile(r"Expected a dot import path string: (.+)|No (?:\w+ )?attribute '?\w+|No module named '?[\w.]+")
 _IN_BLOCK = re.compile(
     r"""Parser key "(?P<outer>\w+)":[\s\S]*?Problem with given class_path '(?P<kind>[\w.]+)':\s+(?:- )?"""
     r"""(?:Group '(?P<block>\w+)' does not accept option '(?P<option>[\w.]+)'"""
@@ -163,7 +161,7 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
             f"{base[1]} cannot be made from what was given{_not_a_class(message)}; possible are {_subclasses(base[2])}."
         )
     if refused := _NO_CLASS.search(message):
-        name = next(part for part in refused.groups() if part).strip()
+        name = (refused[1] or refused[0]).strip()
         keys = re.findall(r'Parser key "([^"]+)"', message)
         where = ".".join(keys) or "A setting"
         return f"{where} is {name}, which names nothing that can be made or read; give a class path."
@@ -172,11 +170,10 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
 
 def _not_a_class(message: str) -> str:
     """Which of the given words is no class, where the message tells."""
-    found = re.search(
-        r"Expected a dot import path string: (.+)|No (?:\w+ )?attribute '?(\w+)|No module named '?([\w.]+)", message
-    )
-    name = next((part for part in found.groups() if part), None) if found else None
-    return "" if name is None else f" ({name.strip()} is none)"
+    found = _NO_CLASS.search(message)
+    given = re.findall(r"Problem with given class_path '([^']+)'", message)
+    name = found and (found[1] or (given and given[-1]))
+    return f" ({name.strip()} is none)" if name else ""
 
 
 def _unknown_key(name: str, known: Iterable[str]) -> str:

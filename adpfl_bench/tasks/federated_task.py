@@ -164,8 +164,8 @@ class FederatedTask(ScoredTask):
             self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
             raise CheckpointError(
-                f"model.init_from is {path}, but the weights of this network could not be read from it"
-                f" ({type(error).__name__}: {' '.join(str(error).split())}); give a checkpoint of a run with it."
+                f"model.init_from is {path}, but the weights of this network could not be read from it:"
+                f" {type(error).__name__}: {' '.join(str(error).split())[:200]}; give a checkpoint of a run with it."
             ) from error
         return checkpoint_lineage(checkpoint)
 

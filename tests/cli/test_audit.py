@@ -128,7 +128,7 @@ def test_whole_clients_are_canaries_where_they_are_protected(
 
 def test_help_lists_the_audits_own_settings(adpfl_bench: Run, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main(["audit", "--help"])
+        main(["audit", "--help_all"])
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     for name in ("canaries", "client", "guesses", "confidence", "delta", "records"):

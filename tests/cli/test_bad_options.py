@@ -39,7 +39,7 @@ LINE = {
     "--trainer.max_epochs=3": "trainer.max_epochs follows from federated.rounds, federated.fine_tuning",
     "--federated.seed=3": "federated.seed follows from seed_everything and cannot be given; give that.",
     "--model.optimizer.lr=-1": "model.optimizer cannot be made: Invalid learning rate: -1.0; change its settings.",
-    "--model.optimizer.lr=nan": "Expected a <class 'float'>",
+    "--model.optimizer.lr=nan": "is nan, but must be a number",
     "--federated.server_optimizer.lr=-1": "federated.server_optimizer cannot be made: Invalid learning rate: -1.0",
     SGD % -2: "federated.client_optimizer cannot be made: Invalid learning rate: -2.0; change its settings.",
     CALLBACK: "Invalid value for save_top_k=-7. Must be >= -1",

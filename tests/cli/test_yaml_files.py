@@ -108,8 +108,10 @@ def test_working_directory_comes_before_the_package(empty_folder: Path) -> None:
 
 
 def test_missing_configuration_file_is_named_with_what_there_is(empty_folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no configuration file tasks/nope\.yaml.*tasks/isic\.yaml"):
-        find_config("tasks/nope.yaml")
+    with pytest.raises(ConfigError, match=r"no configuration file tasks/isik\.yaml.*did you mean tasks/isic\.yaml\?"):
+        find_config("tasks/isik.yaml")
+    with pytest.raises(ConfigError, match=r"nope\.yaml, neither in .*adpfl-bench list tasks methods places lists"):
+        find_config("nope.yaml")
     assert "tasks/ham10000.yaml" in packaged_configs()
 
 
