@@ -167,8 +167,9 @@ class PrivacyBooks:
 
     @property
     def last_key(self) -> str:
-        """The key of the noise of the last releases that a checkpoint knows of; empty where there are none."""
-        return next(reversed(self._ledgers), "")
+        """The key of the noise of the last releases that a checkpoint, or else the journal, knows of; or empty."""
+        on_disk = [session.key for session in self._on_disk if session.run in ("", self._lineage.run)]
+        return next(reversed([*on_disk, *self._ledgers]), "")
 
     def foreseen(self, more: Mapping[str, Mapping[Release, int]], key: str) -> PrivacyLedger:
         """Return what :attr:`own` will be when more has been released, by client, under a key of noise."""

@@ -61,6 +61,8 @@ def as_noted(folder: Path, run_id: str) -> Command:
 def to_the_end(arguments: list[str]) -> int:
     """The command line with what wandb does when an interpreter ends, which a forked process does not."""
     status = main(arguments)
+    if wandb.run is not None:
+        wandb.run.finish(status)  # waits until all is written, however busy the machine is
     wandb.teardown(status)
     return status
 

@@ -168,3 +168,17 @@ def test_other_cohorts_do_not_count_and_unproved_runs_of_the_same_one_prove_noth
     assert inherit([earlier({"a": {RELEASE: 2}}, cohort="other")], "c", "d", "record").by_client == {}
     assert "its privacy unit was client" in inherit([earlier({}, unit="client")], "c", "d", "record").reason
     assert "no noise" in inherit([earlier({}, reason="no noise")], "c", "d", "record").reason
+
+
+def test_a_run_that_starts_again_without_a_checkpoint_is_expected_under_the_key_of_its_journal(tmp_path):
+    opened(tmp_path / "run", key="first").enter("a", RELEASE, 3)
+    again, lineage = PrivacyBooks(), Lineage()
+    lineage.run = "run"
+    again.open(tmp_path / "run", lineage, secret=False)
+    assert again.last_key == "first"
+    # The same numbers once more are no further release.
+    assert again.foreseen({"a": {RELEASE: 3}}, again.last_key).events("a") == {RELEASE: 3}
+    other, stranger = PrivacyBooks(), Lineage()
+    stranger.run = "another"
+    other.open(tmp_path / "run", stranger, secret=False)
+    assert other.last_key == ""
