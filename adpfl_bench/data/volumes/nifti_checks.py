@@ -30,7 +30,7 @@ def check_nifti(path: Path, image: Any) -> None:
         image: What nibabel made of its header; voxels are not read.
 
     Raises:
-        DataError: The voxels are no real numbers, or more than the file can hold; lengths are not in mm; the affine
+        DataError: Voxels are no real numbers, none, or more than the file can hold; lengths are not in mm; the affine
             gives voxels no size, or none that a scanner has; or the header's two affines, sform and qform, place the
             voxels differently.
     """
@@ -56,6 +56,11 @@ def _check_size(path: Path, image: Any) -> None:
     """Refuse a claim before memory is asked for it."""
     claimed = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
+    if claimed == 0:
+        raise DataError(
+            f"{path} has no voxels, for its header states {times(image.shape)}; take it again from the publisher's"
+            " archive."
+        )
     if claimed > size * (_PACKED if is_gzip(path) else 1):
         sides = times(image.shape)
         raise DataError(
