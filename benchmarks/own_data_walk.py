@@ -1,5 +1,6 @@
 """Real images as data of one's own, from a folder to masks: every command in turn, and what came of each.
 
+    pip install "monai[fire,ignite]"
     python benchmarks/own_data_walk.py [isic] [lgg] [brain] [flair]
 
 ISIC photographs, LGG slices, and boxes of the BraTS-layout case (four sequences, and FLAIR alone, of which a DICOM
@@ -10,6 +11,7 @@ own runner, whose masks are compared with those of segment.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -32,19 +34,20 @@ from tests.own_layouts import raw_folder, table
 DATA = Path(os.environ.get("ADPFL_DATA", "../shared/data")).resolve()
 METHODS = ("fedavg", "adp_fl", "dp_sgd")
 BRAIN = {"NETC": 1, "SNFH": 2, "ET": 4}
+LABELS = {"isic": {"lesion": 1}, "lgg": {"abnormality": 1}, "brain": BRAIN, "flair": BRAIN}
 
 
 def photographs(place: Path) -> tuple[Path, Path]:
     """Photographs of skin, in both layouts."""
     cases = survey_isic(DATA / "isic2017").complete("")[:24]
-    return raw_folder(place / "raw", cases, ".png", "RGB", {"lesion": 1}), paths(place / "table.csv", cases)
+    return raw_folder(place / "raw", cases, ".png", "RGB", LABELS["isic"]), paths(place / "table.csv", cases)
 
 
 def slices(place: Path) -> tuple[Path, Path]:
     """Slices of brain MRI with an abnormality, in both layouts."""
     cases = LGGSlicesDataModule("").scan(DATA / "lgg")
     shown = [case for case in cases if np.asarray(Image.open(case.label)).any()][::12][:30]
-    return raw_folder(place / "raw", shown, ".tif", "RGB", {"abnormality": 1}), paths(place / "table.csv", shown)
+    return raw_folder(place / "raw", shown, ".tif", "RGB", LABELS["lgg"]), paths(place / "table.csv", shown)
 
 
 def boxes(channels: Sequence[str]) -> Callable[[Path], tuple[Path, Path]]:
@@ -112,8 +115,9 @@ class Walk:
         ended = subprocess.run(
             [sys.executable, *map(str, words)], cwd=self.place, capture_output=True, text=True, check=False
         )
-        last = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-1:] if ended.returncode else []
-        return self.say(what, ended.returncode == 0, " ".join(last)[:300])
+        lines = [*ended.stdout.splitlines(), *ended.stderr.splitlines()] if ended.returncode else []
+        told = [line for line in lines if line.startswith("adpfl-bench:") or "Error" in line]
+        return self.say(what, ended.returncode == 0, " ".join([*lines[-1:], *told[-1:]][-1:])[:300])
 
     def bundle(self, images: Path, masks: Path) -> None:
         """Let MONAI's own runner make the masks of a bundle."""
@@ -124,6 +128,9 @@ class Walk:
     def same_masks(self, what: str, one: Path, other: Path, most: float) -> None:
         """Compare the masks of two folders, of which a share may differ by rounding."""
         found = sorted(path.name for path in (self.place / one).iterdir() if path.name.endswith((".png", ".nii.gz")))
+        if missing := [name for name in found if not (self.place / other / name).exists()]:
+            self.say(what, False, f"{missing[0]} and {len(missing) - 1} more are not there")
+            return
         differ = inside = of = 0
         for name in found:
             a, b = (values(self.place / folder / name) for folder in (one, other))
@@ -146,8 +153,9 @@ def walk(name: str, place: Path) -> int:
         here = place / layout.replace(" ", "_")
         here.mkdir()
         go = Walk(here, f"{name}, {layout}")
-        go.command("plan", "plan", root, "--output", "task.yaml", "--memory", "1")
-        go.command("verify", "verify", dataset, "--root", root)
+        classes = ("--description.labels", json.dumps(LABELS[name])) if root == csv else ()  # a table names none
+        go.command("plan", "plan", root, "--output", "task.yaml", "--memory", "1", *classes)
+        go.command("verify", "verify", dataset, "--root", root, "--config", "task.yaml")
         small = ["--config", "task.yaml", "--config", "configs/smoke.yaml", "--data.root", root, "--task", name]
         for method in METHODS:
             rounds = ("--federated.rounds", "6") if method == "fedavg" else ("--privacy.delta", "0.01")
@@ -161,7 +169,9 @@ def walk(name: str, place: Path) -> int:
         if not images.exists():
             images.mkdir()
             for file in sorted((raw / "imagesTr").iterdir())[: 4 * (4 if name == "brain" else 1)]:
-                (images / file.name).symlink_to(file.resolve())
+                # A bundle of pictures calls a mask as its picture, whole.
+                new = file.name if dataset == "own_volumes" else file.name.replace("_0000", "")
+                (images / new).symlink_to(file.resolve())
         go.command("segment", "segment", run, images, "--output", "masks", "--cpu")
         go.command("export", "export", run, "--output", "bundle")
         go.bundle(images, here / "masks_of_monai")
@@ -178,7 +188,7 @@ def dicom_series(go: Walk, source: Path, run: str) -> None:
     """Segment a series that is made of a volume, with DICOM-SEG."""
     image = nib.load(source)
     stored = np.asanyarray(image.dataobj).astype(np.int16)
-    write_series(go.place / "archive" / "patient", stored, image.affine, modality="MR")
+    write_series(go.place / "archive" / "patient", stored, image.affine, modality="MR", signed=True)
     words = ("segment", run, go.place / "archive", "--output", "of_dicom", "--cpu", "--dicom_seg")
     if go.command("segment a DICOM series", *words):
         mask = values(go.place / "of_dicom" / "patient.nii.gz")
