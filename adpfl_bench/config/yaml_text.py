@@ -62,8 +62,18 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
+
+
 # Of text that is an enumeration's member, the text.
-_Dumper.add_multi_representer(str, lambda dumper, text: dumper.represent_str(str.__str__(text)))
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Unicode's line ends are escaped: in other quotes the reader takes them for ends of lines."""
+    plain = str.__str__(text)
+    style = '"' if any(end in plain for end in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", plain, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_multi_representer(str, _represent_text)
 
 
 def dump_yaml(content: Any) -> str:

@@ -1,7 +1,7 @@
 """The text of a task file means what was planned, whatever the names in it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from adpfl_bench.cli.task_text import task_text
@@ -12,6 +12,7 @@ TEXT = st.text(min_size=1, max_size=20)
 TRICKY = ["1e3", "yes", "010", "a: b", "# no", "- x", "null", "1:30", "{a}", "'", '"', " x ", "é"]
 
 
+@example(name="x", comment="", value=["\x85", "a\u2028b"])
 @given(name=TEXT, comment=st.text(max_size=300), value=st.lists(st.one_of(TEXT, st.integers(), st.booleans())))
 def test_it_reads_back_as_what_was_planned(name, comment, value):
     text = task_text([comment], [section("data", PlannedSetting("x", value, comment), sections("y", {"z": name}))])

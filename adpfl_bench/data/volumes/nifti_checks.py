@@ -56,7 +56,7 @@ def _check_size(path: Path, image: Any) -> None:
     """Refuse a claim before memory is asked for it."""
     claimed = math.prod(map(int, image.shape)) * image.get_data_dtype().itemsize
     size = path.stat().st_size
-    if claimed == 0:
+    if not image.shape or claimed == 0:
         raise DataError(
             f"{path} has no voxels, for its header states {times(image.shape)}; take it again from the publisher's"
             " archive."

@@ -76,6 +76,7 @@ def test_any_nifti_file(folder: Path, data: bytes) -> None:
 
 
 @given(data=packed_files())
+@example(data=gzip.compress(nib.Nifti1Image(np.zeros((0,), np.uint8), np.eye(4)).to_bytes()))
 @example(data=gzip.compress(nib.Nifti1Image(np.zeros((0, 0), np.uint8), np.eye(4)).to_bytes()))
 def test_any_packed_nifti_file(folder: Path, data: bytes) -> None:
     follow(folder / "imaging.nii.gz", data)
