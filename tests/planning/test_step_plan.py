@@ -54,7 +54,7 @@ SIDES = st.integers(1, 400)
 @given(
     shape=st.one_of(st.tuples(SIDES, SIDES, SIDES), st.tuples(SIDES, SIDES)),
     edges=st.lists(st.floats(0.3, 9), min_size=3, max_size=3),
-    memory=st.floats(2, 24),
+    memory=st.floats(3, 24),  # the smallest network takes 2.1 GiB for some shapes
 )
 @settings(max_examples=60, deadline=None)
 def test_every_data_set_has_a_step_that_fits(shape, edges, memory):
