@@ -54,10 +54,17 @@ SIDES = st.integers(1, 400)
 @given(
     shape=st.one_of(st.tuples(SIDES, SIDES, SIDES), st.tuples(SIDES, SIDES)),
     edges=st.lists(st.floats(0.3, 9), min_size=3, max_size=3),
-    memory=st.floats(3, 24),  # the smallest network takes 2.1 GiB for some shapes
+    memory=st.floats(2, 24),
 )
 @settings(max_examples=60, deadline=None)
-def test_every_data_set_has_a_step_that_fits(shape, edges, memory):
-    step = plan(shape, tuple(edges[: len(shape)]) if len(shape) == 3 else (1, 1), memory, whole=len(shape) == 2)
+def test_a_step_fits_into_the_memory_or_more_is_asked_for(shape, edges, memory):
+    refused, step = "", None
+    try:
+        step = plan(shape, tuple(edges[: len(shape)]) if len(shape) == 3 else (1, 1), memory, whole=len(shape) == 2)
+    except ConfigError as error:  # of flat volumes whose slices are small even the smallest network takes some GiB
+        refused = str(error)
+    if step is None:
+        assert memory < min(8, float(refused.split("takes ")[1].split(";")[0]) + 0.1)
+        return
     assert step.bytes <= memory * GIB
     assert step.batch >= 1
