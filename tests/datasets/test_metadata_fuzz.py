@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ def descriptions(draw: st.DrawFn) -> bytes:
         block = content.get(key)
         if isinstance(block, dict) and draw(st.integers(0, 4)):
             number = draw(st.sampled_from(NUMBERS))
-            block[number] = draw(st.sampled_from(ODD))
+            block[number] = deepcopy(draw(st.sampled_from(ODD)))
             if block and draw(st.booleans()):
                 del block[draw(st.sampled_from(sorted(block)))]
         else:
-            content[key] = draw(st.sampled_from(ODD))
+            content[key] = deepcopy(draw(st.sampled_from(ODD)))
     data = json.dumps(content, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
     if draw(st.integers(0, 3)) == 0:
         place, end = sorted([draw(st.integers(0, len(data))), draw(st.integers(0, len(data)))])
