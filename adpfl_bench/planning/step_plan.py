@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from adpfl_bench.errors import ConfigError
@@ -79,8 +79,9 @@ def plan_step(
 
     network = plan_network(_first_patch(shape, spacing, whole), spacing)
     while needs(network, reference) > budget:
-        smaller = plan_network(_smaller(network, shape, whole), spacing)
-        if needs(smaller, reference) >= needs(network, reference):
+        planned = (plan_network(patch, spacing) for patch in _shorter(network, shape, whole))
+        smaller = next((other for other in planned if needs(other, reference) < needs(network, reference)), None)
+        if smaller is None:
             least = math.ceil(10 * needs(network, reference) / GIB) / 10
             raise ConfigError(
                 f"--memory is {memory_gib:g} GiB, but a step of the smallest network that is planned takes {least:g};"
@@ -103,17 +104,22 @@ def _first_patch(shape: Sequence[int], spacing: Sequence[float], whole: bool) ->
     return [min(side, max(1, round(density * scale))) for side, density in zip(shape, densities, strict=True)]
 
 
-def _smaller(network: NetworkPlan, shape: Sequence[int], whole: bool) -> list[int]:
-    """Shorten a patch, along all axes if it is a whole image and along the one longest against the median case."""
-    patch, steps = list(network.patch), network.divisors
+def _shorter(network: NetworkPlan, shape: Sequence[int], whole: bool) -> Iterator[list[int]]:
+    """Shorten a patch: a whole image along all axes, and else along one, that longest against the median case first.
+
+    The others follow because a side may be as short as it can be, and a shorter one may cost a level of the network.
+    """
+    patch, steps = network.patch, network.divisors
     if whole:
         longest = max(range(len(patch)), key=lambda axis: patch[axis])
         share = (patch[longest] - steps[longest]) / patch[longest]
         sides = [round(patch[longest] * share * side / shape[longest]) for side in shape]
-        return [max(SHORTEST_EDGE, side) for side in sides]
-    longest = max(range(len(patch)), key=lambda axis: (patch[axis] / shape[axis], patch[axis]))
-    patch[longest] = max(SHORTEST_EDGE, patch[longest] - _step(patch[longest], steps[longest]))
-    return patch
+        yield [max(SHORTEST_EDGE, side) for side in sides]
+        return
+    for axis in sorted(range(len(patch)), key=lambda axis: (patch[axis] / shape[axis], patch[axis]), reverse=True):
+        if patch[axis] > SHORTEST_EDGE:
+            side = max(SHORTEST_EDGE, patch[axis] - _step(patch[axis], steps[axis]))
+            yield [*patch[:axis], side, *patch[axis + 1 :]]
 
 
 def _step(side: int, divisor: int) -> int:
