@@ -6,7 +6,7 @@ import inspect
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -110,9 +110,13 @@ def _described(name: str, width: int) -> Iterator[str]:
     if name.endswith((".yaml", ".yml")):
         yield from _file(name, width)
         return
-    matches = [(kind, offer) for kind, offers in _all().items() for offer in offers if name in _names(offer)]
+    everything = [(kind, offer) for kind, offers in KINDS.items() for offer in offers.found()]
+    matches = [(kind, offer) for kind, offer in everything if name in _names(offer)]
     if not matches:
-        raise ConfigError(f"There is nothing called {listed([name])}{_advice(name)}")
+        known = {word for _, offer in everything for word in _names(offer)} - {"yaml"}
+        near = get_close_matches(name, sorted(known), n=1)
+        advice = f"did you mean {near[0]}?" if near else "adpfl-bench list lists what there is."
+        raise ConfigError(f"There is nothing called {listed([name])}; {advice}")
     for kind, offer in matches:
         if offer.name.endswith(".yaml"):
             yield from _file(offer.name, width)
@@ -121,20 +125,10 @@ def _described(name: str, width: int) -> Iterator[str]:
         yield ""
 
 
-def _all() -> Mapping[str, list[Offer]]:
-    return {name: kind.found() for name, kind in KINDS.items()}
-
-
 def _names(offer: Offer) -> tuple[str, ...]:
     """The words by which an offer is asked for: its name, or the last part of it."""
     last = offer.name.rpartition("/")[2]
     return offer.name, last.removesuffix(".yaml"), last.rpartition(".")[2]
-
-
-def _advice(name: str) -> str:
-    known = sorted({word for offers in _all().values() for offer in offers for word in _names(offer)} - {"yaml"})
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else "; adpfl-bench list lists what there is."
 
 
 def _file(name: str, width: int) -> Iterator[str]:

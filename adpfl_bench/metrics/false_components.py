@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Literal
+
 import numpy as np
 
 from adpfl_bench.metrics.metric import MaskMetric
@@ -31,36 +34,41 @@ def false_positive_volume(masks: RegionMasks) -> float:
     return voxels * float(np.prod(masks.spacing)) / 1000.0
 
 
-COMPONENTS = MaskMetric(
-    name="components",
-    title="Components",
-    description="connected components of the prediction; a count, and no score",
-    function=component_count,
-    both_empty=0.0,
-    one_empty=component_count,
-    higher_is_better=False,
-    unit="number",
-    ranked=False,
+def _of_prediction(
+    name: str, title: str, description: str, function: Callable[[RegionMasks], float], unit: Literal["number", "volume"]
+) -> MaskMetric:
+    """A fact of the prediction, and no score: it is as well computed where only one mask has voxels."""
+    return MaskMetric(
+        name=name,
+        title=title,
+        description=description,
+        function=function,
+        both_empty=0.0,
+        one_empty=function,
+        higher_is_better=False,
+        unit=unit,
+        ranked=False,
+    )
+
+
+COMPONENTS = _of_prediction(
+    "components",
+    "Components",
+    "connected components of the prediction; a count, and no score",
+    component_count,
+    "number",
 )
-FALSE_COMPONENTS = MaskMetric(
-    name="false_components",
-    title="False components",
-    description="connected components of the prediction without a voxel of the truth; a count, and no score",
-    function=false_component_count,
-    both_empty=0.0,
-    one_empty=false_component_count,
-    higher_is_better=False,
-    unit="number",
-    ranked=False,
+FALSE_COMPONENTS = _of_prediction(
+    "false_components",
+    "False components",
+    "connected components of the prediction without a voxel of the truth; a count, and no score",
+    false_component_count,
+    "number",
 )
-FALSE_POSITIVE_VOLUME = MaskMetric(
-    name="false_positive_volume",
-    title="False-positive volume",
-    description="volume of the prediction's components without a voxel of the truth; no score",
-    function=false_positive_volume,
-    both_empty=0.0,
-    one_empty=false_positive_volume,
-    higher_is_better=False,
-    unit="volume",
-    ranked=False,
+FALSE_POSITIVE_VOLUME = _of_prediction(
+    "false_positive_volume",
+    "False-positive volume",
+    "volume of the prediction's components without a voxel of the truth; no score",
+    false_positive_volume,
+    "volume",
 )

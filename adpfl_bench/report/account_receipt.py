@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import adpfl_bench
-from adpfl_bench.errors import RecordError
-from adpfl_bench.files import replace_file
 from adpfl_bench.privacy.account.account_checks import AccountFinding, check_account
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.odds import highest_true_positive_rate
 from adpfl_bench.report.account_report import SIMULATION, epsilon_text
 from adpfl_bench.report.account_statement import AccountStatement
+from adpfl_bench.report.commands import write_files
+from adpfl_bench.report.page_template import page_template
 from adpfl_bench.text import count
 
 _WIDTH = 100
@@ -63,31 +63,14 @@ def write_receipt(account: CohortAccount, output: Path) -> tuple[Path, Path]:
         output / "receipt.html": receipt_html(statement, findings),
         output / "receipt.txt": receipt_text(statement, findings),
     }
-    for path, text in files.items():
-        try:
-            output.mkdir(parents=True, exist_ok=True)
-            replace_file(path, text.encode())
-        except OSError as error:
-            raise RecordError(
-                f"{path} could not be written ({error.strerror}): make room, or give --output."
-            ) from error
+    write_files({path: text.encode() for path, text in files.items()})
     page, text_file = files
     return page, text_file
 
 
 def receipt_html(statement: AccountStatement, findings: Sequence[AccountFinding]) -> str:
     """Make the page: style is inside it, and nothing is fetched."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # deferred: only pages need it
-
-    environment = Environment(
-        loader=PackageLoader("adpfl_bench.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["epsilon"] = epsilon_text
-    return environment.get_template("account.html.jinja").render(
+    return page_template("account.html.jinja", epsilon=epsilon_text).render(
         statement=statement,
         summary=_summary(statement),
         before=_before(statement),

@@ -23,6 +23,7 @@ from adpfl_bench.leaderboard.statements import privacy_statement
 from adpfl_bench.leaderboard.table import Table, by_group
 from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.report.board import Illustrations
+from adpfl_bench.report.page_template import page_template
 from adpfl_bench.report.plot import Picture
 from adpfl_bench.text import count
 
@@ -38,18 +39,8 @@ def to_html(
     audits: Sequence[ListedAudit] = (),
 ) -> str:
     """Make a self-contained page: style and pictures are inside it, and nothing is fetched."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # deferred: only the page needs it
-
-    environment = Environment(
-        loader=PackageLoader("adpfl_bench.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["breakable"] = _breakable
     groups = by_group(tables)
-    return environment.get_template("report.html.jinja").render(
+    return page_template("report.html.jinja", breakable=_breakable).render(
         groups=[_group(of_group, illustrations.get(of_group[0].group.slug, Illustrations())) for of_group in groups],
         overviews=make_overviews(tables),
         overview_heading=OVERVIEW,
