@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import NamedTuple
 
 import adpfl_bench
-from adpfl_bench.cli import unexpected
 from adpfl_bench.cli.training_help import asks_for_help, training_help, with_all_settings
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.files import file_trouble
@@ -130,10 +129,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             text = str(error) if isinstance(error, BenchError) else shortage(error) or file_trouble(error)
             if came is None and not isinstance(error, Exception):
                 raise
-            if came is None and unexpected.reader_has_left(error):
-                return exit_status(signal.SIGPIPE)
+            if came is None and text is None:
+                from adpfl_bench.cli import unexpected  # deferred: nearly all commands end without
+
+                if unexpected.reader_has_left(error):
+                    return exit_status(signal.SIGPIPE)
+                text = unexpected.say_unexpected(error, words)
             if came is None:
-                text = text or unexpected.say_unexpected(error, words)
                 print(f"adpfl-bench: {text}", file=sys.stderr)
                 return 1
         if peers().speaks:
