@@ -124,15 +124,20 @@ def test_a_stop_leaves_a_checkpoint_and_a_status(uninterrupted: Path, tmp_path: 
     assert_same_run(run, uninterrupted)
 
 
-def test_slurms_signal_puts_the_job_into_the_queue_again_where_its_run_goes_on(
-    uninterrupted: Path, tmp_path: Path, phantom_folder: Path
-) -> None:
+def with_scontrol(tmp_path: Path) -> str:
+    """A PATH with a scontrol that notes what it is asked, and what the record says by then."""
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
     scontrol.write_text(f'#!/bin/sh\ncat {tmp_path}/run/run.json > {tmp_path}/then\necho "$@" >> {tmp_path}/asked\n')
     scontrol.chmod(0o755)
+    return f"{scontrol.parent}:{os.environ['PATH']}"
+
+
+def test_slurms_signal_puts_the_job_into_the_queue_again_where_its_run_goes_on(
+    uninterrupted: Path, tmp_path: Path, phantom_folder: Path
+) -> None:
     job = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "fit", "SLURM_NTASKS": "1", "SLURM_PROCID": "0"}
-    job |= {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    job |= {"SLURM_LOCALID": "0", "SLURM_NODEID": "0", "PATH": with_scontrol(tmp_path)}
     run = tmp_path / "run"
     command = fit(tmp_path, phantom_folder, run, variables=job)
     wait_for_round(run, 2, command)
@@ -150,13 +155,9 @@ def test_slurms_signal_puts_the_job_into_the_queue_again_where_its_run_goes_on(
 def test_slurms_signal_stops_all_processes_of_a_run_and_the_first_asks_for_their_job(
     uninterrupted: Path, tmp_path: Path, phantom_folder: Path
 ) -> None:
-    scontrol = tmp_path / "bin" / "scontrol"
-    scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\ncat {tmp_path}/run/run.json > {tmp_path}/then\necho "$@" >> {tmp_path}/asked\n')
-    scontrol.chmod(0o755)
     job = {"SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "fit", "SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
     job |= {"SLURM_STEP_NODELIST": "127.0.0.1", "MASTER_ADDR": "127.0.0.1"}
-    job |= {"SLURM_NODEID": "0", "PATH": f"{scontrol.parent}:{os.environ['PATH']}"}
+    job |= {"SLURM_NODEID": "0", "PATH": with_scontrol(tmp_path)}
     run = tmp_path / "run"
 
     def start(**more: str) -> list[Command]:

@@ -50,18 +50,22 @@ def both(dataset: str) -> Ask:
     """Return ``verify`` and what a run does with the data, which must agree; sentence and value are the latter's."""
 
     def answer(root: Path) -> Answer:
-        verified = verify(dataset).answer(root)
-        try:
-            value = loaded(dataset, root, {})
-        except BenchError as error:
-            if verified.refused:
-                return Answer(True, str(error))
-            raise AssertionError(f"verify accepts what a run refuses: {error}") from error
-        if verified.refused:
-            raise AssertionError("verify refuses what a run accepts")
-        return Answer(False, "", value)
+        return _agreed(verify(dataset).answer(root), lambda: loaded(dataset, root, {}))
 
     return Ask("verify, and fit's data", _STARTS.get(dataset, dataset), answer)
+
+
+def _agreed(verified: Answer, read: Callable[[], Any]) -> Answer:
+    """What a run makes of data, of which ``verify`` must think the same."""
+    try:
+        value = read()
+    except BenchError as error:
+        if verified.refused:
+            return Answer(True, str(error))
+        raise AssertionError(f"verify accepts what a run refuses: {error}") from error
+    if verified.refused:
+        raise AssertionError("verify refuses what a run accepts")
+    return Answer(False, "", value)
 
 
 def own(kind: str, start: str, file: str = "") -> Ask:
@@ -75,24 +79,19 @@ def own(kind: str, start: str, file: str = "") -> Ask:
 
     def answer(root: Path) -> Answer:
         given = root / file
-        verified = answer_of(["verify", f"own_{kind}", "--root", given, "--workers", "1"])
         how: dict[str, Any] = (
             {"image_size": (16, 16)} if kind == "pictures" else {"patch_size": (8, 8, 4), "spacing": None}
         )
         how |= {"validation_fraction": 0, "test_fraction": 0, "cache_directory": root.parent / "cache"}
-        try:
+
+        def read() -> Any:
             data: Any = find_datamodule(f"own_{kind}")(given, IIDPartition(1), **how)  # type: ignore[arg-type]
             data.divide()
             data.scheme = data.description.scheme()
             data.setup("fit")
-            value = {case.case_id: data.evaluation_case(case, True) for case in data._cases}
-        except BenchError as error:
-            if verified.refused:
-                return Answer(True, str(error))
-            raise AssertionError(f"verify accepts what a run refuses: {error}") from error
-        if verified.refused:
-            raise AssertionError("verify refuses what a run accepts")
-        return Answer(False, "", value)
+            return {case.case_id: data.evaluation_case(case, True) for case in data._cases}
+
+        return _agreed(answer_of(["verify", f"own_{kind}", "--root", given, "--workers", "1"]), read)
 
     return Ask(f"verify, and fit's own {kind}", start, answer)
 
