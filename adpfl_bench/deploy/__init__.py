@@ -1,0 +1,1 @@
+"""Deployment: the same runs at hospitals that share nothing but what their clients send."""
