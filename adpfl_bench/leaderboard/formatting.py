@@ -31,12 +31,16 @@ class TextTable:
         numeric: Whether a column holds numbers, which are set flush right.
         cells: One list per row.
         footnotes: What ``[1]``, ``[2]``, ... in the cells stand for.
+        keys: By column, in the order of the rows, what a column that states it is sorted by.
+        main: The columns that are shown first where there is no room for all.
     """
 
     headings: list[str]
     numeric: list[bool]
     cells: list[list[str]]
     footnotes: list[str] = field(default_factory=list)
+    keys: dict[int, list[float | None]] = field(default_factory=dict)
+    main: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,16 @@ class Column(Generic[Row]):
         cell: Makes its cell of a row.
         numeric: Whether it holds numbers.
         brief: Whether it is among those that fit a terminal.
+        key: What it is sorted by, where that is not what the cell begins with; ``None`` comes last.
+        main: Whether it is among those that a page shows first.
     """
 
     heading: str
     cell: Callable[[Row], str]
     numeric: bool = True
     brief: bool = False
+    key: Callable[[Row], float | None] | None = None
+    main: bool = False
 
 
 def set_table(columns: Sequence[Column[Row]], rows: Sequence[Row], footnotes: Sequence[str] = ()) -> TextTable:
@@ -63,6 +71,8 @@ def set_table(columns: Sequence[Column[Row]], rows: Sequence[Row], footnotes: Se
         numeric=[column.numeric for column in columns],
         cells=[[column.cell(row) for column in columns] for row in rows],
         footnotes=list(footnotes),
+        keys={place: list(map(column.key, rows)) for place, column in enumerate(columns) if column.key is not None},
+        main=[place for place, column in enumerate(columns) if column.main],
     )
 
 

@@ -1,6 +1,7 @@
 """The leaderboard as a table of text, and for the terminal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich import box
 from rich.table import Table as RichTable
@@ -9,7 +10,7 @@ from rich.text import Text
 from adpfl_bench.leaderboard.audits import bound_text
 from adpfl_bench.leaderboard.formatting import EMPTY, Column, TextTable, metric_text, number, percent, set_table
 from adpfl_bench.leaderboard.scored_run import SCORED_MODEL
-from adpfl_bench.leaderboard.statistics_text import interval_text
+from adpfl_bench.leaderboard.statistics_text import interval_text, range_text
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
 from adpfl_bench.metrics.registry import Metric
@@ -26,28 +27,50 @@ def text_table(table: Table, brief: bool = False) -> TextTable:
 
 
 def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column[TableRow]]:
+    """The score and how sure it is, what is proved and who is served worst come first; the rest says how it came."""
     first, (main, *others) = table.rows[0], table.metrics
     unit = common_unit(table.rows)
     several = any(row.scored_model != SCORED_MODEL["global"] for row in table.rows)
     short: dict[str, str] = {text: headline for headline, text in SCORED_MODEL.items()}
     columns = [
-        Column[TableRow]("Method", lambda row: row.label, numeric=False, brief=True),
-        Column("Scored", lambda row: short[row.scored_model] if brief else row.scored_model, False, brief=several),
-        Column("Seeds", lambda row: str(row.n_seeds), brief=True),
-        metric_column(main, unit),
-        Column("95 % interval", interval_text, brief=True),
-        Column(f"SD {first.patients_are}s", lambda row: percent(row.sd_patients), brief=True),
-        Column("SD seeds", lambda row: percent(row.sd_seeds), brief=True),
-        *(metric_column(metric, unit) for metric in others),
-        *([Column[TableRow]("Missed", lambda row: f"{row.missed} / {row.scored}")] if first.missed is not None else []),
-        Column("Worst client", _worst_client, numeric=False, brief=True),
+        Column[TableRow]("Method", lambda row: row.label, numeric=False, brief=True, main=True),
+        replace(metric_column(main, unit), main=True),
+        Column("95 % interval", interval_text, brief=True, key=lambda row: row.ci_low, main=True),
+        *([] if brief else _rank_column(table)),
+        Column("Unit", lambda row: row.protects, numeric=False, main=True),
+        Column("Epsilon nominal", lambda row: number(row.nominal_epsilon, "g"), brief=True),
+        Column(
+            "Epsilon accounted",
+            lambda row: _accounted(row, footnotes),
+            numeric=False,
+            brief=True,
+            key=lambda row: row.accounted_epsilon,
+            main=True,
+        ),
+        Column(
+            "Epsilon audited",
+            lambda row: _audited(row, footnotes, brief),
+            numeric=False,
+            brief=True,
+            key=lambda row: row.audited_epsilon,
+        ),
+        Column(
+            "Worst client",
+            _worst_client,
+            numeric=False,
+            brief=True,
+            key=lambda row: row.worst_client_mean,
+            main=True,
+        ),
         Column("Spread", lambda row: percent(row.client_spread)),
         Column("Gap closed %", lambda row: percent(row.gap_closed, ".0f"), brief=True),
-        Column("Unit", lambda row: row.protects, numeric=False),
-        Column("Epsilon nominal", lambda row: number(row.nominal_epsilon, "g"), brief=True),
-        Column("Epsilon accounted", lambda row: _accounted(row, footnotes), numeric=False, brief=True),
-        Column("Epsilon audited", lambda row: _audited(row, footnotes, brief), numeric=False, brief=True),
-        Column("Epsilon of a person", _of_a_person, numeric=False),
+        *(replace(metric_column(metric, unit), main=metric.ranked) for metric in others),
+        Column(f"SD {first.patients_are}s", lambda row: percent(row.sd_patients), brief=True),
+        Column("SD seeds", lambda row: percent(row.sd_seeds), brief=True),
+        Column("Seeds", lambda row: str(row.n_seeds), brief=True),
+        *([Column[TableRow]("Missed", lambda row: f"{row.missed} / {row.scored}")] if first.missed is not None else []),
+        Column("Scored", lambda row: short[row.scored_model] if brief else row.scored_model, False, brief=several),
+        Column("Epsilon of a person", _of_a_person, numeric=False, key=lambda row: row.group_epsilon),
         Column("Noise", lambda row: row.noise or EMPTY, numeric=False),
         Column("Wall s", lambda row: number(row.wall_seconds, ",.0f")),
         Column("Memory MiB", lambda row: number(row.peak_memory_mb, ",.0f")),
@@ -56,6 +79,19 @@ def _columns(table: Table, footnotes: Sequence[str], brief: bool) -> list[Column
         columns.append(Column("GPU MiB", lambda row: number(row.peak_gpu_memory_mb, ",.0f")))
     columns.append(Column("Records", _records, numeric=False))
     return columns
+
+
+def _rank_column(table: Table) -> list[Column[TableRow]]:
+    """Return the column of ranks with their ranges; none where the methods are not ranked."""
+    ranks = {row.label: row for row in table.statistics.ranking}
+    if not ranks:
+        return []
+
+    def cell(row: TableRow) -> str:
+        ranked = ranks[row.label]
+        return f"{ranked.rank} ({range_text(ranked)})"
+
+    return [Column("Rank (95 % range)", cell, key=lambda row: ranks[row.label].mean_rank, main=True)]
 
 
 def common_unit(rows: Sequence[TableRow]) -> str | None:

@@ -13,6 +13,8 @@ from adpfl_bench.leaderboard.who_benefits import HELD_OUT, ClientRow, MethodRow,
 
 _FEW_PATIENTS = 10
 _FEW_SEEDS = 5
+_FEW_CLIENTS = 12
+"""So many clients have a column each in Markdown."""
 
 
 def interval_text(row: TableRow) -> str:
@@ -200,6 +202,27 @@ def methods_text(benefits: WhoBenefits) -> TextTable:
         Column("Clients that gain", lambda row: f"{row.gaining} / {row.compared}" if row.compared else EMPTY),
     ]
     return set_table(columns, benefits.methods)
+
+
+def methods_and_clients_text(benefits: WhoBenefits) -> TextTable:
+    """Return one line per method, with what each client reaches under it where there are few of them."""
+    text = methods_text(benefits)
+    clients = list(dict.fromkeys(row.client for row in benefits.clients))
+    if len(clients) > _FEW_CLIENTS:
+        return text
+    own = {(row.label, row.client): _own_text(row) for row in benefits.clients}
+    return TextTable(
+        headings=[*text.headings, *(f"Own % of {client}" for client in clients)],
+        numeric=[*text.numeric, *(True for _ in clients)],
+        cells=[
+            [*cells, *(own.get((row.label, client), EMPTY) for client in clients)]
+            for cells, row in zip(text.cells, benefits.methods, strict=True)
+        ],
+    )
+
+
+def _own_text(row: ClientRow) -> str:
+    return f"{percent(row.own)} ({HELD_OUT})" if row.role == HELD_OUT else percent(row.own)
 
 
 def clients_text(benefits: WhoBenefits) -> TextTable:

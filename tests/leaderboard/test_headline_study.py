@@ -43,6 +43,10 @@ def test_text_follows_from_the_records(tables):
     assert to_latex(tables) == (STUDY / "leaderboard.tex").read_text()
 
 
+def test_the_page_of_tables_is_short_enough_to_be_read():
+    assert len((STUDY / "leaderboard.md").read_text().splitlines()) < 800
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_numbers_follow_from_the_records(tables, name):
     found, expected = (

@@ -155,7 +155,7 @@ def test_a_group_with_several_regions_is_ranked_over_them_too(golden, tables):
     assert [line["regions"] for line in lines] == [*["whole"] * 5, *["core"] * 5, *["whole; core"] * 5]
     mean_ranks = ranks_of(lines_of(golden), ["whole", "core"], ["dice", "hd95", "nsd"])
     assert {line["label"]: float(line["mean_rank"]) for line in lines[10:]} == pytest.approx(dict(mean_ranks))
-    assert "#### Ranking by Dice, HD95, NSD, regions whole, core" in to_markdown(tables, [])
+    assert "### Ranking by Dice, HD95, NSD, regions whole, core" in to_markdown(tables, [])
 
 
 @pytest.mark.parametrize(("kind", "name"), [(ComparisonRow, "comparisons.csv"), (RankingRow, "ranking.csv")])

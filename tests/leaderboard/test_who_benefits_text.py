@@ -11,7 +11,7 @@ from PIL import Image
 
 from adpfl_bench.leaderboard.csv_files import csv_files
 from adpfl_bench.leaderboard.markdown import to_markdown
-from adpfl_bench.leaderboard.statistics_text import clients_text, methods_text
+from adpfl_bench.leaderboard.statistics_text import clients_text, methods_and_clients_text, methods_text
 from adpfl_bench.leaderboard.who_benefits import ClientRow
 from adpfl_bench.report.client_plot import draw_clients
 from adpfl_bench.report.page import to_html
@@ -43,13 +43,36 @@ def test_markdown_and_page_have_the_tables_and_what_they_mean(federation):
     for table in tables:
         assert f"#### Who benefits, region {table.region}" in text
         assert f"<h4>Who benefits, region {table.region}</h4>" in page
-        for cells in [*methods_text(table.benefits).cells, *clients_text(table.benefits).cells]:
+        for cells in methods_and_clients_text(table.benefits).cells:
             assert f"| {' | '.join(cells)} |" in text
+        for cells in [*methods_text(table.benefits).cells, *clients_text(table.benefits).cells]:
             assert f'<th scope="row">{cells[0]}</th>' in page
             assert f">{cells[3]}</td>" in page
     for words in ("local is not private: for private methods too", "global model that was trained beside"):
         assert words in text
         assert words in page
+
+
+def test_each_method_has_a_cell_for_each_client(federation):
+    benefits = tables_of(federation)[0].benefits
+    text = methods_and_clients_text(benefits)
+    width = len(methods_text(benefits).headings)
+    clients = [heading.removeprefix("Own % of ") for heading in text.headings[width:]]
+    assert clients == list(dict.fromkeys(row.client for row in benefits.clients))
+    found = {
+        (cells[0], client): cell for cells in text.cells for client, cell in zip(clients, cells[width:], strict=True)
+    }
+    own = {(cells[0], cells[1].removesuffix(" (held out)")): cells[4] for cells in clients_text(benefits).cells}
+    held_out = {(row.label, row.client) for row in benefits.clients if row.role == "held out"}
+    assert held_out
+    for key, cell in found.items():
+        assert cell == own.get(key, "–") + (" (held out)" if key in held_out else "")  # noqa: RUF001
+
+
+def test_of_many_clients_the_tables_in_markdown_have_no_column_each(federation, monkeypatch):
+    benefits = tables_of(federation)[0].benefits
+    monkeypatch.setattr("adpfl_bench.leaderboard.statistics_text._FEW_CLIENTS", 2)
+    assert methods_and_clients_text(benefits) == methods_text(benefits)
 
 
 def test_names_are_escaped(tmp_path):
@@ -58,7 +81,7 @@ def test_names_are_escaped(tmp_path):
     write_run(tmp_path / "m", "x|y<i>", rows, federated=federated)
     (table,) = tables_of(tmp_path)
     text = to_markdown([table], [])
-    assert "| a\\|b\\<i> |" in text.replace("\\>", ">")
+    assert "| Own % of a\\|b\\<i> |" in text.replace("\\>", ">")
     assert "mean Dice of: x\\|y\\<i" in text
     assert "<i>" not in to_html([table], [], {})
 
