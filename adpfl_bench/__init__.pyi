@@ -71,6 +71,7 @@ from .records.run_record import RunRecord as RunRecord
 from .tasks.brain_tumour import BrainTumorTask as BrainTumorTask
 from .tasks.federated_task import FederatedTask as FederatedTask
 from .tasks.kidney_tumour import KidneyTumorTask as KidneyTumorTask
+from .tasks.public_weights import PublicWeights as PublicWeights
 from .tasks.regions_task import RegionsTask as RegionsTask
 from .tasks.schedules import CosineOverRounds as CosineOverRounds
 from .tasks.segmentation import SegmentationTask as SegmentationTask

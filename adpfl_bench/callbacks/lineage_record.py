@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.ledger import PrivacyLedger
-from adpfl_bench.privacy.lineage import Ancestor, Lineage, inherit
-from adpfl_bench.records.blocks import AncestorBlock, CohortBlock, PrivacyBlock
+from adpfl_bench.privacy.lineage import PUBLIC, Ancestor, Lineage, inherit
+from adpfl_bench.records.blocks import PrivacyBlock
+from adpfl_bench.records.lineage_blocks import AncestorBlock, CohortBlock
+
+_OF_PUBLISHED = ("name", "licence", "trained_on", "digest")
 
 
 def with_lineage(block: PrivacyBlock, lineage: Lineage) -> PrivacyBlock:
@@ -13,11 +16,12 @@ def with_lineage(block: PrivacyBlock, lineage: Lineage) -> PrivacyBlock:
     if not lineage.before:
         return block
     before, delta = lineage.before, block.accounted.delta
-    cohorts = dict.fromkeys(ancestor.cohort for ancestor in lineage.all)
+    runs = [ancestor for ancestor in lineage.all if ancestor.kind != PUBLIC]
+    cohorts = dict.fromkeys(run.cohort for run in runs)
     return block.model_copy(
         update={
             "lineage": tuple(_ancestor(ancestor, delta) for ancestor in before),
-            "cohorts": tuple(_cohort([a for a in lineage.all if a.cohort == cohort], delta) for cohort in cohorts),
+            "cohorts": tuple(_cohort([run for run in runs if run.cohort == cohort], delta) for cohort in cohorts),
         }
     )
 
@@ -33,6 +37,7 @@ def _ancestor(ancestor: Ancestor, delta: float) -> AncestorBlock:
         unit=ancestor.unit,
         epsilon=spent if ancestor.reason is None else None,
         reason=ancestor.reason,
+        **{name: value for name in _OF_PUBLISHED if (value := getattr(ancestor, name))},
     )
 
 

@@ -18,7 +18,7 @@ from adpfl_bench.callbacks.privacy_parts import (
     trainer_parts,
 )
 from adpfl_bench.privacy.guarantee import PrivacySetting
-from adpfl_bench.privacy.lineage import Lineage
+from adpfl_bench.privacy.lineage import PUBLIC, Lineage
 
 # Theirs is to make the optimizer, and to have a training step that is not called.
 _OWN = ("training_step", "configure_optimizers", "configure_callbacks", "configure_model")
@@ -50,4 +50,4 @@ def _faults(module: LightningModule, passes: PlainPasses) -> Iterator[str]:
 
 def _other_weights(lineage: Lineage) -> tuple[str, ...]:
     kinds = {ancestor.kind for ancestor in lineage.before if ancestor.cohort}
-    return tuple(f"weights that started from {kind} data" for kind in sorted(kinds - {"phantom"}))
+    return tuple(f"weights that started from {kind} data" for kind in sorted(kinds - {"phantom", PUBLIC}))

@@ -14,6 +14,7 @@ from torch import nn
 
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.privacy.ledger import CLAIMED, PLANNED, PrivacyUnit, Sampling
+from adpfl_bench.privacy.lineage import PUBLIC
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.proofs import KNOWN, PartKind, ProofLine, find_proof
 from adpfl_bench.privacy.rdp_curves import LEAST_NOISE
@@ -193,7 +194,8 @@ def not_covered(
     ``started_from`` says which data its weights started from, and ``planned_on`` which its settings were planned on, if
     any.
     """
-    weights = (f"weights that started from {started_from} data",) if started_from not in (None, "phantom") else ()
+    free = started_from in (None, "phantom", PUBLIC)
+    weights = () if free else (f"weights that started from {started_from} data",)
     own_models = unit == "client" and settings.scored_models(module).headline != "global"
     planned = (PLANNED,) if planned_on not in (None, "public", "phantom") else ()
     return (*weights, *planned, *(("the clients' own models, if they leave them",) if own_models else ()))

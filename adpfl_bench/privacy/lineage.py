@@ -18,16 +18,22 @@ CHECKPOINT_KEY = "lineage"
 _KINDS: Mapping[str, Any] = MappingProxyType({"reason": str | None, "seed": int | None, "releases": Mapping})
 """Types of an entry that are no text."""
 
+PUBLIC = "public"
+"""Kind of an ancestor that is no run: weights that others have published."""
+
+START_KINDS = ("real", "unknown", PUBLIC, "phantom")
+"""Kinds of data that weights start from; what a run started from is the first that it has."""
+
 NOT_STATED = "its checkpoint does not say which runs its weights came from"
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A run that has trained some weights.
+    """A run that has trained some weights, or others' published weights that runs started from.
 
     Attributes:
         run: Id of the run; empty where it is not known.
-        kind: Kind of its data: ``phantom``, ``real`` or ``unknown``.
+        kind: Kind of its data: ``phantom``, ``real`` or ``unknown``; ``public`` of published weights.
         cohort: Fingerprint of its data, by names and sizes of files; empty where it is not known. What runs of one
             cohort release adds up, whatever the files held: other pixels under the same names are the same patients'.
         contents: What these files held, the root of their Merkle tree; empty where it is not known.
@@ -37,6 +43,10 @@ class Ancestor:
         releases: What it released, as :meth:`~adpfl_bench.privacy.ledger.PrivacyLedger.state_dict`.
         seed: Seed of the run.
         folder: Where the journal of its releases was written.
+        name: What published weights are called, as for all further attributes; empty of a run.
+        licence: Their licence.
+        trained_on: What is stated of the data that they were trained on.
+        digest: SHA-256 of the file that they were read from.
     """
 
     run: str = ""
@@ -49,6 +59,10 @@ class Ancestor:
     seed: int | None = None
     folder: str = ""
     contents: str = ""
+    name: str = ""
+    licence: str = ""
+    trained_on: str = ""
+    digest: str = ""
 
 
 def _unknown(_: str) -> str:
@@ -119,7 +133,7 @@ class Lineage:
                 f" --seed_everything {own.seed}, or start a new run without --ckpt_path."
             )
         self._own = None
-        if own.unit == unit:
+        if own.unit == unit and own.kind != PUBLIC:  # a file may hold published weights, and no run's
             self.before, self.run = tuple(before), own.run or self.run
         else:
             self.before = (*before, own)
@@ -139,9 +153,9 @@ class Lineage:
 
     @property
     def started_from(self) -> str | None:
-        """Kind of data that the weights at hand started from: ``real`` before ``unknown`` before ``phantom``."""
+        """Kind of data that the weights at hand started from, the first of :data:`START_KINDS`."""
         kinds = {ancestor.kind for ancestor in self.before}
-        return next((kind for kind in ("real", "unknown", "phantom") if kind in kinds), None)
+        return next((kind for kind in START_KINDS if kind in kinds), None)
 
 
 def _difference(own: Ancestor, data: DataState) -> str:
@@ -225,7 +239,7 @@ def inherit(before: Iterable[Ancestor], cohort: str, division: str, unit: Privac
     """
     total = PrivacyLedger()
     for ancestor in before:
-        if ancestor.cohort != cohort:
+        if ancestor.cohort != cohort or ancestor.kind == PUBLIC:
             continue
         if ancestor.reason is not None or ancestor.unit != unit:
             why = ancestor.reason or f"its privacy unit was {ancestor.unit}"

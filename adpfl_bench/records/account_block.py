@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adpfl_bench.privacy.ledger import PrivacyUnit
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.block import Block
 
 
 class AccountBlock(Block):

@@ -5,24 +5,16 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from adpfl_bench.federation.aggregation_weights import WeightRule
 from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
 from adpfl_bench.federation.scored_models import Headline
 from adpfl_bench.privacy.ledger import Norm, PrivacyUnit, Sampling
+from adpfl_bench.records.block import Block
+from adpfl_bench.records.lineage_blocks import AncestorBlock, CohortBlock
 from adpfl_bench.records.protected import Identity, Protected
 from adpfl_bench.records.stated_text import Name
-
-
-class Block(BaseModel):
-    """A part of run.json.
-
-    What the record of another version states beside the known fields is kept and written back. A field that a record
-    does not state has its default, and is not written.
-    """
-
-    model_config = ConfigDict(extra="allow", populate_by_name=True, use_attribute_docstrings=True, defer_build=True)
 
 
 class ObjectBlock(Block):
@@ -235,34 +227,6 @@ class AuditedBlock(Block):
     """What is accounted for this client of this run; null where nothing is proved."""
     checks: dict[str, CheckBlock] = Field(default_factory=dict)
     verdict: str | None = None
-
-
-class AncestorBlock(Block):
-    """A run that trained the first weights."""
-
-    run: str
-    """Id of the run; empty where its checkpoint states none."""
-    kind: str
-    """Kind of its data: ``phantom``, ``real`` or ``unknown``."""
-    cohort: str
-    """Fingerprint of its data; empty where it is not known."""
-    unit: PrivacyUnit
-    epsilon: float | None
-    """What it spent until these weights, at the delta of ``accounted``; null where nothing is proved."""
-    reason: str | None
-    """Why nothing is proved."""
-
-
-class CohortBlock(Block):
-    """What all runs of a lineage have spent of one cohort."""
-
-    cohort: str
-    """Fingerprint of the data."""
-    kind: str
-    unit: PrivacyUnit
-    epsilon: float | None
-    """At the delta of ``accounted``; null where nothing is proved of one of them."""
-    reason: str | None
 
 
 class PrivacyBlock(Block):

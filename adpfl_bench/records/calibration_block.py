@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import FiniteFloat
 
 from adpfl_bench.metrics.functional.reliability import Reliability
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.block import Block
 from adpfl_bench.records.stated_text import Name
 
 

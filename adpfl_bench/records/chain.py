@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.block import Block
 from adpfl_bench.records.digests import json_sha256
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from adpfl_bench.records.blocks import Block, ProcessesBlock
+from adpfl_bench.records.block import Block
+from adpfl_bench.records.blocks import ProcessesBlock
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.extension_block import ExtensionBlock
 

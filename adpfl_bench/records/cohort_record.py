@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from adpfl_bench.errors import ConfigError, RecordError
-from adpfl_bench.records.blocks import Block, DataBlock
+from adpfl_bench.records.block import Block
+from adpfl_bench.records.blocks import DataBlock
 from adpfl_bench.text import folder_name_problem
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.block import Block
 from adpfl_bench.records.stated_text import Moment
 
 

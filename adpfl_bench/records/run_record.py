@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import UNSTATED, Metric
 from adpfl_bench.records.account_block import AccountBlock
-from adpfl_bench.records.blocks import Block, DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
+from adpfl_bench.records.block import Block
+from adpfl_bench.records.blocks import DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
 from adpfl_bench.records.calibration_block import CalibrationBlock
 from adpfl_bench.records.chain import ChainBlock
 from adpfl_bench.records.extension_block import ExtensionBlock

@@ -10,7 +10,9 @@ from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.audits import audits_beside
 from adpfl_bench.leaderboard.protection import SEEDED, noise_source, person, protected_word
 from adpfl_bench.leaderboard.run_summary import privacy_text
+from adpfl_bench.privacy.lineage import PUBLIC
 from adpfl_bench.records.cohort_record import read_cohort
+from adpfl_bench.records.lineage_blocks import AncestorBlock
 from adpfl_bench.records.protected import MEANINGS, group_text
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
@@ -173,18 +175,20 @@ def _privacy(record: RunRecord) -> str:
             ("Not covered", uncovered),
             ("Claimed by authors", "; ".join(accounted.claimed) or "nothing"),
         ]
-    spent = [
-        (
-            f"Before it: run {one.run or 'unknown'}",
-            f"{one.kind} data {one.cohort or 'unknown'}, {_spent(one.unit, one.epsilon, one.reason)}",
-        )
-        for one in privacy.lineage
-    ]
+    spent = [_before(one) for one in privacy.lineage]
     spent += [
         (f"In all, of {one.kind} data", f"{one.cohort or 'unknown'}: {_spent(one.unit, one.epsilon, one.reason)}")
         for one in privacy.cohorts
     ]
     return _table(("", ""), [*rows, *(spent or [("Lineage", "no run trained these weights before")])])
+
+
+def _before(one: AncestorBlock) -> tuple[str, str]:
+    if one.kind == PUBLIC:
+        stated = f"{one.licence}; trained on {one.trained_on}; SHA-256 {one.digest}"
+        return f"Before it: {one.name}", f"published weights, {stated}"
+    spent = _spent(one.unit, one.epsilon, one.reason)
+    return f"Before it: run {one.run or 'unknown'}", f"{one.kind} data {one.cohort or 'unknown'}, {spent}"
 
 
 def _spent(unit: str, epsilon: float | None, reason: str | None) -> str:

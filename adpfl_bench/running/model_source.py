@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from adpfl_bench.callbacks.checkpointing import last_checkpoint
 from adpfl_bench.errors import ConfigError, RecordError
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.block import Block
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_record import RunRecord
 

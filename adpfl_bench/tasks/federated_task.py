@@ -22,6 +22,7 @@ from adpfl_bench.privacy.lineage import CHECKPOINT_KEY, Ancestor, Lineage
 from adpfl_bench.privacy.local_step import LocalStep, mean_loss
 from adpfl_bench.records.checkpoint_lineage import checkpoint_lineage
 from adpfl_bench.tasks.fused_steps import fuse_steps
+from adpfl_bench.tasks.public_weights import as_checkpoint, public_ancestors, stated_public, statement_of
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
 from adpfl_bench.tasks.weight_checks import check_weights
@@ -47,7 +48,8 @@ class FederatedTask(ScoredTask):
         optimizer: Makes the clients' local optimizer.
         lr_scheduler: Makes its schedule, which is stepped once per round; none keeps the rate constant.
         init_from: Checkpoint to start the weights from. Weights trained on phantoms are public; those trained on real
-            images carry what these images gave away.
+            images carry what these images gave away. Others' published weights have a statement beside them; see
+            :func:`~adpfl_bench.tasks.public_weights.stated_public`.
         frozen: Regular expression of parameters that stay as they started, by name; noise is added only to those that
             are trained.
 
@@ -72,13 +74,13 @@ class FederatedTask(ScoredTask):
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.network = module
-        self.lineage = Lineage(self._start_from(init_from) if init_from is not None else ())
+        self.lineage = Lineage(self._start_from(init_from) if init_from is not None else public_ancestors(module))
         if frozen is not None:
             self._freeze(frozen)
 
     @property
     def started_from(self) -> str | None:
-        """What the weights started from: ``phantom``, ``real`` or ``unknown`` data, or ``None`` for chance."""
+        """Data that weights started from: ``phantom``, ``public``, ``real`` or ``unknown``, or ``None`` for chance."""
         return self.lineage.started_from
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -158,8 +160,11 @@ class FederatedTask(ScoredTask):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", **number}}
 
     def _start_from(self, path: Path) -> tuple[Ancestor, ...]:
+        published = stated_public(path)
         try:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            if published is not None:
+                checkpoint = as_checkpoint(checkpoint, self.state_dict())
             check_weights(checkpoint["state_dict"], self)
             self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
@@ -167,7 +172,15 @@ class FederatedTask(ScoredTask):
                 f"model.init_from is {path}, but the weights of this network could not be read from it:"
                 f" {type(error).__name__}: {' '.join(str(error).split())[:200]}; give a checkpoint of a run with it."
             ) from error
-        return checkpoint_lineage(checkpoint)
+        before = checkpoint_lineage(checkpoint)
+        if published is None:
+            return before
+        if CHECKPOINT_KEY in checkpoint or before[0].kind == "real":
+            raise CheckpointError(
+                f"{path} says itself which runs its weights came from, so that {statement_of(path).name} cannot call"
+                " them public: remove that file."
+            )
+        return (published.ancestor,)
 
     def _freeze(self, pattern: str) -> None:
         names = [name for name, _ in self.named_parameters()]

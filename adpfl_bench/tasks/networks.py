@@ -1,4 +1,4 @@
-"""Segmentation networks: MONAI's by name, and any other by its class path."""
+"""Segmentation networks: MONAI's and the suite's own by name, and any other by its class path."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import nn
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.tasks.layers import GROUPED_INSTANCE, ONE_SLOPE
+from adpfl_bench.tasks.public_encoder_unet import PublicEncoderUNet
 from adpfl_bench.trust import check_class_path
 
 # MONAI's classifiers take the same arguments, so the networks that segment have to be named.
@@ -21,13 +22,15 @@ NETWORKS: Mapping[str, str] = MappingProxyType(
         "AttentionUnet": "U-Net with attention gates (Oktay et al. 2018, arXiv 1804.03999); has batch normalisation",
         "BasicUNet": "U-Net of two convolutions a level (Falk et al. 2019)",
         "DynUNet": "nnU-Net's network (Isensee et al. 2021, arXiv 1904.08128), shaped for patches of 128 voxels",
+        "PublicEncoderUNet": "The suite's own, on features of EfficientNet-Lite0 as published; needs the extra encoder",
         "SegResNet": "Residual encoder and decoder without skips' concatenation (Myronenko 2018, arXiv 1810.11654)",
         "UNet": "U-Net with residual units (Kerfoot et al. 2019); the suite's instance norm and PReLU, fast on a CPU",
     }
 )
-"""The networks that are known by name, all of MONAI, and what each is."""
+"""The networks that are known by name, and what each is; all but the suite's own are MONAI's."""
 
-_NETWORKS: dict[str, Any] = {name: getattr(nets, name) for name in NETWORKS}
+_OWN: Mapping[str, Any] = MappingProxyType({"PublicEncoderUNet": PublicEncoderUNet})
+_NETWORKS: dict[str, Any] = {name: _OWN.get(name) or getattr(nets, name) for name in NETWORKS}
 
 _PUBLIC_LAYERS = {GROUPED_INSTANCE: "INSTANCE", ONE_SLOPE: "PRELU"}
 """MONAI's names of the layers of PyTorch that this suite's compute the values of."""
@@ -59,8 +62,8 @@ def build_network(
     """Build a network from [B, C, *spatial] to logits [B, R, *spatial].
 
     Args:
-        name: One of AttentionUnet, BasicUNet, DynUNet, SegResNet and UNet of MONAI, or the class path of any
-            ``torch.nn.Module``. AttentionUnet brings batch normalisation, whose running statistics
+        name: One of AttentionUnet, BasicUNet, DynUNet, SegResNet and UNet of MONAI, PublicEncoderUNet, or the class
+            path of any ``torch.nn.Module``. AttentionUnet brings batch normalisation, whose running statistics
             ``federated.buffers`` has a policy for.
         spatial_dims: 2 or 3.
         in_channels: Channels of the image.
@@ -101,10 +104,11 @@ def monai_definition(
     Raises:
         ConfigError: The network is not one of MONAI's by name.
     """
-    if name not in _NETWORKS:
+    if name not in _NETWORKS or name in _OWN:
+        whose = "this suite" if name in _OWN else "your own code"
         raise ConfigError(
-            f"The network is {name}, which only your own code can build; what leaves for MONAI is one of"
-            f" {', '.join(sorted(_NETWORKS))}."
+            f"The network is {name}, which only {whose} can build; what leaves for MONAI is one of"
+            f" {', '.join(sorted(_NETWORKS.keys() - _OWN.keys()))}."
         )
     sizes = {"spatial_dims": spatial_dims, "in_channels": in_channels, "out_channels": out_channels}
     stated: dict[str, Any] = _with_public_layers({**sizes, **_DEFAULTS.get(name, {}), **(arguments or {})})

@@ -158,6 +158,8 @@ def check_card_of_a_private_run(run: Path) -> None:
     """What is proved, for whom, and what came before, as a record states it."""
     accounted = {"epsilon": 3.25, "delta": 1e-5, "reason": None, "accountant": "zCDP", "by_client": {"client-1": 3.25}}
     before = {"run": "r1", "kind": "real", "cohort": "c1", "unit": "client", "epsilon": None, "reason": "no noise"}
+    published = {"kind": "public", "name": "Net", "licence": "CC0", "trained_on": "birds", "digest": "ab"}
+    published = {**before, **published, "run": "", "cohort": ""}
     stated = {
         "unit": "client",
         "adjacency": "zero-out",
@@ -168,7 +170,7 @@ def check_card_of_a_private_run(run: Path) -> None:
         "secure": False,
         "nominal_epsilon": 2.0,
         "accounted": {**accounted, "not_covered": [OWN_MODELS]},
-        "lineage": [before],
+        "lineage": [before, published],
     }
     record = RunDirectory(run).read_record().model_copy(update={"privacy": PrivacyBlock.model_validate(stated)})
     of_all = model_card(Exported(run, record, None, "0", {}, NETWORK))
@@ -182,6 +184,7 @@ def check_card_of_a_private_run(run: Path) -> None:
     assert told["Trust"] == "no server: each client clips and noises what it sends"
     assert told["Not covered"] == OWN_MODELS
     assert told["Before it: run r1"] == "real data c1, unit client, epsilon none (no noise)"
+    assert told["Before it: Net"] == "published weights, CC0; trained on birds; SHA-256 ab"
     pooled = record.model_copy(update={"federated": record.federated.model_copy(update={"pooled": True})})
     of_pooled = model_card(Exported(run, pooled, None, "0", {}, NETWORK))
     assert "| Trust | whoever trained it, since the data of all clients were pooled |" in of_pooled

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.metrics.registry import Metric
-from adpfl_bench.records.blocks import Block, CheckBlock, ClientSizes, ObjectBlock
+from adpfl_bench.records.block import Block
+from adpfl_bench.records.blocks import CheckBlock, ClientSizes, ObjectBlock
 from adpfl_bench.records.run_record import FORMAT_VERSION, RunRecord, parse_record, record_schema
 from tests.leaderboard.records import by_target, record_content, record_of
 

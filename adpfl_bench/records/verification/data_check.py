@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from adpfl_bench.errors import RecordError
 from adpfl_bench.privacy.ledger import PLANNED
+from adpfl_bench.privacy.lineage import PUBLIC, START_KINDS
 from adpfl_bench.records.chain import run_origin
 from adpfl_bench.records.verification.config_values import arguments
 from adpfl_bench.records.verification.evidence import Evidence
@@ -83,17 +84,18 @@ def check_lineage(evidence: Evidence) -> Iterator[Finding]:
     record = evidence.record
     started, lineage = record.model.started_from, record.privacy.lineage
     kinds = {ancestor.kind for ancestor in lineage}
-    first = next((kind for kind in ("real", "unknown", PHANTOM) if kind in kinds), None)
+    first = next((kind for kind in START_KINDS if kind in kinds), None)
     states_lineage = record.digests is not None or bool(lineage)
     if states_lineage and first != started:
-        of = "no run" if first is None else f"runs on {first} data"
+        of = "no run" if first is None else f"weights from {first} data"
         yield Finding("lineage", f"the weights started from {started or 'chance'}, but the lineage has {of}")
     init_from = arguments(record.config, "model").get("init_from")
     if init_from is not None and started is None:
         yield Finding("lineage", "the weights started from chance, but the configuration takes them from a checkpoint")
     accounted = record.privacy.accounted
     private = accounted.epsilon is not None and record.privacy.unit != "none"
-    if private and started not in (None, PHANTOM) and not any(started in text for text in accounted.not_covered):
+    costs = started if started not in (PHANTOM, PUBLIC) else None
+    if private and costs is not None and not any(costs in text for text in accounted.not_covered):
         yield Finding("lineage", f"the weights started from {started} data, which epsilon should name as not covered")
     unproved = [a for a in lineage if a.cohort == record.data.fingerprint and a.epsilon is None]
     if private and unproved:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from adpfl_bench.errors import BenchError
 from adpfl_bench.privacy.accounting import accountant, client_epsilon
+from adpfl_bench.privacy.lineage import PUBLIC
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.finding import Finding
 
@@ -32,7 +33,7 @@ def check_epsilon(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("epsilon", "an epsilon is a number from 0 on, but one is not")
         return
     worst = max(stated.values(), default=0.0)
-    inherits = any(ancestor.cohort in ("", record.data.fingerprint) for ancestor in record.privacy.lineage)
+    inherits = any(one.cohort in ("", record.data.fingerprint) for one in record.privacy.lineage if one.kind != PUBLIC)
     found: dict[str, float] = {}
     try:
         for client in evidence.ledger.clients():
