@@ -79,7 +79,9 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
             parser.add_argument(f"--{name}", nargs="?", const=True, default=False, **how)
         elif parameter.default == ():
             how["type"] = get_args(hints[name])[0]
-            parser.add_argument(f"--{name}", action="append", default=[], metavar="MODULE", **how)
+            parser.add_argument(
+                f"--{name}", action="append", default=[], metavar="MODULE" if name == "trust" else "NAME", **how
+            )
         elif required and get_origin(hints[name]) is list:
             parser.add_argument(name, nargs="+", metavar=name.upper(), **{**how, "type": get_args(hints[name])[0]})
         elif parameter.kind is parameter.POSITIONAL_ONLY and not required:

@@ -81,7 +81,12 @@ class FlowerNode:
             The exit status.
         """
         if os.environ.pop(_AGAIN, None):
-            print(f"The node tries again in {_AGAIN_S:g} s.", file=sys.stderr, flush=True)
+            print(
+                f"The SuperLink is not there or refuses this node, as said above; the next try is in {_AGAIN_S:g} s."
+                " After a node was killed this takes up to a minute.",
+                file=sys.stderr,
+                flush=True,
+            )
             time.sleep(_AGAIN_S)
         # Neither the use of the node nor a look for newer versions is told to anybody.
         os.environ.update(FLWR_TELEMETRY_ENABLED="0", FLWR_DISABLE_UPDATE_CHECK="1")

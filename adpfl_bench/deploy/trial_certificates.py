@@ -14,19 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.text import folder_name_problem
 
 _VALID_DAYS = 90
 _CURVE = ec.SECP384R1()
 
 
 def write_certificates(folder: Path, hospitals: Sequence[str], hosts: Sequence[str]) -> list[Path]:
-    """Write a certificate of an authority of the trial's own, one of the server, and a key pair for each hospital.
+    """Write, into the folders of a deployment, what its two ends know one another by.
 
-    The authority's own key is kept nowhere: nothing more can be signed by it.
+    ``server`` gets the certificate ``ca.crt`` of an authority of the trial's own, ``server.crt`` with ``server.key``,
+    and the public key of each hospital's node; each hospital gets ``ca.crt`` and its private key, ``node.key``. The
+    authority's own key is kept nowhere: nothing more can be signed by it.
 
     Args:
-        folder: Where they go; an empty folder, or one that does not exist.
+        folder: The deployment's folder.
         hospitals: Names of the hospitals.
         hosts: Names and IP addresses that hospitals reach the server by.
 
@@ -34,18 +35,20 @@ def write_certificates(folder: Path, hospitals: Sequence[str], hosts: Sequence[s
         The files.
 
     Raises:
-        ConfigError: The folder holds something, or a host or a hospital's name is none.
+        ConfigError: One of the files exists, or a host is none.
     """
     if not hosts:
         raise ConfigError("A certificate is of a server's names or addresses: give at least one host.")
     names = [_host(host) for host in hosts]
-    for hospital in hospitals:
-        problem = folder_name_problem(hospital)
-        if problem is not None or hospital in ("ca", "server"):
-            raise ConfigError(f"A hospital is called {hospital!r}, which {problem or 'names another file of these'}.")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty, and keys are never overwritten; give a new folder.")
-    folder.mkdir(parents=True, exist_ok=True)
+    server_folder, authorities = folder / "server", [folder / place / "ca.crt" for place in ("server", *hospitals)]
+    own = [
+        server_folder / "server.crt",
+        server_folder / "server.key",
+        *(folder / name / "node.key" for name in hospitals),
+    ]
+    for path in (*authorities, *own):
+        if path.exists():
+            raise ConfigError(f"{path} exists already, and keys are never overwritten; take it away first.")
     authority, server = ec.generate_private_key(_CURVE), ec.generate_private_key(_CURVE)
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "adpfl-bench trial authority")])
     root = _certificate(issuer, authority.public_key(), issuer, authority, authority.public_key())
@@ -58,18 +61,18 @@ def write_certificates(folder: Path, hospitals: Sequence[str], hosts: Sequence[s
     leaf = leaf.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     leaf = leaf.add_extension(x509.SubjectAlternativeName(names), critical=False)
     pem = serialization.Encoding.PEM
+    certificate = root.sign(authority, hashes.SHA384()).public_bytes(pem)
     files = [
-        _written(folder / "ca.crt", root.sign(authority, hashes.SHA384()).public_bytes(pem)),
-        _written(folder / "server.crt", leaf.sign(authority, hashes.SHA384()).public_bytes(pem)),
-        _written(folder / "server.key", _private(server, serialization.PrivateFormat.PKCS8), secret=True),
+        *(_written(path, certificate) for path in authorities),
+        _written(server_folder / "server.crt", leaf.sign(authority, hashes.SHA384()).public_bytes(pem)),
+        _written(server_folder / "server.key", _private(server, serialization.PrivateFormat.PKCS8), secret=True),
     ]
     for hospital in hospitals:
         key = ec.generate_private_key(_CURVE)
         public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-        files.append(
-            _written(folder / f"{hospital}.key", _private(key, serialization.PrivateFormat.OpenSSH), secret=True)
-        )
-        files.append(_written(folder / f"{hospital}.pub", public + b"\n"))
+        own_key = _private(key, serialization.PrivateFormat.OpenSSH)
+        files.append(_written(folder / hospital / "node.key", own_key, secret=True))
+        files.append(_written(server_folder / "nodes" / f"{hospital}.pub", public + b"\n"))
     return files
 
 
@@ -118,6 +121,8 @@ def _private(key: ec.EllipticCurvePrivateKey, form: serialization.PrivateFormat)
 
 
 def _written(path: Path, content: bytes, secret: bool = False) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644), "wb") as file:
         file.write(content)
     return path

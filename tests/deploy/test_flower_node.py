@@ -10,9 +10,9 @@ from adpfl_bench.errors import ConfigError
 
 @pytest.fixture
 def node(tmp_path):
-    write_certificates(tmp_path / "keys", ["north"], ["localhost"])
+    write_certificates(tmp_path, ["north"], ["localhost"])
     return FlowerNode(
-        "north", tmp_path / "home", "localhost:8000", tmp_path / "keys/ca.crt", tmp_path / "keys/north.key", 0
+        "north", tmp_path / "home", "localhost:8000", tmp_path / "north/ca.crt", tmp_path / "north/node.key", 0
     )
 
 
@@ -25,9 +25,9 @@ def test_what_a_node_cannot_start_with_is_one_sentence(node, tmp_path):
         ({"superlink": "localhost"}, "--superlink is host:port"),
         ({"superlink": "localhost:http"}, "--superlink is host:port"),
         ({"root_certificates": None}, "A node shows its key over TLS alone"),
-        ({"root_certificates": tmp_path / "keys/north.pub"}, "must be certificates in PEM"),
+        ({"root_certificates": tmp_path / "server/nodes/north.pub"}, "must be certificates in PEM"),
         ({"root_certificates": tmp_path / "nowhere"}, r"cannot be read: .*nowhere \(No such file"),
-        ({"key": tmp_path / "keys/server.key"}, "must be a private key on a NIST curve"),
+        ({"key": tmp_path / "server/server.key"}, "must be a private key on a NIST curve"),
         ({"key": tmp_path / "nowhere"}, r"cannot be read: .*nowhere \(No such file"),
     ]:
         with pytest.raises(ConfigError, match=sentence):

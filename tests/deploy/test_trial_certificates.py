@@ -26,10 +26,10 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> None
 
 @pytest.mark.parametrize(("host", "trusted"), [("127.0.0.1", True), ("trial.example", True), ("other.example", False)])
 def test_hospitals_trust_the_server_under_the_names_that_it_was_given(tmp_path, host, trusted):
-    write_certificates(tmp_path / "keys", [], ["127.0.0.1", "trial.example"])
+    write_certificates(tmp_path, ["north"], ["127.0.0.1", "trial.example"])
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(tmp_path / "keys/server.crt", tmp_path / "keys/server.key")
-    client = ssl.create_default_context(cafile=tmp_path / "keys/ca.crt")
+    server.load_cert_chain(tmp_path / "server/server.crt", tmp_path / "server/server.key")
+    client = ssl.create_default_context(cafile=tmp_path / "north/ca.crt")
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     if trusted:
         handshake(server, client, host)
@@ -41,23 +41,31 @@ def test_hospitals_trust_the_server_under_the_names_that_it_was_given(tmp_path, 
 def test_keys_are_their_owners_alone_and_match_the_public_ones(tmp_path):
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key, load_ssh_public_key
 
-    files = write_certificates(tmp_path / "keys", ["north", "south"], ["localhost"])
-    assert [path.name for path in files] == [
-        *("ca.crt", "server.crt", "server.key", "north.key", "north.pub", "south.key", "south.pub")
-    ]
+    files = write_certificates(tmp_path, ["north", "south"], ["localhost"])
+    assert {str(path.relative_to(tmp_path)) for path in files} == {
+        *(
+            "server/ca.crt",
+            "server/server.crt",
+            "server/server.key",
+            "server/nodes/north.pub",
+            "server/nodes/south.pub",
+        ),
+        *("north/ca.crt", "north/node.key", "south/ca.crt", "south/node.key"),
+    }
     for path in files:
         assert stat.S_IMODE(path.stat().st_mode) == (0o600 if path.suffix == ".key" else 0o644)
-    private = load_ssh_private_key((tmp_path / "keys/north.key").read_bytes(), None)
-    public = load_ssh_public_key((tmp_path / "keys/north.pub").read_bytes())
-    assert private.public_key() == public != load_ssh_public_key((tmp_path / "keys/south.pub").read_bytes())
+    private = load_ssh_private_key((tmp_path / "north/node.key").read_bytes(), None)
+    nodes = [load_ssh_public_key((tmp_path / f"server/nodes/{name}.pub").read_bytes()) for name in ("north", "south")]
+    assert private.public_key() == nodes[0] != nodes[1]
 
 
-def test_nothing_is_overwritten(tmp_path):
-    write_certificates(tmp_path, [], ["localhost"])
-    before = (tmp_path / "server.key").read_bytes()
-    with pytest.raises(ConfigError, match="is not empty, and keys are never overwritten"):
-        write_certificates(tmp_path, [], ["localhost"])
-    assert (tmp_path / "server.key").read_bytes() == before
+@pytest.mark.parametrize("file", ["server/server.key", "north/node.key", "north/ca.crt"])
+def test_nothing_is_overwritten(tmp_path, file):
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_text("mine")
+    with pytest.raises(ConfigError, match=f"{file} exists already, and keys are never overwritten"):
+        write_certificates(tmp_path, ["north"], ["localhost"])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / file]
 
 
 @pytest.mark.parametrize(
@@ -65,11 +73,5 @@ def test_nothing_is_overwritten(tmp_path):
 )
 def test_a_host_that_is_none_is_refused(tmp_path, hosts, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        write_certificates(tmp_path / "keys", [], hosts)
-    assert not (tmp_path / "keys").exists()
-
-
-@pytest.mark.parametrize("name", ["server", "ca", "a/b", ""])
-def test_a_hospital_whose_files_would_be_others_is_refused(tmp_path, name):
-    with pytest.raises(ConfigError, match="A hospital is called"):
-        write_certificates(tmp_path / "keys", [name], ["localhost"])
+        write_certificates(tmp_path, ["north"], hosts)
+    assert not [*tmp_path.iterdir()]
