@@ -6,7 +6,36 @@ import sys
 from pathlib import Path
 
 from adpfl_bench.deploy.deployment_files import HospitalFile, ServerFile
+from adpfl_bench.deploy.starting_files import StartingFiles
 from adpfl_bench.errors import ConfigError
+
+
+def init(
+    folder: Path,
+    *,
+    config: tuple[str, ...] = (),
+    hospital: tuple[str, ...] = (),
+    superlink: str = "127.0.0.1:8000",
+) -> None:
+    """Write what a deployment starts from: a folder for the server, and one for each hospital.
+
+    The server's has server.yaml, the app for Flower's command flwr run, and the configuration of that command
+    (flwr/config.toml). A hospital's has hospital.yaml, and is to be filled in by the hospital. All have copies of the
+    agreed configuration files (agreed/).
+
+    Args:
+        folder: Where they go; it must not exist.
+        config: Configuration file that all sides agree on, as fit has them: a task, a method, changes; may be given
+            several times.
+        hospital: Name of a hospital; given once for each.
+        superlink: Address by which the server's own machine reaches its SuperLink, as host:port.
+    """
+    if not config:
+        raise ConfigError("A deployment is of a task and a method: give their files, each with --config.")
+    if not hospital:
+        raise ConfigError("A deployment is of hospitals: give their names, each with --hospital.")
+    for made in StartingFiles(hospital, config, superlink).write(folder):
+        print(made)
 
 
 def certificates(folder: Path, *, host: tuple[str, ...] = ()) -> None:
@@ -64,8 +93,10 @@ def node(
     _need_flower()
     from adpfl_bench.deploy.flower_node import FlowerNode
 
-    given = root_certificates or file.parent / "ca.crt", key or file.parent / "node.key"
-    made = FlowerNode(own.name, own.home, superlink, *((None, None) if insecure else given), port)
+    certificate = None if insecure else root_certificates or file.parent / "ca.crt"
+    made = FlowerNode(
+        own.name, own.home, superlink, certificate, None if insecure else key or file.parent / "node.key", port
+    )
     made.check()
     return made.run()
 

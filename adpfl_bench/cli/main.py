@@ -58,6 +58,9 @@ COMMANDS = {
     "audit": Command(
         "running.audit_run", "run_audit", "Train with canaries in one client, and bound its epsilon from below.", True
     ),
+    "deploy": Command(
+        "cli.deploy_command", "deploy", "Make a run at hospitals that share nothing but what their clients send.", True
+    ),
     "prepare": Command("cli.prepare", "prepare", "Check and prepare volumes before training."),
     "plan": Command("cli.plan_command", "plan", "Read a dataset of your own, and write a task file that fits it."),
     "verify": Command("cli.verify", "verify", "Read every file of a dataset and list all that is wrong."),
@@ -78,6 +81,7 @@ AFTER_STOP = {
     "fit": "the same command with --ckpt_path last continues after the last whole round",
     "audit": "an audit cannot be continued: start it anew with --record.overwrite true",
     "benchmark": "the same command goes on",
+    "deploy": "the same command goes on",
     "prepare": "what was prepared stays, and the same command goes on",
     "plan": "nothing was written",
     "verify": "nothing was changed",

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from types import MappingProxyType
-from typing import Any
 
 from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.files import atomic_folder
 from adpfl_bench.text import folder_name_problem
 
-AGREEMENT_FILE = "agreement.json"
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _AGREED = "agreed"
 
@@ -34,12 +32,11 @@ class StartingFiles:
     config: Sequence[str]
     superlink: str
 
-    def write(self, folder: Path, agreement: Mapping[str, Any]) -> list[Path]:
+    def write(self, folder: Path) -> list[Path]:
         """Write the server's folder ``server``, and one for each hospital under its name.
 
         Args:
             folder: Where; it must not exist.
-            agreement: What the files amount to, which every hospital compares with what its own ones do.
 
         Returns:
             The folders.
@@ -56,7 +53,6 @@ class StartingFiles:
                 (made / place / _AGREED).mkdir(parents=True)
                 for name, content in copies.items():
                     (made / place / _AGREED / name).write_bytes(content)
-                (made / place / AGREEMENT_FILE).write_text(json.dumps(agreement, indent=2) + "\n", encoding="utf-8")
             for hospital in self.hospitals:
                 values = {"name": _text(hospital), "config": config}
                 _write(made / hospital / "hospital.yaml", "hospital.yaml", values)
