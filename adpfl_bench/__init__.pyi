@@ -56,6 +56,7 @@ from .metrics.region_masks import RegionMasks as RegionMasks
 from .metrics.registry import MaskMetric as MaskMetric
 from .metrics.registry import Metric as Metric
 from .phantoms.writer import PhantomWriter as PhantomWriter
+from .privacy.correlated_noise import CorrelatedGaussianMechanism as CorrelatedGaussianMechanism
 from .privacy.mechanisms import GaussianMechanism as GaussianMechanism
 from .privacy.mechanisms import LaplaceMechanism as LaplaceMechanism
 from .privacy.mechanisms import Mechanism as Mechanism

@@ -31,6 +31,7 @@ from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.planned_releases import planned_releases
 from adpfl_bench.privacy.audit.replay import Replay
 from adpfl_bench.privacy.audit.sampling import ObservedSampling
+from adpfl_bench.privacy.audit.sequence_watch import SequenceWatch
 from adpfl_bench.privacy.audit.step_attack import FlatRelease, StepAttack
 from adpfl_bench.privacy.audit.witness import CHECKS, ReleaseWitness
 from adpfl_bench.privacy.clipping import clip_, global_norm
@@ -75,6 +76,7 @@ class AuditObserver:
         self._autocast = trainer.precision_plugin.train_step_context
         self._trained = [p for p in task.parameters() if p.requires_grad]
         _check_order(self._trained, trainer.optimizers[0])
+        self._order = SequenceWatch(privacy.mechanism, self._batches if privacy.sampling == "fixed" else None)
         self.attack = self._new_attack() if canaries is not None else None
         shared = list(split_parameters(task, settings.local_parameters)[0].values())
         parts = [p.numel() for p in (shared if clients is not None else self._trained)]
@@ -121,7 +123,11 @@ class AuditObserver:
         privacy = self._privacy
         rerun = self._rerun if privacy.engine.clips_units or privacy.unit == "batch" else None
         assert self._canaries is not None
-        return StepAttack(self._task, self._canaries, privacy.mechanism, privacy.memory_budget, self._rounding, rerun)
+        how, bands = (privacy.mechanism, privacy.memory_budget), self._order.coefficients(str(self._canaries.client))
+        return StepAttack(self._task, self._canaries, *how, self._rounding, rerun, bands)
+
+    def _batches(self, client: str) -> int:
+        return -(-self._data.unit_sizes[client] // self._data.units_per_step)
 
     def _new_replay(self) -> Replay:
         """Copy what is trained before anything is, without the Trainer, the data or this audit."""
@@ -156,6 +162,7 @@ class AuditObserver:
                 training = self._data.training
                 self._membership = Membership(self._canaries.dataset, training.examples, training.patients)
             self._units, problem = self._membership.see(steps[self._step], batch)
+            problem = self._order.order(batch, self._units) or problem
             self._visits = self._sampling.see(batch.client, self._units, problem)
         if self._replay is not None:
             turns = Counter((step.client, step.turn) for step in steps)
@@ -172,7 +179,8 @@ class AuditObserver:
         assert privacy.mechanism is not None
         event = self._watch.release(seen.client, self._visits)
         event = event or privacy.mechanism.event(privacy.noise_multiplier or 0.0)
-        scale = self._witness.see(seen, exact, released, batch.planned_units, event).scale
+        fresh = self._order.fresh(batch, released - exact, seen.threshold)
+        scale = self._witness.see(seen, exact, released, batch.planned_units, event, fresh).scale
         if self._membership is not None:
             population = self._membership.population(batch.client)
             entered = self._watch.entered(batch.client)
@@ -261,9 +269,6 @@ class AuditObserver:
             clip_(gradient, global_norm(gradient, mechanism.norm), threshold)
         return torch.cat([part.flatten() for part in gradient])
 
-    def _is_canary(self, client: str) -> bool:
-        return self.deltas is not None and client in self.deltas.clients.names
-
     def checks(self) -> dict[str, Check]:
         """All named checks."""
         privacy = self._privacy
@@ -281,7 +286,8 @@ class AuditObserver:
         assert privacy.noise_multiplier is not None
         planned = planned_releases(plan, privacy.noise_multiplier, self._settings.schedule, sizes, self._rounds)
         made = {client: privacy.ledger.events(client) for client in sizes}
-        own = {name: count for name, count in self._witness.released.items() if not self._is_canary(name)}
+        beside = self.deltas.clients.names if self.deltas is not None else ()
+        own = {name: count for name, count in self._witness.released.items() if name not in beside}
         found["release count"] = release_count(*planned, own, made)
         found["ledger"] = self._watch.check()
         found["weights"] = self._replay.check()

@@ -66,7 +66,8 @@ class DifferentialPrivacy(PlainPrivacy):
         units_per_step: Units of a local step, in place of ``data.batch_size``: large steps suit noise, and one
             larger than every client makes each pass a single step. Memory for gradients does not grow with it.
         sampling: ``shuffle`` visits every unit once per local epoch, and claims no amplification; ``poisson`` draws
-            each unit independently for every step. For the units record and patient.
+            each unit independently for every step; ``fixed`` deals units out to batches that take turns for the whole
+            run, as correlated noise needs. The latter two are for the units record and patient.
         normalize: Divide each release by C, so that the learning rate need not follow the threshold.
         secure: Draw noise from the operating system and harden the release against attacks on floating-point numbers.
             Such a run cannot be repeated, and a run that is resumed spends the broken-off round's budget twice.

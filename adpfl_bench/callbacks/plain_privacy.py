@@ -117,8 +117,8 @@ class _PlainTraining:
         privacy = self._privacy
         if passes.sampling != privacy.sampling:
             raise ConfigError(
-                f"privacy.sampling is {privacy.sampling}, but the DataLoader draws by {passes.sampling}: make the"
-                " loader by adpfl_bench.poisson_loader for poisson, and with a batch_size for shuffle."
+                f"privacy.sampling is {privacy.sampling}, but the DataLoader draws by {passes.sampling}: it"
+                " needs adpfl_bench.poisson_loader for poisson and a batch_size for shuffle; fixed is for federations."
             )
         if privacy.units_per_step not in (None, passes.units_per_step):
             raise ConfigError(

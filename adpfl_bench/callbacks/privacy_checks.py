@@ -11,6 +11,7 @@ from torch import nn
 
 from adpfl_bench.errors import ConfigError, check_choice
 from adpfl_bench.federation.federated_settings import FederatedSettings
+from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
@@ -71,6 +72,16 @@ def check_method(
         raise ConfigError(
             f"privacy.sampling is poisson, but with privacy.unit {unit} nothing is gained by sampling: use shuffle, or"
             " the unit record or patient."
+        )
+    if sampling == "fixed" and unit not in ("record", "patient"):
+        raise ConfigError(
+            f"privacy.sampling is fixed, which keeps units in their batches, but privacy.unit is {unit}: use the unit"
+            " record or patient, or shuffle."
+        )
+    if isinstance(mechanism, CorrelatedGaussianMechanism) and sampling != "fixed":
+        raise ConfigError(
+            "CorrelatedGaussianMechanism needs to know when a unit comes again, but privacy.sampling is"
+            f" {sampling}: use fixed, with the unit record or patient."
         )
     if unit == "batch" and threshold.statistic_sensitivity > 0:
         raise ConfigError(

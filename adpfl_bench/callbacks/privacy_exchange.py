@@ -31,15 +31,17 @@ def exchange_privacy(
     assert engine.threshold is not None
     state = engine.threshold.state_dict()
     _check_by_client(engine.threshold, clients)
-    ours = of_clients(engine.released, own), of_clients(state, own), guarantee.found.reasons
+    places = engine.sequences.state_dict(own, whole=True)
+    ours = of_clients(engine.released, own), of_clients(state, own), places, guarantee.found.reasons
     found = peers().gather(ours)
-    released = {client: steps for steps_of, _, _ in found for client, steps in steps_of.items()}
+    released = {client: steps for steps_of, *_ in found for client, steps in steps_of.items()}
     engine.released = dict(sorted(released.items()))
-    for _, thresholds, _ in found:
+    for _, thresholds, theirs, _ in found:
         state |= thresholds
+        engine.sequences.load_state_dict(theirs)
     engine.threshold.load_state_dict(state)
     engine.books.exchange()
-    for reason in dict.fromkeys(reason for _, _, reasons in found for reason in reasons):
+    for reason in dict.fromkeys(reason for *_, reasons in found for reason in reasons):
         guarantee.withdraw(reason)
 
 

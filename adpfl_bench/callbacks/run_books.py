@@ -98,9 +98,10 @@ class RunBooks:
         self._engine.start(key)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the ledgers, and the digest of the first weights, as plain values."""
+        """Return ledgers, the digest of the first weights and places in fixed orders, as plain values and tensors."""
         first = {"first_weights": self._first_weights} if self._first_weights else {}
-        return {**first, **self._engine.books.state_dict()}
+        places = self._engine.sequences.state_dict()
+        return {**first, **({"sequences": places} if places else {}), **self._engine.books.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore :meth:`state_dict`, and find the journal of the run that goes on.
@@ -112,5 +113,6 @@ class RunBooks:
         if "ledger" in state:  # of versions that kept one, under a noise that is not made any more
             state = {"sessions": {"": state["ledger"]}}
         self._engine.books.restore(state)
+        self._engine.sequences.load_state_dict(state.get("sequences", {}))
         if self._elsewhere is not None:
             self._engine.books.search(self._elsewhere)

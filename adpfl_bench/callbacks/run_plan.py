@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.data.rounds.fixed_places import FixedPlaces
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -24,6 +25,7 @@ def run_plan(
         settings.scored_models(task),
         by_patient=privacy.unit == "patient",
         poisson=privacy.engine.clips_units and privacy.sampling == "poisson",
+        places=FixedPlaces(settings.schedule) if privacy.engine.clips_units and privacy.sampling == "fixed" else None,
         units_per_step=privacy.units_per_step,
         canaries=canaries,
         draws=privacy.draws(settings.schedule.seed),

@@ -255,7 +255,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         if peers().count > 1:
             turns = planned_turns(plan.schedule, round_index, training, self.units_per_step)
             own = share_out(turns, peers().count)[peers().rank]
-        drawn = training.patients, plan.poisson, plan.draws, own
+        how = round_index, self.unit_sizes, self.units_per_step
+        drawn = training.patients, plan.poisson, plan.draws, own, plan.places.before(*how) if plan.places else None
         steps = plan_round(plan.schedule, round_index, training.examples, self.units_per_step, *drawn)
         examples = self._examples
         if plan.canaries is not None:

@@ -50,6 +50,18 @@ class PlannedCanaries:
         return sorted({owner for owner in self.owners if owner is not None})
 
 
+class SequencePlace(NamedTuple):
+    """A step's place among all that a client makes with one kind of model, where its batches have a fixed order.
+
+    Attributes:
+        step: Number of the client's steps before it, over all rounds.
+        batches: Number of batches that take turns.
+    """
+
+    step: int
+    batches: int
+
+
 @dataclass(kw_only=True)
 class StepPlace:
     """A local step of a client: its place in the round, and its public numbers.
@@ -65,6 +77,7 @@ class StepPlace:
         pass_steps: Number of steps of this pass.
         sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
         canaries: The canaries that an audit has planned for the step, if there is one.
+        sequence: Its place in the client's own order of batches; ``None`` where that is drawn anew for each pass.
     """
 
     client: str
@@ -76,6 +89,7 @@ class StepPlace:
     pass_steps: int
     sampling_rate: float = 1.0
     canaries: PlannedCanaries | None = None
+    sequence: SequencePlace | None = None
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from torch import nn
 
 from adpfl_bench.federation.federated_settings import FederatedSettings
+from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.ledger import CLAIMED, PLANNED, PrivacyUnit, Sampling
 from adpfl_bench.privacy.lineage import PUBLIC
 from adpfl_bench.privacy.mechanisms import Mechanism
@@ -150,6 +151,9 @@ def guarantee(setting: PrivacySetting) -> Guarantee:
             f"running statistics of the network ({_names(setting.statistics)}) are computed from training images"
             " without noise"
         )
+    fixed, known = setting.sampling == "fixed", setting.unit in ("record", "patient")
+    if isinstance(mechanism, CorrelatedGaussianMechanism) and not (fixed and known):
+        reasons.append("correlated noise is proved for the sampling fixed of the units record and patient alone")
     reasons += [fault for part in (mechanism, threshold) for fault in replaced_methods(part)]
     lines = []
     for part in (Part("mechanism", type(mechanism)), Part("threshold rule", type(threshold)), *parts):

@@ -10,7 +10,7 @@ from adpfl_bench.errors import ConfigError
 
 Norm = Literal["l2", "l1"]
 PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
-Sampling = Literal["shuffle", "poisson"]
+Sampling = Literal["shuffle", "poisson", "fixed"]
 
 LawName = Literal["GaussianMechanism", "LaplaceMechanism"]
 ACCOUNTED_LAWS: tuple[LawName, ...] = get_args(LawName)

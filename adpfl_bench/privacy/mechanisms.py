@@ -10,6 +10,7 @@ from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, Norm, Release
+from adpfl_bench.privacy.noise_sequence import NoiseSequence
 from adpfl_bench.privacy.proofs import noise_law
 from adpfl_bench.privacy.randomness import Randomness
 
@@ -51,6 +52,32 @@ class Mechanism(ABC):
                 tensor.copy_(on_lattice + part.view_as(tensor))
             else:
                 tensor.add_(part.view_as(tensor).to(tensor.dtype))
+
+    def add_to_sum_(
+        self,
+        total: list[Tensor],
+        threshold: float,
+        multiplier: float,
+        source: Randomness,
+        sequence: NoiseSequence | None = None,
+    ) -> float:
+        """Add a step's noise to a sum of contributions of norm ``threshold``, in place.
+
+        Args:
+            total: The sum.
+            threshold: The threshold C.
+            multiplier: Noise multiplier of the sum, greater than 0.
+            source: Where chance comes from, on the device of the sum.
+            sequence: The client's steps so far, where its batches have a fixed order. Independent noise needs nothing
+                of them.
+
+        Returns:
+            The scale of the noise.
+        """
+        numbers = sum(tensor.numel() for tensor in total)
+        scale = multiplier * self.widened(threshold, numbers, multiplier * threshold, source)
+        self.add_noise_(total, scale, source)
+        return scale
 
     def widened(self, threshold: float, size: int, scale: float, source: Randomness) -> float:
         """The sensitivity to scale noise to when contributions of norm ``threshold`` are summed in ``size`` numbers.

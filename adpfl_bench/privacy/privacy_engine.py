@@ -19,6 +19,7 @@ from adpfl_bench.privacy.books import PrivacyBooks
 from adpfl_bench.privacy.clipped_loss import ClippedLoss, not_finite, trained_gradients
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.noise_sequence import NoiseSequence, NoiseSequences
 from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import ReleasePlan
@@ -48,6 +49,7 @@ class PrivacyEngine:
         plan: What the run releases; ``None`` before its noise is settled.
         sums: Makes the releases; ``None`` likewise.
         released: The releases of the round at hand, by client.
+        sequences: Where each client is in its order of batches, where that is fixed.
 
     Args:
         unit: The privacy unit.
@@ -76,10 +78,12 @@ class PrivacyEngine:
         self.released: dict[str, list[StepRelease]] = {}
         self._clipping: ClippedLoss | None = None
         self._noise = NoiseStreams(secure)
+        self.sequences = NoiseSequences(secure)
         self._key = ""
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
         self._made = False
+        self._sequence: NoiseSequence | None = None
 
     def settle(self, plan: ReleasePlan, noise_multiplier: float) -> None:
         """Take over what the run releases, and with how much noise.
@@ -91,6 +95,7 @@ class PrivacyEngine:
         assert self.mechanism is not None
         self.plan = plan
         self.sums = PrivateSum(self.threshold, self.mechanism, noise_multiplier)
+        self.sequences.forget()
 
     def clip_units_of(self, module: nn.Module, losses: ExampleLosses, memory_budget: float) -> None:
         """Clip the gradient of each unit of a module from now on; ``memory_budget`` is in MiB."""
@@ -105,6 +110,7 @@ class PrivacyEngine:
         """
         self._key, self._round, self._pass = key, None, None
         self._noise = NoiseStreams(self.secure)
+        self.sequences.start(key)
         self.books.begin(key)
 
     @property
@@ -121,21 +127,26 @@ class PrivacyEngine:
 
         Raises:
             RecordError: The ledger cannot be written, so nothing may be released.
+            BenchError: The step is not the next one in the client's order of batches.
         """
         self._made = False
         if batch.round != self._round:
             self._round, self.released = batch.round, {}
+        self._sequence = self.sequences.at(batch)
         if self._by_step:
-            self._enter(batch.client, batch.local_epoch, batch.sampling_rate, batch.pass_steps)
+            self._enter(batch.client, batch.local_epoch, batch.sampling_rate, batch.pass_steps, self._sequence)
 
-    def _enter(self, client: str, local_epoch: int, sampling_rate: float, steps: int) -> None:
+    def _enter(
+        self, client: str, local_epoch: int, rate: float, steps: int, sequence: NoiseSequence | None = None
+    ) -> None:
         assert self.plan is not None
         assert self.sums is not None
         assert self._round is not None
         this_pass = (self._round, client, local_epoch)
-        if this_pass != self._pass:
+        begins = this_pass != self._pass if sequence is None else sequence.begins_pass
+        if begins:
             self._pass = this_pass
-            self.books.enter(client, *self.plan.pass_event(self.sums.noise_multiplier, sampling_rate, steps))
+            self.books.enter(client, *self.plan.pass_event(self.sums.noise_multiplier, rate, steps))
 
     def clipped_loss(self, batch: TrainingBatch) -> Tensor:
         """Compute the mean loss of the batch's examples; its backward pass brings the clipped sum over units.
@@ -227,7 +238,9 @@ class PrivacyEngine:
         assert self.sums is not None
         assert self._round is not None
         source = self._noise.source(self._key, self._round, client, total[0].device)
-        scale, statistic = self.sums.release_(client, total, norms, threshold, units, source)
+        scale, statistic = self.sums.release_(client, total, norms, threshold, units, source, self._sequence)
+        if self._sequence is not None:
+            self._sequence.steps += 1
         self.released.setdefault(client, []).append(StepRelease(norms, threshold, scale))
         return scale, statistic
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.clipping import clip_, global_norm
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.noise_sequence import NoiseSequence
 from adpfl_bench.privacy.randomness import Randomness
 from adpfl_bench.privacy.thresholds import Threshold
 
@@ -64,6 +65,7 @@ class PrivateSum:
         threshold: float,
         units: float,
         source: Randomness,
+        sequence: NoiseSequence | None = None,
     ) -> tuple[float, NDArray[np.float64]]:
         """Add noise to a sum in place; release the threshold's statistic with noise and let it learn.
 
@@ -74,6 +76,7 @@ class PrivateSum:
             threshold: The threshold C.
             units: Number of units, or the expected number where they are sampled: a public number.
             source: Where the noise comes from, on the device of ``total``.
+            sequence: The client's steps so far, where its batches have a fixed order.
 
         Raises:
             ConfigError: The threshold's statistic would be released without noise.
@@ -83,10 +86,7 @@ class PrivateSum:
         """
         scale = 0.0
         if self.noise_multiplier > 0:
-            numbers = sum(tensor.numel() for tensor in total)
-            wanted = self.sum_multiplier * threshold
-            scale = self.sum_multiplier * self.mechanism.widened(threshold, numbers, wanted, source)
-            self.mechanism.add_noise_(total, scale, source)
+            scale = self.mechanism.add_to_sum_(total, threshold, self.sum_multiplier, source, sequence)
         statistic = self.threshold.statistic(client, norms)
         if statistic.size and self.noise_multiplier > 0:
             reach = self.threshold.statistic_sensitivity

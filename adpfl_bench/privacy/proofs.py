@@ -119,7 +119,13 @@ KNOWN: tuple[Proof, ...] = (
     Proof("privacy unit", ("client",), "a clipped change of the weights, of sensitivity C; a turn is one release"),
     Proof("sampling", ("shuffle",), "a unit is in one batch of each pass, and no amplification is claimed (4)"),
     Proof("sampling", ("poisson",), "each unit is drawn for itself at every step, and every step is a release (5)"),
+    Proof("sampling", ("fixed",), "batches take turns, so a unit is in one of as many steps in a row as there are (9)"),
     Proof("mechanism", _within("adpfl_bench.privacy.mechanisms", "GaussianMechanism"), "Gaussian noise (1, 5)"),
+    Proof(
+        "mechanism",
+        _within("adpfl_bench.privacy.correlated_noise", "CorrelatedGaussianMechanism"),
+        "Gaussian noise on the sums times a banded matrix, of which a pass moves one column (9)",
+    ),
     Proof(
         "mechanism",
         _within("adpfl_bench.privacy.mechanisms", "LaplaceMechanism"),
@@ -252,7 +258,7 @@ def find_proof(kind: PartKind, part: type | str) -> ProofLine | None:
 def noise_law(mechanism: type) -> NoiseLaw | None:
     """Return the law that a mechanism's noise is accounted as; ``None`` where no bound is known."""
     if _known("mechanism", mechanism) is not None:
-        return next(NoiseLaw(law) for law in ACCOUNTED_LAWS if law == mechanism.__name__)
+        return next(NoiseLaw(law) for law in ACCOUNTED_LAWS if mechanism.__name__.endswith(law))
     claim = _CLAIMS.get(mechanism)
     return claim.law if claim is not None else None
 

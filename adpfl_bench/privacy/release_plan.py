@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from adpfl_bench.federation.round_schedule import RoundSchedule, Visit
+from adpfl_bench.federation.round_schedule import RoundSchedule, Turn, Visit
 from adpfl_bench.privacy.calibration import solve_noise_multiplier
 from adpfl_bench.privacy.ledger import PrivacyUnit, Release, Sampling
 from adpfl_bench.privacy.mechanisms import Mechanism
@@ -27,6 +27,8 @@ class ReleasePlan:
     * ``batch``: an example is in one batch of each pass, and moves it by up to 2C.
     * ``record`` and ``patient``: a unit is in one batch of each pass, and moves the sum by up to C. Under Poisson
       sampling every step is a release that it may be in.
+    * ``fixed`` sampling: batches take turns, also over rounds, so a unit is in one of every so many steps in a row as
+      there are batches, and these are one release. A client's shared and personal turns have an order each.
     * ``client``: one release for each shared turn; what is trained in a personal one stays with the client.
 
     Personal turns release what shared ones do: every local step is made private, and the model is what is protected.
@@ -68,11 +70,27 @@ class ReleasePlan:
         self, noise_multiplier: float, units: Mapping[str, int], visits: Mapping[Visit, int]
     ) -> Mapping[str, Mapping[Release, int]]:
         """Return all that each client releases in the given turns, each made so many times."""
+        if self.sampling == "fixed":
+            return self._fixed_events(noise_multiplier, units, visits)
         ledger: dict[str, Counter[Release]] = {client: Counter() for client in units}
         for visit, times in visits.items():
             events = self.visit_events(noise_multiplier, units[visit.client], visit)
             ledger[visit.client].update({event: times * count for event, count in events.items()})
         return {client: dict(events) for client, events in ledger.items()}
+
+    def _fixed_events(
+        self, noise_multiplier: float, units: Mapping[str, int], visits: Mapping[Visit, int]
+    ) -> Mapping[str, Mapping[Release, int]]:
+        """As :meth:`events`: passes are counted over all turns of a kind, and one that was begun is one."""
+        steps: Counter[tuple[str, Turn]] = Counter()
+        for visit, times in visits.items():
+            steps[visit.client, visit.turn] += times * visit.steps(units[visit.client], self.units_per_step)
+        ledger: dict[str, dict[Release, int]] = {client: {} for client in units}
+        for (client, _), made in steps.items():
+            event, _ = self.pass_event(noise_multiplier, 1.0, 1)
+            passes = -(-made // -(-units[client] // self.units_per_step))
+            ledger[client][event] = ledger[client].get(event, 0) + passes
+        return ledger
 
     def events_by_round(
         self, noise_multiplier: float, schedule: RoundSchedule, units: Mapping[str, int]

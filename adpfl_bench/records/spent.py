@@ -165,7 +165,8 @@ def _by_end(release: Release, visits: Mapping[Visit, int], privacy: PrivacyBlock
         return sum(times for visit, times in visits.items() if visit.turn == "shared")
     units, per_step = 1, 1  # one step makes one pass
     if privacy.sampling != "poisson":
-        if any(visit.step_limit for visit in visits):
+        # Where batches have a fixed order, passes go on over rounds, and the parts of several make fewer whole ones.
+        if any(visit.step_limit or (privacy.sampling == "fixed" and visit.work < 1) for visit in visits):
             return None
     elif release.sampling_rate < 1 and not all(visit.step_limit for visit in visits):
         if not privacy.units_per_step:

@@ -95,4 +95,8 @@ def _sampling(method: DifferentialPrivacy, units: Mapping[str, int], per_step: i
         rates = sorted({min(1.0, per_step / size) for size in units.values()})
         spread = f"{rates[0]:.4g}" if len(rates) == 1 else f"{rates[0]:.4g} to {rates[-1]:.4g} by client"
         return f"poisson: each unit drawn independently for each step, with probability {spread}"
+    if method.sampling == "fixed":
+        batches = sorted({-(-size // per_step) for size in units.values()})
+        spread = f"{batches[0]}" if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
+        return f"fixed: the same {spread} batches by client take turns; a turn of each is one release"
     return f"shuffle: each unit once in a local epoch, {per_step} to a step; no amplification is claimed"

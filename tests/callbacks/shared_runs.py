@@ -22,6 +22,7 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.aggregation import CoordinateMedian, FedNova
 from adpfl_bench.federation.client_methods import ClientMethod, Ditto, Scaffold
 from adpfl_bench.federation.server_optimizers import FedAdam
+from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
@@ -61,6 +62,10 @@ RUNS = {
     },
     "dp_sgd": lambda: {
         "privacy": _private("record", HistogramThreshold(bins=5), GaussianMechanism(), sampling="poisson")
+    },
+    "dp_correlated": lambda: {
+        "loop": {"clients_per_round": 3, "local_steps": 2},
+        "privacy": _private("record", QuantileThreshold(), CorrelatedGaussianMechanism(2), sampling="fixed"),
     },
     "client_dp": lambda: {"privacy": _private("client", FixedThreshold(), GaussianMechanism())},
     # Rounds with fewer participants than processes, and with none for some of them.

@@ -6,6 +6,7 @@ import torch
 from adpfl_bench.federation.client_methods import Ditto, FedProx, Scaffold
 from adpfl_bench.federation.server_optimizers import FedYogi
 from adpfl_bench.privacy.audit.witness import CHECKS
+from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from tests.callbacks.audits import WideTask, failed, per_record
@@ -50,6 +51,22 @@ RUNS = {
     "record-poisson-secret-double": (
         {"sampling": "poisson", "secure": True, "threshold": HistogramThreshold()},
         {"trainer": {"precision": "64-true"}},
+        adam,
+    ),
+    "record-correlated-some-clients": (
+        {"mechanism": CorrelatedGaussianMechanism(3), "sampling": "fixed", "threshold": QuantileThreshold()},
+        {"federated": {"local_steps": 5, "dropout": 0.3, "straggling": 0.5}, "rounds": 5},
+        momentum,
+    ),
+    "patient-correlated-secret-ditto-double": (
+        {
+            "unit": "patient",
+            "mechanism": CorrelatedGaussianMechanism(),
+            "sampling": "fixed",
+            "normalize": True,
+            "secure": True,
+        },
+        {"federated": {"client_method": Ditto(0.5)}, "trainer": {"precision": "64-true"}},
         adam,
     ),
     "batch-ditto": (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from adpfl_bench.data.rounds.fixed_places import Places
 from adpfl_bench.federation.round_schedule import RoundSchedule
-from adpfl_bench.federation.training_batch import StepPlace
+from adpfl_bench.federation.training_batch import SequencePlace, StepPlace
 from adpfl_bench.seeding import Draws, SeededDraws
 
 
@@ -57,6 +59,7 @@ def plan_round(
     poisson: bool = False,
     draws: Draws | None = None,
     clients: Collection[str] | None = None,
+    begun: Places | None = None,
 ) -> list[PlannedStep]:
     """Plan every participant's local steps of a round, turn after turn.
 
@@ -74,6 +77,8 @@ def plan_round(
         poisson: Whether units are sampled.
         draws: Where chance comes from; by default the schedule's seed.
         clients: The participants whose steps are asked for; by default all.
+        begun: The steps that each client has made before, where its batches have a fixed order: its units are dealt
+            out once, by the schedule's seed, to as many batches as a pass has, and these take turns over all rounds.
 
     Returns:
         The steps, client after client and turn after turn.
@@ -81,6 +86,7 @@ def plan_round(
     draws = draws or SeededDraws(schedule.seed)
     steps: list[PlannedStep] = []
     passes_done: dict[str, int] = {}
+    made = Counter(begun or {})
     for visit in schedule.visits(round_index, list(examples)):
         client, own = visit.client, examples[visit.client]
         if clients is not None and client not in clients:
@@ -94,7 +100,12 @@ def plan_round(
         for step in range(count):
             index, position = divmod(step, batches_per_pass)
             purpose = (round_index, client, first_pass + index)
-            if poisson:
+            sequence = None
+            if begun is not None:
+                sequence = SequencePlace(made[client, visit.turn], batches_per_pass)
+                made[client, visit.turn] += 1
+                batch = _fixed_batch(schedule.seed, client, len(members), *sequence)
+            elif poisson:
                 drawn = draws.uniform(len(members), "poisson", *purpose, position)
                 batch = [i for i, chance in enumerate(drawn) if chance < divisor / len(members)]
             else:
@@ -119,9 +130,16 @@ def plan_round(
                     pass_steps=min(batches_per_pass, count - index * batches_per_pass),
                     sampling_rate=divisor / len(members) if poisson else 1.0,
                     shaped_like=_key(own[0], 0),
+                    sequence=sequence,
                 )
             )
     return steps
+
+
+def _fixed_batch(seed: int, client: str, units: int, step: int, batches: int) -> list[int]:
+    """The units of a step: always the same ones, also where other chance is secret, and as many as of any other."""
+    order: list[int] = SeededDraws(seed).permutation(units, "fixed order", client).tolist()
+    return order[step % batches :: batches]
 
 
 def _key(example: ExampleId, seed: int) -> Key:

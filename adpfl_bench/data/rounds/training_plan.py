@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from adpfl_bench.data.rounds.canaries import Canaries
+from adpfl_bench.data.rounds.fixed_places import FixedPlaces
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.scored_models import ScoredModels
 from adpfl_bench.seeding import Draws
@@ -23,6 +24,7 @@ class TrainingPlan:
         models: Which models score the cases.
         by_patient: Whether all examples of a patient come together, and steps are counted in patients.
         poisson: Whether units are drawn independently for every step.
+        places: Where clients are in their fixed orders of batches; ``None`` where batches are drawn anew.
         units_per_step: Units per step (expected units, where they are drawn) in place of the batch size.
         canaries: Canaries that join a client's training examples, for an audit.
         draws: Where the chance of training comes from; by default the schedule's seed.
@@ -34,6 +36,7 @@ class TrainingPlan:
     models: ScoredModels = field(default_factory=ScoredModels)
     by_patient: bool = False
     poisson: bool = False
+    places: FixedPlaces | None = None
     units_per_step: int | None = None
     canaries: Canaries | None = None
     draws: Draws | None = None

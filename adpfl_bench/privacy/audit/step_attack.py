@@ -15,6 +15,7 @@ from torch import Tensor
 from adpfl_bench.federation.training_batch import Example, TrainingBatch
 from adpfl_bench.privacy.audit.attack import CanaryAttack, batch_factor, linearised
 from adpfl_bench.privacy.audit.reference import Reference
+from adpfl_bench.privacy.audit.sequence_watch import SeenColumns
 from adpfl_bench.privacy.clipping import clip_factors, group_norms
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism, Mechanism
@@ -70,6 +71,7 @@ class StepAttack:
         memory_budget: MiB that gradients and activations of a chunk of examples may take.
         rounding: How well a gradient can be computed again, as a share of it.
         rerun: Makes a step once more, by the run's own path.
+        bands: Coefficients of the noise that is correlated from step to step; 1 alone where it is independent.
 
     Attributes:
         moves: How far canaries moved the sum, in units of the threshold: where a step is computed apart, and where it
@@ -86,6 +88,7 @@ class StepAttack:
         memory_budget: float,
         rounding: float,
         rerun: Rerun | None = None,
+        bands: Sequence[float] = (1.0,),
     ) -> None:
         gradients = UnitGradients(task, task.example_losses, memory_budget * 2**20)
         self._norm: Norm = mechanism.norm if mechanism is not None else "l2"
@@ -94,6 +97,8 @@ class StepAttack:
         self._canaries = canaries
         self._attack = CanaryAttack(canaries.count, rounding)
         self._rerun = rerun
+        self._bands = bands
+        self._columns: dict[str, SeenColumns] = {}
         self._flips: Counter[int] = Counter()
         self.moves: list[float] = []
         self.errors: list[float] = []
@@ -146,6 +151,11 @@ class StepAttack:
         total = known + rows[places].sum(0)
         self.moves += self._distances(seen, [total - rows[place] for place in places])
         self.errors += self._distances(seen, [total])
+        if len(self._bands) > 1:
+            columns = self._columns.setdefault(batch.turn, SeenColumns(self._bands))
+            left = (seen.released - known) / seen.threshold
+            self._attack.see(*columns.see(slots, rows / seen.threshold, left), seen.scale / seen.threshold)
+            return
         signal, deviation = linearised(seen.released - known, rows.sum(0) * rate / 2, seen.scale, self._laplace)
         self._attack.see(slots, rows, signal, deviation, rate)
 

@@ -16,6 +16,7 @@ from adpfl_bench.privacy.audit.checks import Check, ThresholdTwin, sensitivity, 
 from adpfl_bench.privacy.audit.ledger_watch import stated_multipliers
 from adpfl_bench.privacy.audit.noise import ObservedNoise, law_of
 from adpfl_bench.privacy.audit.observation import StepObservation
+from adpfl_bench.privacy.audit.sequence_watch import FreshNoise
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.private_sum import PrivateSum
 
@@ -69,7 +70,15 @@ class ReleaseWitness:
         self._last: Tensor | None = None
         self._errors: list[float] = []
 
-    def see(self, seen: StepObservation, exact: Tensor, released: Tensor, planned_units: int, event: Release) -> Stated:
+    def see(
+        self,
+        seen: StepObservation,
+        exact: Tensor,
+        released: Tensor,
+        planned_units: int,
+        event: Release,
+        fresh: FreshNoise | None = None,
+    ) -> Stated:
         """Take in a release, and hold its noise against its entry.
 
         Args:
@@ -78,13 +87,15 @@ class ReleaseWitness:
             released: The same with noise, [P]; kept until :meth:`used`.
             planned_units: Number of units of the step by the plan: all that the threshold may be told of it.
             event: The ledger's entry.
+            fresh: What is fresh of the noise; all of it unless given.
         """
         self.released[seen.client] += 1
         self._last = released
         rule = self.twin.rule
         first, second = stated_multipliers(event, rule.budget_share(self._mechanism, event.noise_multiplier))
         statistic = self.twin.see(replace(seen, units=planned_units), event.norm)
-        scale = first * seen.threshold if event.noise_multiplier > 0 else 0.0
+        noise, factor = fresh or (released - exact, 1.0)
+        scale = first * factor * seen.threshold if event.noise_multiplier > 0 else 0.0
         width = second * rule.statistic_sensitivity if statistic.size else 0.0
         law = law_of(event.mechanism)
         if law is None:
@@ -92,7 +103,7 @@ class ReleaseWitness:
         elif scale > 0:
             if law not in self._noise:
                 self._noise[law], self._statistic[law] = ObservedNoise(law, self._parts), ObservedNoise(law)
-            self._noise[law].add(released - exact, scale, exact)
+            self._noise[law].add(noise, scale, exact)
             if statistic.size:
                 before = torch.from_numpy(statistic)
                 self._statistic[law].add(torch.from_numpy(seen.statistic) - before, max(width, 1e-30), before)
