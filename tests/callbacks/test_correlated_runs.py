@@ -36,7 +36,7 @@ def spent(privacy):
 
 
 @looks_on
-class Seen(Callback):
+class StepExamples(Callback):
     """The examples of each step by client; may fail in a step of a round."""
 
     def __init__(self, fails_in=None):
@@ -70,7 +70,7 @@ def trained(toy_task, fit):
 
 
 def test_batches_take_turns_over_rounds_that_end_within_passes(trained):
-    privacy, seen = private(), Seen()
+    privacy, seen = private(), StepExamples()
     trained(privacy, seen, rounds=7, **UNEVEN)
     steps = seen.batches["alps"]
     assert len(steps) > 12
@@ -90,7 +90,7 @@ def test_a_killed_run_goes_on_to_the_bit_and_the_ledger_is_never_short(trained, 
     whole = private(unit)
     weights = trained(whole, **UNEVEN)
     keep = ModelCheckpoint(tmp_path / "kept", save_last=True)
-    trained(private(unit), keep, Seen((2, 3)), fails=True, **UNEVEN)
+    trained(private(unit), keep, StepExamples((2, 3)), fails=True, **UNEVEN)
     resumed = private(unit)
     again = trained(resumed, ckpt_path=tmp_path / "kept" / "last.ckpt", **UNEVEN)
     assert all(torch.equal(weights[name], again[name]) for name in weights)
@@ -99,12 +99,12 @@ def test_a_killed_run_goes_on_to_the_bit_and_the_ledger_is_never_short(trained, 
 
 
 def test_secret_noise_is_on_no_disk_and_a_run_that_goes_on_counts_new_passes(trained, tmp_path):
-    keep, seen = ModelCheckpoint(tmp_path / "kept", save_last=True), Seen((2, 3))
+    keep, seen = ModelCheckpoint(tmp_path / "kept", save_last=True), StepExamples((2, 3))
     trained(private(secure=True), keep, seen, fails=True, **UNEVEN)
     checkpoint = torch.load(tmp_path / "kept" / "last.ckpt", weights_only=True)
     places = checkpoint["callbacks"]["DifferentialPrivacy"]["sequences"]
     assert all(own["recent"] is None for turns in places.values() for own in turns.values())
-    resumed, after = private(secure=True), Seen()
+    resumed, after = private(secure=True), StepExamples()
     trained(resumed, after, ckpt_path=tmp_path / "kept" / "last.ckpt", **UNEVEN)
     broken_off, made = len(seen.batches["alps"]), len(after.batches["alps"])
     assert broken_off > places["alps"]["shared"]["steps"] > 0
