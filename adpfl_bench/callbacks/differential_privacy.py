@@ -65,6 +65,7 @@ class DifferentialPrivacy(PlainPrivacy):
         delta: The delta at which epsilon is accounted; at most 0.01, and at most 1 / (2 units of the largest client).
         units_per_step: Units of a local step, in place of ``data.batch_size``: large steps suit noise, and one
             larger than every client makes each pass a single step. Memory for gradients does not grow with it.
+        views: How often a record's or patient's examples are in a step, augmented anew; their mean gradient is clipped.
         sampling: ``shuffle`` visits every unit once per local epoch, and claims no amplification; ``poisson`` draws
             each unit independently for every step; ``fixed`` deals units out to batches that take turns for the whole
             run, as correlated noise needs. The latter two are for the units record and patient.
@@ -104,8 +105,9 @@ class DifferentialPrivacy(PlainPrivacy):
         memory_budget: float = 1024.0,
         nominal_epsilon: float | None = None,
         account: Path | None = None,
+        views: int = 1,
     ) -> None:
-        checks.check_settings(unit, sampling, delta, units_per_step, memory_budget, nominal_epsilon)
+        checks.check_settings(unit, sampling, delta, units_per_step, memory_budget, nominal_epsilon, views)
         if unit != "none":
             checks.check_method(unit, threshold, mechanism, noise_multiplier, target_epsilon, sampling)
         self.unit: PrivacyUnit = unit
@@ -115,6 +117,7 @@ class DifferentialPrivacy(PlainPrivacy):
         self.target_epsilon = target_epsilon
         self.delta = delta
         self.units_per_step = units_per_step
+        self.views = views
         self.sampling: Sampling = sampling
         self.normalize = normalize
         self.secure = secure
@@ -162,7 +165,7 @@ class DifferentialPrivacy(PlainPrivacy):
         self.reservation.plan(lambda z: PlannedReleases.of(plan, z, schedule, datamodule, word), self.noise_multiplier)
         if self.engine.clips_units:
             checks.check_private_task(task)
-            self.engine.clip_units_of(task, task.example_losses, self.memory_budget)
+            self.engine.clip_units_of(task, task.example_losses, self.memory_budget, self.views)
 
     def draws(self, seed: int) -> Draws:
         """Return where the chance of training comes from: of the operating system too, where the noise is."""
@@ -231,7 +234,8 @@ class DifferentialPrivacy(PlainPrivacy):
         """Everything that changes what is released, for the key of its noise."""
         names = ("unit", "threshold", "mechanism", "noise_multiplier", "sampling", "normalize", "secure")
         plan = self.engine.plan
-        return {name: getattr(self, name) for name in names} | {"plan": plan.units_per_step if plan else None}
+        views = {"views": self.views} if self.views > 1 else {}  # so that other runs keep the key that they had
+        return {name: getattr(self, name) for name in names} | {"plan": plan.units_per_step if plan else None} | views
 
     def describe(self) -> PrivacyBlock:
         """Return the privacy block of a run record."""
@@ -245,6 +249,7 @@ class DifferentialPrivacy(PlainPrivacy):
             "target_epsilon": self.target_epsilon,
             "sampling": self.sampling,
             "units_per_step": plan.units_per_step if plan is not None else None,
+            "views": self.views if self.engine.clips_units else None,
             "secure": self.secure,
             "nominal_epsilon": self.nominal_epsilon,
         }

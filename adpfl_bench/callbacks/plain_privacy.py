@@ -56,11 +56,7 @@ class _PlainTraining:
     """
 
     def __init__(self, privacy: PlainPrivacy, trainer: Trainer, module: LightningModule) -> None:
-        if privacy.unit not in ("batch", "record"):
-            raise ConfigError(
-                f"privacy.unit is {privacy.unit}, but without a FederatedLoop only an example is known: use record (or"
-                " batch), or add a FederatedLoop to the Trainer's callbacks and give it a FederatedDataModule."
-            )
+        checks.check_plain(privacy.unit, privacy.views)
         losses = getattr(module, "example_losses", None)
         if not callable(losses):
             raise ConfigError(
@@ -223,6 +219,7 @@ class PlainPrivacy(AccountKeeping):
     delta: float
     target_epsilon: float | None
     units_per_step: int | None
+    views: int
     memory_budget: float
     engine: PrivacyEngine
     run_books: RunBooks

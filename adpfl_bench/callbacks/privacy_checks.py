@@ -28,6 +28,7 @@ def check_settings(
     units_per_step: int | None,
     memory_budget: float,
     nominal_epsilon: float | None,
+    views: int = 1,
 ) -> None:
     """Refuse, by a ConfigError, values that are out of range, whatever the method."""
     check_choice("privacy.unit", unit, PRIVACY_UNITS)
@@ -36,6 +37,13 @@ def check_settings(
         raise ConfigError(f"privacy.delta must lie between 0 and 1, but it is {delta}.")
     if units_per_step is not None and units_per_step < 1:
         raise ConfigError(f"privacy.units_per_step must be at least 1, but it is {units_per_step}.")
+    if views < 1:
+        raise ConfigError(f"privacy.views must be at least 1, but it is {views}.")
+    if views > 1 and unit not in ("record", "patient"):
+        raise ConfigError(
+            f"privacy.views is {views}, but with privacy.unit {unit} no example's gradient is clipped by itself: leave"
+            " it at 1, or use the unit record or patient."
+        )
     if not 0 < memory_budget < math.inf:
         raise ConfigError(f"privacy.memory_budget is a finite number of MiB above 0, but it is {memory_budget}.")
     if nominal_epsilon is not None and not 0 < nominal_epsilon < math.inf:
@@ -87,6 +95,20 @@ def check_method(
         raise ConfigError(
             f"{type(threshold).__name__} counts units, but with privacy.unit batch there is one gradient for all of"
             " them: use the unit record, patient or client."
+        )
+
+
+def check_plain(unit: str, views: int) -> None:
+    """Refuse, by a ConfigError, what a run on a plain DataLoader cannot do."""
+    if unit not in ("batch", "record"):
+        raise ConfigError(
+            f"privacy.unit is {unit}, but without a FederatedLoop only an example is known: use record (or batch), or"
+            " add a FederatedLoop to the Trainer's callbacks and give it a FederatedDataModule."
+        )
+    if views > 1:
+        raise ConfigError(
+            f"privacy.views is {views}, but a DataLoader of one's own brings each example once: leave it at 1, or train"
+            " under a FederatedLoop."
         )
 
 

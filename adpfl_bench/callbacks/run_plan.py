@@ -29,4 +29,5 @@ def run_plan(
         units_per_step=privacy.units_per_step,
         canaries=canaries,
         draws=privacy.draws(settings.schedule.seed),
+        views=privacy.views,
     )

@@ -256,7 +256,8 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             turns = planned_turns(plan.schedule, round_index, training, self.units_per_step)
             own = share_out(turns, peers().count)[peers().rank]
         how = round_index, self.unit_sizes, self.units_per_step
-        drawn = training.patients, plan.poisson, plan.draws, own, plan.places.before(*how) if plan.places else None
+        begun = plan.places.before(*how) if plan.places else None
+        drawn = training.patients, plan.poisson, plan.draws, own, begun, plan.views
         steps = plan_round(plan.schedule, round_index, training.examples, self.units_per_step, *drawn)
         examples = self._examples
         if plan.canaries is not None:

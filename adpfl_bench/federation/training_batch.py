@@ -78,6 +78,7 @@ class StepPlace:
         sampling_rate: Probability of each unit to be in the batch; 1 where a pass visits every unit.
         canaries: The canaries that an audit has planned for the step, if there is one.
         sequence: Its place in the client's own order of batches; ``None`` where that is drawn anew for each pass.
+        views: How often each example is there, side by side, augmented in another way each time.
     """
 
     client: str
@@ -90,6 +91,7 @@ class StepPlace:
     sampling_rate: float = 1.0
     canaries: PlannedCanaries | None = None
     sequence: SequencePlace | None = None
+    views: int = 1
 
 
 @dataclass(kw_only=True)

@@ -16,7 +16,7 @@ from adpfl_bench.records.settings import describe_difference, differences, flatt
 
 _NETWORK = ("model.init_args.network", "model.class_path")
 _OWNERS = ("runs", "audit")
-_RULES = ("unit", "adjacency", "mechanism", "clipping_norm", "threshold", "sampling", "units_per_step")
+_RULES = ("unit", "adjacency", "mechanism", "clipping_norm", "threshold", "sampling", "units_per_step", "views")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from adpfl_bench.errors import BenchError
+from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.thresholds import Threshold
@@ -25,13 +25,20 @@ class ClippedLoss:
         threshold: Rule for the clipping threshold.
         norm: The norm that is clipped.
         memory_budget: Bytes that a chunk's gradients and activations may take.
-
+        views: How often each example is in a batch; their mean is clipped.
     """
 
     def __init__(
-        self, module: nn.Module, losses: ExampleLosses, threshold: Threshold, norm: Norm, memory_budget: float
+        self,
+        module: nn.Module,
+        losses: ExampleLosses,
+        threshold: Threshold,
+        norm: Norm,
+        memory_budget: float,
+        views: int = 1,
     ) -> None:
-        self.units = UnitGradients(module, losses, memory_budget)
+        self.units = UnitGradients(module, losses, memory_budget, views)
+        self._views = views
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._threshold = threshold
         self._norm: Norm = norm
@@ -42,7 +49,13 @@ class ClippedLoss:
 
         Raises:
             BenchError: A unit's gradient is not finite.
+            ConfigError: The batch has another number of views than is divided by.
         """
+        if batch.views != self._views:
+            raise ConfigError(
+                f"privacy.views is {self._views}, but the datamodule brings each example {batch.views} times: let"
+                " its train_dataloader follow the plan's views."
+            )
         inputs = batch.image, batch.label, batch.units
         client = batch.client
         if self._threshold.needs_norms:

@@ -97,11 +97,12 @@ class PrivacyEngine:
         self.sums = PrivateSum(self.threshold, self.mechanism, noise_multiplier)
         self.sequences.forget()
 
-    def clip_units_of(self, module: nn.Module, losses: ExampleLosses, memory_budget: float) -> None:
+    def clip_units_of(self, module: nn.Module, losses: ExampleLosses, memory_budget: float, views: int = 1) -> None:
         """Clip the gradient of each unit of a module from now on; ``memory_budget`` is in MiB."""
         assert self.threshold is not None
         assert self.mechanism is not None
-        self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, memory_budget * 2**20)
+        budget = memory_budget * 2**20
+        self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, budget, views)
 
     def start(self, key: str) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew.

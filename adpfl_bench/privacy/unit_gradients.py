@@ -35,9 +35,9 @@ class ClippedSum:
 class UnitGradients:
     """Per-unit gradients by mapping one example's loss over examples with ``vmap``, a chunk at a time.
 
-    A unit's gradient is the *sum* of its examples' gradients; it is clipped as a whole, so that a unit moves the result
-    by at most the threshold, however many examples it has (Abadi et al. 2016, arXiv 1607.00133, Algorithm 1, with
-    the example replaced by the unit).
+    A unit's gradient is the *sum* of its examples' gradients, each the mean over the example's views; it is clipped as
+    a whole, so that a unit moves the result by at most the threshold, however many examples it has (Abadi et al. 2016,
+    arXiv 1607.00133, Algorithm 1, with the example replaced by the unit).
 
     All of it is computed in the precision of the weights, whatever the Trainer's is: bfloat16 and TF32 would round an
     example's gradient by who else is in its chunk, and so let one unit move what the others bring.
@@ -48,12 +48,15 @@ class UnitGradients:
             of each example, [B]. It must not pool over the batch.
         memory_budget: Bytes that gradients and activations of a chunk may take. At least one example is processed at
             a time, whatever it takes.
+        views: How often each example is there, augmented in another way each time (De et al. 2022, arXiv 2204.13650,
+            section 3.2).
     """
 
-    def __init__(self, module: nn.Module, example_losses: ExampleLosses, memory_budget: float) -> None:
+    def __init__(self, module: nn.Module, example_losses: ExampleLosses, memory_budget: float, views: int = 1) -> None:
         self._parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self._losses = _Losses(module, example_losses)
         self._budget = memory_budget
+        self._views = views
         self._chunks: dict[tuple[int, ...], int] = {}
 
     def clipped_sum(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, norm: Norm) -> ClippedSum:
@@ -109,6 +112,8 @@ class UnitGradients:
                 gradients, losses = self._losses.by_example(parameters, image[start:stop], label[start:stop])
                 own = units[start:stop]
                 gradients = _sum_by_unit(gradients, own - own[0])
+                if self._views > 1:
+                    gradients = [gradient / self._views for gradient in gradients]
             if held:
                 for gradient, before in zip(gradients, held, strict=True):
                     gradient[0] += before[0]

@@ -248,6 +248,8 @@ class PrivacyBlock(Block):
     target_epsilon: float | None = None
     sampling: Sampling | None = None
     units_per_step: int | None = None
+    views: int | None = None
+    """How often each example was in its step, augmented anew; null where no example is clipped by itself."""
     secure: bool | None = None
     """Whether noise comes from the operating system, and not from the seed."""
     nominal_epsilon: float | None

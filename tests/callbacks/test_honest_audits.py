@@ -47,7 +47,11 @@ RUNS = {
         {"federated": {"local_parameters": r"network\.2", "fine_tuning_epochs": 1}},
         adam,
     ),
-    "patient-poisson": ({"unit": "patient", "sampling": "poisson", "z": 1.0}, {"rounds": 4}, momentum),
+    "patient-poisson-views": (
+        {"unit": "patient", "sampling": "poisson", "z": 1.0, "views": 2},
+        {"rounds": 4},
+        momentum,
+    ),
     "record-poisson-secret-double": (
         {"sampling": "poisson", "secure": True, "threshold": HistogramThreshold()},
         {"trainer": {"precision": "64-true"}},

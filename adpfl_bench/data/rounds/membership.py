@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
@@ -51,7 +52,7 @@ class Membership:
         planned = batch.canaries.slots if batch.canaries is not None else ()
         drawn = {*units, *(self._unit(CanaryExample(slot, 0)) for slot in planned)}
         problem = self._wrong_examples(step, batch)
-        if problem is None and len(set(examples)) < len(examples):
+        if problem is None and any(times != batch.views for times in Counter(examples).values()):
             problem = "an example is in one batch twice"
         if problem is None and not _one_to_one(units, batch.units.tolist()):
             problem = "examples of a batch are divided into other units than they belong to"
@@ -102,16 +103,17 @@ def flipped(batch: TrainingBatch, canary: int, examples: Sequence[Example]) -> T
         left = [owner for owner in owners if owner != canary]
         canaries = PlannedCanaries(batch.canaries.slots, left)
         return replace(batch, image=batch.image[kept], label=batch.label[kept], units=numbers, canaries=canaries)
+    seen = [example for example in examples for _ in range(batch.views)]  # which are not augmented
     image, label = (
         torch.cat([held, torch.stack(values).to(held)])
-        for held, values in zip((batch.image, batch.label), zip(*examples, strict=True), strict=True)
+        for held, values in zip((batch.image, batch.label), zip(*seen, strict=True), strict=True)
     )
     following = int(batch.units[-1]) + 1 if len(batch.units) else 0
-    added = batch.units.new_full((len(examples),), following)
+    added = batch.units.new_full((len(seen),), following)
     return replace(
         batch,
         image=image,
         label=label,
         units=torch.cat([batch.units, added]),
-        canaries=PlannedCanaries(batch.canaries.slots, [*owners, *[canary] * len(examples)]),
+        canaries=PlannedCanaries(batch.canaries.slots, [*owners, *[canary] * len(seen)]),
     )

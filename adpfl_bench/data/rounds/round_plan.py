@@ -60,6 +60,7 @@ def plan_round(
     draws: Draws | None = None,
     clients: Collection[str] | None = None,
     begun: Places | None = None,
+    views: int = 1,
 ) -> list[PlannedStep]:
     """Plan every participant's local steps of a round, turn after turn.
 
@@ -79,6 +80,7 @@ def plan_round(
         clients: The participants whose steps are asked for; by default all.
         begun: The steps that each client has made before, where its batches have a fixed order: its units are dealt
             out once, by the schedule's seed, to as many batches as a pass has, and these take turns over all rounds.
+        views: How often each example is in its step, side by side, with a seed of its own each time.
 
     Returns:
         The steps, client after client and turn after turn.
@@ -112,11 +114,12 @@ def plan_round(
                 if position == 0:
                     order = draws.permutation(len(members), "order", *purpose)
                 batch = order[position * batch_size : (position + 1) * batch_size].tolist()
-            places = [(unit, i) for unit, member in enumerate(batch) for i in members[member]]
+            places = [(unit, i, v) for unit, member in enumerate(batch) for i in members[member] for v in range(views)]
             # Seeded by the place among the client's own examples, whatever other clients there are. An example that is
             # sampled twice in a pass is augmented in two ways.
             again = (position,) if poisson else ()
-            keys = [_key(own[i], draws.seed("augment", *purpose, *again, i)) for _, i in places]
+            seeds = (draws.seed("augment", *purpose, *again, i, *(("view", v) if v else ())) for _, i, v in places)
+            keys = [_key(own[i], seed) for (_, i, _), seed in zip(places, seeds, strict=True)]
             steps.append(
                 PlannedStep(
                     client=client,
@@ -124,13 +127,14 @@ def plan_round(
                     turn=visit.turn,
                     last=step == count - 1,
                     keys=keys,
-                    units=[unit for unit, _ in places],
+                    units=[unit for unit, _, _ in places],
                     planned_units=divisor if poisson else len(batch),
                     divisor=divisor,
                     pass_steps=min(batches_per_pass, count - index * batches_per_pass),
                     sampling_rate=divisor / len(members) if poisson else 1.0,
                     shaped_like=_key(own[0], 0),
                     sequence=sequence,
+                    views=views,
                 )
             )
     return steps

@@ -28,6 +28,7 @@ class TrainingPlan:
         units_per_step: Units per step (expected units, where they are drawn) in place of the batch size.
         canaries: Canaries that join a client's training examples, for an audit.
         draws: Where the chance of training comes from; by default the schedule's seed.
+        views: How often each example is in its step, augmented in another way each time.
     """
 
     schedule: RoundSchedule | None = None
@@ -40,3 +41,4 @@ class TrainingPlan:
     units_per_step: int | None = None
     canaries: Canaries | None = None
     draws: Draws | None = None
+    views: int = 1

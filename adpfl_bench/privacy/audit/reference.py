@@ -39,7 +39,9 @@ class Reference:
         sizes = torch.tensor([len(own) for own in made])
         return self._clipped(image, label, torch.arange(len(numbers)).repeat_interleave(sizes), threshold)
 
-    def others(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, like: Tensor) -> Tensor:
+    def others(
+        self, image: Tensor, label: Tensor, units: Tensor, threshold: float, like: Tensor, views: int = 1
+    ) -> Tensor:
         """Return the sum of the clipped gradients of the units of a batch, [P].
 
         Args:
@@ -48,6 +50,7 @@ class Reference:
             units: Unit of each example in ascending order, [B]; there may be gaps.
             threshold: What they are clipped to.
             like: Of the shape and type of the sum, [P].
+            views: How often each example is there.
         """
         total = torch.zeros_like(like)
         if len(image) == 0:
@@ -59,10 +62,10 @@ class Reference:
             number = min(room, len(sizes))  # as many gradients as fit for a chunk of examples
             stop = start + sum(sizes[:number])
             own = torch.arange(number).repeat_interleave(torch.tensor(sizes[:number]))
-            total += self._clipped(image[start:stop], label[start:stop], own, threshold).sum(0)
+            total += self._clipped(image[start:stop], label[start:stop], own, threshold, views).sum(0)
             start, sizes = stop, sizes[number:]
         return total
 
-    def _clipped(self, image: Tensor, label: Tensor, units: Tensor, threshold: float) -> Tensor:
-        rows = self._gradients.gradients(image, label, units.to(image.device))
+    def _clipped(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, views: int = 1) -> Tensor:
+        rows = self._gradients.gradients(image, label, units.to(image.device)) / views
         return rows * clip_factors(group_norms([rows], self._norm), threshold)[:, None].to(rows.dtype)

@@ -123,7 +123,8 @@ class StepAttack:
         """Compare the sum of a client without canaries with what its units bring."""
         self._again(batch, seen)
         if self._canaries.clipped and seen.threshold > 0:
-            known = self._reference.others(batch.image, batch.label, batch.units, seen.threshold, seen.released)
+            held = batch.image, batch.label, batch.units
+            known = self._reference.others(*held, seen.threshold, seen.released, batch.views)
             self.errors += self._distances(seen, [known])
         elif seen.threshold < math.inf:
             self.moves += self._distances(seen, [torch.zeros_like(seen.exact)])  # a mean that is clipped as a whole
@@ -178,7 +179,8 @@ class StepAttack:
     def _known(self, batch: TrainingBatch, threshold: float, like: Tensor) -> Tensor:
         assert batch.canaries is not None
         real = batch.canaries.real.to(batch.image.device)
-        return self._reference.others(batch.image[real], batch.label[real], batch.units[real], threshold, like)
+        held = batch.image[real], batch.label[real], batch.units[real]
+        return self._reference.others(*held, threshold, like, batch.views)
 
     def _clip(self, gradient: Tensor, threshold: float) -> Tensor:
         return gradient * clip_factors(group_norms([gradient[None]], self._norm), threshold)

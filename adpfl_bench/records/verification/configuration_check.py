@@ -87,6 +87,8 @@ def _pairs(record: RunRecord) -> Iterator[tuple[str, Any, Any]]:
             yield "privacy.noise_multiplier", privacy.noise_multiplier, z
         yield "privacy.threshold", privacy.threshold, _class(settings, "threshold")
         yield "privacy.mechanism", privacy.mechanism, _class(settings, "mechanism")
+        if (views := settings.get("views")) is not None and privacy.views is not None:
+            yield "privacy.views", privacy.views, views
         if (steps := settings.get("units_per_step")) is not None and privacy.units_per_step is not None:
             yield "privacy.units_per_step", privacy.units_per_step, steps
     yield "model.class", record.model.class_name, _class(config, "model") if record.model.class_name else MISSING
