@@ -3,11 +3,12 @@
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/segment.py
     OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python benchmarks/segment.py --only memory
 
-Time: a case of MRI of four sequences, of the size of BraTS (a head of 180x180x120 voxels in 240x240x155), is read,
-checked, prepared, segmented and written, and, in turns with that, MONAI's ``sliding_window_inference`` alone segments
-what was prepared. What counts is the ratio of the medians of processor time. The network has the weights of chance, and
-is by default that of tasks/brats.yaml; the less a network takes, the more the rest weighs. ``--images`` takes a real
-case's files.
+Time: cases of MRI of four sequences, of the size of BraTS (a head of 180x180x120 voxels in 240x240x155), are read,
+checked, prepared, segmented and written, one after the other, and, in turns with that, MONAI's
+``sliding_window_inference`` alone segments what was prepared as often. Told are the ratios of the medians of wall time,
+of which threads take a part where a second processor is free, and of processor time. The network has the weights of
+chance, and is by default that of tasks/brats.yaml; the less a network takes, the more the rest weighs. ``--images``
+takes a real case's files.
 
 Memory: the command segments 20 small volumes, and 200; the ratio of the two peaks should be 1.
 """
@@ -23,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +35,11 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from adpfl_bench.datasets.brats import CHANNELS
+from adpfl_bench.kept_memory import keep_freed_memory
 from adpfl_bench.phantoms.volumes.space import Space, depth_in_ellipsoid, smooth_field
 from adpfl_bench.privacy.noise_key import state_digest
 from adpfl_bench.running.model_source import ExportedModel, ModelSource, description_of, weights_of
-from adpfl_bench.running.segmenting import Segmentation, segment_case
+from adpfl_bench.running.segmented_cases import Segmentation, segment_cases
 from adpfl_bench.running.trained_model import open_model
 from adpfl_bench.tasks.brain_tumour import BrainTumorTask
 
@@ -85,8 +88,8 @@ def write_head(folder: Path, shape: tuple[int, int, int], name: str) -> list[Pat
     return paths
 
 
-def time_case(network: str, patch: int, repetitions: int, images: Sequence[Path]) -> None:
-    """Print the ratio, and what each part takes of it."""
+def time_cases(network: str, patch: int, repetitions: int, cases: int, images: Sequence[Path]) -> None:
+    """Print the ratios, and what each part takes of them."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name in ("scratch", "new", "out"):
@@ -97,26 +100,44 @@ def time_case(network: str, patch: int, repetitions: int, images: Sequence[Path]
         (case,) = model.datamodule.find_new(files, source.release).cases
         wanted = Segmentation([source.folder], files, folder / "out")
         task, data = model.model, model.datamodule
-        whole, alone, reading = [], [], []
-        for _ in range(repetitions):
-            start = time.process_time()
-            segment_case([model], case, wanted)
-            whole.append(time.process_time() - start)
-            start = time.process_time()
-            brought = data.new_case(case)
-            reading.append(time.process_time() - start)
-            image = brought.image[None].to(task.device)
-            start = time.process_time()
+        brought = data.new_case(case)
+        image = brought.image[None].to(task.device)
+        many = [replace(case, case_id=f"head{number}") for number in range(cases)]
+
+        def segment() -> None:
+            segment_cases([model], many, wanted, lambda case, reason: None)
+
+        def slide() -> None:
             with torch.inference_mode():
-                sliding_window_inference(image, [patch] * 3, brought.window.batch_size, task.network, 0.5, "gaussian")
-            alone.append(time.process_time() - start)
-    ratio = statistics.median(whole) / statistics.median(alone)
-    print(
-        f"{network}, windows of {patch}^3, {'x'.join(map(str, brought.image.shape[1:]))} prepared voxels,"
-        f" {repetitions} in turns: segment / sliding window alone = {ratio:.3f}"
-        f" ({statistics.median(whole):.2f} s / {statistics.median(alone):.2f} s), of which reading, checks and"
-        f" preparation are {statistics.median(reading) / statistics.median(alone):.3f}"
+                for _ in many:
+                    sliding_window_inference(
+                        image, [patch] * 3, brought.window.batch_size, task.network, 0.5, "gaussian"
+                    )
+
+        def read() -> None:
+            for each in many:
+                data.new_case(each)
+
+        turns = [[timed(work) for work in (segment, slide, read)] for _ in range(repetitions)]
+    wall, processor, thread = (
+        [statistics.median(turn[work][clock] for turn in turns) / cases for work in range(3)] for clock in range(3)
     )
+    print(
+        f"{network}, windows of {patch}^3, {'x'.join(map(str, brought.image.shape[1:]))} prepared voxels, {cases} cases"
+        f", {repetitions} turns: segment / sliding window alone = {wall[0] / wall[1]:.3f} of the wall time"
+        f" ({wall[0]:.2f} s / {wall[1]:.2f} s a case), {thread[0] / thread[1]:.3f} of the models' own"
+        f" thread, {processor[0] / processor[1]:.3f} of the processor time"
+        f" ({processor[0]:.2f} s / {processor[1]:.2f} s), of which reading, checks and preparation are"
+        f" {processor[2] / processor[1]:.3f}"
+    )
+
+
+def timed(work: Callable[[], None]) -> list[float]:
+    """Wall time of some work, processor time of all threads, and of this one, in seconds."""
+    clocks = (time.perf_counter, time.process_time, time.thread_time)
+    before = [clock() for clock in clocks]
+    work()
+    return [clock() - start for clock, start in zip(clocks, before, strict=True)]
 
 
 def peak(model: Path, new: Path, output: Path) -> tuple[int, int]:
@@ -161,12 +182,14 @@ def main() -> None:
     parser.add_argument("--network", default="DynUNet")
     parser.add_argument("--patch", type=int, default=128)
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--cases", type=int, default=8, help="segmented one after the other")
     parser.add_argument("--images", nargs="*", default=(), type=Path)
     parser.add_argument("--few", type=int, default=20)
     parser.add_argument("--many", type=int, default=200)
     options = parser.parse_args()
+    keep_freed_memory()  # as the command does
     if options.only != "memory":
-        time_case(options.network, options.patch, options.repetitions, options.images)
+        time_cases(options.network, options.patch, options.repetitions, options.cases, options.images)
     if options.only != "time":
         compare_memory(options.few, options.many)
 

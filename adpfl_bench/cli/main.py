@@ -13,6 +13,7 @@ from adpfl_bench.cli.training_help import asks_for_help, training_help, with_all
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.files import file_trouble
 from adpfl_bench.grid.python_command import SAFE_PATH
+from adpfl_bench.kept_memory import keep_freed_memory
 from adpfl_bench.peers import LAUNCHED, PEER_LOST, PeerLost, peers
 from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import Stopped, exit_status, heeding_stops
@@ -117,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     # Threads that spin while they wait collapse as soon as anything else wants a core; libraries read it as they load.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_freed_memory()
     # Of several processes the first to end makes the others' connections complain, which say it themselves.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     with heeding_stops() as stops:

@@ -65,7 +65,8 @@ def segment(words: Sequence[str]) -> int:
     if not 0 <= options.smallest < math.inf:
         raise ConfigError(f"--smallest is the size of the smallest component, at least 0, not {options.smallest}.")
     say_loading("segment")
-    from adpfl_bench.running.segmenting import Segmentation, segment_new  # deferred: importing torch takes seconds
+    from adpfl_bench.running.segmented_cases import Segmentation
+    from adpfl_bench.running.segmenting import segment_new  # deferred: importing torch takes seconds
 
     models = (options.model, *options.ensemble)
     how = (options.client, options.flips, options.uncertainty, options.smallest, options.cpu, options.overwrite)

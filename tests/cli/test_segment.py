@@ -88,9 +88,8 @@ def test_volumes_come_out_as_predict_writes_them(adpfl_bench: Run, capsys: pytes
         shutil.copy(file, new / file.name)
     (new / f"{case}_t2.nii.gz").rename(new / "other_t2.nii.gz")
     assert main(["segment", str(run), "new", "--output", "out"]) == 1
+    assert Path("out/someone.nii.gz").read_bytes() == predicted[0].read_bytes()
     found, wanted = nib.load("out/someone.nii.gz"), nib.load(predicted[0])
-    assert np.array_equal(np.asarray(found.dataobj), np.asarray(wanted.dataobj))
-    assert np.array_equal(found.affine, wanted.affine)
     printed = capsys.readouterr().out
     assert f"not segmented: {case}: t2 is missing" in printed
     assert "not segmented: other: t1, t1ce, flair are missing" in printed

@@ -85,9 +85,10 @@ def collate_cases(
     model: str = GLOBAL_MODEL,
     place: int = 0,
 ) -> EvaluationBatch:
-    """Stack the images of cases of one client; labels keep their own sizes."""
+    """Stack the images of cases of one client, of one without a copy; labels keep their own sizes."""
+    first = cases[0].image
     return EvaluationBatch(
-        image=torch.stack([case.image for case in cases]),
+        image=first[None] if len(cases) == 1 else torch.stack([case.image for case in cases]),
         labels=[case.label for case in cases],
         spacings=[case.spacing for case in cases],
         grids=[case.grid for case in cases],

@@ -97,7 +97,7 @@ class NewVolumes(FederatedDataModule, ABC):
         """Check and prepare one volume, as it is trained on; its label is empty."""
         release = self.new_reader(case)
         release = replace(release, reader=ReadOnce(release.reader))
-        if problems := check_case(case, release).problems:
+        if problems := check_case(case, release, hashed=False).problems:
             raise DataError("; ".join(map(str, problems)) + ".")
         image, grid = prepare_image(case, release, self.how)
         empty = torch.zeros(1, 1, 1, 1).expand(1, *grid.shape)

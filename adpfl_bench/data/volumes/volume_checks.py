@@ -21,13 +21,18 @@ from adpfl_bench.data.volumes.release import VolumeRelease
 _SHOWN = 5  # strange label values in one sentence
 
 
-def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
+def check_case(case: Case, release: VolumeRelease, hashed: bool = True) -> CheckedCase:
     """Read every file of a case and find all that is wrong with it; faults of the data are never raised.
 
     Found are files that cannot be read; images that are not 3-D (or 4-D with another number of channels); shapes and
     affines that disagree; voxels that are not finite; constant images; label values that are not the release's; and
     empty label maps. Warnings are of what :mod:`~adpfl_bench.data.volumes.content_checks` looks at, but for what is
     usual in the release, and of label maps that are probably inverted.
+
+    Args:
+        case: The case.
+        release: What its files should hold.
+        hashed: Whether to hash the first image, which tells cases apart; a case by itself needs none.
     """
     found = Findings(case.case_id)
     reader = release.reader
@@ -43,7 +48,7 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
         image = found.attempt(path, partial(reader.read_channel, case, channel)) if path in headers else None
         if image is None:
             continue
-        digest = digest if channel else _digest(image)
+        digest = _digest(image) if hashed and not channel else digest
         seen.append((name, signature(image), path))
         if _check_image(image, f"{name} image", path, found):
             check_channel(image, f"{name} image", path, release, found)
@@ -61,13 +66,16 @@ def check_case(case: Case, release: VolumeRelease) -> CheckedCase:
 
 def _check_image(values: NDArray[np.float32], name: str, path: Path, found: Findings) -> bool:
     """Check that voxels are numbers and not all the same, and return whether there is more to see in them."""
-    broken = values.size - int(np.isfinite(values).sum())
-    if broken:
+    if not values.size:
+        return False
+    low, high = values.min(), values.max()  # NaN if a voxel is
+    if not (np.isfinite(low) and np.isfinite(high)):
+        broken = values.size - int(np.isfinite(values).sum())
         found.add(path, f"the {name} has {_voxels(broken)} that {'is' if broken == 1 else 'are'} NaN or infinite")
-    elif values.size and values.min() == values.max():
-        found.add(path, f"the {name} is constant ({values.flat[0]:g} everywhere)")
+    elif low == high:
+        found.add(path, f"the {name} is constant ({low:g} everywhere)")
     else:
-        return values.size > 0
+        return True
     return False
 
 
