@@ -1,11 +1,13 @@
-"""Words for numbers and lists, and facts and tables in a terminal."""
+"""Words for numbers and lists; facts, sentences and tables in a terminal."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +120,19 @@ def make_console() -> Console:
     if not console.is_terminal:
         console.width = _WIDTH_WITHOUT_TERMINAL
     return console
+
+
+def say(text: str) -> None:
+    """Print sentences: each on a line of its own in a log, broken between words in a terminal."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        text = "\n".join(part for line in text.splitlines() for part in _broken(line, width))
+    print(text)
+
+
+def _broken(line: str, width: int) -> list[str]:
+    inner = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def times(shape: Iterable[int]) -> str:

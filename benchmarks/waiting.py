@@ -8,6 +8,7 @@ Each wait is that of a process of its own, and both checkouts take turns, so tha
 * ``dry run``: ``benchmark --dry_run`` of ``configs/headline.yaml``, 168 runs of 56 configurations.
 * ``first line``, ``first round`` and ``exit`` of a ``fit`` with ``configs/smoke.yaml``: from the start to the first
   line, and to that of the first round, with phantoms and caches still to be made; from the last line to the end.
+* ``help``: ``fit --help``.
 * ``leaderboard`` and ``report`` of the 168 runs in ``results/runs``.
 
 Ratios are those of medians, with the span of the ratios of neighbours. Wall time is what a user waits, and means
@@ -30,15 +31,32 @@ from typing import IO, NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 _MAIN = "import sys; from adpfl_bench.cli import main; sys.exit(main())"
-WAITS = ("dry run", "fit", "leaderboard", "report")
+WAITS = ("help", "dry run", "fit", "leaderboard", "report")
+
+
+class Line(NamedTuple):
+    """A line that a process wrote: after how many seconds on the clock, and how many of processors."""
+
+    wall: float
+    processor: float | None
+    text: str
 
 
 class Waited(NamedTuple):
-    """Seconds of a process: the whole of it on the clock and of processors, and when each of its lines came."""
+    """Seconds of a process: the whole of it on the clock and of processors, and its lines."""
 
     wall: float
     processor: float
-    lines: list[tuple[float, str]]
+    lines: list[Line]
+
+
+def used_by(process: int) -> float | None:
+    """Seconds of processors that a process has used so far; ``None`` where nothing tells, as outside of Linux."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def wait_for(tree: Path, words: Sequence[str], folder: Path) -> Waited:
@@ -53,10 +71,10 @@ def wait_for(tree: Path, words: Sequence[str], folder: Path) -> Waited:
         stderr=subprocess.PIPE,
         text=True,
     )
-    lines: list[tuple[float, str]] = []
+    lines: list[Line] = []
 
     def listen(stream: IO[str]) -> None:
-        lines.extend((time.perf_counter() - began, line) for line in stream)
+        lines.extend(Line(time.perf_counter() - began, used_by(process.pid), line) for line in stream)
 
     streams = [stream for stream in (process.stdout, process.stderr) if stream is not None]
     listeners = [threading.Thread(target=listen, args=[stream]) for stream in streams]
@@ -67,7 +85,7 @@ def wait_for(tree: Path, words: Sequence[str], folder: Path) -> Waited:
     status = process.wait()
     wall, after = time.perf_counter() - began, os.times()
     if status:
-        said = "".join(line for _, line in sorted(lines))
+        said = "".join(line.text for line in sorted(lines))
         raise SystemExit(f"{tree}: adpfl-bench {' '.join(words)} ended with {status}:\n{said}")
     used = after.children_user + after.children_system - before.children_user - before.children_system
     return Waited(wall, used, sorted(lines))
@@ -77,6 +95,9 @@ def waits_of(wait: str, tree: Path) -> dict[str, tuple[float, float | None]]:
     """Seconds on the clock, and of processors, by what is waited for."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if wait == "help":
+            waited = wait_for(tree, ["fit", "--help"], folder)
+            return {"fit --help": (waited.wall, waited.processor)}
         if wait == "dry run":
             waited = wait_for(tree, ["benchmark", "--config", "configs/headline.yaml", "--dry_run", "true"], folder)
             return {wait: (waited.wall, waited.processor)}
@@ -87,11 +108,12 @@ def waits_of(wait: str, tree: Path) -> dict[str, tuple[float, float | None]]:
             return {wait: (waited.wall, waited.processor)}
         files = ("tasks/isic.yaml", "callbacks/adp_fl.yaml", "configs/smoke.yaml")
         waited = wait_for(tree, ["fit", *(word for file in files for word in ("--config", file))], folder)
-        rounds = [second for second, line in waited.lines if line.startswith("round 1/")]
+        first, last = waited.lines[0], waited.lines[-1]
+        round_ = next(line for line in waited.lines if line.text.startswith("round 1/"))
         return {
-            "first line": (waited.lines[0][0], None),
-            "first round": (rounds[0], None),
-            "exit": (waited.wall - waited.lines[-1][0], None),
+            "first line": (first.wall, first.processor),
+            "first round": (round_.wall, round_.processor),
+            "exit": (waited.wall - last.wall, None),
             "whole smoke run": (waited.wall, waited.processor),
         }
 
@@ -119,10 +141,13 @@ def main() -> None:
             walls = [[of_tree[name][0] for of_tree in pair] for pair in pairs]
             medians = [statistics.median(of_tree) for of_tree in zip(*walls, strict=True)]
             text = f"{name}: {ratio(*map(list, zip(*walls, strict=True)))} of the wall time"
+            seconds = f"{medians[0]:.2f} to {medians[1]:.2f} s"
             if processor is not None:
                 used = [[of_tree[name][1] or 0.0 for of_tree in pair] for pair in pairs]
                 text += f", {ratio(*map(list, zip(*used, strict=True)))} of the processor time"
-            print(f"{text}; seconds before and after: {medians[0]:.2f}, {medians[1]:.2f}", flush=True)
+                medians = [statistics.median(of_tree) for of_tree in zip(*used, strict=True)]
+                seconds += f" on the clock, {medians[0]:.2f} to {medians[1]:.2f} s of a processor"
+            print(f"{text}; {seconds}", flush=True)
 
 
 if __name__ == "__main__":

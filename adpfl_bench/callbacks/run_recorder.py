@@ -30,7 +30,7 @@ from adpfl_bench.records.run_record import FORMAT_VERSION, ModelBlock, RunRecord
 from adpfl_bench.records.seal import seal
 from adpfl_bench.shortage import shortage
 from adpfl_bench.stopping import is_stop, stop_signals
-from adpfl_bench.text import name_problem
+from adpfl_bench.text import name_problem, say
 
 
 class RunRecorder(Callback):
@@ -129,7 +129,7 @@ class RunRecorder(Callback):
         self._directory.write_partition(content)
         self._directory.write_data(federated_data(trainer).contents.files)
         promise, device = privacy_of(trainer).promise(), trainer.strategy.root_device
-        print(headline(self._record, promise, device, self._directory.path))
+        say(headline(self._record, promise, device, self._directory.path))
 
     def _describe(self, trainer: Trainer, pl_module: LightningModule) -> RunRecord:
         loop, task = need_callback(trainer, FederatedLoop), need_task(pl_module)

@@ -46,6 +46,7 @@ from adpfl_bench.running.places import asked_for, own_device, without_others
 from adpfl_bench.running.saved_configuration import SavedConfiguration
 from adpfl_bench.running.stated_by_data import settle_by_data
 from adpfl_bench.tasks.federated_task import FederatedTask
+from adpfl_bench.text import say
 from adpfl_bench.trust import refusal, trusting
 from adpfl_bench.wandb.cases import WandbCases
 from adpfl_bench.wandb.logger import name_wandb_run
@@ -242,7 +243,7 @@ class BenchCLI(LightningCLI):
             self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
         scored = self.command in ("validate", "test") or (self.command == "fit" and self.config.score)
         if scored and peers().first:
-            print(summarize_run(RunDirectory(self.run_directory)))
+            say(summarize_run(RunDirectory(self.run_directory)))
 
 
 def _listed(value: Any) -> list[Any]:
@@ -270,6 +271,7 @@ def run(arguments: Sequence[str], kind: Callable[[str, Sequence[str], ExitStack]
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     unasked = (
         ".*Total length of `EvaluationLoader` across ranks is zero|"  # which the datamodule says in its own words
+        ".*Checkpoint directory .* exists and is not empty|"  # which was refused, or asked for
         ".*LeafSpec.* is deprecated|.*but have no logger configured|.*sync_dist=True.* when logging on epoch level"
     )
     warnings.filterwarnings("ignore", message=unasked)
