@@ -36,7 +36,7 @@ FEDERATION = [name for name in METHODS if "privacy" not in read(f"callbacks/{nam
 PRIVACY = ("none", "dp_fl", "adp_fl", "adp_fl_quantile", "client_dp")
 OTHER_PRIVACY = sorted({*METHODS} - {*FEDERATION} - {*PRIVACY})
 # Others are given to other tools or commands; pretraining is a method of its own.
-OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain"}
+OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain", "encoder"}
 PLACES = sorted({*stems("configs")} - OTHERS, key=lambda place: (place == "gpu", place != "smoke", place))
 SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]
 OWN_MODELS = {"ditto", "fedbn", "fine_tuning"}

@@ -13,6 +13,7 @@ from adpfl_bench.tasks.lite_encoder import LiteEncoder
 from adpfl_bench.tasks.networks import build_network, monai_definition
 from adpfl_bench.tasks.public_weights import LITE0
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
+from tests.cli.conftest import resolved
 from tests.tasks.public_package import install, made_up_weights, published_layers
 
 SMALL = {"channels": [4, 6, 8]}
@@ -145,6 +146,14 @@ def test_published_weights_of_another_shape():
     del state["_conv_stem.weight"]
     with pytest.raises(CheckpointError, match="but its file has none of that name"):
         LiteEncoder(1).load_published(state)
+
+
+def test_the_place_freezes_the_encoder_whatever_network_there_was_before(package, capsys):
+    files = ("tasks/isic.yaml", "callbacks/fedavg.yaml", "configs/pretrain.yaml", "configs/encoder.yaml")
+    model = resolved(capsys, *(part for file in files for part in ("--config", file)))["model"]["init_args"]
+    task = SkinLesionTask(**{name: model[name] for name in ("network", "network_arguments", "frozen")})
+    frozen = {name for name, parameter in task.named_parameters() if not parameter.requires_grad}
+    assert frozen == {f"network.encoder.{name}" for name, _ in task.network.encoder.named_parameters()}
 
 
 def test_what_monai_cannot_build_does_not_leave_for_it():
