@@ -4,7 +4,8 @@
 
 Steps are timed from the batch to the gradient that an optimizer would take, on the networks that the suite trains by
 default, with the loss that it trains with: the mean of the examples' losses without privacy, and otherwise the sum of
-their gradients, each clipped to a fixed threshold in the l2 norm, plus Gaussian noise. Every way has a copy of the same
+their gradients, each clipped to a fixed threshold in the l2 norm, plus Gaussian noise (correlated over 16 steps in one
+row, whose steps keep the noise of 15 before). Every way has a copy of the same
 network (which has no in-place modules, so Opacus takes it as it is), the same batch and the same noise multiplier. The
 ways alternate, so that all of them see the same machine; what counts is the ratio to the step without privacy in the
 same repetition: median, least and greatest. On a CPU the suite's PReLU and instance norm are faster than PyTorch's,
@@ -33,12 +34,15 @@ from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
 from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
 from torch import Tensor, nn
 
+from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
+from adpfl_bench.privacy.noise_sequence import NoiseSequence
+from adpfl_bench.privacy.randomness import Seeded
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 from adpfl_bench.records.environment import peak_gpu_memory_mb, peak_memory_mb
 from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 
-THRESHOLD, SIGMA, TOLERANCE = 0.1, 1.0, 1e-4
+THRESHOLD, SIGMA, TOLERANCE, BANDS = 0.1, 1.0, 1e-4, 16
 # Name, dimensions, channels of the image, regions, batch size, size of the image.
 CASES = {"2-D UNet, 16 x 128^2": (2, 3, 1, 16, 128), "3-D UNet, 2 x 64^3": (3, 4, 3, 2, 64)}
 Step = Callable[[], list[Tensor]]
@@ -87,6 +91,26 @@ def suite(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget
     def step() -> list[Tensor]:
         total = gradients.clipped_sum(image, label, units, THRESHOLD, "l2").gradients
         return [(t + sigma * THRESHOLD * torch.randn_like(t)) / len(image) for t in total]
+
+    return step
+
+
+def correlated(network: nn.Module, image: Tensor, label: Tensor, sigma: float, budget: float) -> Step:
+    """The suite's clipped sum under noise that is correlated over the last 16 steps, which are kept."""
+    task = Task(network)
+    gradients = UnitGradients(task, task.example_losses, budget)
+    units = torch.arange(len(image), device=image.device)
+    mechanism, sequence = CorrelatedGaussianMechanism(BANDS), NoiseSequence(BANDS, "benchmark")
+    generator = torch.Generator(image.device)
+    generator.manual_seed(0)
+    source = Seeded(generator)
+
+    def step() -> list[Tensor]:
+        total = gradients.clipped_sum(image, label, units, THRESHOLD, "l2").gradients
+        if sigma > 0:
+            mechanism.add_to_sum_(total, THRESHOLD, sigma, source, sequence)
+            sequence.steps += 1
+        return [t / len(image) for t in total]
 
     return step
 
@@ -149,6 +173,7 @@ def opacus_ghost(network: nn.Module, image: Tensor, label: Tensor, sigma: float,
 WAYS = {
     "without privacy": without_privacy,
     "this suite": suite,
+    "this suite, correlated noise": correlated,
     "Opacus, hooks": opacus_hooks,
     "Opacus, fast gradient clipping": opacus_ghost,
     "one example at a time": one_by_one,

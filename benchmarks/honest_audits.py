@@ -30,6 +30,7 @@ from adpfl_bench.datasets.isic import ISICDataModule
 from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.client_methods import ClientMethod, Ditto, FedProx, Scaffold
 from adpfl_bench.privacy.audit.error_rates import ERROR_RATE
+from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold
@@ -65,7 +66,7 @@ def draw(seed: int) -> dict[str, Any]:
         "unit": unit,
         "mechanism": one_of(MECHANISMS),
         "threshold": one_of(THRESHOLDS) if unit != "batch" else "fixed",
-        "sampling": one_of(("shuffle", "poisson")) if by_unit else "shuffle",
+        "sampling": one_of(("shuffle", "poisson", "fixed")) if by_unit else "shuffle",
         "precision": one_of(("32-true", "64-true", "bf16-mixed")),
         "noise": one_of(("seeded", "secret")),
         "z": one_of(("0.5", "1", "4")),
@@ -81,10 +82,13 @@ def draw(seed: int) -> dict[str, Any]:
 
 def audited(settings: dict[str, Any], phantoms: Path) -> AuditedBlock:
     """Train with canaries, and return what was found."""
+    mechanism = MECHANISMS[settings["mechanism"]]()
+    if settings["sampling"] == "fixed" and settings["mechanism"] == "Gaussian":
+        mechanism = CorrelatedGaussianMechanism()
     privacy = DifferentialPrivacy(
         settings["unit"],
         THRESHOLDS[settings["threshold"]](),
-        MECHANISMS[settings["mechanism"]](),
+        mechanism,
         float(settings["z"]),
         delta=1e-3,
         sampling=settings["sampling"],
