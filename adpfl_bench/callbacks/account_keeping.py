@@ -26,8 +26,11 @@ class AccountKeeping(GuaranteeKeeping):
         self.reservation.check()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Count in the account what was really released."""
-        self.reservation.settle(self.run_books.run)
+        """Count in the account what was really released, unless the run goes on in another fit."""
+        if self.reservation.goes_on:
+            self.reservation.leave()
+        else:
+            self.reservation.settle(self.run_books.run)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep what the account has promised for the run's continuation."""

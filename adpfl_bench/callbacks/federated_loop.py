@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import OptimizerCallable
 
+from adpfl_bench.callbacks.asked_round import AskedRound, assembled, kept
 from adpfl_bench.callbacks.checkpoint_blocks import check_federation, check_loops, check_optimizer
 from adpfl_bench.callbacks.data_changes import data_state
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
@@ -82,6 +83,7 @@ class FederatedLoop(ModelLoading):
 
     Attributes:
         settings: The parts of the federation.
+        asked: The round that a server elsewhere asks for; ``None`` where the whole federation is here.
         local_epoch: The client's pass over its examples in the round at hand, counted from 0.
         rounds_completed: Number of whole rounds.
 
@@ -136,8 +138,8 @@ class FederatedLoop(ModelLoading):
             tuple(held_out_clients or ()),
             cross_scores,
         )
-        self.local_epoch = 0
-        self.rounds_completed = 0
+        self.asked: AskedRound | None = None
+        self.local_epoch, self.rounds_completed = 0, 0
         self._federation: Federation | None = None
         self._progress: RoundProgress | None = None
         self._step: LocalStep | None = None
@@ -174,8 +176,7 @@ class FederatedLoop(ModelLoading):
             check_trainer(trainer, task, self.schedule.total_rounds)
         check_processes(trainer, self.settings, audit is not None)
         canaries = audit.plant(privacy, self.schedule.seed) if audit is not None else None
-        plan = run_plan(self.settings, privacy, task, training, canaries)
-        datamodule.use_plan(plan)
+        datamodule.use_plan(run_plan(self.settings, privacy, task, training, canaries, self.asked))
         if training:
             self.settings.check_participants(list(datamodule.train_sizes))
         privacy.prepare(trainer, task, self.settings, datamodule, training)
@@ -193,12 +194,10 @@ class FederatedLoop(ModelLoading):
 
     def _assemble(self, pl_module: LightningModule) -> Federation:
         """Take the global weights over from the module, and restore the federation's state from a checkpoint."""
-        federation = self._federation = Federation(pl_module, self.settings)
-        self.rounds_completed = self._restored.get("rounds_completed", 0)
-        if self._restored:
-            federation.load_state_dict(self._restored["federation"])
-            self._restored = {}
-        return federation
+        restored, self._restored = self._restored, {}
+        self.rounds_completed = restored.get("rounds_completed", 0)
+        self._federation = assembled(pl_module, self.settings, self.asked, restored.get("federation", {}))
+        return self._federation
 
     def load_model(self, pl_module: LightningModule, client: str | None) -> None:
         """Put a client's model into the network, or the global one."""
@@ -229,10 +228,9 @@ class FederatedLoop(ModelLoading):
         assert self._progress is not None
         assert self._step is not None
         check_accumulation(trainer)
-        optimizer = trainer.optimizers[0]
         self._begin_round(trainer)
         if self._progress.client is None:
-            self._progress.begin_turn(batch.client, batch.turn, optimizer)
+            self._progress.begin_turn(batch.client, batch.turn, trainer.optimizers[0])
         self.local_epoch = batch.local_epoch
         self._step.begin(batch)
 
@@ -241,22 +239,19 @@ class FederatedLoop(ModelLoading):
         if self._progress.open:
             return
         loader, epoch = cast(Any, trainer).train_dataloader, trainer.current_epoch
-        if (brought := loader.round_index) != epoch:
-            raise BenchError(f"The loader brings round {brought + 1}, but the Trainer is in epoch {epoch + 1}.")
+        if loader.round_index != epoch:
+            raise BenchError(f"The loader brings round {loader.round_index + 1}, the Trainer is in epoch {epoch + 1}.")
         sizes = federated_data(trainer).train_sizes
         self._progress.begin(epoch, sizes, loader.turns, loader.clients, trainer.optimizers[0])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: TrainingBatch | None, batch_idx: int
     ) -> None:
-        """End a client's turn with its last batch, and the round with the last batch of all.
-
-        There is no batch where other processes train all participants of a round.
-        """
+        """End a client's turn with its last batch, and the round with the last batch of all."""
         assert self._progress is not None
         assert self._step is not None
         self._begin_round(trainer)
-        if batch is not None:
+        if batch is not None:  # there is none where others train all participants of the round
             self._step.end()
             self._progress.report.step(outputs["loss"].detach())
             if batch.last:
@@ -266,10 +261,12 @@ class FederatedLoop(ModelLoading):
             exchange_privacy(privacy.engine, privacy.guarantee, own, federated_data(trainer).train_sizes)
             self._progress.end()
             self.rounds_completed = self._progress.round + 1
+            if self.asked is not None:
+                trainer.should_stop = self.asked.end_round(self._progress.round, self._federation)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make sure that the epoch was a whole round."""
-        if self._progress is not None and self._progress.open:
+        if self._progress and self._progress.open:
             self._progress.refuse_rest()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -291,7 +288,8 @@ class FederatedLoop(ModelLoading):
         """Return everything of the federation that is not in the weights, as plain values and CPU tensors."""
         if self._federation is None:
             return self._restored
-        return {"rounds_completed": self.rounds_completed, "federation": self._federation.state_dict()}
+        whole = {"rounds_completed": self.rounds_completed, **kept(self.asked)}
+        return {**whole, "federation": self._federation.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the state until the module is on its device."""

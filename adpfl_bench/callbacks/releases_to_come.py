@@ -20,7 +20,7 @@ class PlannedReleases:
         noise_multiplier: z.
         schedule: Who takes part in which round.
         sizes: Number of units by client.
-        names: Their names, by client.
+        names: Their names, by client that trains here; only what these release is planned.
         protects: The dataset's word for one.
         kind: Kind of the data.
     """
@@ -55,5 +55,6 @@ class PlannedReleases:
         schedule, visits = replace(self.schedule, rounds=rounds), dict[Visit, int]()
         for index in range(completed, schedule.total_rounds):
             for visit in schedule.visits(index, list(self.sizes)):
-                visits[visit] = visits.get(visit, 0) + 1
+                if visit.client in self.names:
+                    visits[visit] = visits.get(visit, 0) + 1
         return self.plan.events(self.noise_multiplier, self.sizes, visits)

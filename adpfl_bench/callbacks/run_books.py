@@ -25,9 +25,14 @@ class RunBooks:
 
     Args:
         engine: Makes and counts the run's releases.
+
+    Attributes:
+        stated_key: Key of repeatable noise in place of that which follows from the run, for a client that knows only
+            its own part of what that follows from; for tests.
     """
 
     def __init__(self, engine: PrivacyEngine) -> None:
+        self.stated_key: str | None = None
         self._engine = engine
         self._lineage = Lineage()
         self._first_weights: str | None = None
@@ -89,7 +94,7 @@ class RunBooks:
             return
         assert own.seed is not None
         self._first_weights = self._first_weights or weights_digest(module)
-        key = noise_key(own.seed, self._first_weights, settings(), device)
+        key = self.stated_key or noise_key(own.seed, self._first_weights, settings(), device)
         if len(set(peers().gather(key))) > 1:
             raise BenchError(
                 "The processes of this run would draw other noise than one process, since they differ in settings, in"

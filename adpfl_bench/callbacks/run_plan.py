@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adpfl_bench.callbacks.asked_round import AskedRound
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.data.rounds.fixed_places import FixedPlaces
@@ -16,6 +17,7 @@ def run_plan(
     task: FederatedTask,
     training: bool,
     canaries: Canaries | None,
+    asked: AskedRound | None = None,
 ) -> TrainingPlan:
     """Make the plan of a fit, or of an evaluation, which trains nobody."""
     return TrainingPlan(
@@ -30,4 +32,6 @@ def run_plan(
         canaries=canaries,
         draws=privacy.draws(settings.schedule.seed),
         views=privacy.views,
+        elsewhere=asked.elsewhere if asked is not None else {},
+        only_round=asked.round if asked is not None else None,
     )

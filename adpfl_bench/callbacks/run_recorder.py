@@ -190,8 +190,10 @@ class RunRecorder(Callback):
         self._save("running", trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record that the weights are final; scores may follow."""
-        self._save("trained", trainer)
+        """Record that the weights are final; scores may follow. A client that waits for its next round goes on."""
+        loop = need_callback(trainer, FederatedLoop)
+        waits = loop.asked is not None and loop.rounds_completed < loop.schedule.total_rounds
+        self._save("running" if waits else "trained", trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the validation cases, unless a round is being validated."""

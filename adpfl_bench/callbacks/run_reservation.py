@@ -35,6 +35,7 @@ class RunReservation:
     Attributes:
         folder: The account's folder, or ``None``.
         completed: Rounds that the checkpoint knows of which the run goes on from.
+        goes_on: Whether the fit at hand ends before the run does, which then keeps what it has reserved.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class RunReservation:
         self.folder = folder.expanduser() if folder is not None else None
         self._task = self._method = self._config = ""
         self.completed = 0
+        self.goes_on = False
         self._books, self._secure, self._reason = books, secure, reason
         self._planned: PlannedReleases | None = None
         self._account: CohortAccount | None = None

@@ -23,7 +23,7 @@ from adpfl_bench.data.partitioning.split import Split, make_clients
 from adpfl_bench.data.problems import tell
 from adpfl_bench.data.rounds.round_loader import PersistentWorkers, RoundLoader
 from adpfl_bench.data.rounds.round_plan import ExampleKey, plan_round
-from adpfl_bench.data.rounds.round_shares import planned_turns, share_out
+from adpfl_bench.data.rounds.round_shares import own_share, planned_turns
 from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet, most_examples, training_set
 from adpfl_bench.data.rounds.unit_names import unit_names
@@ -241,7 +241,7 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         """
         self._plan = plan
         self._workers = None  # they load the examples, and canaries, of the plan before
-        if self.clients:
+        if self.clients or plan.elsewhere:
             self._training = training_set(self.training_examples(), self.example_patients(), plan)
             if plan.schedule is not None:
                 plan.schedule.participants(0, list(self.train_sizes))
@@ -252,13 +252,13 @@ class FederatedDataModule(LightningDataModule, DataStatement):
         if plan.schedule is None:
             raise ConfigError("A FederatedDataModule trains under a FederatedLoop; add one to the Trainer's callbacks.")
         round_index, training, turns, own = self._round(), self._training, None, None
-        if peers().count > 1:
+        if plan.elsewhere or peers().count > 1:
             turns = planned_turns(plan.schedule, round_index, training, self.units_per_step)
-            own = share_out(turns, peers().count)[peers().rank]
+            own = own_share(turns, plan, round_index)
         how = round_index, self.unit_sizes, self.units_per_step
         begun = plan.places.before(*how) if plan.places else None
         drawn = training.patients, plan.poisson, plan.draws, own, begun, plan.views
-        steps = plan_round(plan.schedule, round_index, training.examples, self.units_per_step, *drawn)
+        steps = plan_round(plan.schedule, round_index, training.of_all, self.units_per_step, *drawn)
         examples = self._examples
         if plan.canaries is not None:
             steps, examples = plan.canaries.place(steps), plan.canaries.add_to(examples, ExampleKey(0, 0))
@@ -279,18 +279,21 @@ class FederatedDataModule(LightningDataModule, DataStatement):
             self.contents.check()
         tuned = not fitting or (plan.schedule is not None and plan.schedule.is_fine_tuning(self._round()))
         models = plan.models.fine_tuned if tuned else plan.models.validation
-        scored = [client for client in self.clients if client.name not in plan.held_out]
-        pairs = models.pairs([client.name for client in scored], list(self.train_sizes))
+        unscored = fitting and plan.elsewhere  # by what nobody has here yet
+        scored = [client for client in self.clients if client.name not in plan.held_out and not unscored]
+        pairs = models.pairs([client.name for client in scored], list(self._training.examples))
         return self._evaluation.loader(scored, pairs, "validation", native=not fitting)
 
     def test_dataloader(self) -> EvaluationLoader:
         """Bring the test cases on their own grid."""
         self.contents.check()
-        pairs = self._plan.models.test.pairs([client.name for client in self.clients], list(self.train_sizes))
+        pairs = self._plan.models.test.pairs([client.name for client in self.clients], list(self._training.examples))
         return self._evaluation.loader(self.clients, pairs, "test", native=True)
 
     def predict_dataloader(self) -> EvaluationLoader:
         """Bring each test case once, on its own grid: for its client's own model where clients have such."""
         self.contents.check()
-        pairs = self._plan.models.test.predictors([client.name for client in self.clients], list(self.train_sizes))
+        pairs = self._plan.models.test.predictors(
+            [client.name for client in self.clients], list(self._training.examples)
+        )
         return self._evaluation.loader(self.clients, pairs, "test", native=True)

@@ -125,6 +125,8 @@ class UpdateFacts(Facts):
 class ScoredMean(Facts):
     """Mean of a score over the cases of a hospital."""
 
+    model: Name
+    """Whose model was scored: ``global``, or the hospital's own."""
     region: Name
     metric: Name
     cases: Count

@@ -12,7 +12,7 @@ The calls of a round::
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -100,10 +100,29 @@ class FederatedBuffers:
         Raises:
             BenchError: The client takes no part in the round, or has sent already.
         """
+        sent = self.sent_by(client, module)
         if self._averages:
-            self._aggregator.receive(client, [value.double() for value in self._read(module)])
-        elif self.policy == "local" and self._names:
+            self._aggregator.receive(client, sent)
+
+    def sent_by(self, client: str, module: nn.Module) -> list[Tensor]:
+        """Keep what a participant keeps of its buffers, and return what it sends of them, in 64 bits."""
+        if self.policy == "local" and self._names:
             self._clients[client] = [value.cpu() for value in self._read(module)]
+        return [value.double() for value in self._read(module)] if self._averages else []
+
+    def receive(self, client: str, values: list[Tensor]) -> None:
+        """Take in what a participant elsewhere has sent of its buffers; errors as of :meth:`collect_from`."""
+        if self._averages:
+            self._aggregator.receive(client, values)
+
+    def sent(self) -> list[Tensor]:
+        """Return what the server sends to participants elsewhere: its buffers, where they are averaged."""
+        return list(self._server) if self._averages else []
+
+    def take(self, values: Sequence[Tensor]) -> None:
+        """Take over what a server elsewhere has sent."""
+        if self._averages:
+            self._server = [value.to(own) for value, own in zip(values, self._server, strict=True)]
 
     def exchange(self) -> None:
         """Take in what participants have sent to other processes of the run.

@@ -84,6 +84,26 @@ class ClientMethod:
         keeps, exchanges = (next(c for c in cls.__mro__ if n in vars(c)) for n in ("state_dict", "exchange"))
         return issubclass(exchanges, keeps)
 
+    def broadcast(self) -> list[Tensor]:
+        """Return what a server sends to participants in other places, beside the global weights."""
+        return []
+
+    def take_broadcast(self, tensors: Sequence[Tensor]) -> None:
+        """Take over what :meth:`broadcast` has brought from a server elsewhere, before a turn."""
+
+    def sent_by(self, client: str) -> list[Tensor]:
+        """Return what a client that has just ended its shared turn sends to a server elsewhere, beside its delta."""
+        return []
+
+    def receive(self, client: str, tensors: Sequence[Tensor], clients: int) -> None:
+        """Take in, at the server, what :meth:`sent_by` has brought; there are so many clients in all."""
+
+    @classmethod
+    def can_be_deployed(cls) -> bool:
+        """Whether what the class keeps travels: a subclass that keeps more says how, too."""
+        keeps, receives = (next(c for c in cls.__mro__ if n in vars(c)) for n in ("state_dict", "receive"))
+        return issubclass(receives, keeps)
+
     def on_round_end(self) -> None:
         """End a round; all participants have been heard."""
 
@@ -147,14 +167,13 @@ class Scaffold(ClientMethod):
         self._own = ClientTensors()
         self._server: list[Tensor] = []
         self._change: ExactSum | None = None
-        self._correction: list[Tensor] = []
-        self._gradient_sum: list[Tensor] = []
+        self._correction, self._gradient_sum, self._sent = list[Tensor](), list[Tensor](), list[Tensor]()
         self._steps = 0
         self._clients = 1
 
     def on_client_start(self, work: LocalWork) -> None:
         """Bring the client's correction to the weights' device."""
-        self._steps, self._clients = 0, work.clients
+        self._steps, self._clients, self._sent = 0, work.clients, []
         self._gradient_sum = [torch.zeros_like(weight) for weight in work.weights]
         server = _beside(self._server, work.weights)
         own = self._own.load(work.client, work.weights) or [torch.zeros_like(weight) for weight in work.weights]
@@ -173,11 +192,28 @@ class Scaffold(ClientMethod):
         server = _beside(self._server, work.weights)
         old = torch._foreach_sub(server, self._correction)
         new = torch._foreach_div(self._gradient_sum, self._steps)
-        if self._change is None:
-            self._change = ExactSum(self._clients)
-        self._change.add(torch._foreach_sub(new, old), 1 / self._clients)
+        self._sent = list(torch._foreach_sub(new, old))
+        self.receive(work.client, self._sent, self._clients)
         self._own.save(work.client, list(new))
         self._gradient_sum, self._correction = [], []
+
+    def broadcast(self) -> list[Tensor]:
+        """Return the server's control variate; nothing while it is zero."""
+        return self._server
+
+    def take_broadcast(self, tensors: Sequence[Tensor]) -> None:
+        """Take over the server's control variate."""
+        self._server = list(tensors)
+
+    def sent_by(self, client: str) -> list[Tensor]:
+        """Return how far the client's control variate has moved."""
+        return self._sent
+
+    def receive(self, client: str, tensors: Sequence[Tensor], clients: int) -> None:
+        """Add how far a client's control variate has moved to what the server's moves by."""
+        if self._change is None:
+            self._change = ExactSum(clients)
+        self._change.add(tensors, 1 / clients)
 
     def exchange(self, clients: Collection[str], shared: Sequence[Tensor]) -> None:
         """Add up the changes of control variates, and take over those of other processes' clients."""

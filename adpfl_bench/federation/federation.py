@@ -14,6 +14,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.buffers import FederatedBuffers
 from adpfl_bench.federation.client_methods import LocalWork
 from adpfl_bench.federation.client_optimizer import ClientOptimizerStates
+from adpfl_bench.federation.client_update import Broadcast, ClientUpdate
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.own_models import LocalParameters, PersonalModels, split_parameters
 from adpfl_bench.federation.round_schedule import Turn
@@ -140,10 +141,9 @@ class Federation:
         delta = self._server.delta()
         if turn == "shared":
             release(client, delta)
-            norm = self._server.receive(client, delta)
+            norm = self._hand_over(client, delta)
             if not math.isfinite(norm):
                 return norm
-            self._buffers.collect_from(client, self._module)
             self._local.collect_from(client)
         else:
             norm = delta_norm(delta)
@@ -152,6 +152,30 @@ class Federation:
             self._method.on_client_end(self._work)
         self._optimizers.collect_from(_optimizer_key(client, turn), optimizer)
         self._work = None
+        return norm
+
+    def _hand_over(self, client: str, delta: list[Tensor]) -> float:
+        """Give the server what a client sends of its weights and buffers; returns the norm of its delta."""
+        norm = self._server.receive(client, delta)
+        if math.isfinite(norm):
+            self._buffers.collect_from(client, self._module)
+        return norm
+
+    def broadcast(self) -> Broadcast:
+        """Return what clients elsewhere start a round from; nobody changes it."""
+        return Broadcast(self._server.global_weights, self._buffers.sent(), self._method.broadcast())
+
+    def receive(self, client: str, update: ClientUpdate) -> float:
+        """Take in what a client elsewhere has sent in the round at hand, and return the norm of its delta.
+
+        Raises:
+            BenchError: The client takes no part in the round, or has sent already.
+            OutOfRange: A sum has no room for it.
+        """
+        norm = self._server.receive(client, update.delta)
+        if math.isfinite(norm):
+            self._buffers.receive(client, update.buffers)
+            self._method.receive(client, update.method, self._clients)
         return norm
 
     def exchange(self, clients: Collection[str]) -> None:

@@ -17,6 +17,10 @@ from adpfl_bench.peers import peers
 from adpfl_bench.seeding import Draws, seed_torch
 
 
+class ClientDiverged(BenchError):
+    """A client's weights are no longer finite, or too far from the global ones."""
+
+
 class RoundProgress:
     """Progress of a federation through its rounds, turn by turn; an incomplete round is refused.
 
@@ -96,7 +100,7 @@ class RoundProgress:
         """End the client's turn; ``release`` makes what it sends private, in place.
 
         Raises:
-            BenchError: The client's weights are no longer finite, or too far from the global ones.
+            ClientDiverged: The client's weights are no longer finite, or too far from the global ones.
         """
         assert self.client is not None
         what = "its weights are no longer finite"
@@ -105,7 +109,7 @@ class RoundProgress:
         except OutOfRange as error:
             norm, what = math.inf, str(error)
         if not math.isfinite(norm):
-            raise BenchError(
+            raise ClientDiverged(
                 f"Client {self.client} diverged in round {self.round + 1}: {what}. Lower the learning rate or the"
                 " noise; the last checkpoint holds the round before."
             )

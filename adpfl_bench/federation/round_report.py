@@ -60,10 +60,13 @@ class RoundReport:
         """Return all numbers of the round, with the mean loss over clients.
 
         Args:
-            shares: Weights of the clients that have sent a delta; where nobody has, all clients count alike.
+            shares: Weights of the clients that have sent a delta; where nobody has, or not all of
+                them are known here, all whose losses are known count alike.
         """
         name = "train_loss" if shares else "personal_train_loss"
         losses = {client: value for client, key, value in self._turns if key == name and client is not None}
-        weights = shares or dict.fromkeys(losses, 1 / max(1, len(losses)))
+        if not losses:  # nobody of this place has trained in the round
+            return [*self._numbers, *self._turns]
+        weights = shares if shares and {*shares} <= {*losses} else dict.fromkeys(losses, 1 / len(losses))
         overall = math.fsum(weights[client] * loss for client, loss in losses.items())
         return [*self._numbers, *self._turns, (None, "train_loss", overall)]

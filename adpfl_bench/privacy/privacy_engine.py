@@ -109,7 +109,7 @@ class PrivacyEngine:
 
         ``key`` is the key of the noise; under secret noise it only tells the releases of this process from others.
         """
-        self._key, self._round, self._pass = key, None, None
+        self._key, self._round, self._pass, self.released = key, None, None, {}
         self._noise = NoiseStreams(self.secure)
         self.sequences.start(key)
         self.books.begin(key)

@@ -14,6 +14,7 @@ from adpfl_bench.records.block import Block
 from adpfl_bench.records.blocks import DataBlock, FederatedBlock, PrivacyBlock, ProcessesBlock
 from adpfl_bench.records.calibration_block import CalibrationBlock
 from adpfl_bench.records.chain import ChainBlock
+from adpfl_bench.records.deployed_block import DeployedBlock
 from adpfl_bench.records.extension_block import ExtensionBlock
 from adpfl_bench.records.stated_text import Moment, Name
 from adpfl_bench.records.strict_json import read_strict
@@ -73,6 +74,8 @@ class RunRecord(Block):
     privacy: PrivacyBlock
     account: AccountBlock | None = None
     """The account of its cohort; absent where the run has none."""
+    deployed: DeployedBlock | None = None
+    """The hospitals of a run that was no simulation; absent where it was one."""
     rounds_completed: int
     model: ModelBlock
     started: Moment

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from adpfl_bench.data.rounds.training_plan import TrainingPlan
 from adpfl_bench.data.rounds.training_set import TrainingSet
 from adpfl_bench.federation.round_schedule import RoundSchedule, Turn
+from adpfl_bench.peers import peers
 
 PlannedTurns = Mapping[tuple[str, Turn], int]
 """The local steps of each turn of a round."""
@@ -16,8 +18,16 @@ def planned_turns(
 ) -> PlannedTurns:
     """Count the local steps of every turn of a round, in the order of the turns; nothing is drawn for it."""
     sizes = training.unit_sizes
-    visits = schedule.visits(round_index, list(training.examples))
+    visits = schedule.visits(round_index, list(training.of_all))
     return {(visit.client, visit.turn): visit.steps(sizes[visit.client], units_per_step) for visit in visits}
+
+
+def own_share(turns: PlannedTurns, plan: TrainingPlan, round_index: int) -> tuple[str, ...]:
+    """Return the participants that this process trains: its share of all, or whoever is here where others are not."""
+    if not plan.elsewhere:
+        return share_out(turns, peers().count)[peers().rank]
+    here = dict.fromkeys(client for client, _ in turns if client not in plan.elsewhere)
+    return tuple(here) if round_index == plan.only_round else ()
 
 
 def share_out(turns: PlannedTurns, processes: int) -> list[tuple[str, ...]]:

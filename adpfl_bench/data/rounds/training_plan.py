@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from adpfl_bench.data.rounds.canaries import Canaries
 from adpfl_bench.data.rounds.fixed_places import FixedPlaces
 from adpfl_bench.federation.round_schedule import RoundSchedule
 from adpfl_bench.federation.scored_models import ScoredModels
 from adpfl_bench.seeding import Draws
+
+
+class ClientCounts(NamedTuple):
+    """What is known of a client that trains elsewhere.
+
+    Attributes:
+        examples: Number of its training examples.
+        units: Number of units that they make.
+    """
+
+    examples: int
+    units: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,8 @@ class TrainingPlan:
         canaries: Canaries that join a client's training examples, for an audit.
         draws: Where the chance of training comes from; by default the schedule's seed.
         views: How often each example is in its step, augmented in another way each time.
+        elsewhere: Clients of the federation that train in other places.
+        only_round: The one round, counted from 0, that clients train in here where others are elsewhere.
     """
 
     schedule: RoundSchedule | None = None
@@ -42,3 +58,5 @@ class TrainingPlan:
     canaries: Canaries | None = None
     draws: Draws | None = None
     views: int = 1
+    elsewhere: Mapping[str, ClientCounts] = field(default_factory=dict)
+    only_round: int | None = None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adpfl_bench.data.rounds.round_plan import ExampleId, group_examples
-from adpfl_bench.data.rounds.training_plan import TrainingPlan
+from adpfl_bench.data.rounds.training_plan import ClientCounts, TrainingPlan
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.federation.round_schedule import POOLED_CLIENT
 
@@ -19,20 +19,29 @@ class TrainingSet:
     Attributes:
         examples: Training examples of each client that trains.
         patients: Patient of each example, canaries included, where units are patients; otherwise ``None``.
+        elsewhere: Clients that train in other places, whose examples nobody has here.
     """
 
     examples: Mapping[str, Sequence[ExampleId]]
     patients: Mapping[ExampleId, str] | None
+    elsewhere: Mapping[str, ClientCounts] = field(default_factory=dict)
+
+    @property
+    def of_all(self) -> Mapping[str, Sequence[ExampleId]]:
+        """Training examples of every client of the federation, none of those elsewhere."""
+        return {**self.examples, **dict.fromkeys(self.elsewhere, ())}
 
     @property
     def sizes(self) -> Mapping[str, int]:
         """Number of training examples by client."""
-        return {client: len(own) for client, own in self.examples.items()}
+        here = {client: len(own) for client, own in self.examples.items()}
+        return {**here, **{client: counts.examples for client, counts in self.elsewhere.items()}}
 
     @property
     def unit_sizes(self) -> Mapping[str, int]:
         """Number of units (training examples, or patients with training examples) by client."""
-        return {client: len(group_examples(own, self.patients)) for client, own in self.examples.items()}
+        here = {client: len(group_examples(own, self.patients)) for client, own in self.examples.items()}
+        return {**here, **{client: counts.units for client, counts in self.elsewhere.items()}}
 
 
 def training_set(
@@ -57,7 +66,8 @@ def training_set(
         examples = {POOLED_CLIENT: [example for own in examples.values() for example in own]}
         if plan.canaries is not None:
             plan.canaries.client = POOLED_CLIENT
-    return TrainingSet(examples, patients if plan.by_patient else None)
+    elsewhere = {client: counts for client, counts in plan.elsewhere.items() if client not in plan.held_out}
+    return TrainingSet(examples, patients if plan.by_patient else None, elsewhere)
 
 
 def most_examples(examples: Mapping[str, Sequence[ExampleId]], patients: Mapping[ExampleId, str]) -> Mapping[str, int]:
@@ -66,7 +76,8 @@ def most_examples(examples: Mapping[str, Sequence[ExampleId]], patients: Mapping
     return {client: max(found.values(), default=1) for client, found in owners.items()}
 
 
-def _check_held_out(plan: TrainingPlan, division: Mapping[str, Sequence[ExampleId]]) -> None:
+def _check_held_out(plan: TrainingPlan, here: Mapping[str, Sequence[ExampleId]]) -> None:
+    division = sorted({*here, *plan.elsewhere})
     clients = ", ".join(division)
     if unknown := [name for name in plan.held_out if name not in division]:
         raise ConfigError(f"federated.held_out_clients names {', '.join(unknown)}, but the clients are {clients}.")

@@ -14,7 +14,7 @@ from adpfl_bench.privacy.ledger import PrivacyUnit
 def unit_names(
     unit: PrivacyUnit, clients: Sequence[Client], plan: TrainingPlan, sizes: Mapping[str, int], example_is_patient: bool
 ) -> Mapping[str, tuple[str, ...]]:
-    """Name the units of each client that trains; an audit's canaries are nobody.
+    """Name the units of each client that trains here; an audit's canaries are nobody.
 
     A patient is named by its id, an example by its case or, where all cases of a patient make one example, by its
     patient, and a client by its own name.
@@ -29,6 +29,7 @@ def unit_names(
     Raises:
         ConfigError: A client has other units than its cases make.
     """
+    sizes = {name: size for name, size in sizes.items() if name not in plan.elsewhere}
     if unit == "client":
         return {name: (name,) for name in sizes}
     patients = unit == "patient" or example_is_patient
