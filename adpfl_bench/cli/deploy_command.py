@@ -7,21 +7,24 @@ from types import MappingProxyType
 from typing import Any
 
 from adpfl_bench.cli.deploy_setup import certificates, init, node
+from adpfl_bench.cli.deploy_worker import serve
 from adpfl_bench.cli.function_command import run_function
 from adpfl_bench.errors import ConfigError
 
 _COMMANDS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
-    {"init": init, "certificates": certificates, "node": node}
+    {"init": init, "certificates": certificates, "serve": serve, "node": node}
 )
 
 _HELP = """usage: adpfl-bench deploy init FOLDER --config FILE [--config FILE ...] --hospital NAME [--hospital NAME ...]
        adpfl-bench deploy certificates FOLDER [--host HOST]
+       adpfl-bench deploy serve HOSPITAL.yaml
        adpfl-bench deploy node HOSPITAL.yaml --superlink HOST:PORT
 
 A run at hospitals that share nothing but what their clients send, over Flower, which is an extra: adpfl-bench[deploy].
 
   init          write the files of the server and of the hospitals
   certificates  make certificates and keys for a trial
+  serve         be a hospital's worker, which has its data, noise, ledger and account
   node          connect a hospital to the server
 
 adpfl-bench deploy COMMAND --help lists a command's options; docs/hospitals.md goes from nothing to a trained model."""

@@ -45,7 +45,7 @@ from adpfl_bench.shortage import shortage
 _NOBODY = "0" * 32
 
 
-class Hospital:
+class HospitalWorker:
     """A hospital's worker: data, noise, thresholds, state, ledger and account of one client.
 
     A client update is made by the code of ``fit``, with this hospital's client alone, going on from the checkpoint in

@@ -81,6 +81,11 @@ def check_noise(privacy: DifferentialPrivacy, file: HospitalFile) -> None:
             f"Hospital {file.name} has a key of repeatable noise (test_noise), for tests of runs without"
             " privacy.secure; it is refused where noise is to be secret."
         )
+    if private and privacy.sampling == "fixed":
+        raise Refusal(
+            "The run's noise is correlated from step to step (privacy.sampling: fixed), which needs every step of a"
+            " hospital to be made; a deployment does not promise that. Use shuffle or poisson."
+        )
     floor = file.require
     if floor is not None and not floor.admits(privacy.unit):
         raise Refusal(

@@ -35,7 +35,7 @@ def _case(hospital: str, split: str, line: Mapping[str, Any]) -> CaseScore:
         )
     missed = line.get("missed")
     owners = str(case), str(patient), hospital, split, str(region)
-    return CaseScore(*owners, values, str(unit), missed if isinstance(missed, bool) else None, str(model))
+    return CaseScore(*owners, values, str(unit), bool(missed) if missed in (0, 1) else None, str(model))
 
 
 def mean_metrics(returned: Mapping[str, ScoreFacts]) -> list[RoundMetric]:

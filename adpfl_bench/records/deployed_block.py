@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from adpfl_bench.records.blocks import Block
+from adpfl_bench.records.block import Block
 from adpfl_bench.records.stated_text import Name
 
 
