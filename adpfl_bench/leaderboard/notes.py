@@ -22,6 +22,7 @@ def table_notes(table: Table) -> list[str]:
         *_tolerance(table),
         *_gap(table),
         *_seeds(table),
+        *_extended(table),
         *_variants(table),
         *_held_out(table),
         *_fairness(table),
@@ -70,6 +71,21 @@ def _seeds(table: Table) -> list[str]:
         return []
     listed = "; ".join(f"{row.label}: {row.seeds.replace(' ', ', ')}" for row in table.rows)
     return [f"The methods were not run with the same seeds ({listed})."]
+
+
+def _extended(table: Table) -> list[str]:
+    """Say which runs have more rounds than they were planned with, which may have been added once scores were seen."""
+    of_runs = {
+        f"{variant.label} (seed {run.record.seed})": ", then ".join(
+            f"from {block.from_rounds:,} to {block.rounds:,} rounds after round {block.completed:,}"
+            for block in run.record.extended
+        )
+        for variant in table.group.variants
+        for run in variant.runs
+        if run.record.extended
+    }
+    listed = _listed([f"{run} {how}" for run, how in of_runs.items()])
+    return [f"Rounds were added to runs that had been planned with fewer: {listed}."] if of_runs else []
 
 
 def _variants(table: Table) -> list[str]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 
 import pytest
 
@@ -162,3 +163,21 @@ def test_regions_with_other_patients_are_not_ranked_together(tmp_path):
     assert [table.statistics.patients for table in tables] == [8, 9]
     lines = csv.DictReader(io.StringIO(csv_files(tables)["ranking.csv"]))
     assert {line["regions"] for line in lines} == {"core", "whole"}
+
+
+def test_runs_that_were_extended_are_named(tmp_path):
+    moment = "2026-01-02T00:00:00+00:00"
+    added = [{"from_rounds": 1, "rounds": 2, "completed": 1, "when": moment}]
+    added += [{"from_rounds": 2, "rounds": 3, "completed": 2, "when": moment}]
+    for seed in (0, 1):
+        write_run(tmp_path / f"a{seed}", "fedavg", {"a1": 0.5}, seed=seed, **({"extended": added} if seed else {}))
+        write_run(tmp_path / f"b{seed}", "dp_fl", {"a1": 0.4}, seed=seed)
+    (table,) = tables_of(tmp_path)
+    said = (
+        "Rounds were added to runs that had been planned with fewer: fedavg (seed 1) from 1 to 2 rounds after round 1"
+    )
+    assert f"{said}, then from 2 to 3 rounds after round 2." in table_notes(table)
+    for folder in (tmp_path / "a1", tmp_path / "b1"):
+        shutil.rmtree(folder)
+    (table,) = tables_of(tmp_path)
+    assert not any("Rounds were added" in note for note in table_notes(table))
