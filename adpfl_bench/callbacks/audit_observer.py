@@ -124,7 +124,7 @@ class AuditObserver:
         rerun = self._rerun if privacy.engine.clips_units or privacy.unit == "batch" else None
         assert self._canaries is not None
         how, bands = (privacy.mechanism, privacy.memory_budget), self._order.coefficients(str(self._canaries.client))
-        return StepAttack(self._task, self._canaries, *how, self._rounding, rerun, bands)
+        return StepAttack(self._task, self._canaries, *how, self._rounding, rerun, bands, privacy.engine.scales)
 
     def _batches(self, client: str) -> int:
         return -(-self._data.unit_sizes[client] // self._data.units_per_step)

@@ -233,9 +233,9 @@ class DifferentialPrivacy(PlainPrivacy):
     def settings(self) -> dict[str, Any]:
         """Everything that changes what is released, for the key of its noise."""
         names = ("unit", "threshold", "mechanism", "noise_multiplier", "sampling", "normalize", "secure")
-        plan = self.engine.plan
+        plan = {"plan": self.engine.plan.units_per_step if self.engine.plan else None}
         views = {"views": self.views} if self.views > 1 else {}  # so that other runs keep the key that they had
-        return {name: getattr(self, name) for name in names} | {"plan": plan.units_per_step if plan else None} | views
+        return {name: getattr(self, name) for name in names} | plan | views | self.engine.scales.key
 
     def describe(self) -> PrivacyBlock:
         """Return the privacy block of a run record."""

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.ledger import Norm
+from adpfl_bench.privacy.public_scales import PublicScales
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.privacy.unit_gradients import ExampleLosses, UnitGradients
 
@@ -26,6 +27,7 @@ class ClippedLoss:
         norm: The norm that is clipped.
         memory_budget: Bytes that a chunk's gradients and activations may take.
         views: How often each example is in a batch; their mean is clipped.
+        scales: What gradients are multiplied by before they are clipped.
     """
 
     def __init__(
@@ -36,8 +38,9 @@ class ClippedLoss:
         norm: Norm,
         memory_budget: float,
         views: int = 1,
+        scales: PublicScales | None = None,
     ) -> None:
-        self.units = UnitGradients(module, losses, memory_budget, views)
+        self.units = UnitGradients(module, losses, memory_budget, views, scales)
         self._views = views
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._threshold = threshold

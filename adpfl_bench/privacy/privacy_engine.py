@@ -21,6 +21,7 @@ from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.noise_sequence import NoiseSequence, NoiseSequences
 from adpfl_bench.privacy.private_sum import PrivateSum
+from adpfl_bench.privacy.public_scales import PublicScales
 from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
@@ -49,6 +50,7 @@ class PrivacyEngine:
         plan: What the run releases; ``None`` before its noise is settled.
         sums: Makes the releases; ``None`` likewise.
         released: The releases of the round at hand, by client.
+        scales: What gradients of units are multiplied by before they are clipped, as public data say.
         sequences: Where each client is in its order of batches, where that is fixed.
 
     Args:
@@ -79,6 +81,7 @@ class PrivacyEngine:
         self._clipping: ClippedLoss | None = None
         self._noise = NoiseStreams(secure)
         self.sequences = NoiseSequences(secure)
+        self.scales = PublicScales()
         self._key = ""
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
@@ -102,7 +105,7 @@ class PrivacyEngine:
         assert self.threshold is not None
         assert self.mechanism is not None
         budget = memory_budget * 2**20
-        self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, budget, views)
+        self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, budget, views, self.scales)
 
     def start(self, key: str) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew.

@@ -163,6 +163,11 @@ KNOWN: tuple[Proof, ...] = (
         _within("adpfl_bench.callbacks", *_SUITE_CALLBACKS),
         "makes the steps that this page describes, or only looks on",
     ),
+    Proof(
+        "callback",
+        _within("adpfl_bench.callbacks.phantom_geometry", "PhantomGeometry"),
+        "scales gradients, before they are clipped, by what phantoms say at weights that were released (10)",
+    ),
     Proof("callback", ("adpfl_bench.wandb.cases.WandbCases",), "shows test cases after training"),
     Proof(
         "callback",

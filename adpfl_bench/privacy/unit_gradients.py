@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
 from adpfl_bench.privacy.example_functions import ExampleFunctions
 from adpfl_bench.privacy.full_precision import full_precision
+from adpfl_bench.privacy.public_scales import PublicScales
 
 ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
@@ -50,13 +51,22 @@ class UnitGradients:
             a time, whatever it takes.
         views: How often each example is there, augmented in another way each time (De et al. 2022, arXiv 2204.13650,
             section 3.2).
+        scales: What gradients are multiplied by before they are measured, as public data say at the moment.
     """
 
-    def __init__(self, module: nn.Module, example_losses: ExampleLosses, memory_budget: float, views: int = 1) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        example_losses: ExampleLosses,
+        memory_budget: float,
+        views: int = 1,
+        scales: PublicScales | None = None,
+    ) -> None:
         self._parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self._losses = _Losses(module, example_losses)
         self._budget = memory_budget
         self._views = views
+        self._scales = scales or PublicScales()
         self._chunks: dict[tuple[int, ...], int] = {}
 
     def clipped_sum(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, norm: Norm) -> ClippedSum:
@@ -99,6 +109,14 @@ class UnitGradients:
         width = sum(p.numel() for p in self._parameters.values())
         return torch.cat(rows) if rows else image.new_zeros(0, width)
 
+    def mean_squares(self, image: Tensor, label: Tensor) -> list[Tensor]:
+        """Return the mean over examples of the squares of their gradients, one tensor for each trained parameter."""
+        total = [torch.zeros_like(p, dtype=_wide(p)) for p in self._parameters.values()]
+        with full_precision(image.device):
+            for gradients, _ in self._by_unit(image, label, torch.arange(len(image))):
+                torch._foreach_add_(total, [gradient.square().sum(0) for gradient in gradients])
+        return [squares / len(image) for squares in total]
+
     def _by_unit(self, image: Tensor, label: Tensor, units: Tensor) -> Iterator[tuple[list[Tensor], Tensor]]:
         """Gradients of whole units, chunk by chunk: tensors [u, *parameter], with the losses of their examples."""
         parameters = {name: p.detach() for name, p in self._parameters.items()}
@@ -114,6 +132,7 @@ class UnitGradients:
                 gradients = _sum_by_unit(gradients, own - own[0])
                 if self._views > 1:
                     gradients = [gradient / self._views for gradient in gradients]
+                gradients = self._scales.apply(gradients)
             if held:
                 for gradient, before in zip(gradients, held, strict=True):
                     gradient[0] += before[0]
