@@ -132,11 +132,12 @@ def stated_public(path: Path) -> PublicWeights | None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise CheckpointError(f"{wanted}, but it cannot be read: {' '.join(str(error).split())[:200]}.") from error
     if not isinstance(stated, dict) or set(stated) != set(names):
-        found = ", ".join(map(str, stated)) if isinstance(stated, dict) else f"a {type(stated).__name__}"
-        raise CheckpointError(f"{wanted}, but it has {found or 'nothing'}.")
+        found = ", ".join(str(name)[:40] for name in stated) if isinstance(stated, dict) else type(stated).__name__
+        raise CheckpointError(f"{wanted}, but what it has is {found[:200] or 'nothing'}.")
     for name, value in stated.items():
         if not isinstance(value, str) or not value.strip():
-            raise CheckpointError(f"{wanted}, but {name} is {value!r}; put it in quotes.")
+            what = "empty" if isinstance(value, str) else f"of the type {type(value).__name__}; put it in quotes"
+            raise CheckpointError(f"{wanted}, but {name} is {what}.")
     weights = PublicWeights(**stated)
     try:
         content = path.read_bytes()

@@ -43,9 +43,12 @@ def test_a_task_starts_from_published_weights_and_says_what_they_are(toy_task, t
     ("changed", "sentence"),
     [
         ({"sha256": "0" * 64}, r"toy\.pt should have the SHA-256 0000000000000000\.\.\., as it was published"),
-        ({"licence": ""}, "a text each, but licence is ''; put it in quotes"),
-        ({"name": 1.0}, "but name is 1.0; put it in quotes"),
-        ({"note": "x"}, "states of published weights name, licence, trained_on and sha256, .* but it has .*note"),
+        ({"licence": ""}, "a text each, but licence is empty"),
+        ({"name": 1.0}, "but name is of the type float; put it in quotes"),
+        (
+            {"note": "x"},
+            "states of published weights name, licence, trained_on and sha256, .* but what it has is .*note",
+        ),
     ],
 )
 def test_statements_that_do_not_hold(toy_task, tmp_path, changed, sentence):
@@ -54,7 +57,9 @@ def test_statements_that_do_not_hold(toy_task, tmp_path, changed, sentence):
         toy_task(init_from=tmp_path / "toy.pt")
 
 
-@pytest.mark.parametrize(("text", "found"), [("- a\n", "a list"), ("", "a NoneType"), ("{", "cannot be read: while")])
+@pytest.mark.parametrize(
+    ("text", "found"), [("- a\n", "list"), ("", "NoneType"), ("{}", "nothing"), ("{", "cannot be read: while")]
+)
 def test_statements_that_are_none(toy_task, tmp_path, text, found):
     publish(tmp_path / "toy.pt", toy_task().state_dict())
     (tmp_path / "toy.pt.public.yaml").write_text(text)
