@@ -16,6 +16,7 @@ from adpfl_bench import RegionsTask
 from adpfl_bench.cli import main
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.records.cohort_record import read_cohort
+from tests.cli.several_commands import start
 from tests.own_layouts import decathlon, pictures, rows_of, table, volumes
 
 NESTED = ["--data.description.labels", "{core: 2, rim: 1}", "--data.description.regions", "{whole: [1, 2], core: [2]}"]
@@ -92,6 +93,22 @@ def test_a_run_goes_on_and_its_configuration_is_whole(monkeypatch: pytest.Monkey
             main(["fit", *again])
     assert main(["fit", *again, "--ckpt_path=last"]) == 0
     assert scored("again") == scored("whole")
+
+
+def test_two_processes_and_a_grid_take_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = pictures_table(site=["a", "b", "c"])
+    for count, run in ((1, "one"), (2, "two")):
+        ranks = start(folder, count, [["fit", *command("own_pictures", root, run, *NESTED)]])
+        assert [rank.wait() for rank in ranks] == [0] * count, [rank.printed for rank in ranks]
+    for name in ("rounds.csv", "cases.csv", "partition.csv"):
+        assert Path("two", name).read_bytes() == Path("one", name).read_bytes()
+
+    Path("clinic.yaml").write_text(yaml.safe_dump({"data": {"root": root, "description": {"labels": {"core": 2}}}}))
+    task = {"file": "tasks/own_pictures.yaml", "configs": ["configs/smoke.yaml", "clinic.yaml"]}
+    methods = ["callbacks/fedavg.yaml", "callbacks/dp_fl.yaml"]
+    Path("grid.yaml").write_text(yaml.safe_dump({"tasks": [task], "methods": methods, "seeds": [0]}))
+    assert main(["benchmark", "--config", "grid.yaml", "--dry_run"]) == 0
+    assert "2 of 2 runs to make" in capsys.readouterr().out
 
 
 def test_grey_pictures_of_two_stains() -> None:

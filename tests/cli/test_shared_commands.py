@@ -1,28 +1,16 @@
 """fit, validate, test and predict by one, two and three processes: the files of one, and the first alone logs."""
 
-import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.callbacks.shared_runs import free_port
 from tests.cli.offline_runs import OfflineRun, without_account
-from tests.cli.several_commands import run_all
-from tests.processes import Command
+from tests.cli.several_commands import start
 
 FILES = ("tasks/isic.yaml", "callbacks/ditto.yaml", "configs/smoke.yaml")
 ARGUMENTS = [*(word for file in FILES for word in ("--config", file)), "--federated.rounds", "1"]
 COMMANDS = ("validate", "test", "predict")
-
-
-def start(folder: Path, count: int, commands: Sequence[Sequence[str]]) -> list[Command]:
-    """Start the processes that share some commands."""
-    lines = [[list(words), free_port() if count > 1 else None] for words in commands]
-    places = [{} if count == 1 else {"RANK": str(rank), "WORLD_SIZE": str(count)} for rank in range(count)]
-    meeting = {"MASTER_ADDR": "127.0.0.1", "WANDB_SILENT": "true"}
-    return [Command(folder, [json.dumps(lines)], meeting | place, run_all) for place in places]
 
 
 def output_of(folder: Path) -> dict[str, bytes]:

@@ -48,7 +48,7 @@ _OF_CONFIGURATIONS = [
     ("fit @run --federated.client_method Prox", "(Prox is none); possible are adpfl_bench.ClientMethod"),
     ("fit @run --federated.buffers no", "federated.buffers is no, but must be average, local, reset"),
     ("fit @run --privacy.threshold Percentile", "(Percentile is none); possible are adpfl_bench.FixedThreshold"),
-    ("fit @run --privacy.mechanism Gauss", "(Gauss is none); possible are adpfl_bench.GaussianMechanism"),
+    ("fit @run --privacy.mechanism Gauss", "(Gauss is none); possible are adpfl_bench.CorrelatedGaussianMechanism,"),
     ("fit @run --privacy.noise_multiplier abc", "privacy.noise_multiplier is abc, but must be a number"),
     ("fit @run --privacy.target_epsilon 0", "give one and leave the other null; they are 0.01 and 0.0"),
     (
