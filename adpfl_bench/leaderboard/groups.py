@@ -2,7 +2,8 @@
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from adpfl_bench.leaderboard.audits import Audit
@@ -42,6 +43,11 @@ class Variant:
         return tuple(run.seed for run in self.runs)
 
     @property
+    def is_private(self) -> bool:
+        """Whether its records state a unit that it protects, whatever is proved for it."""
+        return self.runs[0].record.privacy.unit != "none"
+
+    @property
     def names(self) -> tuple[str, str, str]:
         """What a line of a CSV file calls it: method, label and settings."""
         return self.method, self.label, self.digest
@@ -65,6 +71,7 @@ class Group:
         misfits: Of each audit of one of these methods that is of none of their runs, why it stands in no row.
         test_root: Root over the contents of the test cases' files; empty where no record states it.
         apart: Why runs on files of the same names and sizes are in another group; empty where none are.
+        looks: Numbers of methods' looks in plots by label, where they are shared with other groups.
     """
 
     task: str
@@ -75,6 +82,7 @@ class Group:
     misfits: tuple[str, ...] = ()
     test_root: str = ""
     apart: str = ""
+    looks: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
@@ -108,7 +116,7 @@ class Group:
             return self.ordered
         first = [v for v in self.ordered if v.method in (*FIRST_METHODS, LOWER_REFERENCE)][:MOST_SHOWN]
         others = [variant for variant in self.ordered if variant not in first]
-        private = [variant for variant in others if variant.runs[0].record.privacy.unit != "none"]
+        private = [variant for variant in others if variant.is_private]
         plain = [variant for variant in others if variant not in private]
         left = MOST_SHOWN - len(first)
         half = max(left // 2, left - len(plain))
@@ -127,8 +135,12 @@ class Group:
 
     @cached_property
     def places(self) -> dict[str, int]:
-        """By method that plots show its place among them, which decides its colour in every plot."""
+        """By method that plots show its place among them."""
         return {variant.label: place for place, variant in enumerate(self.shown)}
+
+    def look(self, label: str) -> int:
+        """Return the number that decides how a method looks in every plot: its place, unless looks are shared."""
+        return self.looks.get(label, self.places.get(label, len(self.places)))
 
     @cached_property
     def subject(self) -> str:

@@ -15,12 +15,15 @@ from adpfl_bench.processors import count_processors, in_parallel
 from adpfl_bench.report.client_plot import draw_clients
 from adpfl_bench.report.curves import draw_curves
 from adpfl_bench.report.gallery import MethodGallery, draw_gallery
+from adpfl_bench.report.method_looks import share_looks
 from adpfl_bench.report.noise_plot import draw_noise
-from adpfl_bench.report.overlays import draw_overlays, shown_cases
+from adpfl_bench.report.overlays import case_key, draw_overlays, shown_cases
 from adpfl_bench.report.patient_plot import draw_patients
 from adpfl_bench.report.plot import Picture, Plot
+from adpfl_bench.report.plot_key import KeyEntry
 from adpfl_bench.report.privacy_utility_plot import draw_privacy_utility
 from adpfl_bench.report.reliability_plot import draw_reliability
+from adpfl_bench.report.task_summary import draw_summary
 from adpfl_bench.report.threshold_plot import draw_thresholds
 
 
@@ -33,12 +36,16 @@ class Illustrations:
         overlays: The same test cases under every method.
         gallery: Each method's best, median and worst test case.
         unread: The runs whose test cases cannot be shown, with the reason.
+        summary: All methods of its first region in a small figure, for the index.
+        case_key: What the outlines in test cases are.
     """
 
     sections: Mapping[str, Mapping[str, Plot]] = field(default_factory=dict)
     overlays: Picture | None = None
     gallery: Sequence[MethodGallery] = ()
     unread: Sequence[LeftOut] = ()
+    summary: Plot | None = None
+    case_key: Sequence[KeyEntry] = ()
 
     @property
     def shows_cases(self) -> bool:
@@ -66,11 +73,14 @@ def illustrate(group: Group, tables: Sequence[Table], cases: bool = True, png: b
             plot.print(png)
         if plots:
             sections[title] = plots
+    summary = draw_summary(tables[0])
+    summary.print(png=False)
     if not cases:
-        return Illustrations(sections)
+        return Illustrations(sections, summary=summary)
     shown = shown_cases(group)
     unread = [LeftOut(kept.run.directory.path, kept.problem) for _, kept in shown if kept.problem is not None]
-    return Illustrations(sections, draw_overlays(group, shown), draw_gallery(group, shown), unread)
+    gallery = draw_gallery(group, shown)
+    return Illustrations(sections, draw_overlays(group, shown), gallery, unread, summary, case_key(shown))
 
 
 def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapping[str, Plot]]]:
@@ -128,7 +138,7 @@ def make_board(runs: Iterable[Path], cases: bool = True, png: bool = True) -> Bo
         RecordError: No run was found.
     """
     groups, left_out, audits = compare_runs(find_runs(runs))
-    shown = _shown(groups, cases, png)
+    shown = _shown(share_looks(groups), cases, png)
     unread = [entry for group in shown for entry in group.illustrations.unread]
     return Board(
         [group.group for group in shown],

@@ -12,7 +12,8 @@ import numpy as np
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
 from adpfl_bench.report.patient_plot import MOST_DOTS, draw_cloud, label_rows
-from adpfl_bench.report.plot import BAND, FAINT, PAPER, Plot, method_style, new_figure, place_legend
+from adpfl_bench.report.plot import Plot, new_figure, place_legend
+from adpfl_bench.report.plot_colours import BAND, FAINT, PAPER, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,14 +37,15 @@ def draw_clients(table: Table) -> Plot:
     clients = sorted({row.client for row in benefits.clients})
     if len(clients) > _MOST_ROWS:
         return _draw_clouds(table, benefits, labels)
+    looks = {label: table.group.look(label) for label in labels}
     held_out = any(row.role == HELD_OUT for row in benefits.clients)
-    height = min(1.2 + 0.1 * len(labels) + len(clients) * max(0.4, 0.11 * len(labels)), 18)
+    height = min(1.0 + len(clients) * max(0.4, 0.11 * len(labels)), 18)
     with new_figure(height) as figure:
         axis = figure.subplots()
-        _draw_region(axis, benefits, labels, clients)
+        _draw_region(axis, benefits, looks, clients)
         axis.set_yticks(range(len(clients)), clients)
         axis.set_ylim(len(clients) - 0.5, -0.5)
-        place_legend(figure, _legend_handles(labels, held_out))
+        place_legend(figure, _legend_handles(looks, held_out))
     return Plot(
         figure,
         alt=(
@@ -68,7 +70,7 @@ def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> 
         for place, label in enumerate(labels):
             own = [row.own for row in benefits.clients if row.label == label and not math.isnan(row.own)]
             if own:
-                draw_cloud(axis, 100 * np.array(own), place, method_style(place)[0])
+                draw_cloud(axis, 100 * np.array(own), place, method_style(table.group.look(label))[0])
         label_rows(axis, labels)
         axis.set_xlabel(_OWN_CASES)
     return Plot(
@@ -86,17 +88,17 @@ def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> 
     )
 
 
-def _draw_region(axis: Axes, benefits: WhoBenefits, labels: Sequence[str], clients: Sequence[str]) -> None:
+def _draw_region(axis: Axes, benefits: WhoBenefits, looks: Mapping[str, int], clients: Sequence[str]) -> None:
     places = {client: place for place, client in enumerate(clients)}
     for place in range(0, len(clients), 2):
         axis.axhspan(place - 0.5, place + 0.5, color=BAND, lw=0, zorder=0)
     if benefits.has_reference:
         for client, own in _alone(benefits).items():
             axis.vlines(100 * own, places[client] - 0.5, places[client] + 0.5, color=FAINT, lw=1.2, zorder=1)
-    for index, label in enumerate(labels):
-        colour, _, marker = method_style(index)
+    for index, (label, look) in enumerate(looks.items()):
+        colour, _, marker = method_style(look)
         rows = [row for row in benefits.clients if row.label == label]
-        height = {row.client: places[row.client] + _BAND * ((index + 0.5) / len(labels) - 0.5) for row in rows}
+        height = {row.client: places[row.client] + _BAND * ((index + 0.5) / len(looks) - 0.5) for row in rows}
         ends = [
             (height[row.client], 100 * (row.own - row.own_sd_seeds), 100 * (row.own + row.own_sd_seeds))
             for row in rows
@@ -123,12 +125,12 @@ def _alone(benefits: WhoBenefits) -> Mapping[str, float]:
     return {row.client: row.own for row in benefits.clients if row.method == LOCAL_REFERENCE and row.role != HELD_OUT}
 
 
-def _legend_handles(labels: Sequence[str], held_out: bool) -> list[Any]:
+def _legend_handles(looks: Mapping[str, int], held_out: bool) -> list[Any]:
     from matplotlib.lines import Line2D
 
     handles = []
-    for index, label in enumerate(labels):
-        colour, _, marker = method_style(index)
+    for label, look in looks.items():
+        colour, _, marker = method_style(look)
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", markersize=5, label=label))
     if held_out:
         hollow = Line2D([], [], color=FAINT, markerfacecolor=PAPER, marker="o", linestyle="", markersize=5)

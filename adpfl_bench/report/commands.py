@@ -3,8 +3,9 @@
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
-from adpfl_bench.errors import RecordError
+from adpfl_bench.errors import ConfigError, RecordError
 from adpfl_bench.files import remove_leftovers, replace_file
 from adpfl_bench.text import count, make_console
 
@@ -62,29 +63,47 @@ def leaderboard(runs: list[Path], output: Path = Path("results"), overlays: bool
         _warn_of_patients("report.html and overlays.png show")
 
 
-def report(runs: list[Path], output: Path = Path("report.html"), overlays: bool = True) -> None:
-    """Make one page of tables, plots and test cases from finished runs, to be read offline.
+def report(
+    runs: list[Path],
+    output: Path | None = None,
+    overlays: bool = True,
+    pages: Literal["file", "folder"] = "file",
+) -> None:
+    """Make a report of tables, plots and test cases from finished runs: an index and a page for each task, offline.
 
     It is the page that adpfl-bench leaderboard puts beside its tables: every number is computed anew from the runs'
     run.json and cases.csv, only what may be compared shares a table, and what is left out is listed with the reason.
 
     Args:
         runs: Run folders, or folders to search for runs.
-        output: The page.
+        output: The file, report.html unless given, or the folder, report unless given.
         overlays: Draw test cases with outlines. They show patients' images where the data are real.
+        pages: All pages in one file, or a folder with index.html and a file for each task. Nothing else is needed
+            to read either.
 
     Raises:
-        RecordError: No run was found, or the page cannot be written.
+        ConfigError: A folder of pages has a name of a file.
+        RecordError: No run was found, or a page cannot be written.
     """
     from adpfl_bench.report.board import make_board
-    from adpfl_bench.report.page import to_html
+    from adpfl_bench.report.page import to_html, to_pages
 
+    output = output or Path("report.html" if pages == "file" else "report")
+    if pages == "folder" and output.suffix.lower() in (".html", ".htm"):
+        raise ConfigError(
+            f"--pages folder writes a folder of pages, but --output {output} is the name of one page. Give the folder's"
+            f" name, such as {output.with_suffix('')}, or leave --pages out."
+        )
     board = make_board(runs, overlays, png=False)
-    page = to_html(board.tables, board.left_out, board.illustrations, board.audits).encode()
-    write_files({output: page})
+    shown = board.tables, board.left_out, board.illustrations, board.audits
+    files = {output: to_html(*shown)}
+    if pages == "folder":
+        files = {output / name: page for name, page in to_pages(*shown).items()}
+    write_files({path: page.encode() for path, page in files.items()})
     for entry in board.left_out:
         print(f"left out: {entry.folder}: {entry.reason}")
-    print(output)
+    for path in files:
+        print(path)
     if board.shows_patients:
         _warn_of_patients(f"{output} shows")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.records.round_metrics import ALL_CLIENTS
 from adpfl_bench.records.score_means import grouped_means
-from adpfl_bench.report.plot import FAINT, Plot, method_style, new_figure, place_legend, round_axis
+from adpfl_bench.report.plot import Plot, new_figure, place_legend, round_axis
+from adpfl_bench.report.plot_colours import FAINT, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,6 +83,12 @@ def draw_curves(group: Group) -> dict[str, Plot]:
     return {name.replace("_", "-"): plot for name, plot in drawn.items() if plot is not None}
 
 
+def _end(line: Any) -> float:
+    """Height at which a curve ends, the lowest where it is not a number."""
+    last = float(line.get_ydata()[-1])
+    return -math.inf if math.isnan(last) else last
+
+
 def _draw(group: Group, rows: dict[str, list[RoundColumns]], name: str, what: str, percent: bool) -> Plot | None:
     every = {label: band([seed.of_name(name) for seed in seeds]) for label, seeds in rows.items()}
     if not any(rounds for rounds, *_ in every.values()):
@@ -88,20 +96,22 @@ def _draw(group: Group, rows: dict[str, list[RoundColumns]], name: str, what: st
     bands = {label: every[label] for label in group.places}
     others = merged([drawn for label, drawn in every.items() if label not in bands])
     scale = 100 if percent else 1
-    with new_figure(3.3 + 0.1 * len(bands)) as figure:
+    with new_figure(3.3) as figure:
         axis = figure.subplots()
         handles: list[Any] = []
         if others[0]:
             low, high = np.multiply(scale, others[2:])
             grey = axis.fill_between(others[0], low, high, color=FAINT, alpha=0.2, lw=0)
             grey.set_label(f"{len(every) - len(bands)} other methods")
-            handles.append(grey)
-        for index, (label, drawn) in enumerate(bands.items()):
-            colour, style, _ = method_style(index)
+        for label, drawn in bands.items():
+            colour, style, _ = method_style(group.look(label))
             line = draw_band(axis, drawn, colour, style, scale, filled=not others[0])
             if line is not None:
                 line.set_label(label)
                 handles.append(line)
+        # From top to bottom, as the curves end beside it.
+        handles.sort(key=_end, reverse=True)
+        handles += [grey] if others[0] else []
         axis.set_ylabel(f"{what} (%)" if percent else what)
         round_axis(axis)
         place_legend(figure, handles)

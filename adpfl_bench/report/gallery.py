@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.groups import Group
+from adpfl_bench.report.case_outlines import REGION_COLOURS, TRUTH_COLOUR, colour_key, outline
 from adpfl_bench.report.kept_cases import ChosenCase, Plane
-from adpfl_bench.report.overlays import REGION_COLOURS, TRUTH_COLOUR, ShownCases, colour_key, outline, shown_cases
+from adpfl_bench.report.overlays import ShownCases, shown_cases
 from adpfl_bench.report.plot import Picture, to_png
 
 _PANEL_INCHES = 1.55
+_TITLE_INCHES = 0.2
 _DPI = 100
 _MOST_STRETCHED = 3.0
 
@@ -63,9 +65,12 @@ def _draw(label: str, case: ChosenCase) -> Picture:
     from matplotlib.figure import Figure  # deferred: only a picture needs it
 
     heights = [_PANEL_INCHES * min(_height(plane), _MOST_STRETCHED) for plane in case.planes.values()]
-    figure = Figure(figsize=(3 * _PANEL_INCHES, sum(heights)))
+    high = sum(heights) + _TITLE_INCHES
+    figure = Figure(figsize=(3 * _PANEL_INCHES, high))
     axes = figure.subplots(len(heights), 3, squeeze=False, gridspec_kw={"height_ratios": heights})
-    figure.subplots_adjust(0, 0, 1, 1, 0.02, 0.02)
+    figure.subplots_adjust(0, 0, 1, 1 - _TITLE_INCHES / high, 0.02, 0.02)
+    for axis, title in zip(axes[0], ("image", "truth", "truth and prediction"), strict=True):
+        axis.set_title(title, fontsize=8, pad=3)
     for line, plane in zip(axes, case.planes.values(), strict=True):
         for axis in line:
             aspect = plane.spacing[0] / plane.spacing[1]

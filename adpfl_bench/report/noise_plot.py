@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.report.curves import Band, band, draw_band, merged
-from adpfl_bench.report.plot import (
-    FAINT,
-    PALETTE,
-    Plot,
-    method_style,
-    new_figure,
-    place_legend,
-    round_axis,
-    set_log_scale,
-)
+from adpfl_bench.report.plot import Plot, new_figure, place_legend, round_axis, set_log_scale
+from adpfl_bench.report.plot_colours import MARKERS, STYLES, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +40,7 @@ def draw_noise(group: Group) -> dict[str, Plot]:
         seeds = [run.rounds for run in variant.runs]
         bands = {name: _bands(seeds, name) for name in _SHOWN}
         if bands["clipping_threshold"]:
-            plots[f"noise-{number}"] = _draw(variant.label, bands)
+            plots[f"noise-{number}"] = _draw(variant.label, bands, method_style(group.look(variant.label))[0])
     return plots
 
 
@@ -63,12 +55,12 @@ def _draw_methods(group: Group) -> dict[str, Plot]:
         return {}
     shown = {name: of_methods for name, of_methods in found.items() if of_methods}
     labels = list(found["clipping_threshold"])
-    with new_figure(2.9 + 0.1 * len(labels)) as figure:
+    with new_figure(2.9) as figure:
         handles: dict[str, Line2D] = {}
         axes = figure.subplots(1, len(shown), squeeze=False)[0]
         for axis, (name, of_methods) in zip(axes, shown.items(), strict=True):
             for label, drawn in of_methods.items():
-                colour, style, _ = method_style(group.places[label])
+                colour, style, _ = method_style(group.look(label))
                 handles.setdefault(label, draw_band(axis, drawn, colour, style, filled=False))
             axis.set_title(_SHOWN[name])
             round_axis(axis)
@@ -93,16 +85,16 @@ def _bands(seeds: Sequence[RoundColumns], name: str) -> dict[str, Band]:
     return {client: band([rows.of_client(client) for rows in named]) for client in clients}
 
 
-def _draw(label: str, bands: Mapping[str, Mapping[str, Band]]) -> Plot:
+def _draw(label: str, bands: Mapping[str, Mapping[str, Band]], colour: str) -> Plot:
     shown = {name: of_clients for name, of_clients in bands.items() if of_clients}
     clients = sorted({client for of_clients in shown.values() for client in of_clients})
     alike = len(clients) > 1 and all(len({str(drawn) for drawn in found.values()}) == 1 for found in shown.values())
-    with new_figure(2.9) as figure:
+    with new_figure(2.3) as figure:
         handles: dict[str, Line2D] = {}
         for axis, (name, of_clients) in zip(
             figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
         ):
-            _draw_clients(axis, of_clients, clients[:1] if alike else clients, handles)
+            _draw_clients(axis, of_clients, clients[:1] if alike else clients, handles, colour)
             axis.set_title(_SHOWN[name])
             round_axis(axis)
             _set_scale(axis, of_clients)
@@ -120,22 +112,26 @@ def _draw(label: str, bands: Mapping[str, Mapping[str, Band]]) -> Plot:
     )
 
 
-def _draw_clients(axis: Axes, bands: Mapping[str, Band], clients: Sequence[str], handles: dict[str, Line2D]) -> None:
-    """A colour for each client where there are enough of them, else thin grey lines, and of many their range."""
+def _draw_clients(
+    axis: Axes, bands: Mapping[str, Band], clients: Sequence[str], handles: dict[str, Line2D], colour: str
+) -> None:
+    """Lines in the method's colour: a look for each client where there are enough, else thin, and of many a range."""
     if len(clients) > _MOST_LINES:
-        line = draw_band(axis, merged([bands[client] for client in clients if client in bands]), FAINT)
+        line = draw_band(axis, merged([bands[client] for client in clients if client in bands]), colour)
         handles.setdefault(f"mean and range of {len(clients)} clients", line)
         return
     for index, client in enumerate(clients):
         if client not in bands:
             continue
-        if len(clients) <= len(PALETTE):
-            line = draw_band(axis, bands[client], PALETTE[index])
+        if len(clients) <= len(MARKERS):
+            line = draw_band(axis, bands[client], colour, STYLES[index % len(STYLES)])
             if line is not None:
+                if len(clients) > 1:
+                    line.set(marker=MARKERS[index], markevery=0.25)
                 handles.setdefault(client, line)
         else:
             rounds, mean, _, _ = bands[client]
-            (thin,) = axis.plot(rounds, mean, color=FAINT, linewidth=0.8, alpha=0.7)
+            (thin,) = axis.plot(rounds, mean, color=colour, linewidth=0.8, alpha=0.5)
             handles.setdefault(f"each of {len(clients)} clients", thin)
 
 

@@ -5,32 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
 
 from adpfl_bench.federation.scored_models import GLOBAL_MODEL
 from adpfl_bench.leaderboard.groups import Group, Variant
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.metrics.registry import DICE
+from adpfl_bench.report.case_outlines import (
+    KEY_PAPER,
+    REGION_COLOURS,
+    TRUTH_COLOUR,
+    colour_key,
+    outline,
+    outline_key,
+    page_key,
+)
 from adpfl_bench.report.kept_cases import KeptCase, KeptCases
 from adpfl_bench.report.plot import Picture, to_png
+from adpfl_bench.report.plot_key import KeyEntry
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_NAMED_COLOURS = {
-    "amber": "#FFB000",
-    "orange": "#FE6100",
-    "magenta": "#DC267F",
-    "violet": "#785EF0",
-    "blue": "#648FFF",
-    "green": "#2CA02C",
-}
-REGION_COLOURS = tuple(_NAMED_COLOURS.values())
-TRUTH_COLOUR = "#00E5FF"
 _MOST_CASES = 6
 _LONGEST_LINE = 34
 _CELL_INCHES = 1.9
@@ -78,6 +70,12 @@ def draw_overlays(group: Group, shown: ShownCases | None = None) -> Picture | No
     )
 
 
+def case_key(shown: ShownCases) -> list[KeyEntry]:
+    """Return what the outlines in a group's pictures are, as a key for its page; nothing where no run kept a case."""
+    kept = next((case for _, cases in shown for case in cases.examples.values()), None)
+    return [] if kept is None else page_key(len(kept.truth), kept.regions)
+
+
 def _seeds_text(seeds: Mapping[str, int]) -> str:
     if len(set(seeds.values())) == 1:
         return f"Seed {next(iter(seeds.values()))}."
@@ -114,16 +112,6 @@ def _own_models(rows: Sequence[OverlayRow]) -> str:
     if not own:
         return ""
     return f" Of {', '.join(own)} the client's own model is shown, or another client's where it has none."
-
-
-def colour_key(regions: int, names: Sequence[str]) -> str:
-    """Describe which outline is what."""
-    if regions == 1:
-        return "The truth is cyan, a prediction orange."
-    if not names:
-        return "Each region has its colour; beside predictions the truth is cyan."
-    named = ", ".join(f"{region} {colour}" for region, colour in zip(names, cycle(_NAMED_COLOURS)))
-    return f"Regions are outlined: {named}; beside predictions the truth is cyan."
 
 
 def shown_runs(group: Group) -> list[tuple[Variant, ScoredRun]]:
@@ -165,6 +153,7 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
     """Draw cases under each other, each in a row of pictures: a PNG."""
     from matplotlib.figure import Figure  # deferred: only a picture needs it
     from matplotlib.layout_engine import ConstrainedLayoutEngine
+    from matplotlib.lines import Line2D
 
     labels = list(rows[0].predictions)
     planes = [row.example.plane for row in rows]
@@ -174,7 +163,7 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
         for plane, count in zip(planes, lines, strict=True)
     ]
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
-    figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.4), layout=engine)
+    figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.7), layout=engine)
     axes = figure.subplots(len(rows), 2 + len(labels), squeeze=False, gridspec_kw={"height_ratios": heights})
     for line, row, plane in zip(axes, rows, planes, strict=True):
         for axis in line:
@@ -190,24 +179,23 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
             axis.set_xlabel(_wrapped(row.scores[label]), fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
         axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
+    first = rows[0].example
+    key = outline_key(len(first.truth), first.regions)
+    handles = [Line2D([], [], color=colour, linewidth=2.4, label=label) for label, colour in key.items()]
+    across = max(1, int(figure.get_figwidth() / 2.2))
+    figure.legend(
+        handles=handles,
+        loc="outside upper left",
+        ncols=min(len(handles), across),
+        frameon=True,
+        facecolor=KEY_PAPER,
+        labelcolor="white",
+        edgecolor=KEY_PAPER,
+        fontsize=9,
+    )
     return to_png(figure, dpi=120)
 
 
 def _wrapped(scores: str) -> str:
     """Scores as they fit under a picture: in one line, or each region in a line of its own."""
     return scores if len(scores) <= _LONGEST_LINE else re.sub(r"(\d) ", r"\1\n", scores)
-
-
-def outline(axis: Axes, masks: npt.NDArray[Any], colours: Sequence[str]) -> None:
-    """Outline masks [R, H, W] in an axis that shows their image."""
-    from matplotlib.patheffects import withStroke
-
-    for index, mask in enumerate(masks):
-        if mask.any():
-            # A border of background closes outlines that would run out of the image.
-            padded = np.pad(mask.astype(float), 1)
-            y, x = (np.arange(-1, size + 1) for size in mask.shape)
-            lines = axis.contour(x, y, padded, levels=[0.5], colors=colours[index % len(colours)], linewidths=1.4)
-            lines.set(path_effects=[withStroke(linewidth=2.4, foreground="#00000099")])
-    height, width = masks.shape[1:]
-    axis.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))

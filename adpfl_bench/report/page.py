@@ -1,35 +1,23 @@
-"""Page of the leaderboard, which needs nothing beside it."""
+"""Report of the leaderboard: an index and a page for each task, in one file or in a folder; nothing else is needed."""
 
 import base64
-import io
+import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
 
 from markupsafe import Markup, escape
 
-from adpfl_bench.leaderboard import statistics_text as texts
-from adpfl_bench.leaderboard.formatting import TextTable
-from adpfl_bench.leaderboard.groups import Group
-from adpfl_bench.leaderboard.hospitals_text import hospital_notes, hospitals_text
 from adpfl_bench.leaderboard.legend import LEGEND
-from adpfl_bench.leaderboard.markdown import DATA_NOTE
-from adpfl_bench.leaderboard.notes import table_notes
+from adpfl_bench.leaderboard.markdown import LEGEND_HEADING
 from adpfl_bench.leaderboard.overview import OVERVIEW, OVERVIEW_NOTE, make_overviews
-from adpfl_bench.leaderboard.rankings import RankingRow
-from adpfl_bench.leaderboard.rendering import text_table
 from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit
-from adpfl_bench.leaderboard.statements import privacy_statement
 from adpfl_bench.leaderboard.table import Table, by_group
-from adpfl_bench.leaderboard.table_statistics import rank_regions
 from adpfl_bench.report.board import Illustrations
 from adpfl_bench.report.page_template import page_template
-from adpfl_bench.report.plot import Picture
-from adpfl_bench.text import count
+from adpfl_bench.report.task_view import view_task
 
-_MOST_RANKS = 10
-"""With more methods the page shows no column for each rank; ranking.csv has them."""
-_WIDEST, _WEBP_QUALITY = 3600, 75
+_INDEX, _LEGEND = "index", "legend"
 
 
 def to_html(
@@ -38,136 +26,64 @@ def to_html(
     illustrations: Mapping[str, Illustrations],
     audits: Sequence[ListedAudit] = (),
 ) -> str:
-    """Make a self-contained page: style and pictures are inside it, and nothing is fetched."""
-    groups = by_group(tables)
-    return page_template("report.html.jinja", breakable=_breakable).render(
-        groups=[_group(of_group, illustrations.get(of_group[0].group.slug, Illustrations())) for of_group in groups],
-        overviews=make_overviews(tables),
-        overview_heading=OVERVIEW,
-        overview_note=OVERVIEW_NOTE,
-        left_out=left_out,
-        audits=audits,
-        legend=LEGEND,
-    )
+    """Make one self-contained file: style, script and pictures are inside it, and nothing is fetched.
+
+    Without its script it is one long page, in which everything can be read; with it, an index and a page for each task.
+    """
+    parts = _Parts(tables, left_out, illustrations, audits)
+    return parts.render([_INDEX, *parts.slugs, _LEGEND], _INDEX, lambda page: f"#{page}")
+
+
+def to_pages(
+    tables: Sequence[Table],
+    left_out: Sequence[LeftOut],
+    illustrations: Mapping[str, Illustrations],
+    audits: Sequence[ListedAudit] = (),
+) -> dict[str, str]:
+    """Make the same as files by name: ``index.html`` and one for each task, each of them self-contained."""
+
+    def link(page: str) -> str:
+        return {_INDEX: f"index.html#{_INDEX}", _LEGEND: f"index.html#{_LEGEND}"}.get(page, f"{page}.html")
+
+    parts = _Parts(tables, left_out, illustrations, audits)
+    pages = {slug: parts.render([slug], slug, link) for slug in parts.slugs}
+    index = parts.render([_INDEX, _LEGEND], _INDEX, link)
+    return {"index.html": index, **{f"{slug}.html": page for slug, page in pages.items()}}
+
+
+class _Parts:
+    """What pages are made of."""
+
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        left_out: Sequence[LeftOut],
+        illustrations: Mapping[str, Illustrations],
+        audits: Sequence[ListedAudit],
+    ) -> None:
+        self.groups = [view_task(of, illustrations.get(of[0].group.slug, Illustrations())) for of in by_group(tables)]
+        self.slugs: list[str] = [group["slug"] for group in self.groups]
+        self._script = files("adpfl_bench.report").joinpath("templates/report.js").read_text(encoding="utf-8")
+        self._shared = {
+            "overviews": make_overviews(tables),
+            "overview_heading": OVERVIEW,
+            "overview_note": OVERVIEW_NOTE,
+            "left_out": left_out,
+            "audits": audits,
+            "legend": LEGEND,
+            "legend_heading": LEGEND_HEADING,
+            "script": Markup(self._script),
+            "script_hash": base64.b64encode(hashlib.sha256(self._script.encode()).digest()).decode(),
+        }
+        self._template = page_template("report.html.jinja", breakable=_breakable)
+
+    def render(self, shown: Sequence[str], current: str, link: Callable[[str], str]) -> str:
+        """Return a file that shows some of the pages, and leads to all of them by links."""
+        groups = [group for group in self.groups if group["slug"] in shown]
+        names = {"shown": shown, "current": current, "link": link, "groups": groups, "menu": self.groups}
+        return self._template.render(**names, **self._shared)
 
 
 def _breakable(text: str) -> Markup:
     """Return a name that may go on in the next line after an underscore or a plus."""
     return Markup(re.sub(r"([_+])(?=.)", r"\1<wbr>", str(escape(text))))
-
-
-def _group(tables: Sequence[Table], illustrations: Illustrations) -> dict[str, Any]:
-    group = tables[0].group
-    rows = {row.label: row for row in tables[0].rows}
-    variants = group.ordered
-    return {
-        "slug": group.slug,
-        "task": group.task,
-        "kind": group.kind,
-        "heading": group.heading,
-        "data_note": DATA_NOTE.get(group.kind, ""),
-        "tables": [_table(table) for table in tables],
-        "ranking": _ranking(rank_regions([table.statistics for table in tables])),
-        "privacy": [privacy_statement(variant, rows[variant.label]) for variant in variants],
-        "sections": [
-            {"title": title, "id": f"{group.slug}-{number}", "plots": _plots(group, plots)}
-            for number, (title, plots) in enumerate(illustrations.sections.items(), 1)
-        ],
-        "overlays": None if illustrations.overlays is None else embedded(illustrations.overlays),
-        "gallery": [
-            {**vars(gallery), "images": [embedded(picture) for picture in gallery.images]}
-            for gallery in illustrations.gallery
-        ],
-        "runs": _runs(group),
-        "versions": [", ".join(f"{name} {version}" for name, version in found) for found in _versions(group)],
-    }
-
-
-def _table(table: Table) -> dict[str, Any]:
-    statistics = table.statistics
-    return {
-        "region": table.region,
-        "patients": count(table.rows[0].patients, table.group.subject),
-        "text": text_table(table),
-        "notes": [*table_notes(table), *texts.statistics_notes(table)],
-        "matrix": _matrix(table) if statistics.comparisons else None,
-        "comparisons": texts.comparisons_text(statistics.comparisons),
-        "thresholds": texts.thresholds_text(table.thresholds, table.main.title) if table.thresholds else None,
-        "ranking": _ranking(statistics.ranking),
-        "methods": texts.methods_text(table.benefits),
-        "clients": texts.clients_text(table.benefits),
-        "benefit_notes": texts.benefit_notes(table.benefits),
-        "hospitals": hospitals_text(table) if table.hospitals else None,
-        "hospital_notes": hospital_notes(table) if table.hospitals else [],
-    }
-
-
-def _matrix(table: Table) -> dict[str, Any]:
-    """Return the matrix of comparisons, each cell with its class: who is higher, and how surely."""
-    text = texts.matrix_text(table)
-    return {"headings": text.headings, "rows": [[(cell, _cell_class(cell)) for cell in row] for row in text.cells]}
-
-
-def _cell_class(cell: str) -> str:
-    if not cell.endswith(("*", ")")) or cell[0] not in "+-":
-        return "open"
-    direction = "higher" if cell.startswith("+") else "lower"
-    return f"{direction} firm" if cell.endswith(" *") else "at-odds" if cell.endswith("(!)") else direction
-
-
-def _ranking(rows: Sequence[RankingRow]) -> dict[str, Any] | None:
-    if not rows:
-        return None
-    text: TextTable = texts.ranking_text(rows, distribution=len(rows) <= _MOST_RANKS)
-    return {"heading": texts.ranking_heading(rows), "text": text, "notes": texts.ranking_notes(rows)}
-
-
-def _plots(group: Group, plots: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [
-        {"svg": plot.svg(f"{group.slug}-{name}"), "caption": plot.caption, "title": plot.title}
-        for name, plot in plots.items()
-    ]
-
-
-def embedded(picture: Picture) -> dict[str, Any]:
-    """Return a picture inside the page, compressed, and made smaller where it is wider than a page shows it."""
-    from PIL import Image  # deferred: only pictures need it
-
-    image = Image.open(io.BytesIO(picture.png)).convert("RGB")
-    if image.width > _WIDEST:
-        image = image.resize((_WIDEST, round(image.height * _WIDEST / image.width)), Image.Resampling.LANCZOS)
-    webp = io.BytesIO()
-    image.save(webp, format="WEBP", quality=_WEBP_QUALITY, method=4)
-    uri = "data:image/webp;base64," + base64.b64encode(webp.getvalue()).decode()
-    return {"alt": picture.alt, "caption": picture.caption, "width": image.width, "height": image.height, "uri": uri}
-
-
-def _runs(group: Group) -> list[list[str]]:
-    """What was run: a line for each run."""
-    return [
-        [
-            variant.label,
-            str(run.seed),
-            str(run.record.rounds_completed),
-            "unknown" if run.record.model.parameters is None else f"{run.record.model.parameters:,}",
-            run.record.started,
-            _revision(run.record.git_revision or "unknown"),
-            (run.record.config_sha256 or "unknown")[:10],
-            run.verification.state,
-            "none" if run.record.digests is None else run.record.digests.chain.head[:10],
-            str(run.directory.path),
-        ]
-        for variant in group.ordered
-        for run in variant.runs
-    ]
-
-
-def _revision(text: str) -> str:
-    """Ten digits of a git revision, and whether files had changed since."""
-    return text.replace("-dirty", "")[:10] + ("-dirty" if text.endswith("-dirty") else "")
-
-
-def _versions(group: Group) -> list[tuple[tuple[str, str], ...]]:
-    """Return the distinct sets of package versions that the runs were made with."""
-    runs = [run for variant in group.variants for run in variant.runs]
-    return list(dict.fromkeys(tuple(run.record.versions.items()) for run in runs))

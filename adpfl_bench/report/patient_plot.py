@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adpfl_bench.leaderboard.table import Table
-from adpfl_bench.report.plot import INK, PAPER, Plot, method_style, new_figure
+from adpfl_bench.report.plot import Plot, new_figure
+from adpfl_bench.report.plot_colours import INK, PAPER, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,11 +45,11 @@ def draw_patients(table: Table) -> Plot | None:
     dice = patient_dice(table)
     if not dice:
         return None
-    places, title, subject = table.group.places, table.main.title, table.group.subject
+    title, subject = table.main.title, table.group.subject
     with new_figure(0.8 + 0.48 * len(dice)) as figure:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):
-            draw_cloud(axis, values, place, method_style(places[label])[0])
+            draw_cloud(axis, values, place, method_style(table.group.look(label))[0])
         label_rows(axis, list(dice))
         lowest = min(float(values.min()) for values in dice.values())
         axis.set_xlim(max(lowest - 4, -2), 102)

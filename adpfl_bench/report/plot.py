@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from adpfl_bench.report.plot_colours import INK, RULE, page_colour
+from adpfl_bench.report.plot_key import KeyEntry, key_of
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart too; their yellow is too pale for white paper.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,13 @@ def to_png(figure: Figure, dpi: int) -> bytes:
     return buffer.getvalue()
 
 
-INK, FAINT, RULE, BAND, PAPER = "#1d2228", "#5b6570", "#d9dee3", "#f4f6f8", "#ffffff"
-PALETTE = (*COLOURS[:-1], "#111111")
-"""The same as ``COLOURS``, but for black, which an SVG does not state and a page could not change."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _DPI = 130
 WIDTH = 4.8
-"""Width of a plot in inches; a phone shows it at about three quarters of its size."""
+"""Width of a plot in inches, without its legend; a phone shows it at about three quarters of its size."""
 
-# The page gives these variables a value for light and one for dark paper.
-_VARIABLES = {
-    **{INK: "--ink", FAINT: "--faint", RULE: "--rule", BAND: "--band", PAPER: "--paper"},
-    **{colour.lower(): f"--series-{index}" for index, colour in enumerate(PALETTE, 1)},
-}
+_GAP = 0.15
+"""Inches around a legend."""
+
 _RC: Any = {
     **{name: INK for name in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")},
     **{"grid.color": RULE, "grid.linewidth": 0.6, "axes.axisbelow": True, "axes.unicode_minus": True},
@@ -105,12 +97,19 @@ class Plot:
 
     @cached_property
     def png(self) -> bytes:
-        """A PNG file on white; the same figure gives the same bytes."""
-        with _arranged(self.figure):
+        """A PNG file on white, with its legend at the right; the same figure gives the same bytes."""
+        with _arranged(self.figure, legend=True):
             return to_png(self.figure, _DPI)
+
+    @cached_property
+    def key(self) -> list[KeyEntry]:
+        """What its legend names, for a page to set beside the drawing."""
+        return key_of(self.figure)
 
     def svg(self, name: str) -> str:
         """Return an ``<svg>`` element for a page that defines the variables ``--ink``, ``--series-1`` and so on.
+
+        It has no legend: the page sets :attr:`key` beside it.
 
         Args:
             name: Starts every id in it, so that several can stand in one page.
@@ -120,7 +119,7 @@ class Plot:
     @cached_property
     def _svg(self) -> str:
         buffer = io.StringIO()
-        with _arranged(self.figure):
+        with _arranged(self.figure, legend=False):
             self.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
         return buffer.getvalue()
 
@@ -130,40 +129,43 @@ class Plot:
         Args:
             png: Whether a PNG file is wanted too.
         """
-        for name in ("_svg", "png") if png else ("_svg",):
+        for name in ("_svg", "key", "png") if png else ("_svg", "key"):
             getattr(self, name)
         del self.figure
 
 
 @contextmanager
-def _arranged(figure: Figure) -> Iterator[None]:
-    """The style of every plot, with the parts of a figure in their places."""
+def _arranged(figure: Figure, legend: bool) -> Iterator[None]:
+    """The style of every plot, with the parts of a figure in their places: once, not at every pass of the drawing.
+
+    A legend comes beside what is drawn, which keeps its size.
+    """
     with plot_style():
+        width, height = figure.get_size_inches()
+        legends = list(figure.legends)
+        for placed in legends:
+            if legend:
+                box = placed.get_window_extent()
+                beside, high = box.width / figure.dpi + _GAP, box.height / figure.dpi + _GAP
+                figure.set_size_inches(width + beside, max(height, high))
+            else:  # layouts leave room for legends that are not visible too
+                figure.legends.remove(placed)
         engine = figure.get_layout_engine()
         if engine is not None:
             engine.execute(figure)
             figure.set_layout_engine(None)
-        yield
-
-
-def method_style(index: int) -> tuple[str, str, str]:
-    """Colour, line style and marker of the method with this place in the table; the three are its own for 28 and more.
-
-    Returns:
-        Colour, line style, marker.
-    """
-    turn = index // len(PALETTE)
-    return PALETTE[index % len(PALETTE)], STYLES[turn % len(STYLES)], MARKERS[(index + turn) % len(MARKERS)]
+        try:
+            yield
+        finally:
+            figure.legends[:] = legends
+            figure.set_layout_engine(engine)
+            figure.set_size_inches(width, height)
 
 
 def place_legend(figure: Figure, handles: Sequence[Any]) -> None:
-    """Put a legend below a figure, in as many columns as its longest name leaves room for."""
-    if not handles:
-        return
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    fitting = max(1, int(figure.get_figwidth() * 72 // (4.6 * longest + 38)))
-    ncols = min(fitting, len(handles))
-    figure.legend(handles=handles, loc="outside lower left", ncols=ncols, handlelength=2.4, columnspacing=1.2)
+    """Give a figure a legend: at its right in a PNG, and in a page as a key beside it."""
+    if handles:
+        figure.legend(handles=handles, loc="outside right upper", handlelength=2.4, borderaxespad=0)
 
 
 def set_log_scale(axis: Axes, which: Literal["x", "y"], low: float, high: float) -> None:
@@ -199,15 +201,7 @@ def _inline(svg: str, name: str, alt: str) -> str:
     svg = re.sub(r'\bxlink:href="#', f'href="#{name}-', svg)
     svg = svg.replace("url(#", f"url(#{name}-")
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font: \1 var(--font)", svg)
-    svg = re.sub(r"#[0-9a-f]{6}\b", lambda match: _variable(match.group()), svg)
-    view = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
-    width = float(view.group(1)) if view else 0.0
-    head = (
-        f'<svg class="plot" role="img" aria-label="{html.escape(alt)}" style="width: {width * 4 / 3:.0f}px"'
-        f" {view.group() if view else ''}>"
-    )
+    svg = re.sub(r"#[0-9a-f]{6}\b", lambda match: page_colour(match.group()), svg)
+    view = re.search(r'viewBox="0 0 [\d.]+ [\d.]+"', svg)
+    head = f'<svg class="plot" role="img" aria-label="{html.escape(alt)}" {view.group() if view else ""}>'
     return re.sub(r"\s*\n\s*", "\n", head + svg[svg.index(">") + 1 :])
-
-
-def _variable(colour: str) -> str:
-    return f"var({_VARIABLES[colour]})" if colour in _VARIABLES else colour

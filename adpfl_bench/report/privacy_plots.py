@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from adpfl_bench.privacy.forecast import ClientRound
-from adpfl_bench.report.plot import COLOURS, STYLES, Picture, new_figure, set_log_scale, to_png
+from adpfl_bench.report.plot import Picture, new_figure, set_log_scale, to_png
+from adpfl_bench.report.plot_colours import COLOURS, STYLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

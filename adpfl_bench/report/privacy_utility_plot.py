@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from adpfl_bench.leaderboard.groups import Variant
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
-from adpfl_bench.report.plot import BAND, FAINT, Plot, method_style, new_figure, place_legend, set_log_scale
+from adpfl_bench.report.plot import Plot, new_figure, place_legend, set_log_scale
+from adpfl_bench.report.plot_colours import BAND, FAINT, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,19 +47,20 @@ def _kind(row: TableRow) -> str:
 
 def _draw(table: Table, unit: str) -> Plot:
     places = table.group.places
+    looks = {label: table.group.look(label) for label in places}
     proved = [row for row in table.rows if _proved(row) and row.protects == unit]
     apart = {kind: [row for row in table.rows if not _proved(row) and _kind(row) == kind] for kind in _APART}
     apart = {kind: rows for kind, rows in apart.items() if rows}
     shown_at = _side_by_side(proved)
-    with new_figure(3.4 + 0.1 * len(table.rows)) as figure:
+    with new_figure(3.4) as figure:
         ratios = [4.0, 0.5 + 0.75 * len(apart)] if apart else [1.0]
         axes = figure.subplots(1, len(ratios), sharey=True, squeeze=False, gridspec_kw={"width_ratios": ratios})[0]
         for curve in _curves(proved, table.statistics.variants.values()):
             axes[0].plot([shown_at[r.label] for r in curve], [100 * r.mean for r in curve], color=FAINT, lw=0.8)
-        handles = [_draw_point(axes[0], shown_at[row.label], row, places.get(row.label)) for row in proved]
+        handles = [_draw_point(axes[0], shown_at[row.label], row, looks.get(row.label)) for row in proved]
         _set_epsilon_axis(axes[0], proved)
         if apart:
-            handles += _draw_apart(axes[1], apart, places)
+            handles += _draw_apart(axes[1], apart, looks)
         axes[0].set_ylabel(f"{table.main.title} (%)")
         place_legend(figure, _named(handles))
     shown = [
@@ -112,13 +114,13 @@ def _side_by_side(rows: Sequence[TableRow]) -> dict[str, float]:
     }
 
 
-def _draw_point(axis: Axes, x: float, row: TableRow, place: int | None) -> Any:
-    """A method's point; one that has no place among the methods shown is small and grey."""
-    if place is None:
+def _draw_point(axis: Axes, x: float, row: TableRow, look: int | None) -> Any:
+    """A method's point; one that is not among the methods shown is small and grey."""
+    if look is None:
         (point,) = axis.plot([x], [100 * row.mean], "o", color=FAINT, markersize=3, alpha=0.6, zorder=1)
         point.set_label(_UNNAMED)
         return point
-    colour, _, marker = method_style(place)
+    colour, _, marker = method_style(look)
     if row.ci_low is not None and row.ci_high is not None:
         axis.vlines(x, 100 * row.ci_low, 100 * row.ci_high, color=colour, linewidth=1.2)
     (point,) = axis.plot([x], [100 * row.mean], marker, color=colour, markersize=6, label=row.label, linestyle="")
@@ -134,12 +136,12 @@ def _named(points: Sequence[Any]) -> list[Any]:
     return [*named, *others[:1]]
 
 
-def _draw_apart(axis: Axes, apart: Mapping[str, Sequence[TableRow]], places: Mapping[str, int]) -> list[Any]:
+def _draw_apart(axis: Axes, apart: Mapping[str, Sequence[TableRow]], looks: Mapping[str, int]) -> list[Any]:
     handles = []
     for column, rows in enumerate(apart.values()):
         for index, row in enumerate(rows):
             x = column + 0.6 * ((index + 0.5) / len(rows) - 0.5)
-            handles.append(_draw_point(axis, x, row, places.get(row.label)))
+            handles.append(_draw_point(axis, x, row, looks.get(row.label)))
     axis.set_facecolor(BAND)
     axis.set_xlim(-0.6, len(apart) - 0.4)
     axis.set_xticks(range(len(apart)), [kind.replace(" ", "\n") for kind in apart])

@@ -10,7 +10,8 @@ import numpy as np
 from adpfl_bench.leaderboard.groups import Variant
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.metrics.functional.reliability import BINS, Reliability
-from adpfl_bench.report.plot import FAINT, Plot, method_style, new_figure, place_legend, set_log_scale
+from adpfl_bench.report.plot import Plot, new_figure, place_legend, set_log_scale
+from adpfl_bench.report.plot_colours import FAINT, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,11 +39,10 @@ def _reliability(variant: Variant, region: str) -> Reliability | None:
 
 
 def _draw(table: Table, known: Mapping[str, Reliability]) -> Plot:
-    places = table.group.places
-    with new_figure(4.6) as figure:
+    with new_figure(4.2) as figure:
         above, below = figure.subplots(2, 1, height_ratios=(3.2, 1), sharex=True)
         above.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
-        handles = [_draw_method(above, below, label, found, places[label]) for label, found in known.items()]
+        handles = [_draw_method(above, below, label, found, table.group.look(label)) for label, found in known.items()]
         above.set(xlim=(0, 1), ylim=(0, 1), ylabel="Share of voxels of the region")
         below.set(xlabel="Predicted probability", ylabel="Share of all")
         lowest = min(float((found.counts[found.counts > 0] / found.counts.sum()).min()) for found in known.values())
@@ -65,18 +65,18 @@ def _draw(table: Table, known: Mapping[str, Reliability]) -> Plot:
     )
 
 
-def _draw_method(above: Axes, below: Axes, label: str, found: Reliability, place: int) -> Any:
-    colour, style, marker = method_style(place)
+def _draw_method(above: Axes, below: Axes, label: str, found: Reliability, look: int) -> Any:
+    colour, style, marker = method_style(look)
     drawn = found.counts >= _FEWEST
-    look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.4}
+    line_style: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.4}
     (line,) = above.plot(
         found.means[drawn],
         found.frequencies[drawn],
         marker=marker,
         markersize=3.5,
         label=f"{label} (ECE {100 * found.error:.2f} %)",
-        **look,
+        **line_style,
     )
     shares = np.where(found.counts > 0, found.counts / found.counts.sum(), np.nan)
-    below.stairs(shares, np.arange(BINS + 1) / BINS, baseline=None, **look)
+    below.stairs(shares, np.arange(BINS + 1) / BINS, baseline=None, **line_style)
     return line

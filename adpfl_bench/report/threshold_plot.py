@@ -10,7 +10,8 @@ import numpy as np
 from adpfl_bench.leaderboard.groups import Variant
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.leaderboard.table_row import TableRow
-from adpfl_bench.report.plot import BAND, FAINT, Plot, method_style, new_figure, place_legend
+from adpfl_bench.report.plot import Plot, new_figure, place_legend
+from adpfl_bench.report.plot_colours import BAND, FAINT, method_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,17 +39,16 @@ def draw_thresholds(table: Table) -> dict[str, Plot]:
 
 def _draw(table: Table, label: str) -> Plot:
     rows = {row.label: row for row in table.rows}
-    places = table.group.places
     variants = {variant.label: variant for variant in table.group.variants}
     fixed = [(row.threshold, rows[row.fixed]) for row in table.thresholds if row.adaptive == label]
     norms = _norms(variants[label])
     upper = next(row.reference for row in table.thresholds if row.adaptive == label)
     levels = [rows[upper], rows[label]]
-    with new_figure(3.6) as figure:
+    with new_figure(3.2) as figure:
         axis = figure.subplots()
         if norms is not None:
             axis.axvspan(*norms, color=BAND, zorder=0, linewidth=0)
-        handles = [_draw_level(axis, row, places.get(row.label, len(places))) for row in levels]
+        handles = [_draw_level(axis, row, table.group.look(row.label)) for row in levels]
         handles.append(_draw_fixed(axis, fixed))
         axis.set_xscale("log")
         _set_ticks(axis, [threshold for threshold, _ in fixed])
@@ -77,8 +77,8 @@ def _draw(table: Table, label: str) -> Plot:
     )
 
 
-def _draw_level(axis: Axes, row: TableRow, place: int) -> Any:
-    colour, style, _ = method_style(place)
+def _draw_level(axis: Axes, row: TableRow, look: int) -> Any:
+    colour, style, _ = method_style(look)
     if row.ci_low is not None and row.ci_high is not None:
         axis.axhspan(100 * row.ci_low, 100 * row.ci_high, color=colour, alpha=0.12, linewidth=0)
     return axis.axhline(100 * row.mean, color=colour, linestyle=style, linewidth=1.6, label=row.label)

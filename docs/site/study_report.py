@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,8 @@ from adpfl_bench.report.commands import report
 
 _PAGE = """# The study's page
 
-[Open the page](study.html): tables, curves, statistics and what is proved of every run, in one file that needs no
-network. It is made when this site is built, by
+[Open the page](study.html): an index and a page for each task ({tasks}), with tables to sort and filter, comparisons,
+figures and what is proved of every run, in one file that needs no network. It is made when this site is built, by
 
     adpfl-bench report results/runs --output study.html
 
@@ -22,10 +23,10 @@ they show; [Tables and the page](../leaderboard.md) says how each number is comp
 
 def study_report(top: Path) -> dict[str, str | bytes]:
     """Return the pages."""
-    return {
-        "results/report.md": _PAGE,
-        "results/study.html": _made(top / "results" / "runs"),
-    }
+    page = _made(top / "results" / "runs")
+    slugs = re.findall(r'data-page id="([^"]+-[0-9a-f]{8})"', page.decode())
+    tasks = ", ".join(f"[{slug.rpartition('-')[0]}](study.html#{slug})" for slug in slugs)
+    return {"results/report.md": _PAGE.format(tasks=tasks), "results/study.html": page}
 
 
 @cache  # for mkdocs serve, which builds again at every change

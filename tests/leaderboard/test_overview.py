@@ -83,5 +83,5 @@ def test_one_table_needs_no_overview(tmp_path):
 def test_page_and_text_begin_with_it(tables):
     markdown, page = to_markdown(tables, []), to_html(tables, [], {})
     assert markdown.index("## All tasks side by side") < markdown.index("## toy")
-    assert page.index('<h2 id="overview">') < page.index('<section id="toy')
+    assert page.index('<h3 id="overview"') < page.index('data-page id="toy')
     assert 'href="#overview"' in page

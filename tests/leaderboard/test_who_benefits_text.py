@@ -42,7 +42,7 @@ def test_markdown_and_page_have_the_tables_and_what_they_mean(federation):
     page = " ".join(to_html(tables, [], {}).replace("&#39;", "'").replace("<wbr>", "").split())
     for table in tables:
         assert f"#### Who benefits, region {table.region}" in text
-        assert f"<h4>Who benefits, region {table.region}</h4>" in page
+        assert f"<summary><h4>Who benefits, region {table.region}</h4></summary>" in page
         for cells in methods_and_clients_text(table.benefits).cells:
             assert f"| {' | '.join(cells)} |" in text
         for cells in [*methods_text(table.benefits).cells, *clients_text(table.benefits).cells]:

@@ -10,8 +10,8 @@ from PIL import Image
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.report.gallery import draw_gallery
 from adpfl_bench.report.kept_cases import KeptCases
-from adpfl_bench.report.page import embedded
 from adpfl_bench.report.plot import Picture
+from adpfl_bench.report.task_view import embedded
 from tests.leaderboard.records import case_row, scored, toy_runs, write_examples, write_run
 
 CASES = {"a1": 0.9, "a2": 0.7, "b": 0.5, "c": 0.1}
@@ -87,9 +87,11 @@ def test_volumes_are_drawn_in_three_planes_with_their_true_proportions(run):
     )
     image = gallery.images[0]
     assert "in 3 planes (axial, coronal, sagittal)" in image.alt
-    # Three panels wide; heights are 40/30, 3*10/30 and 3*10/40 of a panel.
+    # Three panels wide; heights are 40/30, 3*10/30 and 3*10/40 of a panel, below a line of words of a fifth of an inch.
     height, width, _ = pixels(image).shape
-    assert height / width == pytest.approx((40 / 30 + 30 / 30 + 30 / 40) / 3, abs=0.03)
+    assert (height - 20) / width == pytest.approx((40 / 30 + 30 / 30 + 30 / 40) / 3, abs=0.03)
+    words = pixels(image)[:20]
+    assert all((part.min(axis=(0, 2)) < 128).any() for part in np.array_split(words, 3, axis=1))
     plain, truth, prediction = np.array_split(pixels(image), 3, axis=1)
     assert share(plain, CYAN) == share(plain, AMBER) == 0
     assert share(truth, CYAN) > 0.005

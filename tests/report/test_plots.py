@@ -15,7 +15,8 @@ from adpfl_bench.records.run_directory import RoundRow, RunDirectory
 from adpfl_bench.report.board import illustrate
 from adpfl_bench.report.noise_plot import draw_noise
 from adpfl_bench.report.patient_plot import draw_patients
-from adpfl_bench.report.plot import INK, PALETTE, Plot, method_style, place_legend, plot_style
+from adpfl_bench.report.plot import Plot, new_figure, place_legend, plot_style
+from adpfl_bench.report.plot_colours import FAINT, INK, PALETTE, PAPER, method_style
 from adpfl_bench.report.privacy_utility_plot import draw_privacy_utility
 from tests.leaderboard.records import by_target, case_row, private, toy_runs, write_rounds, write_run
 
@@ -82,18 +83,43 @@ def test_each_of_many_methods_has_a_style_of_its_own():
 
 
 @pytest.mark.parametrize("length", [3, 20, 60])
-def test_legends_stay_within_the_figure(length):
-    with plot_style():
-        figure = Figure(figsize=(4.8, 3.4), layout="constrained")
+def test_a_legend_stands_beside_a_drawing_that_keeps_its_size(length):
+    with new_figure(2.0) as figure:
         axis = figure.subplots()
-        handles = [axis.plot([0], [0], label=f"{number:0{length}d}")[0] for number in range(12)]
+        handles = [axis.plot([0, 1], [0, n], label=f"{n:0{length}d}")[0] for n in range(25)]
         place_legend(figure, handles)
-        figure.draw_without_rendering()
-    (legend,) = figure.legends
-    columns = legend._ncols
-    box = legend.get_window_extent()
-    assert columns == 1 or box.width <= 1.02 * figure.bbox.width
-    assert columns == {3: 6, 20: 2, 60: 1}[length]
+    plot = Plot(figure, "alt", "caption")
+    page = plot.svg("name")
+    inside = axis.get_position().width * 4.8
+    assert plot.png
+    with Image.open(io.BytesIO(plot.png)) as image:
+        wide, high = (side / 130 for side in image.size)
+    assert wide > 4.8 + 0.05 * length
+    assert high > 25 * 8 / 72  # as many lines of letters of 8 points
+    assert "0" * length not in page.split(">", 1)[1]
+    assert float(re.search(r'viewBox="0 0 ([0-9.]+) ', page)[1]) == pytest.approx(4.8 * 72)
+    assert inside > 4.0
+    assert figure.get_size_inches().tolist() == [4.8, 2.0]
+    assert [entry.label for entry in plot.key] == [f"{n:0{length}d}" for n in range(25)]
+
+
+def test_a_key_looks_like_what_it_names():
+    with new_figure(2.0) as figure:
+        axis = figure.subplots()
+        (line,) = axis.plot([0, 1], [0, 1], "--", color=PALETTE[1], label="dashed")
+        (dot,) = axis.plot([0], [0], "s", color=PALETTE[2], markerfacecolor=PAPER, label="hollow")
+        band = axis.fill_between([0, 1], 0, 1, color=FAINT, alpha=0.2, label="<others>")
+        place_legend(figure, [line, dot, band])
+    dashed, hollow, others = Plot(figure, "alt", "caption").key
+    assert "stroke-dasharray" in dashed.swatch
+    assert "var(--series-2)" in dashed.swatch
+    assert 'fill="var(--paper)" stroke="var(--series-3)"' in hollow.swatch
+    assert "stroke-dasharray" not in hollow.swatch
+    assert 'fill="var(--faint)" fill-opacity="0.2"' in others.swatch
+    assert others.label == "<others>"
+    with new_figure(2.0) as bare:
+        bare.subplots()
+    assert Plot(bare, "alt", "caption").key == []
 
 
 def test_patients_are_drawn_with_quartiles_and_means(tmp_path):
@@ -195,7 +221,9 @@ def test_thresholds_and_noise_are_drawn_for_each_client(tmp_path):
     north, south = lines(plot)
     assert north[0].tolist() == [[1, 1], [2, 2], [3, 3]]
     assert south[0].tolist() == [[1, 2], [2, 3], [3, 4]]
-    assert north[1] != south[1]
+    assert north[1] == south[1] == PALETTE[1]  # the method's colour: fedavg comes first
+    styles = {line.get_linestyle() for line in plot.figure.axes[0].get_lines()}
+    assert len(styles) == 2
     assert lines(plot, axis=1)[1][0].tolist() == [[1, 0.5], [2, 0.75], [3, 1.0]]
     assert [text.get_text() for text in plot.figure.legends[0].get_texts()] == ["north", "south"]
     assert "Clipping threshold ends between 3 (north) and 4 (south). Noise scale ends between 0.75" in plot.alt
