@@ -2,6 +2,7 @@
 # make test   runs the tests; with COVERAGE=1 it says how much of the package they cover, with EXAMPLES=50 they try harder
 # make accidents   tries every kind of bad input, and an accident at every file operation of a run; the tests try a part of
 #                  both, which ADPFL_ACCIDENTS_SEED chooses
+# make deployment   has three hospitals on this machine train a model over Flower, by the commands of docs/hospitals.md
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
 # make release   builds wheel and sdist into dist/, checks both, and trains from the wheel in an empty environment
@@ -34,7 +35,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONDONTWRITEBYTECODE :=
 
 SITE := site
-.PHONY: install demo test accidents test-minimum lint site tutorials release format clean
+.PHONY: install demo test accidents deployment test-minimum lint site tutorials release format clean
 
 install: $(VENV)/.installed
 
@@ -50,6 +51,12 @@ $(VENV)-minimum/.installed: pyproject.toml constraints-minimum.txt
 	$(VENV)-minimum/bin/$(PIP_INSTALL) --constraint constraints-minimum.txt --editable ".[dev]"
 	touch $@
 
+$(VENV)-deploy/.installed: pyproject.toml constraints-deploy.txt
+	$(PYTHON) -m venv $(VENV)-deploy
+	$(call take_torch,$(VENV)-deploy/bin,constraints-deploy.txt)
+	$(VENV)-deploy/bin/$(PIP_INSTALL) --constraint constraints-deploy.txt --editable ".[deploy]" hypothesis pytest
+	touch $@
+
 demo: install
 	$(BIN)/adpfl-bench benchmark --config configs/demo.yaml --output $(DEMO)
 
@@ -59,6 +66,9 @@ test: install
 accidents: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.corpus.bad_inputs
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.accidents.every_operation
+
+deployment: $(VENV)-deploy/.installed
+	$(VENV)-deploy/bin/pytest tests/deploy
 
 test-minimum: $(VENV)-minimum/.installed
 	$(VENV)-minimum/bin/pytest --numprocesses=$(WORKERS) $(CORE) --deselect $(SCHEMA)
@@ -102,4 +112,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(VENV)-minimum $(VENV)-release dist $(DEMO) $(SITE) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV)-deploy $(VENV)-minimum $(VENV)-release dist $(DEMO) $(SITE) .mypy_cache .ruff_cache .pytest_cache

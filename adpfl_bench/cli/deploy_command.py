@@ -6,17 +6,19 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from adpfl_bench.cli.deploy_check import check
 from adpfl_bench.cli.deploy_setup import certificates, init, node
 from adpfl_bench.cli.deploy_worker import serve
 from adpfl_bench.cli.function_command import run_function
 from adpfl_bench.errors import ConfigError
 
 _COMMANDS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
-    {"init": init, "certificates": certificates, "serve": serve, "node": node}
+    {"init": init, "certificates": certificates, "check": check, "serve": serve, "node": node}
 )
 
 _HELP = """usage: adpfl-bench deploy init FOLDER --config FILE [--config FILE ...] --hospital NAME [--hospital NAME ...]
        adpfl-bench deploy certificates FOLDER [--host HOST]
+       adpfl-bench deploy check HOSPITAL.yaml
        adpfl-bench deploy serve HOSPITAL.yaml
        adpfl-bench deploy node HOSPITAL.yaml --superlink HOST:PORT
 
@@ -24,6 +26,7 @@ A run at hospitals that share nothing but what their clients send, over Flower, 
 
   init          write the files of the server and of the hospitals
   certificates  make certificates and keys for a trial
+  check         say what a hospital would take part in, before anything is joined
   serve         be a hospital's worker, which has its data, noise, ledger and account
   node          connect a hospital to the server
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from adpfl_bench.deploy.deployment_files import HospitalFile, ServerFile
 from adpfl_bench.deploy.starting_files import StartingFiles
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.text import say_loading
 
 
 def init(
@@ -34,7 +35,11 @@ def init(
         raise ConfigError("A deployment is of a task and a method: give their files, each with --config.")
     if not hospital:
         raise ConfigError("A deployment is of hospitals: give their names, each with --hospital.")
-    for made in StartingFiles(hospital, config, superlink).write(folder):
+    say_loading("deploy")
+    from adpfl_bench.deploy.planned_hospital import agreed
+
+    files = StartingFiles(hospital, config, superlink)
+    for made in files.write(folder, agreed(config)):
         print(made)
 
 

@@ -94,6 +94,8 @@ class FlowerNode:
 
         answering = _Answering(f"127.0.0.1:{self.port}", secrets.token_bytes(32))
         words, sys.argv = sys.argv, self._arguments(answering.secret)
+        # Flower ends in good order by SIGTERM and SIGINT alone.
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         threading.Thread(target=answering.go_on, daemon=True).start()
         try:
             flower_supernode()

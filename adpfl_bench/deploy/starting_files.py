@@ -14,6 +14,9 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.files import atomic_folder
 from adpfl_bench.text import folder_name_problem
 
+AGREEMENT_FILE = "agreement.json"
+"""File beside server.yaml and hospital.yaml that states what all sides have agreed to."""
+
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 _AGREED = "agreed"
 
@@ -32,11 +35,13 @@ class StartingFiles:
     config: Sequence[str]
     superlink: str
 
-    def write(self, folder: Path) -> list[Path]:
+    def write(self, folder: Path, agreement: str) -> list[Path]:
         """Write the server's folder ``server``, and one for each hospital under its name.
 
         Args:
             folder: Where; it must not exist.
+            agreement: What stands in each folder's agreement.json, by which a hospital knows that its files are the
+                server's.
 
         Returns:
             The folders.
@@ -53,6 +58,7 @@ class StartingFiles:
                 (made / place / _AGREED).mkdir(parents=True)
                 for name, content in copies.items():
                     (made / place / _AGREED / name).write_bytes(content)
+                (made / place / AGREEMENT_FILE).write_text(agreement, encoding="utf-8")
             for hospital in self.hospitals:
                 values = {"name": _text(hospital), "config": config}
                 _write(made / hospital / "hospital.yaml", "hospital.yaml", values)

@@ -17,7 +17,7 @@ def test_files_and_keys_of_a_trial(tmp_path, monkeypatch, capsys):
     assert "trial/south/node.key" in printed
     assert "a real hospital makes its own key" in printed
     assert {str(path) for path in Path("trial/north").rglob("*") if path.is_file()} == {
-        *("trial/north/hospital.yaml", "trial/north/ca.crt", "trial/north/node.key"),
+        *("trial/north/hospital.yaml", "trial/north/agreement.json", "trial/north/ca.crt", "trial/north/node.key"),
         *("trial/north/agreed/1_isic.yaml", "trial/north/agreed/2_adp_fl_quantile.yaml"),
     }
     server = "--superlink", "127.0.0.1:9"

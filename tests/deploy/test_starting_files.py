@@ -15,7 +15,7 @@ CONFIG = ["tasks/isic.yaml", "callbacks/adp_fl_quantile.yaml", "own.yaml"]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("own.yaml").write_text("federated: {rounds: 3}\n")
-    StartingFiles(["north", "Süd 2"], CONFIG, "127.0.0.1:8000").write(Path("trial"))
+    StartingFiles(["north", "Süd 2"], CONFIG, "127.0.0.1:8000").write(Path("trial"), "{}")
     return tmp_path / "trial"
 
 
@@ -30,6 +30,7 @@ def test_server_and_hospitals_read_what_is_written(folder: Path) -> None:
         assert list(read.config) == [
             str(folder / place / "agreed" / name) for name in ("1_isic.yaml", "2_adp_fl_quantile.yaml", "3_own.yaml")
         ]
+        assert (folder / place / "agreement.json").read_text() == "{}"
         assert Path(read.config[2]).read_text() == "federated: {rounds: 3}\n"
 
 
@@ -74,10 +75,10 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, hospitals, config, sent
     (tmp_path / "own.yaml").write_text("{}")
     config = [str(tmp_path / name) if name == "own.yaml" else name for name in config]
     with pytest.raises(ConfigError, match=sentence):
-        StartingFiles(hospitals, config, "127.0.0.1:8000").write(tmp_path / "trial")
+        StartingFiles(hospitals, config, "127.0.0.1:8000").write(tmp_path / "trial", "{}")
     assert [path.name for path in tmp_path.iterdir()] == ["own.yaml"]
 
 
 def test_nothing_is_overwritten(folder: Path) -> None:
     with pytest.raises(ConfigError, match="exists already"):
-        StartingFiles(["north"], CONFIG, "127.0.0.1:8000").write(Path("trial"))
+        StartingFiles(["north"], CONFIG, "127.0.0.1:8000").write(Path("trial"), "{}")
