@@ -7,12 +7,13 @@ WORKDIR /opt/adpfl-bench
 COPY constraints.txt ./
 RUN pip install --no-cache-dir --constraint constraints.txt uv \
     && uv pip install --system --no-cache --no-deps --torch-backend "${TORCH_BACKEND}" --constraint constraints.txt torch
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY adpfl_bench adpfl_bench
 COPY tasks tasks
 COPY callbacks callbacks
 COPY configs configs
-RUN pip install --no-cache-dir --constraint constraints.txt ".[dicom]" \
+COPY models models
+RUN pip install --no-cache-dir --constraint constraints.txt ".[dicom]" ./models \
     && useradd --create-home bench && install -d -o bench /work
 USER bench
 WORKDIR /work

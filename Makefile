@@ -5,7 +5,9 @@
 # make deployment   has three hospitals on this machine train a model over Flower, by the commands of docs/hospitals.md
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
-# make release   builds wheel and sdist into dist/, checks both, and trains from the wheel in an empty environment
+# make models   trains the models to start from again (models/), on phantoms: some 20 minutes of one processor
+# make release   builds wheels and sdists of the suite and of its models into dist/, checks them, and trains from the wheels in
+#                an empty environment
 # make site   builds the documentation into site/, strictly: links, anchors and pages that no menu leads to are errors
 # make tutorials   runs the notebooks of docs/tutorials; with KEEP=1 their outputs are written into them
 # make ... TORCH_BACKEND=cpu|cu130|...   the build of torch: auto takes the one for this machine's driver, without CUDA where
@@ -35,7 +37,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONDONTWRITEBYTECODE :=
 
 SITE := site
-.PHONY: install demo test accidents deployment test-minimum lint site tutorials release format clean
+.PHONY: install demo test accidents deployment test-minimum lint models site tutorials release format clean
 
 install: $(VENV)/.installed
 
@@ -79,6 +81,9 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+models: install
+	$(BIN)/python models/make_models.py
+
 release: install
 	$(BIN)/$(PIP_INSTALL) --constraint constraints.txt --editable ".[release]"
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
@@ -89,12 +94,15 @@ release: install
 	grep -qxF "version: $$($(BIN)/adpfl-bench --version | cut -d' ' -f2)" CITATION.cff
 	rm -rf dist $(VENV)-release
 	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m build --outdir dist models
 	$(BIN)/twine check --strict dist/*
 	$(PYTHON) -m venv $(VENV)-release
 	$(call take_torch,$(VENV)-release/bin,constraints.txt)
 	$(VENV)-release/bin/$(PIP_INSTALL) --constraint constraints.txt dist/*.whl
 	mkdir $(VENV)-release/empty
 	cd $(VENV)-release/empty && ../bin/adpfl-bench fit --config tasks/isic.yaml --config callbacks/fedavg.yaml --config configs/smoke.yaml
+	cd $(VENV)-release/empty && ../bin/adpfl-bench fit --config tasks/isic.yaml --config callbacks/adp_fl_quantile.yaml \
+		--config configs/smoke.yaml --config configs/from_phantoms.yaml --federated.rounds 1
 	cd $(VENV)-release/empty && ../bin/adpfl-bench leaderboard runs --output results
 
 $(VENV)/.site: $(VENV)/.installed

@@ -17,6 +17,7 @@ import adpfl_bench
 from adpfl_bench.cli.offers import KINDS, Offer, OfferKind, plain_text, yaml_comment
 from adpfl_bench.config.config_files import WordParser, find_config, read_config
 from adpfl_bench.errors import ConfigError
+from adpfl_bench.tasks.starting_models import NOT_INSTALLED, PREFIX, starting_models
 from adpfl_bench.text import listed
 
 _LIST_HELP = """usage: adpfl-bench list [KIND ...]
@@ -63,7 +64,9 @@ def list_offers(words: Sequence[str]) -> int:
     if not asked:
         print("\n".join(["adpfl-bench list KIND lists what there is of", "", *_lines(_kinds(), width)]))
     for kind in dict.fromkeys(asked):
-        print("\n".join([f"{kind}: {KINDS[kind].text}", "", *_lines(KINDS[kind].found(), width), ""]))
+        found = KINDS[kind].found()
+        lines = _lines(found, width) if found else textwrap.wrap(KINDS[kind].absent, width)
+        print("\n".join([f"{kind}: {KINDS[kind].text}", "", *lines, ""]))
     return 0
 
 
@@ -110,6 +113,12 @@ def _described(name: str, width: int) -> Iterator[str]:
     if name.endswith((".yaml", ".yml")):
         yield from _file(name, width)
         return
+    models = starting_models()
+    if name in models:
+        yield from models[name].card.read_text(encoding="utf-8").splitlines()
+        return
+    if name.startswith(f"{PREFIX}/") and not models:
+        raise ConfigError(f"{listed([name])} is one of the models to start from. {NOT_INSTALLED}")
     everything = [(kind, offer) for kind, offers in KINDS.items() for offer in offers.found()]
     matches = [(kind, offer) for kind, offer in everything if name in _names(offer)]
     if not matches:
@@ -126,7 +135,9 @@ def _described(name: str, width: int) -> Iterator[str]:
 
 
 def _names(offer: Offer) -> tuple[str, ...]:
-    """The words by which an offer is asked for: its name, or the last part of it."""
+    """The words by which an offer is asked for: its name, or the last part of it where that is no other thing's."""
+    if offer.name.startswith(f"{PREFIX}/"):
+        return (offer.name,)
     last = offer.name.rpartition("/")[2]
     return offer.name, last.removesuffix(".yaml"), last.rpartition(".")[2]
 

@@ -14,6 +14,7 @@ from docstring_parser import parse as parse_docstring
 
 import adpfl_bench
 from adpfl_bench.config.config_files import packaged_root
+from adpfl_bench.tasks.starting_models import NOT_INSTALLED, starting_models
 
 _SENTENCE = re.compile(r"(?<!et al)[.:](?:\s+(?=[A-Z`-])|$)")
 _NO_TASKS_OF_THEIR_OWN = frozenset({"benchmark.yaml", "demo.yaml", "headline.yaml", "sweep.yaml"})
@@ -85,6 +86,10 @@ def _phantoms() -> list[Offer]:
     return [Offer(name, f"Phantoms in the layout of {d.dataset}") for d in DATASETS.values() for name in d.phantoms]
 
 
+def _models() -> list[Offer]:
+    return [Offer(name, model.text) for name, model in starting_models().items()]
+
+
 def _networks() -> list[Offer]:
     from adpfl_bench.tasks.networks import NETWORKS
 
@@ -134,10 +139,12 @@ class OfferKind:
     Attributes:
         text: What they are, and how one is named.
         found: Lists them.
+        absent: Why there are none where there are none, and what to do.
     """
 
     text: str
     found: Callable[[], list[Offer]]
+    absent: str = ""
 
 
 KINDS: Mapping[str, OfferKind] = MappingProxyType(
@@ -148,6 +155,11 @@ KINDS: Mapping[str, OfferKind] = MappingProxyType(
         "grids": OfferKind("many runs: adpfl-bench benchmark --config, or wandb sweep", _grids),
         "datasets": OfferKind("folders that are recognised: verify, prepare, --data.root", _datasets),
         "phantoms": OfferKind("synthetic cohorts: adpfl-bench phantom NAME --output DIR", _phantoms),
+        "models": OfferKind(
+            "weights to start from: --model.init_from, configs/from_phantoms.yaml",
+            _models,
+            NOT_INSTALLED,
+        ),
         "networks": OfferKind("--model.network; any torch.nn.Module by its class path too", _networks),
         "metrics": OfferKind("columns of cases.csv and of all tables", _metrics),
         "thresholds": OfferKind("--privacy.threshold", _classes("Threshold")),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from adpfl_bench.data.case import Case
+from adpfl_bench.data.case_source import CaseSource
 from adpfl_bench.data.images.image_datamodule import ImageDataModule
 from adpfl_bench.data.label_scheme import LabelScheme
 from adpfl_bench.data.new_cases import NewCases
@@ -79,6 +80,14 @@ class LGGDataModule(VolumeDataModule):
         **volumes: Any,
     ) -> None:
         super().__init__(root, partition, None, patch_size, **volumes)
+
+    @classmethod
+    def cohort_settings(cls, trained: CaseSource, root: Path, release: str | None) -> Mapping[str, Any]:
+        """As of other volumes, without the spacing that these have not: slices stay as they are."""
+        settings = dict(super().cohort_settings(trained, root, release))
+        if settings.get("spacing", 0) is None:
+            del settings["spacing"]
+        return settings
 
     def survey(self, root: Path) -> Survey:
         """List the patients."""

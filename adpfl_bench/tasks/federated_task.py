@@ -25,6 +25,7 @@ from adpfl_bench.tasks.fused_steps import fuse_steps
 from adpfl_bench.tasks.public_weights import as_checkpoint, public_ancestors, stated_public, statement_of
 from adpfl_bench.tasks.schedules import CosineOverRounds
 from adpfl_bench.tasks.scored_task import ScoredTask
+from adpfl_bench.tasks.starting_models import named_model
 from adpfl_bench.tasks.weight_checks import check_weights
 
 # What torch says when a skip connection or the result does not fit, or when nothing is left to normalise.
@@ -47,8 +48,9 @@ class FederatedTask(ScoredTask):
         module: The network that is trained.
         optimizer: Makes the clients' local optimizer.
         lr_scheduler: Makes its schedule, which is stepped once per round; none keeps the rate constant.
-        init_from: Checkpoint to start the weights from. Weights trained on phantoms are public; those trained on real
-            images carry what these images gave away. Others' published weights have a statement beside them; see
+        init_from: Checkpoint to start the weights from, or a model of the package adpfl-bench-models by its name, such
+            as ``models/isic``. Weights trained on phantoms are public; those trained on real images carry what these
+            images gave away. Others' published weights have a statement beside them; see
             :func:`~adpfl_bench.tasks.public_weights.stated_public`.
         frozen: Regular expression of parameters that stay as they started, by name; noise is added only to those that
             are trained.
@@ -159,7 +161,9 @@ class FederatedTask(ScoredTask):
         number = {"monitor": scheduler.monitor} if hasattr(scheduler, "monitor") else {}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "epoch", **number}}
 
-    def _start_from(self, path: Path) -> tuple[Ancestor, ...]:
+    def _start_from(self, given: Path) -> tuple[Ancestor, ...]:
+        model = named_model(given)
+        path = given if model is None else model.weights
         published = stated_public(path)
         try:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -168,11 +172,16 @@ class FederatedTask(ScoredTask):
             check_weights(checkpoint["state_dict"], self)
             self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
+            advice = (
+                "give a checkpoint of a run with it" if model is None else "configs/from_phantoms.yaml has its network"
+            )
             raise CheckpointError(
-                f"model.init_from is {path}, but the weights of this network could not be read from it:"
-                f" {type(error).__name__}: {' '.join(str(error).split())[:200]}; give a checkpoint of a run with it."
+                f"model.init_from is {given}, but the weights of this network could not be read from it:"
+                f" {type(error).__name__}: {' '.join(str(error).split())[:200]}; {advice}."
             ) from error
         before = checkpoint_lineage(checkpoint)
+        if model is not None:
+            return model.published(before)
         if published is None:
             return before
         if CHECKPOINT_KEY in checkpoint or before[0].kind == "real":

@@ -39,8 +39,8 @@ def test_lines_fit_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch:
 
 
 def test_unknown_kind_is_named_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "models"]) == 1
-    assert "There is no kind models of things to list; there are tasks, methods," in capsys.readouterr().err
+    assert main(["list", "brushes"]) == 1
+    assert "There is no kind brushes of things to list; there are tasks, methods," in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["callbacks/adp_fl_quantile.yaml", "adp_fl_quantile"])
@@ -59,7 +59,20 @@ def test_settings_that_a_class_hands_on_are_shown_too(capsys: pytest.CaptureFixt
     assert "  split_seed = 0 " in text  # of the class that it is made of
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"tasks", "methods", "places", "grids"}))
+def test_a_model_to_start_from_is_shown_by_its_card(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = said(capsys, "show", "models/isic")
+    assert text.startswith("# models/isic: ")
+    assert "no image, mask or record of a person went in" in text
+    monkeypatch.setattr("adpfl_bench.tasks.starting_models._PACKAGE", "no_such_package")
+    assert "adpfl-bench-models, which is not" in said(capsys, "list", "models", "tasks")
+    assert main(["show", "models/isic"]) == 1
+    assert "models/isic is one of the models to start from. They come with the package" in capsys.readouterr().err
+    assert "isic" in said(capsys, "show", "isic")  # whatever else has that name
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"tasks", "methods", "places", "grids", "models"}))
 def test_everything_that_is_listed_can_be_shown(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     for offer in KINDS[kind].found():
         text = said(capsys, "show", offer.name)

@@ -11,6 +11,7 @@ from adpfl_bench.config.config_files import find_config, packaged_configs
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.run_verification import verify_evidence
+from adpfl_bench.tasks.starting_models import starting_models
 from tests.cli.conftest import Run
 from tests.effort import THOROUGH
 from tests.pairwise import pairwise
@@ -24,6 +25,19 @@ def stems(folder: str) -> list[str]:
     return [Path(name).stem for name in packaged_configs() if name.startswith(f"{folder}/")]
 
 
+def test_a_private_run_starts_from_a_model(adpfl_bench: Run) -> None:
+    small = ["--data.phantom_cases=32", "--data.phantom_size=[48,64]", "--federated.rounds=1", "--data.root=phantom"]
+    words = ["--config", "configs/from_phantoms.yaml", *small]
+    assert adpfl_bench("fit", *words, method="adp_fl_quantile") == 0
+    record = json.loads((only_run() / "run.json").read_text())
+    (ancestor,) = record["privacy"]["lineage"]
+    assert (record["model"]["started_from"], ancestor["kind"]) == ("phantom", "phantom")
+    assert ancestor["digest"] == starting_models()["models/isic"].sha256
+    assert record["privacy"]["accounted"]["epsilon"] is not None
+    assert record["privacy"]["accounted"]["not_covered"] == []
+    assert verify_evidence(Evidence.of(RunDirectory(only_run())), thorough=True).text == "verified"
+
+
 def images(task: str) -> str:
     return "volumes" if "patch_size" in find_config(f"tasks/{task}.yaml").read_text() else "pictures"
 
@@ -35,8 +49,8 @@ METHODS = sorted(stems("callbacks"))
 FEDERATION = [name for name in METHODS if "privacy" not in read(f"callbacks/{name}.yaml")]
 PRIVACY = ("none", "dp_fl", "adp_fl", "adp_fl_quantile", "client_dp")
 OTHER_PRIVACY = sorted({*METHODS} - {*FEDERATION} - {*PRIVACY})
-# Others are given to other tools or commands; pretraining is a method of its own.
-OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain", "encoder"}
+# Others are given to other tools or commands; pretraining is a method of its own, what starts from it is tried once.
+OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain", "from_phantoms", "encoder"}
 PLACES = sorted({*stems("configs")} - OTHERS, key=lambda place: (place == "gpu", place != "smoke", place))
 SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]
 OWN_MODELS = {"ditto", "fedbn", "fine_tuning"}

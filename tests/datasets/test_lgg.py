@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from adpfl_bench.datasets.lgg import scan_lgg_slices, survey_lgg
+from adpfl_bench.datasets.lgg import LGGDataModule, scan_lgg_slices, survey_lgg
 from adpfl_bench.errors import DataError
 
 PATIENT = "TCGA_CS_4941_19960909"
@@ -104,3 +104,10 @@ def test_real_slices(real_data):
     assert Counter(case.site for case in survey.cases) == {"CS": 4, "DU": 4, "EZ": 1, "FG": 4, "HT": 4}
     assert len({case.patient_id for case in survey.cases}) == 17
     assert len(scan_lgg_slices(real_data / "lgg")) == 411
+
+
+def test_another_hospitals_slices_are_taken_as_they_are(tmp_path):
+    trained = LGGDataModule(root=tmp_path, patch_size=(8, 8, 4))
+    settings = LGGDataModule.cohort_settings(trained, tmp_path, None)
+    assert "spacing" not in settings
+    assert LGGDataModule(root=tmp_path, **settings).network_input == trained.network_input

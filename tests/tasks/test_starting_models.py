@@ -1,0 +1,118 @@
+"""Models to start from: each is what its index says, fits its task's configuration, and is found by its name alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import adpfl_bench
+from adpfl_bench.config.config_files import find_config
+from adpfl_bench.errors import CheckpointError
+from adpfl_bench.records.digests import file_sha256
+from adpfl_bench.tasks import starting_models as module
+from adpfl_bench.tasks.starting_models import named_model, starting_models
+
+TASKS = sorted(path.stem for path in (find_config("tasks/isic.yaml").parent).glob("[!o]*.yaml"))
+PACKAGE = Path(__file__).resolve().parents[2] / "models" / "adpfl_bench_models"
+SMALL = {"channels": [4, 8], "strides": [2], "num_res_units": 0}
+
+
+def block(place: str, task: str) -> dict:
+    return yaml.safe_load(find_config(f"configs/{place}.yaml").read_text())["by_task"][task]
+
+
+def made(task: str):
+    """The task's network as configs/from_phantoms.yaml has it."""
+    stated = yaml.safe_load(find_config(f"tasks/{task}.yaml").read_text())["model"]
+    arguments = {**stated["init_args"], **block("from_phantoms", task)["model"]["init_args"]}
+    kept = {key: value for key, value in arguments.items() if key not in ("optimizer", "lr_scheduler")}
+    return getattr(adpfl_bench, stated["class_path"].removeprefix("adpfl_bench."))(
+        **{**kept, "init_from": Path(kept["init_from"])}
+    )
+
+
+def test_every_task_has_a_model_a_card_and_nothing_else_is_there() -> None:
+    assert sorted(starting_models()) == [f"models/{task}" for task in TASKS]
+    expected = {f"{task}.{kind}" for task in TASKS for kind in ("ckpt", "md")} | {"__init__.py", "index.json"}
+    assert {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"} == expected
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_model_fits_its_task_and_is_public(task: str) -> None:
+    model = starting_models()[f"models/{task}"]
+    assert model.sha256 == file_sha256(PACKAGE / f"{task}.ckpt")
+    first, stored = made(task), torch.load(model.weights, weights_only=True)
+    assert set(stored) == {"state_dict", "lineage"}
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, stored["state_dict"][name])
+        assert torch.isfinite(value).all()
+    (ancestor,) = first.lineage.before
+    assert (ancestor.kind, ancestor.digest, ancestor.folder) == ("phantom", model.sha256, "")
+    assert (ancestor.name, ancestor.licence) == (f"models/{task} of adpfl-bench-models {model.version}", "Apache-2.0")
+    assert "phantoms" in ancestor.trained_on
+    assert first.started_from == "phantom"
+    card = model.card.read_text()
+    assert model.sha256 in card
+    assert ancestor.cohort in card
+    assert f"{sum(p.numel() for p in first.parameters()):,} parameters" in card
+    assert "image, mask or record of a person went in" in card
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_runs_see_what_the_model_was_trained_on(task: str) -> None:
+    trained, started = block("pretrain", task), block("from_phantoms", task)
+    assert started["model"]["init_args"]["network_arguments"] == trained["model"]["init_args"]["network_arguments"]
+    for size in ("image_size", "patch_size", "spacing"):
+        assert started["data"]["init_args"].get(size) == trained["data"]["init_args"].get(size)
+
+
+def test_packages_have_one_version() -> None:
+    index = json.loads((PACKAGE / "index.json").read_text())
+    assert index["version"] == adpfl_bench.__version__
+    assert f'__version__ = "{adpfl_bench.__version__}"' in (PACKAGE / "__init__.py").read_text()
+
+
+def test_without_the_package_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PACKAGE", "no_such_package")
+    assert starting_models() == {}
+    with pytest.raises(CheckpointError, match=r"is models/isic, .* adpfl-bench-models, which is not installed"):
+        adpfl_bench.SkinLesionTask(network_arguments=SMALL, init_from=Path("models/isic"))
+
+
+def test_an_installed_package_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "site" / "elsewhere_models")
+    monkeypatch.setattr(module, "_PACKAGE", "elsewhere_models")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    found = named_model(Path("models/isic"))
+    assert found is not None
+    assert found.weights == tmp_path / "site" / "elsewhere_models" / "isic.ckpt"
+
+
+def test_a_file_that_is_not_the_published_one_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "changed_models")
+    monkeypatch.setattr(module, "_PACKAGE", "changed_models")
+    monkeypatch.syspath_prepend(tmp_path)
+    with (tmp_path / "changed_models" / "isic.ckpt").open("ab") as file:
+        file.write(b"\0")
+    (tmp_path / "changed_models" / "kits.ckpt").unlink()
+    for name in ("models/isic", "models/kits"):
+        with pytest.raises(CheckpointError, match=rf"is {name}, but .* is not the file that was published"):
+            named_model(Path(name))
+
+
+def test_a_name_without_a_model_and_a_network_of_another_shape() -> None:
+    with pytest.raises(CheckpointError, match=r"there is no model of that name; there are models/isic, models/ham"):
+        named_model(Path("models/TASK"))
+    with pytest.raises(CheckpointError, match=r"configs/from_phantoms\.yaml has its network\.$"):
+        adpfl_bench.SkinLesionTask(network_arguments=SMALL, init_from=Path("models/isic"))
+
+
+def test_other_names_are_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "isic").write_bytes(b"mine")
+    for name in ("models/isic", "models/isic.ckpt", "other/isic", "models/deeper/isic", "isic"):
+        assert named_model(Path(name)) is None
