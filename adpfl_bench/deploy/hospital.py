@@ -171,33 +171,31 @@ class HospitalWorker:
         if not started:
             load_state(command.model, first)
         command.model.lineage.continue_run(request.run)
-        command.do("fit", self._home.checkpoint if started else None)
+        command.fit(self._home.checkpoint if started else None)
 
     def _evaluate(self, request: Request, arrays: Arrays, first: Arrays) -> ScoreFacts:
         if request.split is None:
             raise Refusal("Scores were asked for without a split; validation and test are possible.")
-        command, started = self._command, self._home.checkpoint.exists()
-        command.renew()
-        if not started:
-            load_state(command.model, first)
+        self._command.renew()
+        load_state(self._command.model, first)
         self._loop.asked = self._asked(request, Reached())
         self._loop.asked.sent = self._sent(arrays)
         if not getattr(self._data.clients[0], request.split):
             return ScoreFacts(split=request.split, withheld=f"the hospital has no {request.split} cases")
-        command.do("validate" if request.split == "validation" else "test", self._home.checkpoint if started else None)
-        return leaving_scores(command.model.scores, request.split, self.file)
+        scores = self._command.score(request.split, self._home.federation())
+        return leaving_scores(scores, request.split, self.file)
 
     def _update(self, request: Request, digest: str, update: ClientUpdate) -> bytes:
         loop, privacy, name = self._loop, self._privacy, self.file.name
         report = {(own.client, own.name): own.value for own in loop.round_metrics(self._command.trainer)}
-        proved = privacy.unit != "none" and privacy.accounted.reason is None
+        released = privacy.engine.released.get(name, []) if privacy.accounted.reason is None else []
         visits = loop.schedule.visits(request.round - 1, list(request.roster))
         (visit,) = (visit for visit in visits if visit.client == name and visit.turn == "shared")
         facts = UpdateFacts(
             steps=visit.steps(self._data.unit_sizes[name], self._data.units_per_step),
             learning_rate=report[ALL_CLIENTS, "learning_rate"],
             ledger=[tuple(entry) for entry in privacy.engine.books.own.state_dict().get(name, [])],
-            threshold=privacy.threshold.current(name) if proved and privacy.threshold is not None else None,
+            threshold=released[-1].threshold if released else None,
             loss=report[name, "train_loss"] if self.file.scores == "all" else None,
             reason=privacy.accounted.reason,
         )

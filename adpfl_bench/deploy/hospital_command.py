@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.data.case import Case
 from adpfl_bench.data.datamodule import FederatedDataModule
 from adpfl_bench.data.partitioning.partition import Partition
 from adpfl_bench.deploy.deployment_files import HospitalFile
+from adpfl_bench.deploy.messages import ScoredSplit
 from adpfl_bench.files import replace_file
+from adpfl_bench.records.case_score import CaseScore
 from adpfl_bench.running.training import BenchCLI, run
 from adpfl_bench.trust import trusting
 
@@ -66,14 +69,24 @@ class HospitalCommand(BenchCLI):
         untyped: Any = self.trainer
         untyped.datamodule = data
 
-    def do(self, what: Literal["fit", "validate", "test"], checkpoint: Path | None) -> None:
-        """Fit or score, going on from a checkpoint, or from the network as it is."""
-        options: dict[str, Any] = {"datamodule": self.datamodule, "ckpt_path": checkpoint}
-        if what == "fit":
-            options["weights_only"] = self.config_init["weights_only"]
-        else:
-            options["verbose"] = False
-        getattr(self.trainer, what)(self.model, **options)
+    def fit(self, checkpoint: Path | None) -> None:
+        """Train, going on from a checkpoint, or from the network as it is."""
+        self.trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
+
+    def score(self, split: ScoredSplit, state: Mapping[str, Any]) -> list[CaseScore]:
+        """Score a split's cases by what the server has sent, and by the models that the hospital keeps.
+
+        Args:
+            split: The split.
+            state: What the checkpoint holds of the federation; nothing before the first round.
+        """
+        loop: FederatedLoop = self.config_init["federated"]
+        loop.load_state_dict(dict(state))
+        loop.load_model(self.model, None)
+        score = self.trainer.validate if split == "validation" else self.trainer.test
+        score(self.model, datamodule=self.datamodule, verbose=False)
+        scores: list[CaseScore] = self.model.scores
+        return scores
 
 
 def hospital_command(file: HospitalFile, hold: ExitStack) -> HospitalCommand:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -96,13 +97,21 @@ class HospitalHome:
         Raises:
             CheckpointError: The checkpoint cannot be read.
         """
+        loop = self.federation()
+        answer = loop[ANSWER].numpy().tobytes() if ANSWER in loop else b""
+        return Reached(int(loop.get("rounds_completed", 0)), answer)
+
+    def federation(self) -> dict[str, Any]:
+        """Return what the last checkpoint holds of the federation; nothing before there is one.
+
+        Raises:
+            CheckpointError: The checkpoint cannot be read.
+        """
         if not self.checkpoint.exists():
-            return Reached()
+            return {}
         try:
             content = torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=True)
-            loop = content["callbacks"]["FederatedLoop"]
-            answer = loop[ANSWER].numpy().tobytes() if ANSWER in loop else b""
-            return Reached(int(loop["rounds_completed"]), answer)
+            return dict(content["callbacks"]["FederatedLoop"])
         except (LookupError, TypeError, ValueError, AttributeError, RuntimeError, OSError, EOFError) as error:
             raise CheckpointError(
                 f"{self.checkpoint} cannot be read ({type(error).__name__}: {error}), so that nobody knows what this"

@@ -115,7 +115,7 @@ class UpdateFacts(Facts):
     ledger: list[tuple[str, FiniteFloat, FiniteFloat, FiniteFloat, Literal["l2", "l1"], Count]]
     """All that the hospital has released in the run so far, as a record states it."""
     threshold: FiniteFloat | None = None
-    """The clipping threshold that it will begin its next round with; left out where it is no public number."""
+    """The clipping threshold of its last release; left out where it is no public number."""
     loss: FiniteFloat | None = None
     """Mean training loss; left out where the hospital's policy lets no scores of single cases leave."""
     reason: str | None = None

@@ -18,6 +18,7 @@ from adpfl_bench.running.bare_cli import BareCLI
 from adpfl_bench.running.training import run
 
 _SERVER = "the server"
+_ELSEWHERE = "at the hospitals"
 
 
 class ServerCommand(BareCLI):
@@ -40,6 +41,11 @@ class ServerCommand(BareCLI):
         """Knows the hospitals by what they have stated, and no case."""
         data: FederatedDataModule = self.datamodule
         return data
+
+    def before_instantiate_classes(self) -> None:
+        """Let the configuration state that the data are elsewhere, and not the root that stands in for them here."""
+        super().before_instantiate_classes()
+        self.config_dump["data"]["init_args"]["root"] = _ELSEWHERE
 
     def settle(self, roster: dict[str, StatedCounts]) -> None:
         """Check and settle what a fit does at its start, with hospitals as its clients.
