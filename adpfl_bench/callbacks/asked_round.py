@@ -14,6 +14,7 @@ from adpfl_bench.federation.client_federation import ClientFederation
 from adpfl_bench.federation.client_update import Broadcast, ClientUpdate
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.federation.federation import Federation
+from adpfl_bench.records.deployed_block import DeployedBlock
 
 ANSWER = "answer"
 """Under this key a checkpoint of a FederatedLoop has the answer to the last round that was asked for."""
@@ -51,6 +52,19 @@ class AskedRound:
         if round_index == self.round and isinstance(federation, ClientFederation):
             self.answer = self.make_answer(federation.update(self.client))
         return round_index == self.round
+
+
+def deployed_part(asked: AskedRound | None, stated_key: str | None) -> dict[str, Any]:
+    """Return what the record of a hospital's own run states of the others; nothing of a simulated run.
+
+    Args:
+        asked: What its server asks for, if it has one elsewhere.
+        stated_key: Key of repeatable noise, in a test.
+    """
+    if asked is None:
+        return {}
+    hospitals = tuple(sorted({asked.client, *asked.elsewhere}))
+    return {"deployed": DeployedBlock(side="hospital", hospitals=hospitals, test=stated_key is not None)}
 
 
 def kept(asked: AskedRound | None) -> dict[str, Any]:

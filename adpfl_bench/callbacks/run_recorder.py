@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from adpfl_bench.callbacks.asked_round import deployed_part
 from adpfl_bench.callbacks.data_changes import check_scored_data
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.headline import headline
@@ -143,6 +144,7 @@ class RunRecorder(Callback):
             data=federated_data(trainer).describe(),
             federated=loop.describe(pl_module),
             privacy=recorded_privacy(trainer, task),
+            **deployed_part(loop.asked, privacy_of(trainer).run_books.stated_key),
             rounds_completed=loop.rounds_completed,
             model=task.describe_scores(
                 ModelBlock(

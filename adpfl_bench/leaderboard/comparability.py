@@ -73,23 +73,23 @@ def _holders(folder: Path) -> list[Path]:
 def compare_runs(folders: Iterable[Path]) -> Comparison:
     """Sort runs into groups that may be compared.
 
-    Phantom and real data, other files, test cases with other contents, other test cases and other regions make other
-    groups. Within a group, the runs of a method are averaged over seeds only where all their settings agree, and all
-    their files held the same; else the method has several rows. An audit is no such run: it joins the methods of its
-    task and name that have its privacy settings, data and network. A run whose record contradicts itself, or another's,
-    is in no group.
+    Phantom and real data, simulated and deployed runs, other files, test cases with other contents, other test cases
+    and other regions make other groups. Within a group, the runs of a method are averaged over seeds only where all
+    their settings agree, and all their files held the same; else the method has several rows. An audit is no such run:
+    it joins the methods of its task and name that have its privacy settings, data and network. A run whose record
+    contradicts itself, or another's, is in no group.
 
     Returns:
         Groups, the runs that are in none of them with the reason, and the audits.
     """
     found = read_runs(folders)
     left_out, audits, listed = found.left_out, found.audits, found.listed
-    members: dict[tuple[str, str, str, frozenset[tuple[str, str]]], list[ScoredRun]] = {}
+    members: dict[tuple[bool, tuple[str, str, str, frozenset[tuple[str, str]]]], list[ScoredRun]] = {}
     for run in found.runs:
-        data = run.record.data
-        members.setdefault((run.record.task, data.kind, data.fingerprint, run.test_set()), []).append(run)
+        data, deployed = run.record.data, run.record.deployed is not None
+        members.setdefault((deployed, (run.record.task, data.kind, data.fingerprint, run.test_set())), []).append(run)
     groups = []
-    for identity, runs in members.items():
+    for (_, identity), runs in members.items():
         for part in by_contents(runs):
             kept, repeated = _one_per_seed(part.runs)
             left_out += repeated

@@ -171,9 +171,15 @@ class Group:
         return f"{task}-{self.kind}-{self.digest}"
 
     @property
+    def deployed(self) -> bool:
+        """Whether its runs were made at hospitals; a simulation has other data, so that no group has both."""
+        return any(run.record.deployed is not None for variant in self.variants for run in variant.runs)
+
+    @property
     def heading(self) -> str:
         """What is compared, in one line."""
+        kind = f"{self.kind} data{', deployed' if self.deployed else ''}"
         return (
-            f"{self.task}, {self.kind} data: {self.cases} test case{'s' if self.cases != 1 else ''}"
+            f"{self.task}, {kind}: {self.cases} test case{'s' if self.cases != 1 else ''}"
             f" (data {self.fingerprint[:8]}, test set {self.digest})"
         )

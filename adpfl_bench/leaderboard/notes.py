@@ -9,7 +9,7 @@ from adpfl_bench.records.account_block import AccountBlock
 from adpfl_bench.records.protected import group_text
 from adpfl_bench.records.settings import describe_difference, object_differences
 from adpfl_bench.records.verification.run_verification import VERIFIED
-from adpfl_bench.text import count
+from adpfl_bench.text import count, listed
 
 _FAIR_SECTIONS = ("model.", "data.", "trainer.", "federated.rounds")
 _LONGEST_LIST = 4
@@ -23,6 +23,7 @@ def table_notes(table: Table) -> list[str]:
         *_gap(table),
         *_seeds(table),
         *_extended(table),
+        *_deployed(table),
         *_variants(table),
         *_held_out(table),
         *_fairness(table),
@@ -86,6 +87,24 @@ def _extended(table: Table) -> list[str]:
     }
     listed = _listed([f"{run} {how}" for run, how in of_runs.items()])
     return [f"Rounds were added to runs that had been planned with fewer: {listed}."] if of_runs else []
+
+
+def _deployed(table: Table) -> list[str]:
+    """Say which runs were no simulations, and what became of their hospitals."""
+    notes = []
+    for variant in table.group.variants:
+        for run in variant.runs:
+            if (deployed := run.record.deployed) is None:
+                continue
+            where = "as one of" if deployed.side == "hospital" else "at"
+            note = (
+                f"{variant.label} (seed {run.record.seed}) was deployed {where} {count(deployed.hospitals, 'hospital')}"
+            )
+            note += f" ({listed(deployed.hospitals)})"
+            left = [f"{name} in {count(rounds, 'round')}" for name, rounds in deployed.missing.items()]
+            note += f"; it went on without {listed(left)}" if left else ""
+            notes.append(f"{note}{'; its noise was repeatable, for a test' if deployed.test else ''}.")
+    return notes
 
 
 def _variants(table: Table) -> list[str]:

@@ -8,7 +8,9 @@ import adpfl_bench
 from adpfl_bench.callbacks.checkpointing import AtomicCheckpointIO
 from adpfl_bench.deploy.door import Missing
 from adpfl_bench.deploy.messages import Answer, Request, pack, unpack
-from adpfl_bench.leaderboard.run_reading import read_runs
+from adpfl_bench.leaderboard.comparability import compare_runs
+from adpfl_bench.leaderboard.notes import table_notes
+from adpfl_bench.leaderboard.table import tabulate
 from tests.deploy.small_hospitals import NAMES, SmallHospitals, checkpoint, noise_key, record, same_weights
 
 
@@ -60,21 +62,21 @@ class Accidents:
         return answers
 
     def train_1_north(self, name, content):
-        """Killed before its update."""
+        """WorkerKilled before its update."""
         self.made.start(name, test_noise=self.key)
         return Missing("its node is away")
 
     def train_1_south(self, name, content):
-        """Killed in its update, when everything is released and nothing of it is on disk but the ledger."""
+        """WorkerKilled in its update, when everything is released and nothing of it is on disk but the ledger."""
         with self.patch.context() as patch:
             patch.setattr(AtomicCheckpointIO, "save_checkpoint", killed)
-            with pytest.raises(Killed):
+            with pytest.raises(WorkerKilled):
                 self.made.workers[name].answer(content)
         self.made.start(name, test_noise=self.key)
         return Missing("its node is away")
 
     def train_2_west(self, name, content):
-        """Killed when its answer is there, and before it is delivered."""
+        """WorkerKilled when its answer is there, and before it is delivered."""
         self.lost = self.made.workers[name].answer(content)
         self.made.start(name, test_noise=self.key)
         return Missing("its answer was lost")
@@ -84,12 +86,12 @@ class Accidents:
         raise KeyboardInterrupt
 
 
-class Killed(BaseException):
+class WorkerKilled(BaseException):
     pass
 
 
 def killed(*arguments, **more):
-    raise Killed
+    raise WorkerKilled
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +127,17 @@ def test_accidents_change_no_bit(private):
 
 
 def test_tables_read_it_beside_its_simulation_and_never_as_the_same(private):
-    _, simulated, server, _ = private
-    runs = read_runs([simulated, server]).runs
-    assert [run.record.deployed is not None for run in runs] == [False, True]
+    made, simulated, server, _ = private
+    found = compare_runs([simulated, server, made.folder / "north"])
+    assert not found.left_out
+    assert sorted((group.deployed, group.cases) for group in found.groups) == [(False, 6), (True, 2), (True, 6)]
+    (group,) = (group for group in found.groups if group.deployed and group.cases == 6)
+    assert ", deployed: 6 test cases" in group.heading
+    notes = table_notes(tabulate(group)[0])
+    assert (
+        "adp_fl_quantile (seed 0) was deployed at 3 hospitals (north, south, west); its noise was repeatable, for a"
+        " test." in notes
+    )
 
 
 def refusal(made, name, request, arrays):
