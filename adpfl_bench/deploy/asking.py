@@ -127,7 +127,7 @@ class Asking:
             return
         names = "; ".join(f"{name} ({reason})" for name, reason in missing.items())
         if not skips:
-            tries = "" if self._file.missing == "stop" else f" in {count(self._file.tries, 'try')}"
+            tries = "" if self._file.missing == "stop" else f" in {self._file.tries} tries"
             raise HospitalMissing(
                 f"{what} needs an answer of each hospital that was asked, but none came{tries} of {names}. Start the"
                 " server again when it is there: the run goes on after its last whole round."
