@@ -232,7 +232,9 @@ KEPT_CASES = [
             (
                 "a task that looks like markup",
                 put("task", '"><script>alert(1)</script>'),
-                Accepted("text", lambda answer: "<script" not in answer.value),
+                Accepted(
+                    "text", lambda answer: answer.value.count("<script") == 1 and "<script>alert" not in answer.value
+                ),
             ),
         ],
     ),
