@@ -243,7 +243,7 @@ class DifferentialPrivacy(PlainPrivacy):
         settings: dict[str, Any] = {
             "adjacency": "zero-out",
             "mechanism": type(self.mechanism).__name__,
-            "clipping_norm": self.mechanism.norm if self.mechanism is not None else None,
+            **({"clipping_norm": m.norm, "trust": m.trust} if (m := self.mechanism) is not None else {}),
             "threshold": type(self.threshold).__name__,
             "noise_multiplier": self.noise_multiplier,
             "target_epsilon": self.target_epsilon,

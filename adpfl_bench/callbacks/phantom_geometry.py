@@ -111,7 +111,6 @@ class PhantomGeometry(Callback):
         if self._restored:
             scales, self._restored = [scale.to(task.device) for scale in self._restored], []
             self._scales.use(scales, self.settings)
-            self._measured = trainer.current_epoch if trainer.current_epoch % self.refresh else None
         due = trainer.current_epoch - trainer.current_epoch % self.refresh
         if self._measured is None or self._measured < due:
             self._measured = trainer.current_epoch
@@ -128,7 +127,7 @@ class PhantomGeometry(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the scales."""
-        return {"scales": self._scales.state() or self._restored}
+        return {"scales": self._scales.state() or self._restored, "measured": self._measured}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Remember the scales until the module is on its device.
@@ -140,4 +139,7 @@ class PhantomGeometry(Callback):
             scales = state_dict["scales"]
             if not isinstance(scales, list) or not all(isinstance(scale, Tensor) for scale in scales):
                 raise ValueError("the scales are no tensors")
-            self._restored = scales
+            self._restored, self._measured = (
+                scales,
+                None if state_dict["measured"] is None else int(state_dict["measured"]),
+            )

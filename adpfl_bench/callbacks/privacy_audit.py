@@ -79,6 +79,11 @@ class PrivacyAudit(Callback):
         Raises:
             ConfigError: This method cannot be audited.
         """
+        if privacy.mechanism is not None and privacy.mechanism.trust == "sum":
+            raise ConfigError(
+                "An audit attacks what each client sends, but the noise of"
+                f" {type(privacy.mechanism).__name__} is that of a trusted sum: audit the run with GaussianMechanism."
+            )
         if privacy.unit == "client":
             if self.client is not None or self.records is not None:
                 raise ConfigError(

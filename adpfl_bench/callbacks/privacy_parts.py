@@ -23,6 +23,7 @@ from adpfl_bench.privacy.guarantee import (
     replaced_methods,
 )
 from adpfl_bench.privacy.ledger import PrivacyUnit
+from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism, sum_faults
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 # What stands between a task's loss and its weights. A task with one of its own does something else than is proved.
@@ -50,14 +51,35 @@ def gather(
 
     ``started`` says whether the Trainer has its optimizer already.
     """
+    found = [*faults(trainer, task, datamodule, setting.unit)]
+    if isinstance(setting.mechanism, SummedGaussianMechanism):
+        found += _faults_of_sum(setting.mechanism, setting, trainer, task, federation, datamodule)
     return replace(
         setting,
         parts=(*trainer_parts(trainer), *learning_parts(trainer, task, federation, setting.unit, started)),
         statistics=running_statistics(task),
         choices=choices_by_number(trainer, None if started else task),
-        faults=tuple(faults(trainer, task, datamodule, setting.unit)),
+        faults=tuple(found),
+        summed=isinstance(setting.mechanism, SummedGaussianMechanism),
         not_covered=not_covered(setting.unit, federation, task, task.started_from, datamodule.planned_on),
     )
+
+
+def _faults_of_sum(
+    mechanism: SummedGaussianMechanism,
+    setting: PrivacySetting,
+    trainer: Trainer,
+    task: FederatedTask,
+    federation: FederatedSettings,
+    datamodule: FederatedDataModule,
+) -> Iterator[str]:
+    """Why a trusted sum is not what is proved; a checkpoint within a round would hold one client's weights."""
+    ((optimizer, *_), _) = _made_once(task, federation)
+    how = setting.unit, setting.threshold, setting.sampling, federation, optimizer
+    yield from sum_faults(mechanism, *how, datamodule.train_sizes, datamodule.unit_sizes, datamodule.units_per_step)
+    for callback in callbacks_of(trainer):
+        if isinstance(callback, ModelCheckpoint) and _saves_within_rounds(callback):
+            yield f"{type(callback).__name__} saves within a round, when the network holds one client's weights"
 
 
 def trainer_parts(trainer: Trainer) -> tuple[Part, ...]:

@@ -79,16 +79,22 @@ class RunBooks:
         Raises:
             BenchError: The processes that share the run differ in what its noise depends on.
         """
-        lineage, books = self._lineage, self._engine.books
+        lineage, books, mechanism = self._lineage, self._engine.books, self._engine.mechanism
+        trust = mechanism.trust if mechanism is not None else "server"
         lineage.run = peers().gather(lineage.run)[0]
         lineage.train(
             lambda: replace(
-                own, run=lineage.run, reason=reason(), releases=books.spent.state_dict(), folder=books.folder
+                own,
+                run=lineage.run,
+                reason=reason(),
+                releases=books.spent.state_dict(),
+                folder=books.folder,
+                trust=trust,
             )
         )
         if own.unit == "none":
             return
-        books.inherited = inherit(lineage.before, own.cohort, own.division, own.unit)
+        books.inherited = inherit(lineage.before, own.cohort, own.division, own.unit, trust)
         if self._engine.secure:
             self._engine.start(peers().gather(f"secret {secrets.token_hex(16)}")[0])
             return

@@ -81,6 +81,11 @@ def check_noise(privacy: DifferentialPrivacy, file: HospitalFile) -> None:
             f"Hospital {file.name} has a key of repeatable noise (test_noise), for tests of runs without"
             " privacy.secure; it is refused where noise is to be secret."
         )
+    if private and privacy.mechanism is not None and privacy.mechanism.trust == "sum":
+        raise Refusal(
+            "The run's noise is that of a trusted sum, which a deployment does not have: the server sees what each"
+            f" hospital sends, and hospital {file.name} would send it with too little noise. Use GaussianMechanism."
+        )
     if private and privacy.sampling == "fixed":
         raise Refusal(
             "The run's noise is correlated from step to step (privacy.sampling: fixed), which needs every step of a"

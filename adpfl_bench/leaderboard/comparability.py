@@ -14,6 +14,11 @@ from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit, read_runs
 from adpfl_bench.leaderboard.scored_run import ScoredRun
 from adpfl_bench.records.settings import settings_digest
 
+SUMMED = (
+    "These runs trust a sum (privacy.trust): their epsilon holds against a server that sees no more of a round than the"
+    " sum over its clients. Runs that are private against a server that sees each client's update are in another table."
+)
+
 
 class Comparison(NamedTuple):
     """The given runs in groups that may be compared.
@@ -73,27 +78,30 @@ def _holders(folder: Path) -> list[Path]:
 def compare_runs(folders: Iterable[Path]) -> Comparison:
     """Sort runs into groups that may be compared.
 
-    Phantom and real data, simulated and deployed runs, other files, test cases with other contents, other test cases
-    and other regions make other groups. Within a group, the runs of a method are averaged over seeds only where all
-    their settings agree, and all their files held the same; else the method has several rows. An audit is no such run:
-    it joins the methods of its task and name that have its privacy settings, data and network. A run whose record
-    contradicts itself, or another's, is in no group.
+    Phantom and real data, simulated and deployed runs, a trusted sum and none, other files, test cases with other
+    contents, other test cases and other regions make other groups. Within a group, the runs of a method are averaged
+    over seeds only where all their settings agree, and all their files held the same; else the method has several rows.
+    An audit is no such run: it joins the methods of its task and name that have its privacy settings, data and network.
+    A run whose record contradicts itself, or another's, is in no group.
 
     Returns:
         Groups, the runs that are in none of them with the reason, and the audits.
     """
     found = read_runs(folders)
     left_out, audits, listed = found.left_out, found.audits, found.listed
-    members: dict[tuple[bool, tuple[str, str, str, frozenset[tuple[str, str]]]], list[ScoredRun]] = {}
+    members: dict[tuple[tuple[bool, bool], tuple[str, str, str, frozenset[tuple[str, str]]]], list[ScoredRun]] = {}
     for run in found.runs:
-        data, deployed = run.record.data, run.record.deployed is not None
-        members.setdefault((deployed, (run.record.task, data.kind, data.fingerprint, run.test_set())), []).append(run)
+        data, how = run.record.data, (run.record.deployed is not None, run.record.privacy.trust == "sum")
+        members.setdefault((how, (run.record.task, data.kind, data.fingerprint, run.test_set())), []).append(run)
     groups = []
-    for (_, identity), runs in members.items():
+    for ((_, summed), identity), runs in members.items():
         for part in by_contents(runs):
             kept, repeated = _one_per_seed(part.runs)
             left_out += repeated
-            groups.append(Group(*identity, variants=_variants(kept), test_root=part.test_root, apart=part.apart))
+            apart = " ".join(text for text in (SUMMED if summed else "", part.apart) if text)
+            groups.append(
+                Group(*identity, variants=_variants(kept), test_root=part.test_root, apart=apart, summed=summed)
+            )
     order = {"real": 0, "phantom": 1}
     groups.sort(key=lambda group: (group.task, order.get(group.kind, 2), -group.cases, group.digest))
     groups = [_with_audits(group, audits) for group in groups]

@@ -72,6 +72,7 @@ class Group:
         test_root: Root over the contents of the test cases' files; empty where no record states it.
         apart: Why runs on files of the same names and sizes are in another group; empty where none are.
         looks: Numbers of methods' looks in plots by label, where they are shared with other groups.
+        summed: Whether its runs trust a sum (``privacy.trust``).
     """
 
     task: str
@@ -83,6 +84,7 @@ class Group:
     test_root: str = ""
     apart: str = ""
     looks: Mapping[str, int] = field(default_factory=dict)
+    summed: bool = False
 
     @cached_property
     def metrics(self) -> tuple[Metric, ...]:
@@ -157,6 +159,7 @@ class Group:
     def digest(self) -> str:
         """Eight hexadecimal digits that name the group."""
         identity = [self.task, self.kind, self.fingerprint, sorted(self.test_set), *filter(None, [self.test_root])]
+        identity += ["trusted sum"] if self.summed else []
         return json_sha256(identity)[:8]
 
     @property
@@ -178,7 +181,8 @@ class Group:
     @property
     def heading(self) -> str:
         """What is compared, in one line."""
-        kind = f"{self.kind} data{', deployed' if self.deployed else ''}"
+        trust = ", under a trusted sum" if self.summed else ""
+        kind = f"{self.kind} data{', deployed' if self.deployed else ''}{trust}"
         return (
             f"{self.task}, {kind}: {self.cases} test case{'s' if self.cases != 1 else ''}"
             f" (data {self.fingerprint[:8]}, test set {self.digest})"

@@ -22,6 +22,8 @@ from adpfl_bench.privacy.rdp_curves import LEAST_NOISE
 from adpfl_bench.privacy.thresholds import Threshold
 
 THE_CLOCK = "the clock"
+ONE_CLIENT = "what a single client sends, since the noise is that of a trusted sum over honest clients"
+"""What an epsilon of a trusted sum is not about."""
 
 _PUBLIC_MONITORS = (None, "epoch", "step")
 _KNOWN_NAMES = frozenset(name.rpartition(".")[2] for proof in KNOWN for name in proof.names)
@@ -67,6 +69,7 @@ class PrivacySetting:
         choices: What is chosen by a number that was computed from data.
         faults: What else was found that no line of the proof covers, a clause each.
         not_covered: What private data is used for besides.
+        summed: Whether the sum of a round's deltas was found to be one that shared noise is proved for.
     """
 
     unit: PrivacyUnit
@@ -79,6 +82,7 @@ class PrivacySetting:
     choices: tuple[MonitoredChoice, ...] = ()
     faults: tuple[str, ...] = ()
     not_covered: tuple[str, ...] = ()
+    summed: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,11 @@ def guarantee(setting: PrivacySetting) -> Guarantee:
     fixed, known = setting.sampling == "fixed", setting.unit in ("record", "patient")
     if isinstance(mechanism, CorrelatedGaussianMechanism) and not (fixed and known):
         reasons.append("correlated noise is proved for the sampling fixed of the units record and patient alone")
+    if mechanism.trust == "sum" and not setting.summed and not setting.faults:
+        reasons.append(
+            "noise that clients share is proved for the sum of a federation's updates alone, and nothing is of what"
+            " each client sends, which an account counts"
+        )
     reasons += [fault for part in (mechanism, threshold) for fault in replaced_methods(part)]
     lines = []
     for part in (Part("mechanism", type(mechanism)), Part("threshold rule", type(threshold)), *parts):
@@ -164,7 +173,7 @@ def guarantee(setting: PrivacySetting) -> Guarantee:
             reasons.append(f"no bound is known here for the noise of {_called(part.what)}")
         elif part.kind != "threshold rule" or not by_norms:
             reasons.append(f"the proof does not know the {part.kind} {_called(part.what)}")
-    chosen = []
+    chosen = [] if mechanism.trust == "server" else [ONE_CLIENT]
     for choice in setting.choices:
         if choice.monitor in _PUBLIC_MONITORS:
             continue

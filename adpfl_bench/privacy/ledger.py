@@ -12,6 +12,9 @@ Norm = Literal["l2", "l1"]
 PrivacyUnit = Literal["none", "batch", "record", "patient", "client"]
 Sampling = Literal["shuffle", "poisson", "fixed"]
 
+Trust = Literal["server", "sum"]
+"""Whom a guarantee is against: a server that sees what each client sends, or one that sees no more than their sum."""
+
 LawName = Literal["GaussianMechanism", "LaplaceMechanism"]
 ACCOUNTED_LAWS: tuple[LawName, ...] = get_args(LawName)
 """The laws of noise that epsilon can be computed for."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from adpfl_bench.errors import CheckpointError, score_beside
-from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, PrivacyUnit, Release
+from adpfl_bench.privacy.ledger import ANYONE, PrivacyLedger, PrivacyUnit, Release, Trust
 
 CHECKPOINT_KEY = "lineage"
 """Where a checkpoint has the runs of its weights, the last of which wrote it."""
@@ -47,6 +47,7 @@ class Ancestor:
         licence: Their licence.
         trained_on: What is stated of the data that they were trained on.
         digest: SHA-256 of the file that they were read from.
+        trust: Of a run, whom its releases are private against.
     """
 
     run: str = ""
@@ -63,6 +64,7 @@ class Ancestor:
     licence: str = ""
     trained_on: str = ""
     digest: str = ""
+    trust: Trust = "server"
 
 
 def _unknown(_: str) -> str:
@@ -192,6 +194,8 @@ def _ancestor(entry: Mapping[str, Any]) -> Ancestor:
             raise TypeError(f"{key} is of the type {type(value).__name__}")
     if found.unit not in get_args(PrivacyUnit):
         raise ValueError(f"unit is {found.unit[:40]!r}")
+    if found.trust not in get_args(Trust):
+        raise ValueError(f"trust is {found.trust[:40]!r}")
     PrivacyLedger().load_state_dict(dict(found.releases))
     return found
 
@@ -225,7 +229,9 @@ class Inheritance:
         return found
 
 
-def inherit(before: Iterable[Ancestor], cohort: str, division: str, unit: PrivacyUnit) -> Inheritance:
+def inherit(
+    before: Iterable[Ancestor], cohort: str, division: str, unit: PrivacyUnit, trust: Trust = "server"
+) -> Inheritance:
     """Collect what earlier runs released of a cohort.
 
     Where they divided it among clients in another way, a unit may have been in any of their clients, and is taken to
@@ -236,6 +242,7 @@ def inherit(before: Iterable[Ancestor], cohort: str, division: str, unit: Privac
         cohort: Fingerprint of the data.
         division: Digest of who holds which training cases.
         unit: The privacy unit.
+        trust: Whom the run at hand is private against.
     """
     total = PrivacyLedger()
     for ancestor in before:
@@ -244,6 +251,10 @@ def inherit(before: Iterable[Ancestor], cohort: str, division: str, unit: Privac
         if ancestor.reason is not None or ancestor.unit != unit:
             why = ancestor.reason or f"its privacy unit was {ancestor.unit}"
             return Inheritance(reason=f"the weights started from a run on the same data without this guarantee ({why})")
+        if ancestor.trust != trust:
+            return Inheritance(
+                reason=f"the weights started from a run on the same data under another trust ({ancestor.trust})"
+            )
         ledger = PrivacyLedger()
         ledger.load_state_dict(dict(ancestor.releases))
         if ancestor.division != division:

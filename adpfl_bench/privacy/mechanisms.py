@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.errors import ConfigError
-from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, Norm, Release
+from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, Norm, Release, Trust
 from adpfl_bench.privacy.noise_sequence import NoiseSequence
 from adpfl_bench.privacy.proofs import noise_law
 from adpfl_bench.privacy.randomness import Randomness
@@ -23,9 +23,11 @@ class Mechanism(ABC):
 
     Attributes:
         norm: The norm that contributions are clipped in.
+        trust: Whom the noise of one client protects against.
     """
 
     norm: Norm = "l2"
+    trust: Trust = "server"
 
     @abstractmethod
     def sample(self, size: int, scale: float, source: Randomness) -> Tensor:

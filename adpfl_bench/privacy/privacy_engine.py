@@ -59,6 +59,9 @@ class PrivacyEngine:
         mechanism: Law of the noise.
         normalize: Whether each release is divided by its threshold.
         secure: Whether noise comes from the operating system.
+
+    Raises:
+        ConfigError: Secret noise is to be that of a trusted sum, which no client has by itself.
     """
 
     def __init__(
@@ -69,6 +72,11 @@ class PrivacyEngine:
         normalize: bool = False,
         secure: bool = False,
     ) -> None:
+        if secure and mechanism is not None and mechanism.trust == "sum":
+            raise ConfigError(
+                f"{type(mechanism).__name__} simulates a trusted sum, and no client has all of its noise, so it cannot"
+                " make a model that leaves the house: use GaussianMechanism where privacy.secure is true."
+            )
         self.unit: PrivacyUnit = unit
         self.threshold = threshold
         self.mechanism = mechanism

@@ -126,10 +126,11 @@ KNOWN: tuple[Proof, ...] = (
         _within("adpfl_bench.privacy.correlated_noise", "CorrelatedGaussianMechanism"),
         "Gaussian noise on the sums times a banded matrix, of which a pass moves one column (9)",
     ),
+    Proof("mechanism", _within("adpfl_bench.privacy.mechanisms", "LaplaceMechanism"), "Laplace noise (2, 3, 5)"),
     Proof(
         "mechanism",
-        _within("adpfl_bench.privacy.mechanisms", "LaplaceMechanism"),
-        "Laplace noise, under L2 or L1 clipping (2, 3, 5)",
+        _within("adpfl_bench.privacy.summed_noise", "SummedGaussianMechanism"),
+        "Gaussian noise on the sum of a round's clients, where nobody sees more than that (11)",
     ),
     Proof("threshold rule", _within("adpfl_bench.privacy.thresholds", "FixedThreshold"), "C is a public constant"),
     Proof(

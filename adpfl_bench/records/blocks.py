@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat
 from adpfl_bench.federation.aggregation_weights import WeightRule
 from adpfl_bench.federation.round_schedule import Availability, RoundSchedule, Turn
 from adpfl_bench.federation.scored_models import Headline
-from adpfl_bench.privacy.ledger import Norm, PrivacyUnit, Sampling
+from adpfl_bench.privacy.ledger import Norm, PrivacyUnit, Sampling, Trust
 from adpfl_bench.records.block import Block
 from adpfl_bench.records.lineage_blocks import AncestorBlock, CohortBlock
 from adpfl_bench.records.protected import Identity, Protected
@@ -242,6 +242,9 @@ class PrivacyBlock(Block):
     mechanism: str | None = None
     """Name of the mechanism's class."""
     clipping_norm: Norm | None = None
+    trust: Trust | None = None
+    """Whom the guarantee is against: a server that sees what each client sends (in records that do not say it, too), or
+    one that sees no more than the sum over clients."""
     threshold: str | None = None
     """Name of the threshold's class."""
     noise_multiplier: float | None = None

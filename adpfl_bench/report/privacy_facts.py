@@ -9,6 +9,10 @@ from adpfl_bench.records.protected import MEANINGS, Protected, group_text, unit_
 from adpfl_bench.text import count
 
 _LISTED_CLIENTS = 12
+_TRUSTS = {
+    "server": "nobody: the server sees what each client sends, and epsilon holds against it",
+    "sum": "a sum: epsilon holds where nobody sees more of a round than the sum over its clients, some of them honest",
+}
 
 
 def privacy_facts(
@@ -46,6 +50,7 @@ def privacy_facts(
         "adjacency": f"{described.adjacency}: a neighbour has the unit's contribution replaced by nothing",
         "threshold": str(described.threshold),
         "mechanism": f"{described.mechanism}, contributions clipped in {norm} norm",
+        "trust": _TRUSTS[method.mechanism.trust],
         "noise": f"z = {noise.noise_multiplier:.4g}, {solved}; {SECRET_NOISE if method.secure else SEEDED_NOISE}",
         "split": f"sum {noise.sum_multiplier:.4g}, {statistic}" if share else whole,
         "sampling": _sampling(method, units, per_step),

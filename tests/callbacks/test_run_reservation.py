@@ -14,6 +14,7 @@ from adpfl_bench.privacy.accounting import client_epsilon
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
+from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.records.run_directory import RunDirectory
 from tests.conftest import SIZES, looks_on
@@ -58,6 +59,11 @@ class StopInRound(Callback):
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         if trainer.current_epoch == self.index and batch.client == "bay":
             raise RuntimeError("stopped")
+
+
+def test_an_account_takes_no_noise_of_a_trusted_sum(account):
+    with pytest.raises(ConfigError, match="nothing is of what each client sends, which an account counts"):
+        DifferentialPrivacy("record", FixedThreshold(), SummedGaussianMechanism(1), Z, account=account.folder)
 
 
 def test_a_run_reserves_before_its_first_release_and_settles_at_its_end(account, toy_task, toy_data, fit, tmp_path):

@@ -8,7 +8,7 @@ from adpfl_bench.errors import RecordError
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.table import tabulate
-from tests.leaderboard.records import case_row, edit_record, toy_runs, write_run
+from tests.leaderboard.records import by_target, case_row, edit_record, toy_runs, write_run
 
 
 def groups_of(root):
@@ -48,6 +48,23 @@ def test_what_differs_is_never_mixed(tmp_path, other):
     assert len({group.digest for group in groups}) == 2
     assert len({group.slug for group in groups}) == 2
     assert all(row.n_seeds == 1 for group in groups for table in tabulate(group) for row in table.rows)
+
+
+def test_runs_that_trust_a_sum_are_in_a_table_of_their_own_which_says_so(tmp_path):
+    for name, trust in (("one", "server"), ("two", "sum"), ("three", None)):
+        privacy = {**by_target(), "trust": trust}
+        write_run(tmp_path / name, f"dp_{name}", {"a1": 0.5, "b": 0.5}, privacy=privacy)
+    groups, left_out = groups_of(tmp_path)
+    assert not left_out
+    assert sorted([variant.method for variant in group.variants] for group in groups) == [
+        ["dp_one", "dp_three"],
+        ["dp_two"],
+    ]
+    (summed,) = (group for group in groups if group.summed)
+    assert len({group.digest for group in groups}) == len({group.slug for group in groups}) == 2
+    assert "under a trusted sum" in summed.heading
+    (table, *_) = tabulate(summed)
+    assert any("privacy.trust" in note for note in table_notes(table))
 
 
 def test_order_of_groups(tmp_path):
