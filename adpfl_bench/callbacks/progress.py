@@ -109,7 +109,10 @@ class RoundProgressBar(RichProgressBar):
         seconds = self._time_left.clock.end_round()
         if self.progress is not None and self.is_enabled:
             line = Text(round_line(trainer, pl_module, seconds))
-            self.progress.console.print(line, soft_wrap=True)
+            # Whoever draws the bar meanwhile would take away the line above it, too: rich counts the bar's lines when
+            # it begins to print, and not when it writes.
+            with self.progress.live._lock:
+                self.progress.console.print(line, soft_wrap=True)
         super().on_train_epoch_end(trainer, pl_module)
 
 

@@ -1,6 +1,7 @@
 """What is shown of a run's rounds: a line for each, above a bar that says how long the whole run will take."""
 
 import re
+import threading
 from io import StringIO
 
 import pytest
@@ -89,6 +90,37 @@ def test_a_bar_fits_the_terminal_and_every_round_leaves_its_line(fit, toy_task, 
     )
     assert all(len(line) <= columns for line in lines)
     assert not [line for line in lines if line and not line.startswith(("Round ", "round ", "Validation"))]
+
+
+def test_nobody_draws_the_bar_while_a_line_is_printed(fit, toy_task, toy_data):
+    free = []
+
+    class Bar(RoundProgressBar):
+        def _init_progress(self, trainer):
+            super()._init_progress(trainer)
+            live, inner = self.progress.live, self.progress.console.print
+
+            def tried():
+                free.append(live._lock.acquire(blocking=False))
+                if free[-1]:
+                    live._lock.release()
+
+            def printed(*objects, **options):
+                if str(objects[0]).startswith("round "):
+                    other = threading.Thread(target=tried)
+                    other.start()
+                    other.join()
+                inner(*objects, **options)
+
+            self.progress.console.print = printed
+
+    bar = Bar({"file": StringIO(), "force_terminal": True, "width": 80})
+    try:
+        fit(toy_task(), toy_data(), FederatedLoop(rounds=3), bar, enable_progress_bar=True)
+    finally:
+        rich.reconfigure()
+    assert len(free) >= 3
+    assert not any(free)
 
 
 def test_the_largest_numbers_fit_80_columns_too():
