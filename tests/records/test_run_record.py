@@ -15,6 +15,7 @@ from adpfl_bench.metrics.registry import Metric
 from adpfl_bench.records.block import Block
 from adpfl_bench.records.blocks import CheckBlock, ClientSizes, ObjectBlock
 from adpfl_bench.records.run_record import FORMAT_VERSION, RunRecord, parse_record, record_schema
+from adpfl_bench.records.stated_text import Name
 from tests.leaderboard.records import by_target, record_content, record_of
 
 TOP = Path(__file__).parents[2]
@@ -45,6 +46,8 @@ STATED = {
 def values(annotation):
     """Whatever a field may hold, by its annotation."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if annotation == Name:
+        return NAMES
     if annotation in PLAIN:
         return PLAIN[annotation]
     if origin in (Union, UnionType):
@@ -52,7 +55,7 @@ def values(annotation):
     if origin is Literal:
         return st.sampled_from(arguments)
     if origin is dict:
-        return st.dictionaries(PLAIN[str], values(arguments[1]), max_size=2)
+        return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=2)
     if origin is tuple and arguments[1:] == (...,):
         return st.lists(values(arguments[0]), max_size=2).map(tuple)
     if origin is tuple:
