@@ -35,7 +35,9 @@ def round_line(trainer: Trainer, pl_module: LightningModule, seconds: float) -> 
     """Say of the round that has just ended its number, loss, validation score, epsilon so far, and time."""
     loop = need_callback(trainer, FederatedLoop)
     values = {(m.client, m.name): m.value for m in loop.round_metrics(trainer)}
-    parts = [f"round {loop.rounds_completed}/{loop.schedule.total_rounds}", f"loss {values['all', 'train_loss']:.3f}"]
+    loss = values.get(("all", "train_loss"))
+    trained = f"loss {loss:.3f}" if loss is not None else "without this hospital"
+    parts = [f"round {loop.rounds_completed}/{loop.schedule.total_rounds}", trained]
     parts += [f"{name} {value:.3f}" for name, value in _main_mean(trainer, pl_module).items()]
     epsilon = epsilon_text(trainer)
     if epsilon is not None:

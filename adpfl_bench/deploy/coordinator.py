@@ -138,7 +138,7 @@ class Coordinator:
             noted = dict(self._deployment.missing)
             for name, reason in missing.items():
                 noted[name] = {**noted.get(name, {}), number: reason}
-                print(f"Round {number} goes on without {name}: {reason}.")
+                print(f"Round {number} goes on without {name}: {reason.rstrip('.')}.")
             self._keep(missing=noted)
 
     def _score(self, state: ServerState, record: DeployedRecord, splits: Sequence[ScoredSplit]) -> None:

@@ -11,6 +11,8 @@ from adpfl_bench.deploy.messages import Answer, Request, pack, unpack
 from adpfl_bench.leaderboard.comparability import compare_runs
 from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.table import tabulate
+from adpfl_bench.privacy.account.cohort_account import CohortAccount
+from adpfl_bench.privacy.accounting import client_epsilon
 from tests.deploy.small_hospitals import NAMES, SmallHospitals, checkpoint, noise_key, record, same_weights
 
 
@@ -61,24 +63,29 @@ class Accidents:
                 self.train[name, facts.round] = content, answers[name]
         return answers
 
+    def own(self, name):
+        """What the hospital's file says beside the rest: north has an account."""
+        account = {"account": "account"} if name == "north" else {}
+        return {"test_noise": self.key, **account}
+
     def train_1_north(self, name, content):
-        """WorkerKilled before its update."""
-        self.made.start(name, test_noise=self.key)
+        """Killed before its update."""
+        self.made.start(name, **self.own(name))
         return Missing("its node is away")
 
     def train_1_south(self, name, content):
-        """WorkerKilled in its update, when everything is released and nothing of it is on disk but the ledger."""
+        """Killed in its update, when everything is released and nothing of it is on disk but the ledger."""
         with self.patch.context() as patch:
             patch.setattr(AtomicCheckpointIO, "save_checkpoint", killed)
             with pytest.raises(WorkerKilled):
                 self.made.workers[name].answer(content)
-        self.made.start(name, test_noise=self.key)
+        self.made.start(name, **self.own(name))
         return Missing("its node is away")
 
     def train_2_west(self, name, content):
-        """WorkerKilled when its answer is there, and before it is delivered."""
+        """Killed when its answer is there, and before it is delivered."""
         self.lost = self.made.workers[name].answer(content)
-        self.made.start(name, test_noise=self.key)
+        self.made.start(name, **self.own(name))
         return Missing("its answer was lost")
 
     def train_2_south(self, name, content):
@@ -102,8 +109,9 @@ def private(tmp_path_factory):
     key = noise_key(simulated)
     with pytest.MonkeyPatch.context() as patch:
         accidents = Accidents(made, key, patch)
+        CohortAccount.create(made.folder / "account", 8.0, 0.01, "patient", simulation=True)
         for name in NAMES:
-            made.start(name, test_noise=key, require={"unit": "patient", "epsilon": 8.0})
+            made.start(name, **accidents.own(name), require={"unit": "patient", "epsilon": 8.0})
         with pytest.raises(KeyboardInterrupt):
             made.serve(accidents, missing="wait", tries=3)
         assert record(made.folder / "server")["status"] == "interrupted"
@@ -126,6 +134,18 @@ def test_accidents_change_no_bit(private):
         assert record(made.folder / name)["privacy"]["ledger"] == {name: theirs["ledger"][name]}
 
 
+def test_the_account_of_a_hospital_is_settled_by_its_own_releases(private):
+    made, _, server, _ = private
+    state = CohortAccount(made.folder / "account").state()
+    (settled,) = state.runs.values()
+    assert (settled.is_open, settled.reason) == (False, None)
+    epsilon = client_epsilon(settled.counted["north"], 0.01)
+    assert epsilon == record(server)["privacy"]["accounted"]["by_client"]["north"]
+    block = record(made.folder / "north")["account"]
+    assert block["settled"]
+    assert block["run_epsilon"] == epsilon
+
+
 def test_tables_read_it_beside_its_simulation_and_never_as_the_same(private):
     made, simulated, server, _ = private
     found = compare_runs([simulated, server, made.folder / "north"])
@@ -138,6 +158,35 @@ def test_tables_read_it_beside_its_simulation_and_never_as_the_same(private):
         "adp_fl_quantile (seed 0) was deployed at 3 hospitals (north, south, west); its noise was repeatable, for a"
         " test." in notes
     )
+
+
+def test_a_round_goes_on_without_a_hospital_and_scores_leave_by_each_ones_policy(tmp_path, capsys):
+    made = SmallHospitals(tmp_path, "fedavg", rounds=3)
+    policies = {"north": "all", "south": "none", "west": {"means_over": 2}}
+    for name in NAMES:
+        made.start(name, scores=policies[name])
+
+    def without_north(requests):
+        (facts, _), *_ = (unpack(content, Request) for content in requests.values())
+        if (facts.kind, facts.round) == ("train", 2):
+            requests = {name: content for name, content in requests.items() if name != "north"}
+        return made.exchange(requests)
+
+    server = made.serve(without_north, missing="skip", least=2, tries=1, scores_every=2)
+    known = record(server)
+    assert (known["status"], known["deployed"]["missing"]) == ("finished", {"north": [2]})
+    assert "Round 2 goes on without north: no answer came." in capsys.readouterr().out
+    rows = {(row["round"], row["client"], row["name"]) for row in csv_rows(server)}
+    assert ("2", "south", "delta_norm") in rows
+    assert ("2", "north", "delta_norm") not in rows
+    assert {client for number, client, name in rows if name == "val_dice_disc"} == {"west", "all"}
+    assert {number for number, client, name in rows if name == "val_dice_disc"} == {"2", "3"}
+    with (server / "cases.csv").open() as file:
+        assert {row["client"] for row in csv.DictReader(file)} == {"north"}
+    own = record(tmp_path / "north")
+    assert (own["status"], own["rounds_completed"]) == ("finished", 3)
+    trained = {row["round"] for row in csv_rows(tmp_path / "north") if row["name"] == "delta_norm"}
+    assert trained == {"1", "3"}
 
 
 def refusal(made, name, request, arrays):
