@@ -77,7 +77,7 @@ def _said(asked: Asked) -> str:
     if asked.total > 1:
         return (
             f"{asked.total} processes share this run, each with {count(asked.threads or 1, 'thread')}"
-            " (--trainer.devices 1 for one process).\n"
+            " (--trainer.devices 1: only one).\n"
         )
     return "" if asked.reason is None else f"One process makes this run: {asked.reason}.\n"
 

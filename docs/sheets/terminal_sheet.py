@@ -1,7 +1,8 @@
 """Draws a terminal as a command leaves it at some moment: a picture of text, without anything from elsewhere.
 
-    python -m docs.sheets.terminal_sheet docs/images/first_minute.svg --until 'Round 4/6' -- \
-        adpfl-bench fit --config tasks/isic.yaml --config configs/smoke.yaml --federated.rounds 6
+    python -m docs.sheets.terminal_sheet docs/images/first_minute.svg --until 'Round 9/40' -- \
+        adpfl-bench fit --config tasks/isic.yaml --config callbacks/adp_fl_quantile.yaml \
+        --config configs/from_phantoms.yaml --data.root ISIC2017
 
 The command runs in a terminal of its own (pyte). When its screen shows what ``--until`` says it is drawn, and the
 command is stopped; without it the last screen is drawn.
