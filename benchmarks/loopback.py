@@ -73,8 +73,9 @@ class Loopback:
         words = [word for name, file in keys.items() for word in (f"--ssl-{name}", self.folder / "server" / file)]
         words += ["--host", "127.0.0.1", "--port", self.port, "--database", self.folder / "server" / "superlink.db"]
         words += ["--enable-supernode-auth", "--disable-runtime-dependency-installation"]
+        before = len(self.log("superlink"))
         self.start("superlink", [_BIN / "flower-superlink", *words])
-        self.wait_for(lambda: b"startup complete" in self.log("superlink"), "the SuperLink")
+        self.wait_for(lambda: b"startup complete" in self.log("superlink")[before:], "the SuperLink")
 
     def start_worker(self, name: str) -> None:
         """Start a hospital's worker."""

@@ -35,10 +35,11 @@ def init(
         raise ConfigError("A deployment is of a task and a method: give their files, each with --config.")
     if not hospital:
         raise ConfigError("A deployment is of hospitals: give their names, each with --hospital.")
+    files = StartingFiles(hospital, config, superlink)
+    files.check(folder)
     say_loading("deploy")
     from adpfl_bench.deploy.planned_hospital import agreed
 
-    files = StartingFiles(hospital, config, superlink)
     for made in files.write(folder, agreed(config)):
         print(made)
 

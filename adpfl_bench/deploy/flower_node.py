@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adpfl_bench.deploy.superlink_address import check_address
 from adpfl_bench.errors import ConfigError
 
 _LOOK_S = 0.5
@@ -53,9 +54,7 @@ class FlowerNode:
         Raises:
             ConfigError: An address, a key or a certificate is none, or the port is taken.
         """
-        host, colon, port = self.superlink.rpartition(":")
-        if not (host and colon and port.isdecimal()):
-            raise ConfigError(f"--superlink is host:port, such as server.example:8000, but it is {self.superlink}.")
+        check_address(self.superlink)
         if self.root_certificates is None and self.key is not None:
             raise ConfigError("A node shows its key over TLS alone: give --root_certificates too.")
         if self.root_certificates is not None:
@@ -66,9 +65,10 @@ class FlowerNode:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 trial.bind(("127.0.0.1", self.port))
-            except OSError as error:
+            except (OSError, OverflowError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is none"
                 raise ConfigError(
-                    f"Port {self.port} of this machine cannot be used ({error.strerror}): give another one with --port."
+                    f"Port {self.port} of this machine cannot be used ({why}): give another one with --port."
                 ) from None
 
     def run(self) -> int:

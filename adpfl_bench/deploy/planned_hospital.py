@@ -47,7 +47,17 @@ def _planned(config: Sequence[str], own: Mapping[str, Any], *options: str) -> Pl
         path = Path(scratch) / "own.yaml"
         path.write_text(dump_yaml({"data": {"init_args": dict(own)}}), encoding="utf-8")
         words = [word for name in (*config, str(path)) for word in ("--config", name)]
-        made = run(["fit", *words, *options, f"--trainer.default_root_dir={scratch}/run"], PlannedRun)
+        made = _parsed(["fit", *words, *options, f"--trainer.default_root_dir={scratch}/run"])
+    return made
+
+
+def _parsed(words: Sequence[str]) -> PlannedRun:
+    try:
+        made = run(words, PlannedRun)
+    except ConfigError as error:
+        if "FederatedDataModule" not in str(error):
+            raise
+        raise ConfigError("A deployment needs a task: add --config tasks/....yaml before the method.") from None
     assert isinstance(made, PlannedRun)
     return made
 

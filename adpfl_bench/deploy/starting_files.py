@@ -10,6 +10,7 @@ from string import Template
 from types import MappingProxyType
 
 from adpfl_bench.config.config_files import find_config
+from adpfl_bench.deploy.superlink_address import check_address
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.files import atomic_folder
 from adpfl_bench.text import folder_name_problem
@@ -35,6 +36,13 @@ class StartingFiles:
     config: Sequence[str]
     superlink: str
 
+    def check(self, folder: Path) -> None:
+        """Refuse what cannot be written; errors as of :meth:`write`."""
+        check_address(self.superlink)
+        if folder.exists():
+            raise ConfigError(f"{folder} exists already, and nothing is overwritten; give a new folder.")
+        self._copies()
+
     def write(self, folder: Path, agreement: str) -> list[Path]:
         """Write the server's folder ``server``, and one for each hospital under its name.
 
@@ -47,10 +55,10 @@ class StartingFiles:
             The folders.
 
         Raises:
-            ConfigError: The folder exists, a hospital's name is no folder's or given twice, or a file is not found.
+            ConfigError: The SuperLink has no address, the folder exists, a hospital's name is no folder's or given
+                twice, or a file is not found.
         """
-        if folder.exists():
-            raise ConfigError(f"{folder} exists already, and nothing is overwritten; give a new folder.")
+        self.check(folder)
         copies = self._copies()
         config = _list([f"{_AGREED}/{name}" for name in copies])
         with atomic_folder(folder) as made:
@@ -77,7 +85,9 @@ class StartingFiles:
     def _copies(self) -> dict[str, bytes]:
         """Return the agreed files by names that tell them apart, in their order."""
         for hospital in self.hospitals:
-            problem = folder_name_problem(hospital)
+            problem = folder_name_problem(hospital) or (
+                "has a space at an end" if hospital.strip() != hospital else None
+            )
             if problem or hospital == "server":
                 raise ConfigError(
                     f"A hospital is called {hospital!r}, which {problem or 'is the folder of the server'}."

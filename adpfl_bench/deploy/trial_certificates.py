@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from adpfl_bench.errors import ConfigError
 
 _VALID_DAYS = 90
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII)
 _CURVE = ec.SECP384R1()
 
 
@@ -110,10 +112,9 @@ def _host(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(host)
-    except ValueError:
-        raise ConfigError(f"{host!r} is neither a host's name in ASCII nor an IP address.") from None
+    if not _NAME.fullmatch(host) or host.replace(".", "").isdecimal():
+        raise ConfigError(f"{host!r} is neither a host's name in ASCII nor an IP address.")
+    return x509.DNSName(host)
 
 
 def _private(key: ec.EllipticCurvePrivateKey, form: serialization.PrivateFormat) -> bytes:

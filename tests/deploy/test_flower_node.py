@@ -24,6 +24,9 @@ def test_what_a_node_cannot_start_with_is_one_sentence(node, tmp_path):
     for change, sentence in [
         ({"superlink": "localhost"}, "--superlink is host:port"),
         ({"superlink": "localhost:http"}, "--superlink is host:port"),
+        ({"superlink": "localhost:99999"}, "--superlink is host:port"),
+        ({"superlink": ":8000"}, "--superlink is host:port"),
+        ({"port": 99999}, r"Port 99999 of this machine cannot be used \(it is none\)"),
         ({"root_certificates": None}, "A node shows its key over TLS alone"),
         ({"root_certificates": tmp_path / "server/nodes/north.pub"}, "must be certificates in PEM"),
         ({"root_certificates": tmp_path / "nowhere"}, r"cannot be read: .*nowhere \(No such file"),

@@ -68,6 +68,7 @@ def test_the_app_is_a_shell_that_calls_the_installed_package(folder: Path) -> No
         (["a", "a"], CONFIG, "told apart by their names, but they are a, a"),
         (["server"], CONFIG, "'server', which is the folder of the server"),
         (["a/b"], CONFIG, "'a/b', which is no folder's"),
+        ([" "], CONFIG, "which has a space at an end"),
         (["a"], ["tasks/nowhere.yaml"], "There is no configuration file"),
     ],
 )
@@ -77,6 +78,11 @@ def test_what_cannot_be_written_leaves_nothing(tmp_path, hospitals, config, sent
     with pytest.raises(ConfigError, match=sentence):
         StartingFiles(hospitals, config, "127.0.0.1:8000").write(tmp_path / "trial", "{}")
     assert [path.name for path in tmp_path.iterdir()] == ["own.yaml"]
+
+
+def test_a_superlink_without_an_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--superlink is host:port"):
+        StartingFiles(["a"], CONFIG[:2], "nowhere").write(tmp_path / "trial", "{}")
 
 
 def test_nothing_is_overwritten(folder: Path) -> None:

@@ -69,7 +69,11 @@ def test_nothing_is_overwritten(tmp_path, file):
 
 
 @pytest.mark.parametrize(
-    ("hosts", "sentence"), [([], "give at least one host"), (["münchen"], "neither a host's name")]
+    ("hosts", "sentence"),
+    [
+        ([], "give at least one host"),
+        *((["localhost", host], "neither a host's name") for host in ("münchen", "", "a b", "10.0.0.300", "-a")),
+    ],
 )
 def test_a_host_that_is_none_is_refused(tmp_path, hosts, sentence):
     with pytest.raises(ConfigError, match=sentence):
