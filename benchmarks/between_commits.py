@@ -128,6 +128,7 @@ class Checkout:
             f"--data.phantom_directory={self.folder / 'phantoms'}",
             f"--trainer.default_root_dir={self.folder / 'run'}",
             "--trainer.enable_progress_bar=false",
+            "--trainer.devices=1",  # which several would not be, in this process
             *(["--privacy.delta=0.01"] if method == "client_dp" else []),
         ]
 
