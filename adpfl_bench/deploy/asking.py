@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from adpfl_bench.deploy.deployment_files import ServerFile
 from adpfl_bench.deploy.door import Exchange, Missing
-from adpfl_bench.deploy.messages import Answer, Arrays, Request, digest_of, pack, unpack
+from adpfl_bench.deploy.messages import Answer, Arrays, MessageError, Request, digest_of, pack, unpack
 from adpfl_bench.errors import BenchError
 from adpfl_bench.text import count
 
@@ -112,7 +112,10 @@ class Asking:
         """Read what came of a hospital; an answer to another question counts as none."""
         if isinstance(came, Missing):
             return came
-        answer, arrays = unpack(came, Answer, 4 * len(content) + 2**24)
+        try:
+            answer, arrays = unpack(came, Answer, 4 * len(content) + 2**24)
+        except MessageError as error:
+            raise MessageError(f"What came of hospital {name} cannot be used. {error}") from error
         if answer.hospital != name:
             raise BenchError(
                 f"Hospital {answer.hospital} has answered what {name} was asked; give each node the home of its own"

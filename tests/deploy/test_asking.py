@@ -101,6 +101,13 @@ def test_an_answer_to_another_question_counts_as_none():
         Absences(west={"hospital": "south"}).ask(server())
 
 
+def test_bytes_that_are_no_answer_are_told_with_their_sender():
+    questions = {name: question(name) for name in NAMES}
+    asking = Asking(server(missing="skip"), lambda requests: dict.fromkeys(requests, b"hello"), lambda seconds: None)
+    with pytest.raises(BenchError, match=r"What came of hospital north cannot be used\. Bytes came"):
+        asking.ask(questions, lambda *found: None, "Round 1", may_miss=True)
+
+
 def test_a_hospital_that_the_exchange_forgets_is_missing():
     def forgets(requests):
         return {name: say(content) for name, content in requests.items() if name != "west"}
