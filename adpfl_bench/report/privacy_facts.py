@@ -103,5 +103,5 @@ def _sampling(method: DifferentialPrivacy, units: Mapping[str, int], per_step: i
     if method.sampling == "fixed":
         batches = sorted({-(-size // per_step) for size in units.values()})
         spread = f"{batches[0]}" if len(batches) == 1 else f"{batches[0]} to {batches[-1]}"
-        return f"fixed: the same {spread} batches by client take turns; a turn of each is one release"
+        return f"fixed: the same {spread} batches by client come one after the other; a pass over them is one release"
     return f"shuffle: each unit once in a local epoch, {per_step} to a step; no amplification is claimed"
