@@ -38,8 +38,9 @@ def outline_key(regions: int, names: Sequence[str]) -> dict[str, str]:
     if regions == 1:
         return {"truth": TRUTH_COLOUR, "prediction": REGION_COLOURS[0]}
     known = list(names) or [f"region {number}" for number in range(1, regions + 1)]
-    colours = dict(zip((f"prediction of {name}" for name in known), cycle(REGION_COLOURS)))
-    return {"truth": TRUTH_COLOUR, **colours}
+    # The panel of the truth alone has to tell regions apart too, and has their colours.
+    colours = dict(zip((f"{name}: prediction (in panel truth: truth)" for name in known), cycle(REGION_COLOURS)))
+    return {"truth beside a prediction": TRUTH_COLOUR, **colours}
 
 
 def page_key(regions: int, names: Sequence[str]) -> list[KeyEntry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -163,7 +164,10 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
         for plane, count in zip(planes, lines, strict=True)
     ]
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
-    figure = Figure(figsize=((2 + len(labels)) * _CELL_INCHES, sum(heights) + 0.7), layout=engine)
+    first, width = rows[0].example, (2 + len(labels)) * _CELL_INCHES
+    key = outline_key(len(first.truth), first.regions)
+    across = min(len(key), max(1, int(width / 3.2)))
+    figure = Figure(figsize=(width, sum(heights) + 0.45 + 0.25 * math.ceil(len(key) / across)), layout=engine)
     axes = figure.subplots(len(rows), 2 + len(labels), squeeze=False, gridspec_kw={"height_ratios": heights})
     for line, row, plane in zip(axes, rows, planes, strict=True):
         for axis in line:
@@ -179,14 +183,11 @@ def draw_rows(rows: Sequence[OverlayRow]) -> bytes:
             axis.set_xlabel(_wrapped(row.scores[label]), fontsize=8, parse_math=False)
     for axis, title in zip(axes[0], ["image", "truth", *labels], strict=True):
         axis.set_title(title, fontsize=10, fontweight="bold", parse_math=False)
-    first = rows[0].example
-    key = outline_key(len(first.truth), first.regions)
     handles = [Line2D([], [], color=colour, linewidth=2.4, label=label) for label, colour in key.items()]
-    across = max(1, int(figure.get_figwidth() / 2.2))
     figure.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=min(len(handles), across),
+        ncols=across,
         frameon=True,
         facecolor=KEY_PAPER,
         labelcolor="white",

@@ -22,8 +22,8 @@ def test_one_region_has_a_truth_and_a_prediction():
 @pytest.mark.parametrize("names", [("whole", "core"), ()])
 def test_each_of_several_regions_has_a_colour_of_its_prediction(names):
     truth, *predictions = outline_key(2, names)
-    assert truth == "truth"
-    assert predictions == [f"prediction of {name}" for name in names or ("region 1", "region 2")]
+    assert truth == "truth beside a prediction"
+    assert predictions == [f"{name}: prediction (in panel truth: truth)" for name in names or ("region 1", "region 2")]
 
 
 def test_the_page_has_the_colours_of_the_pictures():
@@ -41,7 +41,7 @@ def test_a_picture_of_cases_begins_with_its_key(tmp_path, regions):
     (group,), *_ = compare_runs(find_runs([tmp_path]))
     assert len(case_key(shown_cases(group))) == 1 + regions
     with Image.open(io.BytesIO(draw_overlays(group).png)) as image:
-        top = np.asarray(image.convert("RGB")).astype(int)[:36]
+        top = np.asarray(image.convert("RGB")).astype(int)[: 36 * regions]
     for colour in (TRUTH_COLOUR, *REGION_COLOURS[:regions]):
         wanted = [int(colour[place : place + 2], 16) for place in (1, 3, 5)]
         assert (np.abs(top - wanted).max(axis=-1) < 12).sum() > 40, colour
