@@ -94,6 +94,7 @@ class Faults:
     def run_killed(self) -> None:
         """The run's process is killed, and the run goes on."""
         self._say("the server's app is killed")
+        self.loopback.wait_for(lambda: bool(server_apps(self.loopback)), "the server's app")
         for process in server_apps(self.loopback):
             os.kill(process, signal.SIGKILL)
         self.loopback.finish_run(_LONG_S)
@@ -128,10 +129,9 @@ class _Stopped:
 
 def server_apps(loopback: Loopback) -> list[int]:
     """Return the processes of a SuperLink's runs."""
-    group = loopback.processes["superlink"].pid
-    listed = subprocess.run(["ps", "-eo", "pid=,pgid=,args="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split(None, 2) for line in listed.splitlines()]
-    return [int(pid) for pid, own, words in rows if int(own) == group and "flwr-serverapp" in words]
+    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 1) for line in listed.splitlines()]
+    return [int(pid) for pid, words in rows if "flwr-serverapp" in words and f":{loopback.port} " in words]
 
 
 def impatient(pair: Pair) -> None:
