@@ -49,8 +49,8 @@ METHODS = sorted(stems("callbacks"))
 FEDERATION = [name for name in METHODS if "privacy" not in read(f"callbacks/{name}.yaml")]
 PRIVACY = ("none", "dp_fl", "adp_fl", "adp_fl_quantile", "client_dp")
 OTHER_PRIVACY = sorted({*METHODS} - {*FEDERATION} - {*PRIVACY})
-# Others are given to other tools or commands; pretraining is a method of its own, what starts from it is tried once.
-OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain", "from_phantoms", "encoder"}
+# Others are for other tools or some methods; pretraining is a method of its own, what starts from it is tried once.
+OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain", "from_phantoms", "encoder", "phantom_geometry"}
 PLACES = sorted({*stems("configs")} - OTHERS, key=lambda place: (place == "gpu", place != "smoke", place))
 SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]
 OWN_MODELS = {"ditto", "fedbn", "fine_tuning"}
@@ -101,7 +101,7 @@ def test_all_methods_are_here() -> None:
         FEDERATION
     )
     assert {"fedprox", "scaffold", "ditto", "fedbn", "fine_tuning", "local", "centralized"} < set(FEDERATION)
-    assert OTHER_PRIVACY == ["adp_fl_histogram", "dp_fl_record", "dp_sgd"]
+    assert OTHER_PRIVACY == ["adp_fl_correlated", "adp_fl_histogram", "dp_fl_record", "dp_sgd"]
     assert PLACES == ["smoke", "phantom", "wandb", "gpu"]
 
 
