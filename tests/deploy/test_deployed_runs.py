@@ -2,6 +2,7 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 import adpfl_bench
@@ -13,7 +14,7 @@ from adpfl_bench.leaderboard.notes import table_notes
 from adpfl_bench.leaderboard.table import tabulate
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.accounting import client_epsilon
-from tests.deploy.small_hospitals import NAMES, SmallHospitals, checkpoint, noise_key, record, same_weights
+from tests.deploy.small_hospitals import NAMES, SmallHospitals, checkpoint, noise_key, record, same_weights, weights
 
 
 def test_a_deployment_has_the_bits_of_a_simulation_and_its_scores(tmp_path):
@@ -187,6 +188,36 @@ def test_a_round_goes_on_without_a_hospital_and_scores_leave_by_each_ones_policy
     assert (own["status"], own["rounds_completed"]) == ("finished", 3)
     trained = {row["round"] for row in csv_rows(tmp_path / "north") if row["name"] == "delta_norm"}
     assert trained == {"1", "3"}
+
+
+@pytest.mark.parametrize(("method", "bounded"), [("median", True), ("fedavg", False)])
+def test_an_outlier_moves_the_mean_and_leaves_the_median_between_the_others(tmp_path, method, bounded):
+    made = SmallHospitals(tmp_path, method, rounds=1)
+    for name in NAMES:
+        made.start(name)
+    honest = []
+
+    def with_outlier(requests):
+        answers = made.exchange(requests)
+        for name, content in answers.items():
+            facts, arrays = unpack(content, Answer)
+            deltas = [array for key, array in arrays.items() if key.startswith("delta")]
+            if deltas and name == "north":
+                answers[name] = pack(facts, {key: 1000 * array for key, array in arrays.items()})
+            elif deltas:
+                start = unpack(requests[name], Request)[1]
+                before = [array for key, array in start.items() if key.startswith("weights")]
+                honest.append([old + delta for old, delta in zip(before, deltas, strict=True)])
+        return answers
+
+    made.serve(with_outlier)
+    ends = [weight.numpy() for weight in weights(tmp_path / "server").values()]
+    assert len(honest) == 2
+    within = [
+        bool(((end >= np.minimum(one, two) - 1e-6) & (end <= np.maximum(one, two) + 1e-6)).all())
+        for end, one, two in zip(ends, *honest, strict=True)
+    ]
+    assert all(within) == bounded
 
 
 def refusal(made, name, request, arrays):
