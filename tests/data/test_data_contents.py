@@ -6,6 +6,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -304,7 +306,7 @@ def test_what_is_hashed_when_it_is_broken_off_is_kept(isic, hashed, monkeypatch,
     assert len(hashed) == 8
 
 
-def test_who_needs_the_same_large_files_waits_for_whoever_hashes_them(isic, cache, monkeypatch, capfd):
+def test_who_needs_the_same_large_files_waits_for_whoever_hashes_them(isic, cache, monkeypatch, tmp_path):
     monkeypatch.setattr(file_hashing, "_LONG", 1)
     monkeypatch.setattr(file_hashing, "_SETTLED", 0)
     fork = multiprocessing.get_context("fork")
@@ -316,17 +318,20 @@ def test_who_needs_the_same_large_files_waits_for_whoever_hashes_them(isic, cach
         go_on.wait()
         return read(path, *seen)
 
-    def work(reader):
+    def work(reader, said=os.devnull):
         file_hashing._read = reader
-        found.put(contents(isic).digest)
+        with open(said, "w") as sys.stderr:
+            found.put(contents(isic).digest)
 
     first = fork.Process(target=work, args=(slow,))
     first.start()
     begun.wait()
-    second = fork.Process(target=work, args=(lambda path, *seen: os._exit(9),))  # which has nothing left to read
+    said = tmp_path / "said.txt"  # to read what is captured would lose what is written at the same moment
+    second = fork.Process(target=work, args=(lambda path, *seen: os._exit(9), said))  # which has nothing left to read
     second.start()
-    while "Another process hashes these files" not in capfd.readouterr().err:
+    while not (said.exists() and "Another process hashes these files" in said.read_text()):
         assert second.is_alive()
+        time.sleep(0.005)
     go_on.set()
     assert found.get() == found.get()
     for process in (first, second):
