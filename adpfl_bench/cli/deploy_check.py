@@ -34,7 +34,7 @@ def check(file: Path, *, agreement: Path | None = None, workers: int | None = No
     data, privacy, last = hospital.data, hospital.privacy, hospital.last_round()
     root = Path(own.data["root"])
     inventory = data.inventory(root, None)
-    read, sound = read_inventory(data, root, inventory, workers)
+    read, sound = read_inventory(inventory, root, data.left_out, workers)
     (client,) = data.clients
     facts = {
         "hospital": own.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -19,9 +18,6 @@ from adpfl_bench.errors import ConfigError, DataError
 from adpfl_bench.processors import check_workers, in_parallel
 from adpfl_bench.text import count, say_loading
 from adpfl_bench.trust import trusting
-
-if TYPE_CHECKING:
-    from adpfl_bench.data.datamodule import FederatedDataModule
 
 _USUAL_ADVICE = "take the file again from the publisher, mend it, or leave the case out"
 _WIDE = 100_000  # characters; a table that goes to a file or a program is not wrapped
@@ -67,27 +63,27 @@ def verify(
     if not inventory.cases and not inventory.problems:
         raise DataError(f"{inventory.name} in {root} has no case with a label map; there is nothing to verify.")
     print(f"{root}: {inventory.name}, {count(inventory.cases, 'case')} to read", flush=True)
-    summary, sound = read_inventory(source, root, inventory, workers)
+    summary, sound = read_inventory(inventory, root, source.left_out, workers)
     print(summary)
     return 0 if sound else 1
 
 
 def read_inventory(
-    source: FederatedDataModule, root: Path, inventory: Inventory, workers: int | None = None
+    inventory: Inventory, root: Path, left_out: Sequence[str] = (), workers: int | None = None
 ) -> tuple[str, bool]:
     """Read every file of an inventory, and print a table of what is wrong.
 
     Args:
-        source: The dataset.
-        root: Its folder, or its table.
         inventory: What is to be read.
+        root: The dataset's folder, or its table.
+        left_out: Names of files that are passed over on purpose.
         workers: Processes that read; by default one for each processor.
 
     Returns:
         What was found, as a clause, and whether there is no error.
     """
     folder, table = (root, False) if root.is_dir() else (root.parent, True)
-    ignored = ignored_images(folder, inventory.cases, inventory.problems, source.left_out, beside=table)
+    ignored = ignored_images(folder, inventory.cases, inventory.problems, left_out, beside=table)
     found = [*inventory.problems, *ignored, *_check_all(inventory, workers)]
     errors = [problem for problem in found if problem.severity == "error"]
     if found:

@@ -126,7 +126,8 @@ def _listening(path: Path) -> Iterator[socket.socket]:
 
 def _send(connection: socket.socket, content: bytes) -> None:
     connection.sendall(_LENGTH.pack(len(content)))
-    connection.sendall(content)
+    if content:  # or the other end may have answered, and gone, before nothing is sent to it
+        connection.sendall(content)
 
 
 def _receive(connection: socket.socket) -> bytes:

@@ -178,7 +178,11 @@ def test_state_round_trip(toy_task, toy_data, fit, tmp_path):
         ({"threshold": None}, r"privacy\.unit is batch, so privacy\.threshold"),
         ({"mechanism": None}, r"privacy\.unit is batch, so .* privacy\.mechanism"),
         ({"unit": "image"}, r"privacy\.unit is image; possible are none, batch, record, patient, client"),
-        ({"sampling": "fixed"}, r"privacy\.sampling is fixed; possible are shuffle, poisson"),
+        (
+            {"sampling": "fixed"},
+            r"privacy\.sampling is fixed, which keeps units in their batches, but privacy\.unit is batch",
+        ),
+        ({"sampling": "all"}, r"privacy\.sampling is all; possible are shuffle, poisson, fixed"),
         ({"sampling": "poisson"}, "with privacy.unit batch nothing is gained by sampling"),
         ({"unit": "client", "sampling": "poisson"}, "with privacy.unit client nothing is gained by sampling"),
         ({"threshold": QuantileThreshold()}, "QuantileThreshold counts units, but with privacy.unit batch"),

@@ -3,6 +3,7 @@
 import socket
 import stat
 import threading
+import time
 
 import pytest
 
@@ -16,10 +17,10 @@ def home(tmp_path_factory):
 
 
 def listening(path, answer, most):
-    thread = threading.Thread(target=answer_all, args=(path, answer, most))
+    thread = threading.Thread(target=answer_all, args=(path, answer, most), daemon=True)
     thread.start()
-    while not path.exists() or not stat.S_ISSOCK(path.stat().st_mode):
-        pass
+    while not path.is_socket():
+        time.sleep(0.001)
     return thread
 
 
@@ -46,7 +47,7 @@ def connected(act):
         try:
             return act()
         except WorkerAway:
-            pass
+            time.sleep(0.001)
 
 
 def test_where_nobody_listens_a_sentence_says_what_to_start(home):
