@@ -19,7 +19,7 @@ from adpfl_bench.stopping import StopSignals, is_stop, stop_signals
 
 _MARK = ".slurm-job"
 _PATIENCE_S = 60.0
-_TELLING_S = 10.0  # from the first process of a job that hears the signal to the last one
+_TELLING_S = 30.0  # on a busy machine, from the first process of a job that hears the signal to the last one
 
 
 class SlurmRequeue(Callback):
