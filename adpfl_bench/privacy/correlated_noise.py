@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from adpfl_bench.errors import BenchError, ConfigError
-from adpfl_bench.privacy.mechanisms import GaussianMechanism
+from adpfl_bench.privacy.mechanisms import GaussianMechanism, add_on_lattice_
 from adpfl_bench.privacy.noise_sequence import NoiseSequence
 from adpfl_bench.privacy.randomness import Randomness
 
@@ -79,9 +79,8 @@ class CorrelatedGaussianMechanism(GaussianMechanism):
         """
         if sequence is None:
             raise BenchError("Correlated noise needs privacy.sampling: fixed, but a step has no place in a sequence.")
-        sizes = [tensor.numel() for tensor in total]
         coefficients = square_root_coefficients(self.bands_of(sequence.batches))
-        column, count = math.hypot(*coefficients), sum(sizes)
+        column, count = math.hypot(*coefficients), sum(tensor.numel() for tensor in total)
         spacing = source.lattice(multiplier * column) * math.sqrt(count)
         after = math.sqrt(len(coefficients) - 1)
         scale = multiplier * (column * (1 + 2 * spacing) + 2 * spacing * after)
@@ -91,11 +90,6 @@ class CorrelatedGaussianMechanism(GaussianMechanism):
         if lattice:
             fresh, taken_off = (torch.round(part / lattice) * lattice for part in (fresh, taken_off))
         noise = fresh.sub_(taken_off)
-        for part, tensor in zip(torch.split(noise, sizes), total, strict=True):
-            if lattice:
-                on_lattice = torch.round(tensor.double() / (threshold * lattice)) * lattice
-                tensor.copy_((on_lattice + part.view_as(tensor)) * threshold)
-            else:
-                tensor.add_(part.view_as(tensor).to(tensor.dtype), alpha=threshold)
+        add_on_lattice_(total, noise, lattice, threshold)
         sequence.keep(noise, len(coefficients) - 1)
         return scale * threshold

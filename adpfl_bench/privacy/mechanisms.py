@@ -15,6 +15,23 @@ from adpfl_bench.privacy.proofs import noise_law
 from adpfl_bench.privacy.randomness import Randomness
 
 
+def add_on_lattice_(tensors: list[Tensor], noise: Tensor, lattice: float, unit: float = 1.0) -> None:
+    """Add noise to tensors, in place, which are rounded to the noise's lattice before.
+
+    Args:
+        tensors: The tensors.
+        noise: Noise for all of their numbers, [P], in units of ``unit``.
+        lattice: Spacing that the noise is rounded to, likewise; 0 where nothing is rounded.
+        unit: What noise and lattice are stated in units of.
+    """
+    for part, tensor in zip(torch.split(noise, [tensor.numel() for tensor in tensors]), tensors, strict=True):
+        if lattice:
+            on_lattice = torch.round(tensor.double() / (unit * lattice)) * lattice
+            tensor.copy_((on_lattice + part.view_as(tensor)) * unit)
+        else:
+            tensor.add_(part.view_as(tensor).to(tensor.dtype), alpha=unit)
+
+
 class Mechanism(ABC):
     """Base of mechanisms: independent noise of one law on every coordinate.
 
@@ -43,17 +60,11 @@ class Mechanism(ABC):
                 tensors to a lattice that it rounds the noise to as well; see
                 :class:`~adpfl_bench.privacy.randomness.OperatingSystem`.
         """
-        sizes = [tensor.numel() for tensor in tensors]
-        noise = self.sample(sum(sizes), scale, source)
+        noise = self.sample(sum(tensor.numel() for tensor in tensors), scale, source)
         lattice = source.lattice(scale)
         if lattice:
             noise = torch.round(noise / lattice) * lattice
-        for part, tensor in zip(torch.split(noise, sizes), tensors, strict=True):
-            if lattice:
-                on_lattice = torch.round(tensor.double() / lattice) * lattice
-                tensor.copy_(on_lattice + part.view_as(tensor))
-            else:
-                tensor.add_(part.view_as(tensor).to(tensor.dtype))
+        add_on_lattice_(tensors, noise, lattice)
 
     def add_to_sum_(
         self,
