@@ -7,8 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from adpfl_bench.cli.function_command import run_function
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.cli.function_command import run_one_of
 from adpfl_bench.privacy.account.account_checks import ACCOUNT_CHECKS, check_account
 from adpfl_bench.privacy.account.cohort_account import CohortAccount
 from adpfl_bench.privacy.account.sealed_lines import AccountDamaged
@@ -47,13 +46,7 @@ def account(words: Sequence[str]) -> int:
     Raises:
         BenchError: An option is wrong, or the account cannot be read.
     """
-    _, *rest = words
-    if not rest or rest[0] in ("-h", "--help"):
-        print(_HELP)
-        return 0
-    if rest[0] not in _COMMANDS:
-        raise ConfigError(f"account has the commands {', '.join(_COMMANDS)}, but was given {rest[0]}.")
-    return run_function(_COMMANDS[rest[0]], rest[1:], f"adpfl-bench account {rest[0]}")
+    return run_one_of("account", _COMMANDS, _HELP, words)
 
 
 def create(

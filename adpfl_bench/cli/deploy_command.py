@@ -9,8 +9,7 @@ from typing import Any
 from adpfl_bench.cli.deploy_check import check
 from adpfl_bench.cli.deploy_setup import certificates, init, node
 from adpfl_bench.cli.deploy_worker import serve
-from adpfl_bench.cli.function_command import run_function
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.cli.function_command import run_one_of
 
 _COMMANDS: MappingProxyType[str, Callable[..., Any]] = MappingProxyType(
     {"init": init, "certificates": certificates, "check": check, "serve": serve, "node": node}
@@ -45,10 +44,4 @@ def deploy(words: Sequence[str]) -> int:
     Raises:
         BenchError: An option is wrong, or what the command needs is not there.
     """
-    _, *rest = words
-    if not rest or rest[0] in ("-h", "--help"):
-        print(_HELP)
-        return 0
-    if rest[0] not in _COMMANDS:
-        raise ConfigError(f"deploy has the commands {', '.join(_COMMANDS)}, but was given {rest[0]}.")
-    return run_function(_COMMANDS[rest[0]], rest[1:], f"adpfl-bench deploy {rest[0]}")
+    return run_one_of("deploy", _COMMANDS, _HELP, words)

@@ -97,3 +97,27 @@ def run_function(function: Callable[..., Any], words: Sequence[str], prog: str) 
     named = {name: getattr(arguments, name) for name in parameters if name not in first}
     status = function(*(getattr(arguments, name) for name in first), **named)
     return status if isinstance(status, int) else 0
+
+
+def run_one_of(command: str, commands: Mapping[str, Callable[..., Any]], help_text: str, words: Sequence[str]) -> int:
+    """Run a command of a command, such as ``adpfl-bench account show``.
+
+    Args:
+        command: The command's name.
+        commands: The functions of its own commands, by name.
+        help_text: What it prints without any.
+        words: The command line after the program's name.
+
+    Returns:
+        The exit status, as of :func:`run_function`.
+
+    Raises:
+        BenchError: There is no such command, or it raised an error.
+    """
+    _, *rest = words
+    if not rest or rest[0] in ("-h", "--help"):
+        print(help_text)
+        return 0
+    if rest[0] not in commands:
+        raise ConfigError(f"{command} has the commands {', '.join(commands)}, but was given {rest[0]}.")
+    return run_function(commands[rest[0]], rest[1:], f"adpfl-bench {command} {rest[0]}")
