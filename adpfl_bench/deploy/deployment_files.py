@@ -118,6 +118,18 @@ class HospitalFile(DeploymentFile):
         return placed.model_copy(update={**own, **account})
 
     @property
+    def own_settings(self) -> dict[str, Any]:
+        """Its part of the run's configuration, as YAML has it."""
+        data = {key: str(value) if isinstance(value, Path) else value for key, value in self.data.items()}
+        return {"data": {"init_args": data}}
+
+    @property
+    def own_options(self) -> list[str]:
+        """Its part of the command line, after all files."""
+        account = [] if self.account is None else [f"--privacy.account={self.account}"]
+        return [*self.options, "--trainer.devices=1", *account]
+
+    @property
     def scores_text(self) -> str:
         """The policy of scores, in words."""
         if isinstance(self.scores, str):

@@ -102,15 +102,9 @@ def hospital_command(file: HospitalFile, hold: ExitStack) -> HospitalCommand:
     """
     home = file.home
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    replace_file(home / OWN_NAME, dump_yaml({"data": {"init_args": _plain(file.data)}}).encode())
+    replace_file(home / OWN_NAME, dump_yaml(file.own_settings).encode())
     words = [word for name in (*file.config, str(home / OWN_NAME)) for word in ("--config", name)]
-    words += [*file.options, f"--trainer.default_root_dir={home}", "--ckpt_path=last", "--trainer.devices=1"]
-    if file.account is not None:
-        words.append(f"--privacy.account={file.account}")
+    words += [*file.own_options, f"--trainer.default_root_dir={home}", "--ckpt_path=last"]
     made = run(["fit", *words], lambda command, rest, _: HospitalCommand(command, rest, hold))
     assert isinstance(made, HospitalCommand)
     return made
-
-
-def _plain(data: dict[str, object]) -> dict[str, object]:
-    return {key: str(value) if isinstance(value, Path) else value for key, value in data.items()}

@@ -36,16 +36,16 @@ def agreed(config: Sequence[str]) -> str:
     Raises:
         BenchError: The configuration is wrong.
     """
-    agreement = Agreement.of(_planned(config, {"root": PHANTOM_ROOT}).config_dump)
+    agreement = Agreement.of(_planned(config, {"data": {"init_args": {"root": PHANTOM_ROOT}}}).config_dump)
     stated = {"configuration": agreement.digest, "adpfl_bench": adpfl_bench.__version__}
     return json.dumps(stated, indent=2) + "\n"
 
 
 def _planned(config: Sequence[str], own: Mapping[str, Any], *options: str) -> PlannedRun:
-    """Parse a configuration with a machine's own settings of ``data.init_args``, and start nothing."""
+    """Parse a configuration with a machine's own settings, and start nothing."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "own.yaml"
-        path.write_text(dump_yaml({"data": {"init_args": dict(own)}}), encoding="utf-8")
+        path.write_text(dump_yaml(dict(own)), encoding="utf-8")
         words = [word for name in (*config, str(path)) for word in ("--config", name)]
         made = _parsed(["fit", *words, *options, f"--trainer.default_root_dir={scratch}/run"])
     return made
@@ -85,9 +85,7 @@ class PlannedHospital:
         Raises:
             BenchError: Its configuration is wrong, or its data are not what the task expects.
         """
-        account = [] if file.account is None else [f"--privacy.account={file.account}"]
-        own = {key: str(value) if isinstance(value, Path) else value for key, value in file.data.items()}
-        command = _planned(file.config, own, *file.options, "--trainer.devices=1", *account)
+        command = _planned(file.config, file.own_settings, *file.own_options)
         command.datamodule.partition = OneHospital(file.name)
         loop, privacy = command.prepare(None)
         return cls(file, command, loop.schedule, privacy)
@@ -136,10 +134,13 @@ class PlannedHospital:
             )
         return found
 
-    def last_round(self) -> ClientRound | None:
+    def last_round(self, delta: float | None = None) -> ClientRound | None:
         """Forecast what the hospital has spent after the last round, if it takes part in all; None without a proof.
 
         Where noise is solved for an epsilon, it is solved for this hospital alone.
+
+        Args:
+            delta: The delta that epsilon is taken at; by default that of the run.
         """
         method = self.privacy
         if method.accounted.reason is not None:
@@ -149,8 +150,8 @@ class PlannedHospital:
         assert method.noise_multiplier is not None
         units, per_step = self.data.unit_sizes, self.data.units_per_step
         plan = ReleasePlan(method.unit, method.sampling, per_step, method.mechanism)
-        z, delta = method.noise_multiplier, method.delta
-        return Forecast(plan, self.schedule, units, z, delta, method.threshold).rows()[-1]
+        z = method.noise_multiplier
+        return Forecast(plan, self.schedule, units, z, delta or method.delta, method.threshold).rows()[-1]
 
     def account_text(self) -> tuple[str, bool]:
         """Say what the run would spend of the hospital's account, and whether it has room for it."""
@@ -165,9 +166,11 @@ class PlannedHospital:
             check_noise(self.privacy, self.file)
         except Refusal as refusal:
             found.append(str(refusal))
-        floor, last = self.file.require, self.last_round()
+        floor = self.file.require
         if floor is None:
             return found
+        delta = floor.delta or self.privacy.delta
+        last = self.last_round(delta)
         if last is None:
             found.append(
                 f"Hospital {self.file.name} requires epsilon of at most {floor.epsilon:g}, but nothing is proved of"
@@ -176,6 +179,6 @@ class PlannedHospital:
         elif last.epsilon > floor.epsilon:
             found.append(
                 f"Hospital {self.file.name} requires epsilon of at most {floor.epsilon:g}, but the run would come to"
-                f" {last.epsilon:.4g} at delta {self.privacy.delta:g}."
+                f" {last.epsilon:.4g} at delta {delta:g}."
             )
         return found

@@ -86,11 +86,15 @@ def test_a_run_that_is_in_order(hospital: Path, capsys: pytest.CaptureFixture[st
             "Hospital north requires epsilon of at most 4, but the run would come to 7.9",
         ),
         (
+            lambda north: change(north / "hospital.yaml", "epsilon: 8", "epsilon: 8\n  delta: 1.0e-6"),
+            "Hospital north requires epsilon of at most 8, but the run would come to 9.951 at delta 1e-06",
+        ),
+        (
             lambda north: next(iter((north / "data").rglob("*.jpg"))).write_bytes(b"no"),
             "data of hospital north are not in order",
         ),
     ],
-    ids=["version", "configuration", "noise", "epsilon", "data"],
+    ids=["version", "configuration", "noise", "epsilon", "delta", "data"],
 )
 def test_what_is_not_in_order_is_said_before_anything_is_joined(
     hospital: Path, capsys: pytest.CaptureFixture[str], wrong: Callable[[Path], object], sentence: str
