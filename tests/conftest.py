@@ -4,6 +4,7 @@ import atexit
 import copy
 import gc
 import os
+import signal
 import zlib
 
 # What is trained here is small: a second thread costs more than it brings, and all processes must add alike.
@@ -35,6 +36,8 @@ pytest_plugins = ["tests.cohorts", "tests.small_datasets"]
 # How long an example takes says more about the machine's other work than about the code. EXAMPLES=500 tries more.
 settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("suite")
+# Under nohup all processes would ignore it, and the suite leaves alone what is ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Tearing down what torch and Lightning have loaded takes seconds, and nobody waits for it.
 atexit.register(gc.freeze)
 
