@@ -64,6 +64,7 @@ from .privacy.mechanisms import Mechanism as Mechanism
 from .privacy.private_thresholds import HistogramThreshold as HistogramThreshold
 from .privacy.private_thresholds import QuantileThreshold as QuantileThreshold
 from .privacy.proofs import register_proof as register_proof
+from .privacy.summed_discrete_noise import SummedDiscreteGaussianMechanism as SummedDiscreteGaussianMechanism
 from .privacy.summed_noise import SummedGaussianMechanism as SummedGaussianMechanism
 from .privacy.thresholds import FixedThreshold as FixedThreshold
 from .privacy.thresholds import PercentileThreshold as PercentileThreshold

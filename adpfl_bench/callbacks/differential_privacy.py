@@ -162,6 +162,7 @@ class DifferentialPrivacy(PlainPrivacy):
         self.guarantee.decide(trainer, task, federation, datamodule)
         schedule, word = federation.schedule, str(self.units.word)
         plan = self.settle_noise(schedule, datamodule.unit_sizes, datamodule.units_per_step)
+        checks.check_room(self.engine, task, datamodule.unit_sizes)
         self.reservation.plan(lambda z: PlannedReleases.of(plan, z, schedule, datamodule, word), self.noise_multiplier)
         if self.engine.clips_units:
             checks.check_private_task(task)
@@ -207,7 +208,6 @@ class DifferentialPrivacy(PlainPrivacy):
             ConfigError: No noise reaches the target, there is no guarantee to calibrate, or the threshold leaves
                 nothing of the budget.
         """
-        assert self.threshold is not None
         assert self.mechanism is not None
         plan = ReleasePlan(self.unit, self.sampling, units_per_step, self.mechanism)
         if self.target_epsilon is not None:

@@ -20,6 +20,7 @@ from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.one_run import audit, ceiling
 from adpfl_bench.privacy.audit.verdict import verdict
 from adpfl_bench.privacy.gaussian_dp import gaussian_epsilon
+from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism
 from adpfl_bench.records.blocks import AuditedBlock, CheckBlock
 from adpfl_bench.tasks.federated_task import FederatedTask
 
@@ -79,10 +80,12 @@ class PrivacyAudit(Callback):
         Raises:
             ConfigError: This method cannot be audited.
         """
-        if privacy.mechanism is not None and privacy.mechanism.trust == "sum":
+        mechanism = privacy.mechanism
+        if isinstance(mechanism, SummedGaussianMechanism) and mechanism.honest_clients > 1:
             raise ConfigError(
-                "An audit attacks what each client sends, but the noise of"
-                f" {type(privacy.mechanism).__name__} is that of a trusted sum: audit the run with GaussianMechanism."
+                f"An audit attacks what each client sends, but the noise of {type(mechanism).__name__} is that of"
+                f" {mechanism.honest_clients} clients together: audit the run with honest_clients: 1, where each has"
+                " all of it."
             )
         if privacy.unit == "client":
             if self.client is not None or self.records is not None:

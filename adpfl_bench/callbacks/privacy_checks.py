@@ -13,6 +13,7 @@ from adpfl_bench.errors import ConfigError, check_choice
 from adpfl_bench.federation.federated_settings import FederatedSettings
 from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.mechanisms import Mechanism
+from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.release_plan import PRIVACY_UNITS, SAMPLINGS
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.tasks.federated_task import FederatedTask
@@ -169,6 +170,19 @@ def check_private_task(task: FederatedTask) -> None:
                 " unit's gradient is not defined; use instance or group normalisation"
                 " (model.network_arguments.norm: INSTANCE)."
             )
+
+
+def check_room(engine: PrivacyEngine, module: nn.Module, sizes: Mapping[str, int]) -> None:
+    """Refuse sums that do not fit into what carries them; ``sizes`` are the clients' numbers of units.
+
+    Raises:
+        ConfigError: The mechanism has no room for them.
+    """
+    assert engine.sums is not None
+    if engine.sums.noise_multiplier > 0:
+        coordinates = sum(p.numel() for p in module.parameters() if p.requires_grad)
+        units = len(sizes) if engine.unit == "client" else sum(sizes.values())
+        engine.sums.mechanism.check_room(engine.sums.sum_multiplier, coordinates, len(sizes), units)
 
 
 def check_private_federation(unit: str, federation: FederatedSettings) -> None:

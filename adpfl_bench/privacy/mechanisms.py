@@ -102,6 +102,27 @@ class Mechanism(ABC):
         reach = size if self.norm == "l1" else math.sqrt(size)
         return threshold + 2 * source.lattice(scale) * reach
 
+    def lattice_of(self, threshold: float) -> float:
+        """Spacing of the lattice that all releases under a threshold are on, whatever the source; 0 for none."""
+        return 0.0
+
+    def enlarged(self, threshold: float, size: int) -> float:
+        """The noise of ``size`` numbers as a share of what the ledger states, where the law itself is on a lattice."""
+        return 1.0
+
+    def check_room(self, multiplier: float, size: int, clients: int, units: int) -> None:  # noqa: B027 - most have room
+        """Refuse a run whose sums do not fit into what carries them.
+
+        Args:
+            multiplier: Noise multiplier of a sum, greater than 0.
+            size: Number of coordinates.
+            clients: Number of clients.
+            units: Number of units of all of them, each of which may bring all of C to one coordinate.
+
+        Raises:
+            ConfigError: They do not.
+        """
+
     def event(self, noise_multiplier: float, sensitivity: float = 1.0, sampling_rate: float = 1.0) -> Release:
         """Return the ledger's entry for one release with noise of this law; arguments as :class:`Release`.
 

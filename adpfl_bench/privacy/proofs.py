@@ -93,16 +93,10 @@ _SCHEDULES = (
 )  # fmt: skip
 _CLIENT_METHODS = ("ClientMethod", "FedProx", "Scaffold", "Ditto", "LocalTraining")
 _SUITE_CALLBACKS = (
-    "differential_privacy.DifferentialPrivacy",
-    "examples.ExampleCases",
-    "federated_loop.FederatedLoop",
-    "prediction_writer.PredictionWriter",
-    "privacy_audit.PrivacyAudit",
-    "progress.RoundLines",
-    "progress.RoundProgressBar",
-    "run_recorder.RunRecorder",
-    "slurm_requeue.SlurmRequeue",
-)
+    "differential_privacy.DifferentialPrivacy", "examples.ExampleCases", "federated_loop.FederatedLoop",
+    "prediction_writer.PredictionWriter", "privacy_audit.PrivacyAudit", "progress.RoundLines",
+    "progress.RoundProgressBar", "run_recorder.RunRecorder", "slurm_requeue.SlurmRequeue",
+)  # fmt: skip
 _LOOKERS = (
     "DeviceStatsMonitor", "LearningRateMonitor", "ModelSummary", "RichModelSummary", "RichProgressBar",
     "TQDMProgressBar",
@@ -131,6 +125,11 @@ KNOWN: tuple[Proof, ...] = (
         "mechanism",
         _within("adpfl_bench.privacy.summed_noise", "SummedGaussianMechanism"),
         "Gaussian noise on the sum of a round's clients, where nobody sees more than that (11)",
+    ),
+    Proof(
+        "mechanism",
+        _within("adpfl_bench.privacy.summed_discrete_noise", "SummedDiscreteGaussianMechanism"),
+        "the same with sums and noise that are whole numbers, as a secure aggregation adds them up (12)",
     ),
     Proof("threshold rule", _within("adpfl_bench.privacy.thresholds", "FixedThreshold"), "C is a public constant"),
     Proof(

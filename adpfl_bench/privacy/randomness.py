@@ -12,6 +12,9 @@ from torch import Tensor
 
 from adpfl_bench.seeding import torch_generator
 
+WORD_BITS = 62
+"""Random bits of a word, which has room for its sign and one bit more."""
+
 # A lattice this much finer than the noise costs less than a millionth of it, and its points still fit in float64.
 _LATTICE_BITS = 30
 
@@ -26,6 +29,10 @@ class Randomness(ABC):
     @abstractmethod
     def normal(self, size: int) -> Tensor:
         """Draw standard normal values, (size,)."""
+
+    @abstractmethod
+    def words(self, size: int) -> Tensor:
+        """Draw whole numbers, uniform from 0 to 2^62 - 1, (size,) in int64."""
 
     @abstractmethod
     def lattice(self, scale: float) -> float:
@@ -49,6 +56,11 @@ class Seeded(Randomness):
     def normal(self, size: int) -> Tensor:
         """Draw float32 values."""
         return torch.empty(size, device=self.generator.device).normal_(generator=self.generator)
+
+    def words(self, size: int) -> Tensor:
+        """Draw whole numbers of 62 random bits."""
+        drawn = torch.empty(size, dtype=torch.int64, device=self.generator.device)
+        return drawn.random_(0, 2**WORD_BITS, generator=self.generator)
 
     def lattice(self, scale: float) -> float:
         """None: values are added as they are."""
@@ -92,6 +104,11 @@ class OperatingSystem(Randomness):
         """Draw float64 values (Box and Muller 1958)."""
         angle = np.frombuffer(os.urandom(8 * size), dtype=np.uint64).astype(np.float64) * (2 * math.pi * 2.0**-64)
         return torch.from_numpy(np.sqrt(2 * self._log_uniform(size)) * np.cos(angle)).to(self.device)
+
+    def words(self, size: int) -> Tensor:
+        """Draw whole numbers of 62 random bits."""
+        bits = np.frombuffer(os.urandom(8 * size), dtype=np.uint64) >> np.uint64(64 - WORD_BITS)
+        return torch.from_numpy(bits.astype(np.int64)).to(self.device)
 
     def lattice(self, scale: float) -> float:
         """Return the power of two at most 2^-30 of the scale."""

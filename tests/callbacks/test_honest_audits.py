@@ -9,6 +9,7 @@ from adpfl_bench.privacy.audit.witness import CHECKS
 from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
+from adpfl_bench.privacy.summed_discrete_noise import SummedDiscreteGaussianMechanism
 from tests.callbacks.audits import WideTask, failed, per_record
 from tests.callbacks.audits import audited as audited
 from tests.conftest import ToyDataModule
@@ -16,6 +17,10 @@ from tests.conftest import ToyDataModule
 
 def momentum(parameters):
     return torch.optim.SGD(parameters, lr=0.02, momentum=0.9, weight_decay=0.01)
+
+
+def plain(parameters):
+    return torch.optim.SGD(parameters, lr=0.02)
 
 
 def adam(parameters):
@@ -56,6 +61,16 @@ RUNS = {
         {"sampling": "poisson", "secure": True, "threshold": HistogramThreshold()},
         {"trainer": {"precision": "64-true"}},
         adam,
+    ),
+    "record-discrete-sum": (
+        {"mechanism": SummedDiscreteGaussianMechanism(1), "units_per_step": 100},
+        {},
+        plain,
+    ),
+    "client-discrete-sum": (
+        {"unit": "client", "mechanism": SummedDiscreteGaussianMechanism(1)},
+        {"federated": {"aggregation_weights": "uniform"}},
+        momentum,
     ),
     "record-correlated-some-clients": (
         {"mechanism": CorrelatedGaussianMechanism(3), "sampling": "fixed", "threshold": QuantileThreshold()},

@@ -6,13 +6,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.deploy.hospital_terms import check_noise
 from adpfl_bench.deploy.refusal import Refusal
-from adpfl_bench.errors import ConfigError
+from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.aggregation import CoordinateMedian
 from adpfl_bench.federation.client_methods import Ditto, FedProx
 from adpfl_bench.privacy.accounting import client_epsilon
@@ -22,17 +24,18 @@ from adpfl_bench.privacy.lineage import Ancestor, inherit
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.randomness import Seeded
+from adpfl_bench.privacy.summed_discrete_noise import SummedDiscreteGaussianMechanism
 from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism, sum_faults
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.seeding import torch_generator
-from tests.conftest import ToyDataModule
+from tests.conftest import ToyDataModule, looks_on
 
 SIZES = {"alps": 6, "bay": 9, "cape": 3}
 
 
-def private(unit="record", honest=3, threshold=None, delta=1e-2, **settings):
+def private(unit="record", honest=3, threshold=None, delta=1e-2, kind=SummedGaussianMechanism, **settings):
     more = {"units_per_step": 100} if unit != "client" else {}
-    mechanism = SummedGaussianMechanism(honest)
+    mechanism = kind(honest)
     return DifferentialPrivacy(
         unit, threshold or FixedThreshold(0.1), mechanism, 2.0, delta=delta, **{**more, **settings}
     )
@@ -49,6 +52,15 @@ def accounted(toy_task, fit):
         return privacy.accounted
 
     return run
+
+
+@looks_on
+class FailsInTheThirdRound(Callback):
+    """Raises a sentence."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if trainer.current_epoch == 2:
+            raise BenchError("The cat has walked over the keyboard.")
 
 
 def faults(privacy, optimizer=None, **federated):
@@ -77,11 +89,12 @@ def test_the_parts_of_so_many_clients_have_the_accounted_noise_together(honest):
     assert float(parts[0].std()) == pytest.approx(1.5 / math.sqrt(honest), rel=0.02)
 
 
+@pytest.mark.parametrize("kind", [SummedGaussianMechanism, SummedDiscreteGaussianMechanism])
 @pytest.mark.parametrize(
     ("unit", "federated"), [("record", {}), ("patient", {}), ("client", {"aggregation_weights": "uniform"})]
 )
-def test_a_round_is_one_release_of_the_sum_and_says_what_it_is_not_about(accounted, unit, federated):
-    privacy = private(unit)
+def test_a_round_is_one_release_of_the_sum_and_says_what_it_is_not_about(accounted, unit, federated, kind):
+    privacy = private(unit, kind=kind)
     found = accounted(privacy, **federated)
     assert found.reason is None
     assert found.epsilon == pytest.approx(client_epsilon({Release("GaussianMechanism", 2.0): 2}, 1e-2))
@@ -100,6 +113,41 @@ def test_the_global_model_moves_by_the_mean_over_all_units_under_the_whole_noise
         fit(task, ToyDataModule(SIZES), FederatedLoop(rounds=1), privacy, limit_val_batches=0)
         ends.append(torch.cat([p.detach().flatten() for p in task.parameters()]))
     assert float((ends[1] - ends[0]).std()) == pytest.approx(5.0 * 0.1 / 18, rel=0.05)
+
+
+def test_whole_numbers_are_sent_by_every_client_and_a_killed_run_goes_on_to_the_bit(toy_task, fit, tmp_path):
+    def run(*callbacks, **arguments):
+        task = toy_task("unused", optimizer=lambda parameters: torch.optim.SGD(parameters, lr=0.1))
+        privacy = private(kind=SummedDiscreteGaussianMechanism)
+        sent, noised = [], privacy.engine._noised
+
+        def watched(client, total, *rest):
+            found = noised(client, total, *rest)
+            sent.append(torch.cat([tensor.flatten() for tensor in total]) / privacy.mechanism.lattice_of(0.1))
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(privacy.engine, "_noised", watched)
+            data, loop = ToyDataModule(SIZES), FederatedLoop(rounds=4)
+            fit(task, data, loop, privacy, *callbacks, limit_val_batches=0, **arguments)
+        return task.state_dict(), privacy, sent
+
+    whole, before, sent = run()
+    assert len(sent) == 12
+    assert all(torch.equal(own, own.round()) for own in sent)
+    assert max(float(own.abs().max()) for own in sent) < 2**24  # which float32 holds
+    with pytest.raises(BenchError, match="cat"):
+        run(ModelCheckpoint(tmp_path, save_last=True), FailsInTheThirdRound())
+    again, resumed, _ = run(ckpt_path=tmp_path / "last.ckpt")
+    assert all(torch.equal(value, again[name]) for name, value in whole.items())
+    assert resumed.ledger.state_dict() == before.ledger.state_dict()
+    assert resumed.accounted.epsilon == before.accounted.epsilon
+
+
+def test_a_sum_that_might_wrap_around_is_refused_before_training(accounted):
+    privacy = private(kind=lambda honest: SummedDiscreteGaussianMechanism(honest, modulus_bits=20))
+    with pytest.raises(ConfigError, match=r"over 18 units of 3 clients may take 24 bits, .* set it to 24"):
+        accounted(privacy)
 
 
 @pytest.mark.parametrize(

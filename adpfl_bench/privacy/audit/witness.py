@@ -67,6 +67,7 @@ class ReleaseWitness:
         self._noise: dict[str, ObservedNoise] = {}
         self._statistic: dict[str, ObservedNoise] = {}
         self._unknown: str | None = None
+        self._off_lattice = 0
         self._last: Tensor | None = None
         self._errors: list[float] = []
 
@@ -95,7 +96,10 @@ class ReleaseWitness:
         first, second = stated_multipliers(event, rule.budget_share(self._mechanism, event.noise_multiplier))
         statistic = self.twin.see(replace(seen, units=planned_units), event.norm)
         noise, factor = fresh or (released - exact, 1.0)
+        factor *= self._mechanism.enlarged(seen.threshold, len(exact))
         scale = first * factor * seen.threshold if event.noise_multiplier > 0 else 0.0
+        if (lattice := self._mechanism.lattice_of(seen.threshold)) and scale > 0:
+            self._off_lattice += int(torch.count_nonzero(torch.frac(released.double() / lattice)))
         width = second * rule.statistic_sensitivity if statistic.size else 0.0
         law = law_of(event.mechanism)
         if law is None:
@@ -127,6 +131,10 @@ class ReleaseWitness:
             found["noise independence"] = noise.independence_check(self._statistic[law])
         if len(self._noise) > 1:
             found["noise scale"] = Check(False, reason="the ledger names several laws of noise")
+        if self._off_lattice:
+            figures = {**found["noise scale"].figures, "values_off_the_lattice": self._off_lattice}
+            reason = "what is released is not on the lattice of its noise, and so tells the sum"
+            found["noise scale"] = Check(False, figures, reason)
         found["sensitivity"] = sensitivity(moves, limit, tolerance, errors)
         found["threshold"] = self.twin.check()
         found["use of releases"] = use_of_releases(self._errors)

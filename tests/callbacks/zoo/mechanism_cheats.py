@@ -2,11 +2,14 @@
 
 import torch
 
+from adpfl_bench.privacy import summed_discrete_noise
+from adpfl_bench.privacy.discrete_gaussian import discrete_gaussian
 from adpfl_bench.privacy.mechanisms import GaussianMechanism as Gaussian
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.proofs import register_proof
 from adpfl_bench.privacy.randomness import NoiseStreams, Seeded
+from adpfl_bench.privacy.summed_discrete_noise import SummedDiscreteGaussianMechanism
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 from adpfl_bench.seeding import torch_generator
 from tests.callbacks.broken_sums import broken_sum
@@ -33,6 +36,38 @@ class HalfTheLaplaceNoise(Cheat):
         monkeypatch.setattr(
             LaplaceMechanism, "sample", lambda self, n, scale, source: sample(self, n, scale / 2, source)
         )
+
+
+class _DiscreteCheat(Cheat):
+    """Whole-number noise of a trusted sum, all of it from the one honest client."""
+
+    found_by = ("noise scale",)
+    settings = {"mechanism": SummedDiscreteGaussianMechanism(1), "units_per_step": 100}  # noqa: RUF012
+
+
+class HalfTheDiscreteNoise(_DiscreteCheat):
+    says = r"the noise has 0\.(4[5-9]\d*|5([0-5]\d*)?) times the stated scale"
+
+    def arrange(self, monkeypatch):
+        draw = discrete_gaussian
+        halved = lambda size, deviation, source: draw(size, deviation // 2, source)  # noqa: E731
+        monkeypatch.setattr(summed_discrete_noise, "discrete_gaussian", halved)
+
+
+class WholeNoiseOnASumThatIsNot(_DiscreteCheat):
+    """The sum is not rounded before, so that what is left beside whole numbers is its own."""
+
+    says = "not on the lattice of its noise, and so tells the sum"
+
+    def arrange(self, monkeypatch):
+        def unrounded(self, total, threshold, multiplier, source, sequence=None):
+            step = self.lattice_of(threshold)
+            deviation = self.deviation(threshold, multiplier, sum(tensor.numel() for tensor in total))
+            for tensor in total:
+                tensor.add_((discrete_gaussian(tensor.numel(), deviation, source) * step).view_as(tensor))
+            return deviation * step
+
+        monkeypatch.setattr(SummedDiscreteGaussianMechanism, "add_to_sum_", unrounded)
 
 
 class UniformNoise(Cheat):
