@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from adpfl_bench.leaderboard.comparability import compare_runs, find_runs
+from adpfl_bench.leaderboard.formatting import TextTable
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.leaderboard.run_reading import LeftOut, ListedAudit
 from adpfl_bench.leaderboard.table import Table, tabulate
@@ -17,6 +18,7 @@ from adpfl_bench.report.curves import draw_curves
 from adpfl_bench.report.gallery import MethodGallery, draw_gallery
 from adpfl_bench.report.method_looks import share_looks
 from adpfl_bench.report.noise_plot import draw_noise
+from adpfl_bench.report.noise_table import tabulate_noise
 from adpfl_bench.report.overlays import case_key, draw_overlays, shown_cases
 from adpfl_bench.report.patient_plot import draw_patients
 from adpfl_bench.report.plot import Picture, Plot
@@ -33,6 +35,7 @@ class Illustrations:
 
     Attributes:
         sections: Plots by name, by the title of the section that they stand in.
+        facts: The table that stands above a section's plots, by the section's title.
         overlays: The same test cases under every method.
         gallery: Each method's best, median and worst test case.
         unread: The runs whose test cases cannot be shown, with the reason.
@@ -41,6 +44,7 @@ class Illustrations:
     """
 
     sections: Mapping[str, Mapping[str, Plot]] = field(default_factory=dict)
+    facts: Mapping[str, TextTable] = field(default_factory=dict)
     overlays: Picture | None = None
     gallery: Sequence[MethodGallery] = ()
     unread: Sequence[LeftOut] = ()
@@ -68,19 +72,21 @@ def illustrate(group: Group, tables: Sequence[Table], cases: bool = True, png: b
         png: Whether plots are wanted as PNG files too.
     """
     sections: dict[str, Mapping[str, Plot]] = {}
+    noise = tabulate_noise(group)
+    facts = {} if noise is None else {_NOISE: noise}
     for title, plots in _sections(group, tables):
         for plot in plots.values():
             plot.print(png)
-        if plots:
+        if plots or title in facts:
             sections[title] = plots
     summary = draw_summary(tables[0])
     summary.print(png=False)
     if not cases:
-        return Illustrations(sections, summary=summary)
+        return Illustrations(sections, facts, summary=summary)
     shown = shown_cases(group)
     unread = [LeftOut(kept.run.directory.path, kept.problem) for _, kept in shown if kept.problem is not None]
     gallery = draw_gallery(group, shown)
-    return Illustrations(sections, draw_overlays(group, shown), gallery, unread, summary, case_key(shown))
+    return Illustrations(sections, facts, draw_overlays(group, shown), gallery, unread, summary, case_key(shown))
 
 
 def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapping[str, Plot]]]:
@@ -95,9 +101,10 @@ def _sections(group: Group, tables: Sequence[Table]) -> Iterator[tuple[str, Mapp
     yield "Calibration", calibration
     yield "Clients", {f"clients{end}": draw_clients(table) for end, table in by_region.items()}
     yield "Rounds", draw_curves(group)
-    yield "Clipping and noise", draw_noise(group)
+    yield _NOISE, draw_noise(group)
 
 
+_NOISE = "Clipping and noise"
 _FOR_PROCESSES = 40
 """So many rows of tables are worth several processes."""
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from adpfl_bench.leaderboard.table import Table
-from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, WhoBenefits
-from adpfl_bench.report.patient_plot import MOST_DOTS, draw_cloud, label_rows
+from adpfl_bench.leaderboard.who_benefits import HELD_OUT, LOCAL_REFERENCE, TRAINING, WhoBenefits
+from adpfl_bench.report.patient_plot import CLOUDS_OF_A_PIECE, MOST_DOTS, draw_cloud, label_rows
 from adpfl_bench.report.plot import Plot, new_figure, place_legend
 from adpfl_bench.report.plot_colours import BAND, FAINT, PAPER, method_style
+from adpfl_bench.report.plot_pieces import in_parts, part_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 _OWN_CASES = "Dice (%) on the client's own test cases"
 _MOST_ROWS = 60
 """So many clients have a row each; of more their distribution is shown."""
+
+_PIECE = 2.0
+"""Inches that a piece of a tall plot is high at least."""
 
 _BAND = 0.8
 """Share of a client's height over which its dots are spread."""
@@ -36,15 +40,36 @@ def draw_clients(table: Table) -> Plot:
     )
     clients = sorted({row.client for row in benefits.clients})
     if len(clients) > _MOST_ROWS:
-        return _draw_clouds(table, benefits, labels)
-    looks = {label: table.group.look(label) for label in labels}
+        return _with_pieces(table, benefits, "methods", labels, CLOUDS_OF_A_PIECE)
+    return _with_pieces(table, benefits, "clients", clients, math.ceil(_PIECE / _row_height(len(labels))))
+
+
+def _with_pieces(table: Table, benefits: WhoBenefits, what: str, rows: Sequence[str], fewest: int) -> Plot:
+    """Draw all rows and, of the only region, some at a time for a page."""
+    draw: Callable[..., Plot] = _draw_clouds if what == "methods" else _draw_dots
+    whole, parts = draw(table, benefits, rows), in_parts(rows, fewest) if len(table.group.regions) == 1 else []
+    whole.pieces = [draw(table, benefits, part, part_name(what, rows, part)) for part in parts]
+    return whole
+
+
+def _row_height(methods: int) -> float:
+    """Inches of a client's row."""
+    return max(0.4, 0.11 * methods)
+
+
+def _draw_dots(table: Table, benefits: WhoBenefits, clients: Sequence[str], of: str = "") -> Plot:
+    """Draw a row for each of the clients: a dot for each method."""
+    looks = {label: table.group.look(label) for label in table.group.places}
     held_out = any(row.role == HELD_OUT for row in benefits.clients)
-    height = min(1.0 + len(clients) * max(0.4, 0.11 * len(labels)), 18)
+    height = min(1.0 + len(clients) * _row_height(len(looks)), 18)
+    reach = _reach(benefits)
+    benefits = replace(benefits, clients=tuple(row for row in benefits.clients if row.client in clients))
     with new_figure(height) as figure:
         axis = figure.subplots()
         _draw_region(axis, benefits, looks, clients)
         axis.set_yticks(range(len(clients)), clients)
         axis.set_ylim(len(clients) - 0.5, -0.5)
+        axis.set_xlim(*reach)
         place_legend(figure, _legend_handles(looks, held_out))
     return Plot(
         figure,
@@ -59,12 +84,23 @@ def draw_clients(table: Table) -> Plot:
             + (" Hollow: the client took no part in training." if held_out else "")
             + table.group.shown_note
         ),
-        title=f"Clients, region {table.region}",
+        title=f"Clients, region {table.region}{of}",
     )
 
 
-def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> Plot:
-    """Draw a row for each method: the distribution of many clients."""
+def _reach(benefits: WhoBenefits) -> tuple[float, float]:
+    """The ends of an axis that holds every client's dots and lines, which pieces of a plot share."""
+    found = [(row.own, row.own_sd_seeds or 0.0) for row in benefits.clients if not math.isnan(row.own)]
+    low = 100 * min((own - sd for own, sd in found), default=0.0)
+    high = 100 * max((own + sd for own, sd in found), default=1.0)
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str], of: str = "") -> Plot:
+    """Draw a row for each of the methods: the distribution of many clients."""
+    reach = _reach(benefits)
+    benefits = replace(benefits, methods=tuple(row for row in benefits.methods if row.label in labels))
     with new_figure(0.8 + 0.48 * len(labels)) as figure:
         axis = figure.subplots()
         for place, label in enumerate(labels):
@@ -72,6 +108,7 @@ def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> 
             if own:
                 draw_cloud(axis, 100 * np.array(own), place, method_style(table.group.look(label))[0])
         label_rows(axis, labels)
+        axis.set_xlim(*reach)
         axis.set_xlabel(_OWN_CASES)
     return Plot(
         figure,
@@ -84,7 +121,7 @@ def _draw_clouds(table: Table, benefits: WhoBenefits, labels: Sequence[str]) -> 
             " score so; the box holds the middle half, the line in it is the median, the dot the mean; below, clients"
             f" as dots, {MOST_DOTS} at most.{table.group.shown_note}"
         ),
-        title=f"Clients, region {table.region}",
+        title=f"Clients, region {table.region}{of}",
     )
 
 
@@ -140,10 +177,14 @@ def _legend_handles(looks: Mapping[str, int], held_out: bool) -> list[Any]:
 
 
 def _ends(benefits: WhoBenefits) -> str:
-    """Return the worst and the best client of each method."""
+    """Return the worst and the best client of each method, of those that are drawn."""
     ends: list[str] = []
-    for row in benefits.methods:
-        if row.worst is not None and row.best is not None:
-            ends.append(f"{row.label} from {100 * row.worst:.1f} % ({row.worst_client}) to {100 * row.best:.1f} %")
-            ends[-1] += f" ({row.best_client})"
+    for label in dict.fromkeys(row.label for row in benefits.methods):
+        trained = [row for row in benefits.clients if row.label == label and row.role == TRAINING]
+        if trained:
+            worst = min(trained, key=lambda row: (row.own, row.client))
+            best = min(trained, key=lambda row: (-row.own, row.client))
+            ends.append(
+                f"{label} from {100 * worst.own:.1f} % ({worst.client}) to {100 * best.own:.1f} % ({best.client})"
+            )
     return "; ".join(ends) or "no client that took part in training has test cases"

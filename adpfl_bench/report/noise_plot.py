@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from adpfl_bench.leaderboard.groups import Group
 from adpfl_bench.records.round_columns import RoundColumns
 from adpfl_bench.report.curves import Band, band, draw_band, merged
+from adpfl_bench.report.noise_table import DRAWN
 from adpfl_bench.report.plot import Plot, new_figure, place_legend, round_axis, set_log_scale
 from adpfl_bench.report.plot_colours import MARKERS, STYLES, method_style
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-_SHOWN = {"clipping_threshold": "Clipping threshold", "noise_scale": "Noise scale"}
 _CAPTION = (
     "What updates were clipped at, and the scale of the noise that was added to their sum, at a round's last release;"
 )
@@ -29,18 +29,21 @@ _LOG_FROM = 5
 def draw_noise(group: Group) -> dict[str, Plot]:
     """Draw each private method's clipping threshold and noise scale, a line for each client.
 
+    What stays the same for every client, round and seed has no plot: :func:`tabulate_noise` states it.
+
     Returns:
-        Plots by name, one for each method that has a threshold in a rounds.csv. Of more methods than plots show it is
-        one plot, a band for each method.
+        Plots by name, one for each method that has a threshold in a rounds.csv and anything that moves. Of more methods
+        than plots show it is one plot, a band for each method.
     """
     if len(group.shown) < len(group.ordered):
         return _draw_methods(group)
     plots = {}
     for number, variant in enumerate(group.ordered, 1):
         seeds = [run.rounds for run in variant.runs]
-        bands = {name: _bands(seeds, name) for name in _SHOWN}
-        if bands["clipping_threshold"]:
-            plots[f"noise-{number}"] = _draw(variant.label, bands, method_style(group.look(variant.label))[0])
+        bands = {name: _bands(seeds, name) for name in DRAWN}
+        moving = {name: of_clients for name, of_clients in bands.items() if _moves(of_clients)}
+        if bands["clipping_threshold"] and moving:
+            plots[f"noise-{number}"] = _draw(variant.label, moving, method_style(group.look(variant.label))[0])
     return plots
 
 
@@ -48,7 +51,7 @@ def _draw_methods(group: Group) -> dict[str, Plot]:
     """Draw a line for each method that plots show: the mean over its clients and seeds."""
     bands = {
         name: {variant.label: band([run.rounds.of_name(name) for run in variant.runs]) for variant in group.shown}
-        for name in _SHOWN
+        for name in DRAWN
     }
     found = {name: {label: drawn for label, drawn in of.items() if drawn[0]} for name, of in bands.items()}
     if not found["clipping_threshold"]:
@@ -62,7 +65,7 @@ def _draw_methods(group: Group) -> dict[str, Plot]:
             for label, drawn in of_methods.items():
                 colour, style, _ = method_style(group.look(label))
                 handles.setdefault(label, draw_band(axis, drawn, colour, style, filled=False))
-            axis.set_title(_SHOWN[name])
+            axis.set_title(DRAWN[name])
             round_axis(axis)
             _set_scale(axis, of_methods)
         for label, line in handles.items():
@@ -72,7 +75,7 @@ def _draw_methods(group: Group) -> dict[str, Plot]:
         "noise": Plot(
             figure,
             alt=f"Lines by round and method for {group.task} ({group.kind}). "
-            + " ".join(_ends(_SHOWN[name], of_methods, "method") for name, of_methods in shown.items()),
+            + " ".join(_ends(DRAWN[name], of_methods, "method") for name, of_methods in shown.items()),
             caption=f"{_CAPTION} means over clients and seeds.{group.shown_note}",
             title=f"{len(labels)} methods",
         )
@@ -85,8 +88,12 @@ def _bands(seeds: Sequence[RoundColumns], name: str) -> dict[str, Band]:
     return {client: band([rows.of_client(client) for rows in named]) for client in clients}
 
 
-def _draw(label: str, bands: Mapping[str, Mapping[str, Band]], colour: str) -> Plot:
-    shown = {name: of_clients for name, of_clients in bands.items() if of_clients}
+def _moves(bands: Mapping[str, Band]) -> bool:
+    """Whether there is more than one value, over clients, rounds and seeds."""
+    return len({value for _, _, low, high in bands.values() for value in (*low, *high)}) > 1
+
+
+def _draw(label: str, shown: Mapping[str, Mapping[str, Band]], colour: str) -> Plot:
     clients = sorted({client for of_clients in shown.values() for client in of_clients})
     alike = len(clients) > 1 and all(len({str(drawn) for drawn in found.values()}) == 1 for found in shown.values())
     with new_figure(2.3) as figure:
@@ -95,7 +102,7 @@ def _draw(label: str, bands: Mapping[str, Mapping[str, Band]], colour: str) -> P
             figure.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
         ):
             _draw_clients(axis, of_clients, clients[:1] if alike else clients, handles, colour)
-            axis.set_title(_SHOWN[name])
+            axis.set_title(DRAWN[name])
             round_axis(axis)
             _set_scale(axis, of_clients)
         if alike:
@@ -105,8 +112,7 @@ def _draw(label: str, bands: Mapping[str, Mapping[str, Band]], colour: str) -> P
         place_legend(figure, list(handles.values()))
     return Plot(
         figure,
-        alt=f"Lines by round and client for {label}. "
-        + " ".join(_ends(_SHOWN[n], found) for n, found in shown.items()),
+        alt=f"Lines by round and client for {label}. " + " ".join(_ends(DRAWN[n], found) for n, found in shown.items()),
         caption=f"{_CAPTION} means over seeds, bands from the lowest to the highest.",
         title=label,
     )

@@ -85,5 +85,5 @@ class _Parts:
 
 
 def _breakable(text: str) -> Markup:
-    """Return a name that may go on in the next line after an underscore or a plus."""
-    return Markup(re.sub(r"([_+])(?=.)", r"\1<wbr>", str(escape(text))))
+    """Return a name that may go on in the next line after an underscore or a plus, but not within 5e+05."""
+    return Markup(re.sub(r"(_|(?<!\de)\+)(?=.)", r"\1<wbr>", str(escape(text))))

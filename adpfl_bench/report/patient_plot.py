@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from adpfl_bench.leaderboard.table import Table
 from adpfl_bench.report.plot import Plot, new_figure
 from adpfl_bench.report.plot_colours import INK, PAPER, method_style
+from adpfl_bench.report.plot_pieces import in_parts, part_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,9 @@ FloatArray = NDArray[np.float64]
 
 _BINS = 25
 MOST_DOTS = 250
+CLOUDS_OF_A_PIECE = 5
+"""So many rows a piece of a plot of clouds has at least."""
+
 _CLOUD, _BOX, _RAIN = 0.38, 0.13, 0.30
 """Heights of the three parts, in rows."""
 
@@ -45,14 +49,24 @@ def draw_patients(table: Table) -> Plot | None:
     dice = patient_dice(table)
     if not dice:
         return None
+    labels, lowest = list(dice), min(float(values.min()) for values in dice.values())
+
+    def draw(shown: Sequence[str], of: str = "") -> Plot:
+        return _draw(table, {label: dice[label] for label in shown}, (max(lowest - 4, -2), 102), of)
+
+    whole, parts = draw(labels), in_parts(labels, CLOUDS_OF_A_PIECE) if len(table.group.regions) == 1 else []
+    whole.pieces = [draw(part, part_name("methods", labels, part)) for part in parts]
+    return whole
+
+
+def _draw(table: Table, dice: Mapping[str, FloatArray], ends: tuple[float, float], of: str) -> Plot:
     title, subject = table.main.title, table.group.subject
     with new_figure(0.8 + 0.48 * len(dice)) as figure:
         axis = figure.subplots()
         for place, (label, values) in enumerate(dice.items()):
             draw_cloud(axis, values, place, method_style(table.group.look(label))[0])
         label_rows(axis, list(dice))
-        lowest = min(float(values.min()) for values in dice.values())
-        axis.set_xlim(max(lowest - 4, -2), 102)
+        axis.set_xlim(*ends)
         axis.set_xlabel(f"{title} (%) of each {subject}")
     patients = len(next(iter(dice.values())))
     dots = f"each dot is one {subject}" if patients <= MOST_DOTS else f"dots are {MOST_DOTS} of {patients} {subject}s"
@@ -69,7 +83,7 @@ def draw_patients(table: Table) -> Plot | None:
             f" holds the middle half, the line in it is the median, the dot the mean; below, {dots}."
             f"{table.group.shown_note}"
         ),
-        title=f"{title} of each {subject}, region {table.region}",
+        title=f"{title} of each {subject}, region {table.region}{of}",
     )
 
 

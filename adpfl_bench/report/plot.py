@@ -89,11 +89,12 @@ class Plot:
         alt: What it shows, in words.
         caption: How it was made.
         title: Its heading.
+        pieces: The same in several drawings, which a page sets side by side in its place; none where it stands itself.
     """
 
-    def __init__(self, figure: Figure, alt: str, caption: str, title: str = "") -> None:
+    def __init__(self, figure: Figure, alt: str, caption: str, title: str = "", pieces: Sequence[Plot] = ()) -> None:
         self.alt, self.caption, self.title = alt, caption, title
-        self.figure = figure
+        self.figure, self.pieces = figure, pieces
 
     @cached_property
     def png(self) -> bytes:
@@ -129,7 +130,9 @@ class Plot:
         Args:
             png: Whether a PNG file is wanted too.
         """
-        for name in ("_svg", "key", "png") if png else ("_svg", "key"):
+        for piece in self.pieces:
+            piece.print(png=False)
+        for name in (*(() if self.pieces else ("_svg", "key")), *(("png",) if png else ())):
             getattr(self, name)
         del self.figure
 

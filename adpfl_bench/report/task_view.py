@@ -24,6 +24,9 @@ from adpfl_bench.text import count
 OPEN = ("Patients", "Privacy and utility", "Rounds")
 """Sections of plots that are open when the page is opened; the others are on demand."""
 
+_ORDERED = ("Rounds",)
+"""Sections whose plots name their curves in the order in which these end, so that each keeps a key of its own."""
+
 _MOST_RANKS = 10
 """With more methods the page shows no column for each rank; ranking.csv has them."""
 _WIDEST, _WEBP_QUALITY = 3600, 75
@@ -47,7 +50,13 @@ def view_task(tables: Sequence[Table], illustrations: Illustrations) -> dict[str
         "ranking": _ranking(rank_regions([table.statistics for table in tables])),
         "privacy": [privacy_statement(variant, rows[variant.label]) for variant in variants],
         "sections": [
-            {"title": title, "id": f"{group.slug}-{number}", "plots": _plots(group, plots), "open": title in OPEN}
+            {
+                "title": title,
+                "id": f"{group.slug}-{number}",
+                "open": title in OPEN,
+                "table": illustrations.facts.get(title),
+                **_section(_plots(group, plots), ordered=title in _ORDERED),
+            }
             for number, (title, plots) in enumerate(illustrations.sections.items(), 1)
         ],
         "case_key": illustrations.case_key,
@@ -102,7 +111,28 @@ def _ranking(rows: Sequence[RankingRow]) -> dict[str, Any] | None:
 
 
 def _plots(group: Group, plots: Mapping[str, Plot]) -> list[dict[str, Any]]:
-    return [_plot(group, name, plot) for name, plot in plots.items()]
+    """The plots of a section; of one that is in pieces these."""
+    return [
+        _plot(group, f"{name}{end}", piece)
+        for name, plot in plots.items()
+        for end, piece in [(f"-part{n}", piece) for n, piece in enumerate(plot.pieces, 1)] or [("", plot)]
+    ]
+
+
+def _section(plots: list[dict[str, Any]], ordered: bool) -> dict[str, Any]:
+    """A section: key and caption that all of its plots have are said once."""
+    keys = [plot["key"] for plot in plots]
+    shares_key = len(plots) > 1 and not ordered and all(sorted(key) == sorted(keys[0]) for key in keys)
+    captions = {plot["caption"] for plot in plots}
+    shares_caption = len(plots) > 1 and len(captions) == 1
+    return {
+        "plots": [
+            {**plot, **({"key": []} if shares_key else {}), **({"caption": ""} if shares_caption else {})}
+            for plot in plots
+        ],
+        "key": keys[0] if shares_key else [],
+        "caption": plots[0]["caption"] if shares_caption else "",
+    }
 
 
 def _plot(group: Group, name: str, plot: Plot) -> dict[str, Any]:

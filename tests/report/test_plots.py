@@ -231,12 +231,12 @@ def test_thresholds_and_noise_are_drawn_for_each_client(tmp_path):
 
 def test_clients_that_are_alike_are_one_line(tmp_path):
     run = write_run(tmp_path / "run", "dp_fl", {"b": 0.5}, privacy=private())
-    rows = [RoundRow(r, client, "clipping_threshold", 1.0) for r in (1, 2, 3) for client in ("a", "b", "c")]
+    rows = [RoundRow(r, client, "clipping_threshold", 0.75 / r) for r in (1, 2, 3) for client in ("a", "b", "c")]
     RunDirectory(run).append_rounds(rows)
     (plot,) = noise_of(tmp_path).values()
     assert len(lines(plot)) == 1
     assert [text.get_text() for text in plot.figure.legends[0].get_texts()] == ["each of the 3 clients"]
-    assert "Clipping threshold ends at 1 for every client." in plot.alt
+    assert "Clipping threshold ends at 0.25 for every client." in plot.alt
     assert len(plot.figure.axes) == 1
 
 
