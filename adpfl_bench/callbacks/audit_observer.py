@@ -29,6 +29,7 @@ from adpfl_bench.privacy.audit.delta_witness import DeltaWitness
 from adpfl_bench.privacy.audit.ledger_watch import LedgerWatch
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.audit.planned_releases import planned_releases
+from adpfl_bench.privacy.audit.reference import joined
 from adpfl_bench.privacy.audit.replay import Replay
 from adpfl_bench.privacy.audit.sampling import ObservedSampling
 from adpfl_bench.privacy.audit.sequence_watch import SequenceWatch
@@ -39,8 +40,7 @@ from adpfl_bench.privacy.release_plan import BATCH_SENSITIVITY
 from adpfl_bench.tasks.federated_task import FederatedTask
 
 # Shares of a gradient by which it may differ when it is computed again in another batch; GPUs convolve in TF32.
-_EXACT = 1e-4
-_COARSE = 2e-2
+_EXACT, _COARSE = 1e-4, 2e-2
 
 CANARY_CLIENTS = "canary clients"
 
@@ -95,7 +95,6 @@ class AuditObserver:
         self._gradient: Tensor | None = None
         self._rounds = 0
         self._step = -1
-        self._divisor = 1.0
 
     @property
     def client(self) -> str:
@@ -123,8 +122,9 @@ class AuditObserver:
         privacy = self._privacy
         rerun = self._rerun if privacy.engine.clips_units or privacy.unit == "batch" else None
         assert self._canaries is not None
-        how, bands = (privacy.mechanism, privacy.memory_budget), self._order.coefficients(str(self._canaries.client))
-        return StepAttack(self._task, self._canaries, *how, self._rounding, rerun, bands, privacy.engine.scales)
+        bands = self._order.coefficients(str(self._canaries.client))
+        made = self._task, self._canaries, privacy.mechanism, privacy.memory_budget, self._rounding, rerun
+        return StepAttack(*made, bands, privacy.engine.scales, privacy.engine.subspace)
 
     def _batches(self, client: str) -> int:
         return -(-self._data.unit_sizes[client] // self._data.units_per_step)
@@ -177,19 +177,19 @@ class AuditObserver:
         exact, released = self._flat(seen.exact), self._flat(seen.released)
         privacy = self._privacy
         assert privacy.mechanism is not None
-        event = self._watch.release(seen.client, self._visits)
-        event = event or privacy.mechanism.event(privacy.noise_multiplier or 0.0)
+        stated = self._watch.release(seen.client, self._visits)
+        event = stated or privacy.mechanism.event(privacy.noise_multiplier or 0.0)
         fresh = self._order.fresh(batch, released - exact, seen.threshold)
-        scale = self._witness.see(seen, exact, released, batch.planned_units, event, fresh).scale
+        how = batch.planned_units, event, fresh, privacy.engine.subspace.basis
+        scale = self._witness.see(seen, exact, released, *how).scale
         if self._membership is not None:
             population = self._membership.population(batch.client)
             entered = self._watch.entered(batch.client)
             self._sampling.count(batch.client, self._units, population, event.sampling_rate, entered)
         self._look(batch, FlatRelease(exact, released, seen.threshold, scale, event.norm))
-        self._divisor = float(batch.divisor) if self._privacy.engine.clips_units else 1.0
-        if self._privacy.normalize and seen.threshold > 0:
-            self._divisor *= seen.threshold
-        self._gradient = released / self._divisor
+        divisor = float(batch.divisor) if privacy.engine.clips_units else 1.0
+        divisor *= seen.threshold if privacy.normalize and seen.threshold > 0 else 1.0
+        self._gradient = joined(released, privacy.engine.subspace) / divisor
 
     def see_gradient(self, batch: TrainingBatch) -> None:
         """Look at what the optimizer steps on, before the client's method adds what it computes of releases.
@@ -199,8 +199,8 @@ class AuditObserver:
         if self._privacy.unit == "none":
             flat = self._own_gradient()
             self._look(batch, FlatRelease(flat, flat, torch.inf, 0.0))
-        elif self._witness is not None and self._privacy.unit != "client":
-            self._witness.used(self._own_gradient(), self._divisor)
+        elif self._witness is not None and self._gradient is not None:
+            self._witness.used(self._own_gradient(), self._gradient)
 
     def end(self, batch: TrainingBatch) -> None:
         """Look at the weights after a step."""

@@ -235,7 +235,7 @@ class DifferentialPrivacy(PlainPrivacy):
         names = ("unit", "threshold", "mechanism", "noise_multiplier", "sampling", "normalize", "secure")
         plan = {"plan": self.engine.plan.units_per_step if self.engine.plan else None}
         views = {"views": self.views} if self.views > 1 else {}  # so that other runs keep the key that they had
-        return {name: getattr(self, name) for name in names} | plan | views | self.engine.scales.key
+        return {name: getattr(self, name) for name in names} | plan | views | self.engine.public_key
 
     def describe(self) -> PrivacyBlock:
         """Return the privacy block of a run record."""

@@ -13,6 +13,7 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.public_scales import PublicScales
+from adpfl_bench.privacy.public_subspace import PublicSubspace
 from adpfl_bench.privacy.thresholds import Threshold
 from adpfl_bench.privacy.unit_gradients import ExampleLosses, UnitGradients
 
@@ -28,6 +29,7 @@ class ClippedLoss:
         memory_budget: Bytes that a chunk's gradients and activations may take.
         views: How often each example is in a batch; their mean is clipped.
         scales: What gradients are multiplied by before they are clipped.
+        subspace: What they are split by.
     """
 
     def __init__(
@@ -39,8 +41,9 @@ class ClippedLoss:
         memory_budget: float,
         views: int = 1,
         scales: PublicScales | None = None,
+        subspace: PublicSubspace | None = None,
     ) -> None:
-        self.units = UnitGradients(module, losses, memory_budget, views, scales)
+        self.units = UnitGradients(module, losses, memory_budget, views, scales, subspace)
         self._views = views
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._threshold = threshold
@@ -99,15 +102,18 @@ def not_finite(client: str, round_index: int) -> str:
     )
 
 
+def trained_parameters(optimizer: Optimizer) -> list[Tensor]:
+    """Collect all parameters that an optimizer trains."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"] if parameter.requires_grad]
+
+
 def trained_gradients(optimizer: Optimizer) -> list[Tensor]:
     """Collect the gradients of all trained parameters; one without gets zeros, so that it is noised too."""
     gradients = []
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.requires_grad:
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                gradients.append(parameter.grad)
+    for parameter in trained_parameters(optimizer):
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        gradients.append(parameter.grad)
     return gradients
 
 

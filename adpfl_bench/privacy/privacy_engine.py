@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +16,13 @@ from adpfl_bench.errors import BenchError, ConfigError
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.observation import StepObservation
 from adpfl_bench.privacy.books import PrivacyBooks
-from adpfl_bench.privacy.clipped_loss import ClippedLoss, not_finite, trained_gradients
+from adpfl_bench.privacy.clipped_loss import ClippedLoss, not_finite, trained_gradients, trained_parameters
 from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.noise_sequence import NoiseSequence, NoiseSequences
 from adpfl_bench.privacy.private_sum import PrivateSum
 from adpfl_bench.privacy.public_scales import PublicScales
+from adpfl_bench.privacy.public_subspace import PublicSubspace
 from adpfl_bench.privacy.randomness import NoiseStreams
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from adpfl_bench.privacy.thresholds import Threshold
@@ -51,6 +52,7 @@ class PrivacyEngine:
         sums: Makes the releases; ``None`` likewise.
         released: The releases of the round at hand, by client.
         scales: What gradients of units are multiplied by before they are clipped, as public data say.
+        subspace: What they are split by, and what is released of them joined by, likewise.
         sequences: Where each client is in its order of batches, where that is fixed.
 
     Args:
@@ -90,6 +92,7 @@ class PrivacyEngine:
         self._noise = NoiseStreams(secure)
         self.sequences = NoiseSequences(secure)
         self.scales = PublicScales()
+        self.subspace = PublicSubspace()
         self._key = ""
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
@@ -112,8 +115,8 @@ class PrivacyEngine:
         """Clip the gradient of each unit of a module from now on; ``memory_budget`` is in MiB."""
         assert self.threshold is not None
         assert self.mechanism is not None
-        budget = memory_budget * 2**20
-        self._clipping = ClippedLoss(module, losses, self.threshold, self.mechanism.norm, budget, views, self.scales)
+        how, budget = (self.threshold, self.mechanism.norm), memory_budget * 2**20
+        self._clipping = ClippedLoss(module, losses, *how, budget, views, self.scales, self.subspace)
 
     def start(self, key: str) -> None:
         """Forget where an earlier fit was interrupted: its round is trained, noised and counted anew.
@@ -124,6 +127,11 @@ class PrivacyEngine:
         self._noise = NoiseStreams(self.secure)
         self.sequences.start(key)
         self.books.begin(key)
+
+    @property
+    def public_key(self) -> dict[str, Any]:
+        """What public data that gradients are changed by add to the key of the noise."""
+        return self.scales.key | self.subspace.key
 
     @property
     def clips_units(self) -> bool:
@@ -206,6 +214,7 @@ class PrivacyEngine:
         scale, statistic = self._noised(batch.client, gradients, norms, threshold, units)
         if see is not None:
             see(batch, StepObservation(batch.client, exact, gradients, norms, threshold, scale, statistic, units))
+        self.subspace.join_(trained_parameters(optimizer), gradients)
         if self.normalize and threshold > 0:
             divisor *= threshold
         if divisor != 1:

@@ -165,8 +165,8 @@ KNOWN: tuple[Proof, ...] = (
     ),
     Proof(
         "callback",
-        _within("adpfl_bench.callbacks.phantom_geometry", "PhantomGeometry"),
-        "scales gradients, before they are clipped, by what phantoms say at weights that were released (10)",
+        _within("adpfl_bench.callbacks", "phantom_geometry.PhantomGeometry", "phantom_subspace.PhantomSubspace"),
+        "scales or splits gradients, before they are clipped, as phantoms say at weights that were released (10, 13)",
     ),
     Proof("callback", ("adpfl_bench.wandb.cases.WandbCases",), "shows test cases after training"),
     Proof(

@@ -14,6 +14,7 @@ from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
 from adpfl_bench.privacy.example_functions import ExampleFunctions
 from adpfl_bench.privacy.full_precision import full_precision
 from adpfl_bench.privacy.public_scales import PublicScales
+from adpfl_bench.privacy.public_subspace import PublicSubspace
 
 ExampleLosses = Callable[[Tensor, Tensor], Tensor]
 
@@ -24,7 +25,7 @@ class ClippedSum:
 
     Attributes:
         gradients: Sum over units of the clipped gradients, one tensor per trainable parameter, in float32 or wider.
-        norms: Norm of each unit's gradient before clipping, [U].
+        norms: Norm of each unit's gradient before clipping, [U]; of what is along public directions, if there are any.
         losses: Loss of each example, [B].
     """
 
@@ -52,6 +53,7 @@ class UnitGradients:
         views: How often each example is there, augmented in another way each time (De et al. 2022, arXiv 2204.13650,
             section 3.2).
         scales: What gradients are multiplied by before they are measured, as public data say at the moment.
+        subspace: Directions of public data that gradients are split by before they are clipped.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class UnitGradients:
         memory_budget: float,
         views: int = 1,
         scales: PublicScales | None = None,
+        subspace: PublicSubspace | None = None,
     ) -> None:
         self._parameters = {name: p for name, p in module.named_parameters() if p.requires_grad}
         self._losses = _Losses(module, example_losses)
         self._budget = memory_budget
         self._views = views
         self._scales = scales or PublicScales()
+        self._subspace = subspace or PublicSubspace()
         self._chunks: dict[tuple[int, ...], int] = {}
 
     def clipped_sum(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, norm: Norm) -> ClippedSum:
@@ -86,8 +90,8 @@ class UnitGradients:
         norms, losses = [], []
         with full_precision(image.device):
             for gradients, chunk_losses in self._by_unit(image, label, units):
-                chunk_norms = group_norms(gradients, norm)
-                factors = clip_factors(chunk_norms, threshold)
+                chunk_norms, whole = self._measured(gradients, threshold, norm)
+                factors = clip_factors(whole, threshold)
                 for tensor, gradient in zip(total, gradients, strict=True):
                     tensor += torch.tensordot(factors.to(gradient.dtype), gradient, dims=1)
                 norms.append(chunk_norms)
@@ -99,11 +103,19 @@ class UnitGradients:
     def norms(self, image: Tensor, label: Tensor, units: Tensor, norm: Norm) -> Tensor:
         """Measure the norm of every unit's gradient, [U]; arguments as :meth:`clipped_sum`."""
         with full_precision(image.device):
-            parts = [group_norms(gradients, norm) for gradients, _ in self._by_unit(image, label, units)]
+            made = self._by_unit(image, label, units)
+            parts = [self._measured(gradients, torch.inf, norm)[0] for gradients, _ in made]
         return torch.cat(parts) if parts else image.new_zeros(0)
 
+    def _measured(self, gradients: list[Tensor], threshold: float, norm: Norm) -> tuple[Tensor, Tensor]:
+        """Norms that the threshold is one of, and those to clip by, each [U]; what is split is changed in place."""
+        if self._subspace.basis is None:
+            norms = group_norms(gradients, norm)
+            return norms, norms
+        return self._subspace.split_(gradients, threshold), group_norms(gradients, norm)
+
     def gradients(self, image: Tensor, label: Tensor, units: Tensor) -> Tensor:
-        """Return the gradient of every unit, flat, [U, P]; arguments as :meth:`clipped_sum`."""
+        """Return the gradient of every unit, flat and whole, [U, P]; arguments as :meth:`clipped_sum`."""
         with full_precision(image.device):
             rows = [torch.cat([g.flatten(1) for g in part], dim=1) for part, _ in self._by_unit(image, label, units)]
         width = sum(p.numel() for p in self._parameters.values())

@@ -27,6 +27,7 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.running.places import RunPlace, joined
+from tests.callbacks.toy_subspace import ToySubspace
 from tests.conftest import ToyDataModule, ToyTask, looks_on
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
@@ -72,6 +73,7 @@ RUNS = {
     "partial": lambda: {
         "loop": {"clients_per_round": 2, "dropout": 0.4, "straggling": 0.5, "local_epochs": 2, "seed": 3},
         "privacy": _private("record", QuantileThreshold(), GaussianMechanism()),
+        "callbacks": [ToySubspace(refresh=2)],
     },
     "stops early": lambda: {"callbacks": [EarlyStopping("val_dice", mode="max", patience=1)]},
 }

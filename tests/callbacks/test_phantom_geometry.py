@@ -127,13 +127,13 @@ def test_phantoms_are_no_data_of_the_run(parts):
 
 
 def test_a_run_is_measured_at_every_refresh_costs_no_epsilon_and_differs_by_the_power_alone(parts, fit, monkeypatch):
-    measured, made = [], PhantomGeometry._measure
+    measured, made = [], PhantomGeometry.measure
 
     def watched(self, task):
         measured.append(torch.cat([p.detach().flatten() for p in task.parameters()]))
         return made(self, task)
 
-    monkeypatch.setattr(PhantomGeometry, "_measure", watched)
+    monkeypatch.setattr(PhantomGeometry, "measure", watched)
     ends, epsilons, keys = [], [], []
     for callbacks in ((), (geometry(power=0.0),), (geometry(refresh=2),)):
         task, data = parts()

@@ -50,7 +50,17 @@ FEDERATION = [name for name in METHODS if "privacy" not in read(f"callbacks/{nam
 PRIVACY = ("none", "dp_fl", "adp_fl", "adp_fl_quantile", "client_dp")
 OTHER_PRIVACY = sorted({*METHODS} - {*FEDERATION} - {*PRIVACY})
 # Others are for other tools or some methods; pretraining is a method of its own, what starts from it is tried once.
-OTHERS = {"benchmark", "demo", "headline", "sweep", "pretrain", "from_phantoms", "encoder", "phantom_geometry"}
+OTHERS = {
+    "benchmark",
+    "demo",
+    "headline",
+    "sweep",
+    "pretrain",
+    "from_phantoms",
+    "encoder",
+    "phantom_geometry",
+    "phantom_subspace",
+}
 PLACES = sorted({*stems("configs")} - OTHERS, key=lambda place: (place == "gpu", place != "smoke", place))
 SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]
 OWN_MODELS = {"ditto", "fedbn", "fine_tuning"}

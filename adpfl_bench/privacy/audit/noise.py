@@ -50,9 +50,16 @@ class ObservedNoise:
         """Whether nothing was taken in."""
         return self.scale.values == 0
 
-    def scale_check(self, statistic: ObservedNoise | None = None) -> Check:
-        """Compare with the stated law and scale; ``statistic`` holds the noise on the threshold's statistic."""
+    def scale_check(self, statistic: ObservedNoise | None = None, along: Sequence[ObservedNoise] = ()) -> Check:
+        """Compare with the stated law and scale.
+
+        Args:
+            statistic: The noise on the threshold's statistic.
+            along: The noise along public directions.
+        """
         reasons, figures = self.scale.findings()
+        for own in along:
+            reasons += [f"along public directions, {reason}" for reason in own.scale.findings()[0]]
         if statistic is not None and not statistic.empty:
             found, beside = statistic.scale.findings()
             figures |= {f"statistic_{name}": beside[name] for name in ("scale_ratio", "values")}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from adpfl_bench.federation.training_batch import Example
 from adpfl_bench.privacy.clipping import Norm, clip_factors, group_norms
+from adpfl_bench.privacy.public_subspace import PublicSubspace
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 
 
@@ -19,10 +20,18 @@ class Reference:
         gradients: Computes gradients of units, at the weights of the moment.
         examples_of: Makes the examples of a canary.
         norm: The norm that is clipped.
+        subspace: Directions that gradients are split by before.
     """
 
-    def __init__(self, gradients: UnitGradients, examples_of: Callable[[int], Sequence[Example]], norm: Norm) -> None:
+    def __init__(
+        self,
+        gradients: UnitGradients,
+        examples_of: Callable[[int], Sequence[Example]],
+        norm: Norm,
+        subspace: PublicSubspace | None = None,
+    ) -> None:
         self._gradients = gradients
+        self._subspace = subspace or PublicSubspace()
         self._examples_of = examples_of
         self._norm: Norm = norm
 
@@ -68,4 +77,28 @@ class Reference:
 
     def _clipped(self, image: Tensor, label: Tensor, units: Tensor, threshold: float, views: int = 1) -> Tensor:
         rows = self._gradients.gradients(image, label, units.to(image.device)) / views
+        if self._subspace.basis is not None:
+            rows = _in_parts(rows, self._subspace, threshold)
         return rows * clip_factors(group_norms([rows], self._norm), threshold)[:, None].to(rows.dtype)
+
+
+def _in_parts(rows: Tensor, subspace: PublicSubspace, threshold: float) -> Tensor:
+    """Clip embeddings and residuals, [U, P], each by itself, and weigh them, by the definition."""
+    assert subspace.basis is not None
+    basis, (inner, outer) = subspace.basis.to(rows), subspace.parts.weights
+    embedding = rows @ basis.T
+    made = inner * (embedding * clip_factors(group_norms([embedding]), threshold)[:, None]) @ basis
+    if outer > 0:
+        residual = rows - embedding @ basis
+        factors = clip_factors(group_norms([residual]), threshold * subspace.parts.share)
+        made += outer * residual * factors[:, None]
+    return made
+
+
+def joined(released: Tensor, subspace: PublicSubspace) -> Tensor:
+    """What a step makes of a release, [P]: its part along the directions, and that beside them, each by its weight."""
+    if subspace.basis is None:
+        return released
+    basis, (inner, outer) = subspace.basis.to(released), subspace.parts.weights
+    along = (basis @ released) @ basis
+    return along / inner + (subspace.parts.rate / outer * (released - along) if outer > 0 else 0.0)

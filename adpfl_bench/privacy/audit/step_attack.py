@@ -20,6 +20,7 @@ from adpfl_bench.privacy.clipping import clip_factors, group_norms
 from adpfl_bench.privacy.ledger import Norm
 from adpfl_bench.privacy.mechanisms import LaplaceMechanism, Mechanism
 from adpfl_bench.privacy.public_scales import PublicScales
+from adpfl_bench.privacy.public_subspace import PublicSubspace
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 
 _FLIPS = 8  # canaries of a step with and without which it is made once more; those that were flipped least come first
@@ -74,6 +75,7 @@ class StepAttack:
         rerun: Makes a step once more, by the run's own path.
         bands: Coefficients of the noise that is correlated from step to step; 1 alone where it is independent.
         scales: What gradients are multiplied by before they are clipped: public numbers.
+        subspace: What they are split by, likewise.
 
     Attributes:
         moves: How far canaries moved the sum, in units of the threshold: where a step is computed apart, and where it
@@ -92,11 +94,12 @@ class StepAttack:
         rerun: Rerun | None = None,
         bands: Sequence[float] = (1.0,),
         scales: PublicScales | None = None,
+        subspace: PublicSubspace | None = None,
     ) -> None:
         gradients = UnitGradients(task, task.example_losses, memory_budget * 2**20, scales=scales)
         self._norm: Norm = mechanism.norm if mechanism is not None else "l2"
         self._laplace = isinstance(mechanism, LaplaceMechanism)
-        self._reference = Reference(gradients, canaries.examples_of, self._norm)
+        self._reference = Reference(gradients, canaries.examples_of, self._norm, subspace)
         self._canaries = canaries
         self._attack = CanaryAttack(canaries.count, rounding)
         self._rerun = rerun

@@ -66,9 +66,9 @@ class ReleaseWitness:
         self._parts = parts
         self._noise: dict[str, ObservedNoise] = {}
         self._statistic: dict[str, ObservedNoise] = {}
+        self._along: dict[int, ObservedNoise] = {}
         self._unknown: str | None = None
         self._off_lattice = 0
-        self._last: Tensor | None = None
         self._errors: list[float] = []
 
     def see(
@@ -79,19 +79,20 @@ class ReleaseWitness:
         planned_units: int,
         event: Release,
         fresh: FreshNoise | None = None,
+        directions: Tensor | None = None,
     ) -> Stated:
         """Take in a release, and hold its noise against its entry.
 
         Args:
             seen: The release.
             exact: The sum without noise, [P].
-            released: The same with noise, [P]; kept until :meth:`used`.
+            released: The same with noise, [P].
             planned_units: Number of units of the step by the plan: all that the threshold may be told of it.
             event: The ledger's entry.
             fresh: What is fresh of the noise; all of it unless given.
+            directions: Orthonormal ones, [K, P], in which gradients bring most, so that noise is looked for there too.
         """
         self.released[seen.client] += 1
-        self._last = released
         rule = self.twin.rule
         first, second = stated_multipliers(event, rule.budget_share(self._mechanism, event.noise_multiplier))
         statistic = self.twin.see(replace(seen, units=planned_units), event.norm)
@@ -108,18 +109,18 @@ class ReleaseWitness:
             if law not in self._noise:
                 self._noise[law], self._statistic[law] = ObservedNoise(law, self._parts), ObservedNoise(law)
             self._noise[law].add(noise, scale, exact)
+            if directions is not None and law == "norm":  # which keeps its law under rotations
+                own = self._along.setdefault(len(directions), ObservedNoise(law))
+                own.add(directions.to(noise) @ noise, scale)
             if statistic.size:
                 before = torch.from_numpy(statistic)
                 self._statistic[law].add(torch.from_numpy(seen.statistic) - before, max(width, 1e-30), before)
         return Stated(scale, width, statistic)
 
-    def used(self, gradient: Tensor, divisor: float) -> None:
-        """Take in what the optimizer has stepped on, [P], and the public number that the release was divided by."""
-        if self._last is not None:
-            expected = self._last / divisor
-            size = float(torch.linalg.vector_norm(expected))
-            self._errors.append(float(torch.linalg.vector_norm(gradient - expected)) / size if size else 0.0)
-        self._last = None
+    def used(self, gradient: Tensor, expected: Tensor) -> None:
+        """Take in what the optimizer has stepped on, [P], and what follows from the release by public numbers, [P]."""
+        size = float(torch.linalg.vector_norm(expected))
+        self._errors.append(float(torch.linalg.vector_norm(gradient - expected)) / size if size else 0.0)
 
     def checks(
         self, moves: Sequence[float], limit: float, tolerance: float, errors: Sequence[float] = ()
@@ -127,7 +128,7 @@ class ReleaseWitness:
         """The checks of releases; see :func:`~adpfl_bench.privacy.audit.checks.sensitivity`."""
         found = dict.fromkeys(CHECKS, Check(None, reason=self._unknown or "no noise is stated"))
         for law, noise in self._noise.items():
-            found["noise scale"] = noise.scale_check(self._statistic[law])
+            found["noise scale"] = noise.scale_check(self._statistic[law], list(self._along.values()))
             found["noise independence"] = noise.independence_check(self._statistic[law])
         if len(self._noise) > 1:
             found["noise scale"] = Check(False, reason="the ledger names several laws of noise")
