@@ -6,7 +6,8 @@
 Two processes, one on each checkout, run the same commands in turn, so that both see the same machine. ``small`` and
 ``steps`` are the rounds of a `fit`, without what is before and after them, in a process that has run it before: with
 the network of configs/smoke.yaml, where a round is little but what surrounds its steps, and with that of
-configs/phantom.yaml. ``start`` is a new process from its first instruction to its first round. A ratio is that of the
+configs/phantom.yaml. ``start`` is a new process from its first instruction to its first round, with both packages
+compiled, as they are once they have run. A ratio is that of the
 medians, of processor time, which other work on the machine hardly changes, and of the clock, which syncs of files count
 in too; in brackets is the interval that holds it with 95 % (bootstrap over the repeats). ``--torch_layers`` gives both
 checkouts the norm and activation of PyTorch, for one that has faster ones of its own.
@@ -87,6 +88,7 @@ class Checkout:
         if torch_layers:
             self._layers.write_text(_TORCH_LAYERS)
         self._environment = {**os.environ, "PYTHONPATH": str(tree)}
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a start would compile all of the package
         self._process = subprocess.Popen(
             [sys.executable, "-c", _ROUNDS],
             stdin=subprocess.PIPE,

@@ -30,6 +30,7 @@ import yaml
 from loopback import Loopback
 
 from adpfl_bench.deploy.hospital_home import HospitalHome
+from adpfl_bench.privacy.journal import LedgerJournal
 
 HOSPITALS = ("client-1", "client-2", "client-3")
 _METHODS = {
@@ -151,9 +152,9 @@ def thresholds(run: Path) -> list[tuple[str, str, str]]:
 
 def releases(run: Path) -> dict[str, Counter[str]]:
     """Return by client how often what was released, as a run's journal has it."""
-    path, found = run / "privacy_ledger.json", {}
-    for session in json.loads(path.read_text())["sessions"] if path.exists() else []:
-        for client, entries in session["releases"].items():
+    found: dict[str, Counter[str]] = {}
+    for ledger in LedgerJournal(run).read().values():
+        for client, entries in ledger.state_dict().items():
             for *release, number in entries:
                 found.setdefault(client, Counter())[json.dumps(release)] += number
     return found
@@ -161,8 +162,7 @@ def releases(run: Path) -> dict[str, Counter[str]]:
 
 def noise_key(run: Path) -> str | None:
     """Return the key of a simulated run's noise, or None where it has none."""
-    path = run / "privacy_ledger.json"
-    return json.loads(path.read_text())["sessions"][0]["key"] if path.exists() else None
+    return next((session.key for session in LedgerJournal(run).read()), None)
 
 
 def bits(folder: Path) -> bool:

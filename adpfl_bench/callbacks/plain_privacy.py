@@ -289,6 +289,11 @@ class PlainPrivacy(AccountKeeping):
         if self._plain is not None and self.accounted.epsilon is not None:
             pl_module.log("epsilon", self.accounted.epsilon, prog_bar=True)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the journal of releases as one document."""
+        if self._plain is not None:
+            self.engine.books.close()
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Leave the module as it was."""
         super().teardown(trainer, pl_module, stage)

@@ -130,11 +130,18 @@ class PrivacyBooks:
             self._journal.raise_to(Session(self._lineage.run, self._key), self._ledgers[self._key])
 
     def close(self) -> None:
-        """End the run whole: the first process has everything that is in other journals, and removes them."""
-        if peers().count > 1 and self._journal is not None:
+        """End the run whole: the first process has everything that is in other journals, and removes them.
+
+        Raises:
+            RecordError: The journal cannot be written.
+            PeerLost: Another process has ended.
+        """
+        if self._journal is None:
+            return
+        if peers().count > 1:
             peers().gather(None)
-            if peers().first:
-                self._journal.fold()
+        if peers().first:
+            self._journal.fold()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the ledgers by key, for a checkpoint."""

@@ -103,6 +103,15 @@ class PrivacyLedger:
             for release, count in events.items():
                 self.add(client, release, count)
 
+    def higher_in(self, other: PrivacyLedger) -> PrivacyLedger:
+        """Return, of another ledger, all releases of the clients that have a higher count there than here."""
+        higher = PrivacyLedger()
+        for client, events in other._counts.items():
+            own = self._counts.get(client, {})
+            if any(count > own.get(release, 0) for release, count in events.items()):
+                higher._counts[client] = dict(events)
+        return higher
+
     def worst_for_anyone(self) -> PrivacyLedger:
         """Return a ledger of one client, :data:`ANYONE`, with the most releases of each kind that any client made."""
         worst = PrivacyLedger()
