@@ -1,6 +1,6 @@
 """The suite's rounds against a hand-written PyTorch loop that does the same steps.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/federated_loop.py [--only small]
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/federated_loop.py [--only small] [--optimizer sgd]
 
 Eight clients train on phantoms: ``unet`` is a 2-D UNet (16-32-64-128) on pictures of 128x128 with batches of 8,
 ``small`` one of 8-16-32 on 32x32 with batches of 4, whose steps take a few milliseconds. ``private`` is the first with
@@ -11,8 +11,12 @@ MONAI's network as MONAI makes it, with PyTorch's layers and AdamW, and MONAI's 
 example so that it sees the same pixels; with ``--same_loading`` it loads examples as the suite does. Rounds alternate
 in one process, so that both see the same machine; what counts are the ratios of the medians of wall and processor time,
 and the least and greatest ratio of a round to the one beside it. ``loading`` is the share of the loop's time that its
-examples take. The weights after the first round show that both do the same; later, AdamW amplifies the rounding of its
-first steps.
+examples take.
+
+The largest difference of a weight after each round shows that both do the same: ``suite_and_loop``. Beside it,
+``loop_and_itself`` is that of the loop to the same loop on another number of threads (not timed), which adds in another
+order: AdamW divides a gradient by its own size, and so amplifies the rounding of its first steps in any program, where
+SGD with momentum (``--optimizer sgd``, for both) does not. ``moved`` is how far training has moved a weight at most.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +70,10 @@ class Kind(NamedTuple):
         return {"channels": self.channels, "strides": self.strides}
 
 
+OPTIMIZERS: dict[str, Callable[[Iterable[torch.nn.Parameter]], torch.optim.Optimizer]] = {
+    "adamw": lambda parameters: torch.optim.AdamW(parameters, lr=1e-3),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.01, momentum=0.9),
+}
 KINDS = {
     "unet": Kind(),
     "small": Kind(size=32, batch_size=4, channels=(8, 16, 32), strides=(2, 2), cases=1024),
@@ -85,8 +93,10 @@ class PlainLoop:
         kind: Kind,
         device: str = "cpu",
         same_loading: bool = False,
+        optimizer: str = "adamw",
     ) -> None:
         self.data, self.schedule, self.device = data, loop.schedule, torch.device(device)
+        self.optimizer = OPTIMIZERS[optimizer]
         norm = ("INSTANCE", {"affine": True})
         self.network = UNet(2, 3, 1, kind.channels, kind.strides, norm=norm, act="PRELU", bias=False).to(device)
         self.network.load_state_dict(network.state_dict())
@@ -126,7 +136,7 @@ class PlainLoop:
             if step.client != client:
                 client = step.client
                 self.network.load_state_dict(self.weights)
-                optimizer = torch.optim.AdamW(self.network.parameters(), lr=1e-3)
+                optimizer = self.optimizer(self.network.parameters())
             batch = self.batch(step.keys)
             image, label = batch.image.to(self.device), batch.label.to(self.device)
             loss = dice_cross_entropy(self.network(image), label).mean()
@@ -142,13 +152,15 @@ class PlainLoop:
 
 
 class Alternate(Callback):
-    """After each of the suite's rounds, runs and times one of the loop's."""
+    """After each of the suite's rounds, runs and times one of the loop's, and has another loop make it too."""
 
-    def __init__(self, plain: PlainLoop) -> None:
-        self.plain = plain
+    def __init__(self, plain: PlainLoop, other: PlainLoop | None) -> None:
+        self.plain, self.other = plain, other
         self.suite: list[tuple[float, float]] = []
         self.loop: list[tuple[float, float]] = []
-        self.first_difference = float("nan")
+        self.start = plain.weights
+        self.from_loop: list[float] = []
+        self.of_loops: list[float] = []
         self._started = 0.0, 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -161,14 +173,21 @@ class Alternate(Callback):
         started = _now()
         self.plain.round(trainer.current_epoch)
         self.loop.append(_since(started))
+        self.from_loop.append(largest_difference(self.plain.weights, pl_module.network.state_dict()))
+        if self.other is not None:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1 if threads > 1 else 2)
+            self.other.round(trainer.current_epoch)
+            torch.set_num_threads(threads)
+            self.of_loops.append(largest_difference(self.plain.weights, self.other.weights))
         if trainer.current_epoch == 0:
-            weights = pl_module.network.state_dict()
-            device = self.plain.device
-            self.first_difference = max(
-                float((self.plain.weights[n] - v.to(device)).abs().max()) for n, v in weights.items()
-            )
             self.plain.loading_seconds = 0.0
         self._started = _now()
+
+
+def largest_difference(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
+    """The largest difference of a weight."""
+    return max(float((value - theirs[name].to(value.device)).abs().max()) for name, value in ours.items())
 
 
 def _now() -> tuple[float, float]:
@@ -181,7 +200,13 @@ def _since(started: tuple[float, float]) -> tuple[float, float]:
 
 
 def set_up(
-    folder: Path, clients: int, cases: int, rounds: int, accelerator: str = "cpu", kind: Kind = KINDS["unet"]
+    folder: Path,
+    clients: int,
+    cases: int,
+    rounds: int,
+    accelerator: str = "cpu",
+    kind: Kind = KINDS["unet"],
+    optimizer: str = "adamw",
 ) -> tuple[Trainer, SkinLesionTask, ISICDataModule]:
     """Build what the command line would build, without validation."""
     torch.manual_seed(0)
@@ -199,7 +224,12 @@ def set_up(
     privacy = DifferentialPrivacy()
     if kind.private:
         privacy = DifferentialPrivacy("record", FixedThreshold(1.0), GaussianMechanism(), 1.0, normalize=True)
-    callbacks = [FederatedLoop(rounds=rounds), privacy, RunRecorder(), RoundCheckpoint(folder)]
+    callbacks = [
+        FederatedLoop(rounds=rounds, client_optimizer=OPTIMIZERS[optimizer]),
+        privacy,
+        RunRecorder(),
+        RoundCheckpoint(folder),
+    ]
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
@@ -224,19 +254,26 @@ def compare(
     clients: int = CLIENTS,
     kind: Kind = KINDS["unet"],
     same_loading: bool = False,
-) -> dict[str, float]:
-    """Time alternating rounds; the first, which warms up, is left out."""
-    trainer, task, data = set_up(folder, clients, cases or kind.cases, rounds + 1, accelerator, kind)
+    optimizer: str = "adamw",
+    itself: bool = False,
+) -> dict[str, float | list[float]]:
+    """Time alternating rounds; the first, which warms up, is left out. ``itself`` adds ``loop_and_itself``."""
+    trainer, task, data = set_up(folder, clients, cases or kind.cases, rounds + 1, accelerator, kind, optimizer)
     data.setup("fit")
     device = "cuda" if accelerator == "gpu" else "cpu"
-    timer = Alternate(PlainLoop(data, trainer.callbacks[0], task.network, kind, device, same_loading))
+
+    def loop() -> PlainLoop:
+        return PlainLoop(data, trainer.callbacks[0], task.network, kind, device, same_loading, optimizer)
+
+    timer = Alternate(loop(), loop() if itself and not kind.private else None)
     trainer.callbacks.insert(-1, timer)
     trainer.fit(task, datamodule=data)
     steps = trainer.global_step / (rounds + 1)
     (suite, suite_cpu), (plain, plain_cpu) = (
         [statistics.median(times) for times in zip(*rows[1:], strict=True)] for rows in (timer.suite, timer.loop)
     )
-    differs = {} if kind.private else {"first_round_max_weight_difference": timer.first_difference}
+    moved = largest_difference(timer.start, timer.plain.weights)
+    differs = {} if kind.private else {"suite_and_loop": timer.from_loop, "loop_and_itself": timer.of_loops}
     beside = [ours[1] / loops[1] for ours, loops in zip(timer.suite[1:], timer.loop[1:], strict=True)]
     return {
         "ratio": suite / plain,
@@ -246,9 +283,17 @@ def compare(
         "suite_s": suite,
         "plain_s": plain,
         "plain_cpu_ms_per_step": 1000 * plain_cpu / steps,
+        "moved": moved,
         "loading": timer.plain.loading_seconds / sum(row[1] for row in timer.loop[1:]),
-        **differs,
+        **{name: found for name, found in differs.items() if found},
     }
+
+
+def rounded(figures: dict[str, float | list[float]]) -> str:
+    """Figures by name as JSON, with three digits."""
+    short = {name: float(f"{value:.3g}") for name, value in figures.items() if isinstance(value, float)}
+    lists = {name: [float(f"{one:.1e}") for one in value] for name, value in figures.items() if isinstance(value, list)}
+    return json.dumps({**short, **lists})
 
 
 def main() -> None:
@@ -257,12 +302,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="timed rounds of each")
     parser.add_argument("--only", choices=KINDS, help="one kind")
     parser.add_argument("--same_loading", action="store_true", help="let the loop load examples as the suite does")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adamw", help="of the clients, in suite and loop")
     options = parser.parse_args()
     print(f"{torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as scratch:
         for name in [options.only] if options.only else KINDS:
-            found = compare(Path(scratch) / name, options.rounds, kind=KINDS[name], same_loading=options.same_loading)
-            print(name, json.dumps({key: float(f"{value:.3g}") for key, value in found.items()}), flush=True)
+            found = compare(
+                Path(scratch) / name,
+                options.rounds,
+                kind=KINDS[name],
+                same_loading=options.same_loading,
+                optimizer=options.optimizer,
+                itself=True,
+            )
+            print(name, rounded(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@
 The same pictures of 32x32 are divided among more and more clients, all of whom take part in every round, so that the
 steps of a round are as many and their turns become short: a client of a thousand makes one step. Suite and loop (that
 of ``federated_loop.py``) alternate in one process; what counts are the ratios of medians. Peak memory is that of a
-process of its own which trains one round on 10,000 pictures of 16x16, in which every client has its turn.
+process of its own which trains one round on 10,000 pictures of 16x16, in which every client has its turn; and that of
+all processes together of such a run by the command, of one process and of two (``--only together``), twice a second the
+sum of what each has for itself and its part of what they share.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import tempfile
 from pathlib import Path
 
 import federated_loop
+import process_times
 from federated_loop import Kind
 
 from adpfl_bench.records.environment import peak_memory_mb
@@ -33,12 +36,30 @@ def peak(clients: int, folder: Path) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
+def together(clients: int, processes: int, scratch: Path) -> float:
+    """Peak memory in MiB of all processes of such a round, as a command."""
+    side, channels, strides = TINY.size, list(TINY.channels), list(TINY.strides)
+    words = process_times.command(scratch, "isic", "fedavg", scratch / f"together-{clients}-{processes}", 1)
+    settings = {
+        "--data.partition.init_args.clients": clients,
+        "--data.phantom_cases": MANY,
+        "--data.phantom_size": [32, 32],
+        "--data.image_size": [side, side],
+        "--data.batch_size": TINY.batch_size,
+        "--model.network_arguments": json.dumps({"channels": channels, "strides": strides, "num_res_units": 0}),
+        "--trainer.devices": processes,
+    }
+    words += [str(word) for setting in settings.items() for word in setting]
+    return process_times.run(["-c", process_times.MAIN, *words], 1).memory
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds of each")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--only", choices=("time", "memory"))
+    parser.add_argument("--only", choices=("time", "memory", "together"))
+    parser.add_argument("--optimizer", choices=federated_loop.OPTIMIZERS, default="adamw", help="of the clients")
     parser.add_argument("--peak", nargs=2, metavar=("CLIENTS", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -50,15 +71,30 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
-        for clients in options.clients if options.only != "memory" else ():
+        for clients in options.clients if options.only in (None, "time") else ():
             folder = scratch / f"run-{clients}"
-            found = federated_loop.compare(folder, options.rounds, cases=CASES, clients=clients, kind=KIND)
-            figures = {key: float(f"{value:.3g}") for key, value in found.items()}
-            print(f"{clients:>5} clients", json.dumps(figures), flush=True)
-        if options.only != "time":
+            found = federated_loop.compare(
+                folder,
+                options.rounds,
+                cases=CASES,
+                clients=clients,
+                kind=KIND,
+                optimizer=options.optimizer,
+                itself=True,
+            )
+            print(f"{clients:>5} clients", federated_loop.rounded(found), flush=True)
+        if options.only in (None, "memory"):
             peak(FEW, scratch)  # draws the phantoms, which takes memory too
-            few, many = (peak(clients, scratch) for clients in (FEW, MANY))
-            print(f"peak memory: {few:.0f} MiB with {FEW} clients, {many:.0f} with {MANY:,}: ratio {many / few:.2f}")
+            tell("one process", *(peak(clients, scratch) for clients in (FEW, MANY)))
+        if options.only in (None, "together"):
+            together(FEW, 1, scratch)
+            for processes in (1, 2):
+                tell(f"the command, {processes} processes", *(together(n, processes, scratch) for n in (FEW, MANY)))
+
+
+def tell(what: str, few: float, many: float) -> None:
+    """Print two peaks of memory, in MiB."""
+    print(f"peak memory, {what}: {few:.0f} MiB with {FEW} clients, {many:.0f} with {MANY:,}: ratio {many / few:.2f}")
 
 
 if __name__ == "__main__":
