@@ -9,6 +9,7 @@
 # make release   builds wheels and sdists of the suite and of its models into dist/, checks them, and trains from the wheels in
 #                an empty environment
 # make site   builds the documentation into site/, strictly: links, anchors and pages that no menu leads to are errors
+# make address   writes the repository's address, which pyproject.toml states, into CITATION.cff and the settings of issue forms
 # make tutorials   runs the notebooks of docs/tutorials; with KEEP=1 their outputs are written into them
 # make ... TORCH_BACKEND=cpu|cu130|...   the build of torch: auto takes the one for this machine's driver, without CUDA where
 #                  there is none; with TORCH_BACKEND= pip takes what it takes, which on Linux is CUDA
@@ -37,7 +38,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export PYTHONDONTWRITEBYTECODE :=
 
 SITE := site
-.PHONY: install demo test accidents deployment test-minimum lint models site tutorials release format clean
+.PHONY: install demo test accidents deployment test-minimum lint models site address tutorials release format clean
 
 install: $(VENV)/.installed
 
@@ -111,6 +112,9 @@ $(VENV)/.site: $(VENV)/.installed
 
 site: $(VENV)/.site
 	NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 $(BIN)/mkdocs build --strict --site-dir $(SITE)
+
+address: install
+	$(BIN)/python docs/site/project_address.py
 
 tutorials: $(VENV)/.site
 	$(BIN)/python docs/site/run_tutorials.py $(if $(KEEP),--keep)

@@ -16,15 +16,24 @@ _ELSEWHERE = re.compile(r"[a-z]+:|#")
 
 
 class ReadmeHook(MetadataHookInterface):
-    """Metadata hook of hatchling that sets the readme."""
+    """Metadata hook of hatchling that sets the readme, and the addresses that follow from the repository's."""
 
     def update(self, metadata: dict[str, Any]) -> None:
-        """Set the readme of the package."""
+        """Set readme and addresses of the package."""
         readme = (Path(self.root) / "README.md").read_text(encoding="utf-8")
-        address = metadata.get("urls", {}).get(REPOSITORY)
+        urls = metadata.setdefault("urls", {})
+        address = urls.get(REPOSITORY)
+        if address is not None:
+            metadata["urls"] = {**links(address), **urls}
         version = re.search(r'__version__ = "(.+)"', (Path(self.root) / "adpfl_bench/__init__.py").read_text())
         assert version is not None
         metadata["readme"] = {"content-type": "text/markdown", "text": index_page(readme, address, f"v{version[1]}")}
+
+
+def links(address: str) -> dict[str, str]:
+    """Return the addresses that follow from the repository's."""
+    address = address.rstrip("/")
+    return {"Changelog": f"{address}/blob/HEAD/CHANGELOG.md", "Issues": f"{address}/issues"}
 
 
 def index_page(readme: str, address: str | None, tag: str) -> str:

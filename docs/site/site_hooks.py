@@ -11,6 +11,7 @@ from pathlib import Path
 from api_pages import api_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from project_address import lead_site, project_urls
 from repository_links import REPOSITORY_PAGES, lead_into_site, show_pipes
 from schema_page import schema_page
 from settings_pages import settings_pages
@@ -26,6 +27,12 @@ _MAKERS: tuple[Callable[[Path], Mapping[str, str | bytes]], ...] = (
     tutorial_pages,
     yaml_page,
 )
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Lead to the project's addresses, where pyproject.toml states them."""
+    lead_site(config, project_urls(Path(config.config_file_path).parent))
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
