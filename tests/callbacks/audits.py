@@ -9,7 +9,7 @@ from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.privacy_audit import PrivacyAudit
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold
-from tests.conftest import ToyTask
+from tests.toy_federation import ToyTask
 
 
 class WideTask(ToyTask):

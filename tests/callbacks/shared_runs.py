@@ -28,7 +28,7 @@ from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileT
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.running.places import RunPlace, joined
 from tests.callbacks.toy_subspace import ToySubspace
-from tests.conftest import ToyDataModule, ToyTask, looks_on
+from tests.toy_federation import ToyDataModule, ToyTask, looks_on
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
 ROUNDS = 3

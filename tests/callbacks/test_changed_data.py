@@ -14,7 +14,7 @@ from adpfl_bench.errors import CheckpointError, DataError, RecordError
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.records.run_directory import RunDirectory
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 FILE = "images/alps-7.png"
 

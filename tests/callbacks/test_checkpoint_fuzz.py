@@ -20,9 +20,9 @@ from adpfl_bench.federation.client_methods import Scaffold
 from adpfl_bench.federation.server_optimizers import FedAdam
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
-from tests.conftest import ToyDataModule, _toy_task
 from tests.effort import EXAMPLES
 from tests.sentences import check_sentence
+from tests.toy_federation import ToyDataModule, _toy_task
 
 CONFIG = {"model": {"class_path": "ToyTask"}, "trainer": {"max_epochs": 2}}
 SECTIONS = ("model",)

@@ -12,7 +12,7 @@ from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
 from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
-from tests.conftest import ToyDataModule, looks_on
+from tests.toy_federation import ToyDataModule, looks_on
 
 SIZES = {"alps": 18, "cape": 3}
 # Stops within passes, whose rests go on in the next round that the client is in: 5 batches of alps, and 1 of cape.

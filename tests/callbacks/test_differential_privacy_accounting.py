@@ -17,8 +17,8 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism, 
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from tests.callbacks.test_federated_loop_refusals import NothingTrained
-from tests.conftest import looks_on
 from tests.privacy.zcdp import zcdp_epsilon
+from tests.toy_federation import looks_on
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3, "dale": 6}
 

@@ -24,7 +24,7 @@ from adpfl_bench.privacy.unit_gradients import UnitGradients
 from tests.callbacks.guarantees import Nosy, private
 from tests.callbacks.guarantees import reason as reason
 from tests.callbacks.test_federated_loop_refusals import NothingTrained
-from tests.conftest import ToyTask
+from tests.toy_federation import ToyTask
 
 
 class Steps(ToyTask):

@@ -22,7 +22,7 @@ from adpfl_bench.privacy.proofs import register_proof
 from tests.callbacks.guarantees import STATISTICS, private
 from tests.callbacks.guarantees import reason as reason
 from tests.callbacks.test_federated_loop_refusals import NothingTrained
-from tests.conftest import ToyTask
+from tests.toy_federation import ToyTask
 
 
 @pytest.mark.parametrize("privacy", [None, "batch", "record", "client"])

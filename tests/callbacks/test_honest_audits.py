@@ -12,7 +12,7 @@ from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileT
 from adpfl_bench.privacy.summed_discrete_noise import SummedDiscreteGaussianMechanism
 from tests.callbacks.audits import WideTask, failed, per_record
 from tests.callbacks.audits import audited as audited
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 
 def momentum(parameters):

@@ -22,7 +22,7 @@ from adpfl_bench.privacy.noise_key import noise_key, plain
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.seeding import SecretDraws, SeededDraws
-from tests.conftest import ToyDataModule, looks_on
+from tests.toy_federation import ToyDataModule, looks_on
 
 ONE = {"only": 6}
 

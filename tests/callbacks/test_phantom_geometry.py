@@ -23,7 +23,7 @@ from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.privacy.unit_gradients import UnitGradients
 from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 from tests.callbacks.audits import failed
-from tests.conftest import looks_on
+from tests.toy_federation import looks_on
 
 NETWORK = {"channels": (2, 4), "strides": (2,), "num_res_units": 0}
 

@@ -22,7 +22,7 @@ from adpfl_bench.privacy.unit_gradients import UnitGradients
 from tests.callbacks.audits import audited as audited
 from tests.callbacks.audits import failed, per_record
 from tests.callbacks.toy_subspace import ToySubspace
-from tests.conftest import ToyDataModule, looks_on
+from tests.toy_federation import ToyDataModule, looks_on
 
 SIZES = {"alps": 9, "cape": 3}
 

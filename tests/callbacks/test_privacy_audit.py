@@ -26,7 +26,7 @@ from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from tests.callbacks.audits import WideTask, failed, per_record, sgd
 from tests.callbacks.audits import audited as audited
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 SETTINGS = {
     "none": DifferentialPrivacy,

@@ -16,7 +16,7 @@ from adpfl_bench.callbacks.run_recorder import RunRecorder
 from adpfl_bench.data.case import Case, Client
 from adpfl_bench.privacy.accounting import client_epsilon, group_epsilon
 from adpfl_bench.records.run_directory import RunDirectory
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 
 class Photographs(ToyDataModule):

@@ -19,7 +19,7 @@ from adpfl_bench.privacy.ledger import Release
 from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 SIZES = {"alps": 12, "bay": 9, "cape": 3}
 

@@ -19,7 +19,7 @@ from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.seal import field_digests
 from adpfl_bench.records.verification.evidence import Evidence
 from adpfl_bench.records.verification.run_verification import verify_evidence
-from tests.conftest import looks_on
+from tests.toy_federation import looks_on
 
 ROUNDS = 3
 

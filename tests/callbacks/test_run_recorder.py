@@ -18,9 +18,9 @@ from adpfl_bench.records.run_directory import RunDirectory
 from adpfl_bench.records.run_lock import RunIsTaken, RunLock
 from adpfl_bench.records.run_record import FORMAT_VERSION
 from adpfl_bench.stopping import Stopped
-from tests.conftest import looks_on
 from tests.records.taken_folder import in_use
 from tests.records.test_run_record import unknown_keys
+from tests.toy_federation import looks_on
 
 
 @looks_on

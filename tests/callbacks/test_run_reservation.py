@@ -17,7 +17,7 @@ from adpfl_bench.privacy.private_thresholds import QuantileThreshold
 from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.records.run_directory import RunDirectory
-from tests.conftest import SIZES, looks_on
+from tests.toy_federation import SIZES, looks_on
 
 DELTA, Z = 1e-3, 2.0
 RELEASE = Release("GaussianMechanism", Z)

@@ -272,7 +272,6 @@ def test_what_averages_buffers():
 
 
 @pytest.mark.parametrize(("rule", "grows"), [("mean", False), ("nova", False), ("median", True), ("trimmed", True)])
-@pytest.mark.usefixtures("only_new_objects")
 def test_memory_within_a_round_is_as_documented(rule, grows):
     def live_elements(clients):
         names = [str(number) for number in range(clients)]

@@ -141,7 +141,6 @@ def test_a_round_that_was_not_begun_receives_nothing():
         server.receive("a", server.delta())
 
 
-@pytest.mark.usefixtures("only_new_objects")
 def test_memory_does_not_grow_with_clients():
     def live_elements(clients):
         module = nn.Linear(40, 40)

@@ -28,7 +28,7 @@ from adpfl_bench.privacy.summed_discrete_noise import SummedDiscreteGaussianMech
 from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism, sum_faults
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from adpfl_bench.seeding import torch_generator
-from tests.conftest import ToyDataModule, looks_on
+from tests.toy_federation import ToyDataModule, looks_on
 
 SIZES = {"alps": 6, "bay": 9, "cape": 3}
 

@@ -2,7 +2,7 @@
 
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from tests.callbacks.audits import WideTask, per_record, sgd
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 
 class Cheat:

@@ -8,7 +8,7 @@ from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism as 
 from adpfl_bench.privacy.noise_sequence import NoiseSequence
 from adpfl_bench.privacy.release_plan import ReleasePlan
 from tests.callbacks.zoo.cheat import Cheat
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 
 class _CorrelatedCheat(Cheat):

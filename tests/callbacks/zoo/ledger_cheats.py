@@ -6,7 +6,7 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from tests.callbacks.zoo.cheat import Cheat
-from tests.conftest import ToyDataModule
+from tests.toy_federation import ToyDataModule
 
 
 class _Entries(Cheat):
