@@ -4,6 +4,7 @@ import atexit
 import gc
 import os
 import signal
+import sys
 import warnings
 
 # What is trained here is small: a second thread costs more than it brings, and all processes must add alike.
@@ -16,7 +17,8 @@ from tests.effort import ACCIDENTS_SEED, EXAMPLES
 from tests.impostors import unmask
 from tests.order import is_long, long_first
 
-FIXTURES = ("tests.cohorts", "tests.small_datasets", "tests.toy_federation")
+# Lightning comes first, as in the command: typing keeps one of Union[int, float] and Union[float, int], the first.
+FIXTURES = ("tests.toy_federation", "tests.cohorts", "tests.small_datasets")
 
 # How long an example takes says more about the machine's other work than about the code. EXAMPLES=500 tries more.
 settings.register_profile("suite", deadline=None, max_examples=EXAMPLES)
@@ -42,6 +44,14 @@ def pytest_collection_finish():
     """What was loaded for all tests stays to the end: no garbage collection need look through it again."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop():
+    """What processes are forked from is a copy of this one, before any test has run."""
+    if processes := sys.modules.get("tests.processes"):
+        processes.begin()
+    return (yield)
 
 
 def pytest_report_header():

@@ -1,8 +1,9 @@
 """The command line in processes of its own.
 
-They start in milliseconds, since they are forked from one that has imported what they need.
+They start in milliseconds, since they are forked from one that has imported what they need, and has run no test.
 """
 
+import atexit
 import itertools
 import multiprocessing
 import os
@@ -10,8 +11,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing import forkserver, util
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -24,6 +27,32 @@ _FORKS.set_forkserver_preload(
     ]
 )
 _NUMBERS = itertools.count()
+
+
+def begin() -> None:
+    """Make the process that commands are forked from, a copy of this one: a new interpreter would import all again."""
+    _COPIES.start()
+    try:
+        forkserver.ensure_running()
+    finally:
+        _COPIES.stop()
+
+
+def _copy(path: bytes, arguments: Sequence[str], descriptors: Sequence[int]) -> int:
+    """Run, in a copy of this process, the code that an interpreter was to be started for."""
+    if process := os.fork():
+        return process
+    try:
+        kept = [2, *sorted(descriptors)]
+        for number, following in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+            os.closerange(number + 1, following)
+        atexit._clear()
+        forkserver._forkserver.__init__()  # whose lock is held, and which would take this process for its child
+        _COPIES.stop()
+        sys.stdout = sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        exec(arguments[-1], {})
+    finally:
+        os._exit(0)
 
 
 class Command:
@@ -108,6 +137,9 @@ def finish(command: Command) -> str:
     """Wait for a command that must succeed, and return what it printed."""
     assert command.wait() == 0, command.printed
     return command.printed
+
+
+_COPIES = patch.object(util, "spawnv_passfds", _copy)
 
 
 def _run(

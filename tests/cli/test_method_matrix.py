@@ -71,9 +71,11 @@ NOT_BY_CLIENT = {
     "centralized": "there are no clients",
 }
 UNITS = {"none": "none", "dp_fl": "batch", "adp_fl": "batch", "adp_fl_quantile": "patient", "client_dp": "client"}
-# Federation and task would be a product again: each federation meets pictures and volumes. Every day it also meets each
-# unit of privacy, and the gate lets it meet each method of privacy.
-KINDS = {(0, 2): images} if THOROUGH else {(0, 1): UNITS.__getitem__, (0, 2): images}
+# Federation and task would be a product again: each federation meets pictures and volumes. The gate lets it meet each
+# method of privacy and each place; every day it meets no noise, noised steps and noised deltas, in both precisions.
+NOISED = {"none": "nothing", "batch": "steps", "patient": "steps", "client": "deltas"}
+EVERY_DAY = {(0, 1): lambda privacy: NOISED[UNITS[privacy]], (0, 3): lambda place: str(place == "gpu")}
+KINDS = {(0, 2): images} | ({} if THOROUGH else EVERY_DAY)
 MATRIX = pairwise(FEDERATION, PRIVACY, TASKS, PLACES, kinds=KINDS)
 
 

@@ -4,8 +4,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from PIL import Image
 
 from adpfl_bench import processors
 from adpfl_bench.cli import main
-from tests.cli.conftest import heed_interrupts
+from tests.processes import Command
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])
 IMAGES, MASKS = "ISIC-2017_Training_Data", "ISIC-2017_Training_Part1_GroundTruth"
@@ -48,6 +46,12 @@ def run(capsys, *words) -> tuple[int, str, list[tuple[str, ...]]]:
 def cells(output: str) -> list[tuple[str, ...]]:
     """Case, problem, severity, what to do and file of each row."""
     return [tuple(cell.strip() for cell in line.split("│")[1:-1]) for line in output.splitlines() if "│" in line]
+
+
+def in_its_own_session(arguments: list[str]) -> int:
+    """The command, as a shell starts it: with those that it starts in a group of its own."""
+    os.setsid()
+    return main(arguments)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -202,25 +206,22 @@ def _die(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_it_without_a_traceback(kits):
-    source = kits / "dataset" / "case_00000"
-    for number in range(1000, 5000):
-        (kits / "dataset" / f"case_{number:05d}").symlink_to(source)
-    command = "import sys; from adpfl_bench.cli import main\nif __name__ == '__main__': sys.exit(main())"
-    script = kits / "command.py"
-    script.write_text(command)
-    words = [sys.executable, str(script), "verify", "kits", "--root", str(kits), "--workers", "2"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(words, start_new_session=True, preexec_fn=heed_interrupts, **pipes)
-    assert "4,005 cases to read" in process.stdout.readline()
+    slow = kits / "dataset" / "case_01000"  # a volume that takes a moment to read and to look at, many times over
+    slow.mkdir()
+    volume = np.zeros((200, 200, 200), dtype=np.uint8)
+    for name in ("imaging.nii.gz", "segmentation.nii.gz"):
+        nib.save(nib.Nifti1Image(volume, AFFINE), slow / name)
+    for number in range(1001, 1045):
+        (kits / "dataset" / f"case_{number:05d}").symlink_to(slow)
+    command = Command(kits, ["verify", "kits", "--root", str(kits), "--workers", "2"], program=in_its_own_session)
+    command.wait_for(lambda: "Reading: 50 to do" in command.printed)
     time.sleep(1)
-    assert process.poll() is None, "it was over before it could be interrupted"
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert errors.splitlines()[-1] == "adpfl-bench: stopped by SIGINT; nothing was changed."
-    assert "Traceback" not in errors
+    assert command.status is None, "it was over before it could be interrupted"
+    os.killpg(command.process, signal.SIGINT)  # as a terminal does: to the whole group
+    assert command.wait() == 130
+    assert command.printed.splitlines()[-1] == "adpfl-bench: stopped by SIGINT; nothing was changed."
+    assert "Traceback" not in command.printed
 
 
 def test_warnings_stand_in_the_table_and_leave_the_exit_status(kits, capsys):

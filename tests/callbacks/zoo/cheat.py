@@ -17,6 +17,7 @@ class Cheat:
         says: What the first of them says, or the refusal: a regular expression.
         settings: Of the private method.
         run: Of the audited run.
+        batch_size: Of the audited run: few and large steps, unless what is broken shows in many.
         engine: Class of the privacy boundary.
     """
 
@@ -25,6 +26,7 @@ class Cheat:
     says = "."
     settings: dict = {}  # noqa: RUF012 - stated, never changed
     run: dict = {}  # noqa: RUF012 - as above
+    batch_size = 8
     engine = PrivacyEngine
 
     def privacy(self):
@@ -35,7 +37,7 @@ class Cheat:
 
     def arguments(self):
         """Arguments of the audited run, made anew each time."""
-        return {"canaries": 20, "data": ToyDataModule({"alps": 6, "cape": 3}), **self.run}
+        return {"canaries": 20, "data": ToyDataModule({"alps": 6, "cape": 3}, batch_size=self.batch_size), **self.run}
 
     def arrange(self, monkeypatch):
         """Break something."""

@@ -6,7 +6,6 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.privacy_engine import PrivacyEngine
 from adpfl_bench.privacy.thresholds import FixedThreshold
 from tests.callbacks.zoo.cheat import Cheat
-from tests.toy_federation import ToyDataModule
 
 
 class _Entries(Cheat):
@@ -73,6 +72,7 @@ class StatesALowerRate(_Entries):
     says = "units are drawn with a rate of 0.1|more or less often|of the sizes"
     settings = {"sampling": "poisson"}  # noqa: RUF012
     run = {"rounds": 3}  # noqa: RUF012
+    batch_size = 4
 
     @staticmethod
     def entered(client, release, count):
@@ -140,9 +140,7 @@ class SkipsEmptyBatches(Cheat):
     found_by = ("release count",)
     says = r"client alps made \d+ of 12 planned releases"
     settings = {"sampling": "poisson"}  # noqa: RUF012
-
-    def arguments(self):
-        return {**super().arguments(), "data": ToyDataModule({"alps": 6, "cape": 3}, batch_size=1)}
+    batch_size = 1
 
     class engine(PrivacyEngine):
         def release(self, batch, optimizer, see=None):
@@ -159,7 +157,7 @@ class ReleasesTwice(Cheat):
     """Shows two noised copies of each sum, and enters one."""
 
     found_by = ("release count", "ledger")
-    says = "client alps made 8 of 4 planned releases"
+    says = "client alps made 4 of 2 planned releases"
     settings = {"sampling": "poisson"}  # noqa: RUF012
 
     class engine(PrivacyEngine):

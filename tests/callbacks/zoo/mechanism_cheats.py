@@ -199,6 +199,7 @@ class HalfOfTheNumbers(Cheat):
 
     found_by = ("noise independence",)
     says = "coordinates of one release that are 229 apart have correlated noise"
+    batch_size = 4
 
     def arrange(self, monkeypatch):
         sample = Gaussian.sample

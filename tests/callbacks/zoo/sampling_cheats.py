@@ -44,6 +44,7 @@ def _examples(step):
 class AUnitInEveryStep(_Plan):
     found_by = ("sampling",)
     says = r"a unit is in \d+ of \d+ steps|twice in a pass"
+    batch_size = 4
 
     @staticmethod
     def changed(steps, own, generator):
@@ -64,6 +65,7 @@ class BatchesOfOneSize(_Plan):
 
     found_by = ("sampling",)
     says = "batches are not of the sizes that independent draws have"
+    batch_size = 4
 
     @staticmethod
     def changed(steps, own, generator):
@@ -74,6 +76,7 @@ class AShuffleThatIsCalledSampling(_Plan):
     found_by = ("sampling",)
     says = "batches are not of the sizes that independent draws have|more or less often"
     run = {"rounds": 5}  # noqa: RUF012
+    batch_size = 4
 
     @staticmethod
     def changed(steps, own, generator):
@@ -87,6 +90,7 @@ class TheSameDrawTwice(_Plan):
     found_by = ("sampling",)
     says = "more or less often than independent draws would|of the sizes"
     run = {"rounds": 6}  # noqa: RUF012
+    batch_size = 4
 
     @staticmethod
     def changed(steps, own, generator):
