@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import sys
+import typing
 import warnings
 
 # What is trained here is small: a second thread costs more than it brings, and all processes must add alike.
@@ -17,7 +18,6 @@ from tests.effort import ACCIDENTS_SEED, EXAMPLES
 from tests.impostors import unmask
 from tests.order import is_long, long_first
 
-# Lightning comes first, as in the command: typing keeps one of Union[int, float] and Union[float, int], the first.
 FIXTURES = ("tests.toy_federation", "tests.cohorts", "tests.small_datasets")
 
 # How long an example takes says more about the machine's other work than about the code. EXAMPLES=500 tries more.
@@ -36,6 +36,11 @@ def pytest_configure(config):
         # What libraries warn of while they are loaded is not about any test.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            import lightning.fabric  # noqa: F401
+
+            # Its Optional[Union[float, int]] must not be taken for the Trainer's with int first, by which 1 is no 1.0.
+            for forget in typing._cleanups:
+                forget()
             for name in FIXTURES:
                 config.pluginmanager.import_plugin(name)
 
