@@ -7,6 +7,7 @@ import signal
 import sys
 import typing
 import warnings
+from unittest.mock import patch
 
 # What is trained here is small: a second thread costs more than it brings, and all processes must add alike.
 os.environ["OMP_NUM_THREADS"] = os.environ["ADPFL_PROCESSORS"] = "1"
@@ -33,14 +34,11 @@ def pytest_configure(config):
     """Whoever only deals out tests to workers needs neither torch nor fixtures."""
     if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
         gc.disable()
-        # What libraries warn of while they are loaded is not about any test.
-        with warnings.catch_warnings():
+        # What libraries warn of while they are loaded is not about any test. Their types stay as written: where
+        # typing still knew another's Optional[Union[float, int]], the Trainer would take a setting of 1 for 1.0.
+        uncached = typing._SpecialForm.__getitem__.__wrapped__
+        with warnings.catch_warnings(), patch.object(typing._SpecialForm, "__getitem__", uncached):
             warnings.simplefilter("ignore")
-            import lightning.fabric  # noqa: F401
-
-            # Its Optional[Union[float, int]] must not be taken for the Trainer's with int first, by which 1 is no 1.0.
-            for forget in typing._cleanups:
-                forget()
             for name in FIXTURES:
                 config.pluginmanager.import_plugin(name)
 
