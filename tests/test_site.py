@@ -43,6 +43,19 @@ def test_menu_leads_to_every_page_once():
     assert {*map(str, pages), *repository} - set(leaves) == set()
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/own_data.md", "docs/hospitals.md"])
+def test_blocks_that_are_files_are_blocks_of_the_site_too(page):
+    """Python-Markdown takes ``file=`` in a fence for no fence at all, and sets the file as a paragraph."""
+    text = (TOP / page).read_text(encoding="utf-8")
+    named = _load("repository_links").name_files(text)
+    files = re.findall(r"^```\w+ file=(\S+)$", text, re.MULTILINE)
+    assert files
+    assert [name for name in files if f' title="{name}"\n' in named] == files
+    assert all(
+        re.fullmatch(r'```+(\w+( title="[^"]+")?)?', line) for line in named.split("\n") if line.startswith("```")
+    )
+
+
 @pytest.mark.parametrize(
     ("link", "led"),
     [

@@ -18,6 +18,7 @@ REPOSITORY_PAGES = {
 """Pages that lie outside docs/, and their address in the site."""
 
 _FENCE = re.compile(r"^(?: {0,3})(```+|~~~+)", re.MULTILINE)
+_FILE = re.compile(r"^(```+\w+) file=(\S+)$", re.MULTILINE)
 _CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(\]\()([^()\s]+?)(#[^()\s]*)?(\))")
 
@@ -54,6 +55,11 @@ def lead_into_site(text: str, origin: str, address: str, top: Path) -> tuple[str
         return f"{head}{posixpath.relpath(there, posixpath.dirname(address) or '.')}{anchor}{tail}"
 
     return "".join(part if code else _LINK.sub(led, part) for code, part in _parts(text)), needed
+
+
+def name_files(text: str) -> str:
+    """Head a block of code that is a file of its own (``yaml file=clinic.yaml``) with the file's name."""
+    return _FILE.sub(r'\1 title="\2"', text)
 
 
 def show_pipes(text: str) -> str:

@@ -58,6 +58,8 @@ _FAMILIES = {
 _SAID = {
     "config": "A file of settings; later ones override earlier ones, options override files.",
     "seed_everything": "The run's seed; `true` draws one.",
+    "ckpt_path": "Where to go on: `last` for the run's last checkpoint, or a checkpoint's path; `null` starts anew.",
+    "weights_only": "Whether a checkpoint may hold weights and plain values only; `null` is Lightning's default.",
     "model": "The task: `class_path` and `init_args`, or the name of a class alone.",
     "data": "The datamodule: `class_path` and `init_args`, or the name of a class alone.",
 }

@@ -12,7 +12,7 @@ from api_pages import api_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from project_address import lead_site, project_urls
-from repository_links import REPOSITORY_PAGES, lead_into_site, show_pipes
+from repository_links import REPOSITORY_PAGES, lead_into_site, name_files, show_pipes
 from schema_page import schema_page
 from settings_pages import settings_pages
 from study_report import study_report
@@ -46,7 +46,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     origins = {address: name for name, address in REPOSITORY_PAGES.items()}
     for page in list(files.documentation_pages()):
         origin = origins.get(page.src_uri, f"docs/{page.src_uri}")
-        text, needed = lead_into_site(show_pipes(page.content_string), origin, page.src_uri, top)
+        text, needed = lead_into_site(name_files(show_pipes(page.content_string)), origin, page.src_uri, top)
         if text != page.content_string:
             page.content_string = text
         for address, path in needed.items():

@@ -8,11 +8,11 @@ from pathlib import Path
 import nbformat
 from nbconvert import MarkdownExporter
 
-# What a cell printed is a block of its own kind, which scrolls sideways as a terminal's lines should.
+# What a cell printed is a block of its own kind: a table, known by its rules, scrolls sideways, and sentences wrap.
 _TEMPLATE = """{% extends 'markdown/index.md.j2' %}
 {% block stream %}
 
-```{ .text .output }
+```{ .text .output{{ "" if "\u2500\u2500" in output.text else " .wrapped" }} }
 {{ output.text | trim }}
 ```
 {% endblock stream %}
