@@ -2,6 +2,7 @@ from .callbacks.differential_privacy import DifferentialPrivacy as DifferentialP
 from .callbacks.examples import ExampleCases as ExampleCases
 from .callbacks.federated_loop import FederatedLoop as FederatedLoop
 from .callbacks.phantom_geometry import PhantomGeometry as PhantomGeometry
+from .callbacks.phantom_mirror import PhantomMirror as PhantomMirror
 from .callbacks.phantom_subspace import PhantomSubspace as PhantomSubspace
 from .callbacks.privacy_audit import PrivacyAudit as PrivacyAudit
 from .callbacks.run_recorder import RunRecorder as RunRecorder

@@ -93,8 +93,7 @@ class AuditObserver:
         self._visits = 0
         self._replay = self._new_replay() if sums is not None else None
         self._gradient: Tensor | None = None
-        self._rounds = 0
-        self._step = -1
+        self._rounds, self._step, self._threshold = 0, -1, 0.0
 
     @property
     def client(self) -> str:
@@ -142,7 +141,8 @@ class AuditObserver:
             client_method=copy.deepcopy(self._settings.client_method),
             aggregator=copy.deepcopy(self._settings.aggregator),
         )
-        return Replay(module, own, settings, self._data.train_sizes, self._privacy.unit == "client")
+        mirror = run.of(module, module.example_losses) if (run := self._privacy.engine.mirror) else None
+        return Replay(module, own, settings, self._data.train_sizes, self._privacy.unit == "client", mirror)
 
     def _weights(self) -> dict[str, Tensor]:
         return dict(self._task.named_parameters())
@@ -189,7 +189,7 @@ class AuditObserver:
         self._look(batch, FlatRelease(exact, released, seen.threshold, scale, event.norm))
         divisor = float(batch.divisor) if privacy.engine.clips_units else 1.0
         divisor *= seen.threshold if privacy.normalize and seen.threshold > 0 else 1.0
-        self._gradient = joined(released, privacy.engine.subspace) / divisor
+        self._gradient, self._threshold = joined(released, privacy.engine.subspace) / divisor, seen.threshold
 
     def see_gradient(self, batch: TrainingBatch) -> None:
         """Look at what the optimizer steps on, before the client's method adds what it computes of releases.
@@ -205,7 +205,7 @@ class AuditObserver:
     def end(self, batch: TrainingBatch) -> None:
         """Look at the weights after a step."""
         if self._replay is not None and self._gradient is not None:
-            self._replay.step(self._gradient, self._weights())
+            self._replay.step(batch, self._gradient, self._threshold, self._weights())
             self._gradient = None
         if self._replay is not None and batch.last and (self.deltas is None or batch.turn == "personal"):
             self._replay.end_turn()

@@ -43,7 +43,8 @@ class LocalStep:
        by itself, and their sum is what the backward pass brings (:meth:`loss`).
     3. Where the unit is the batch its gradient is clipped; then noise is added. What follows sees only what was
        released (:meth:`change_gradients`).
-    4. The client's method changes what was released (:meth:`change_gradients`).
+    4. Gradients of public data are mixed into what was released, and the client's method changes it
+       (:meth:`change_gradients`).
     5. The local optimizer steps on that.
     6. A step that released nothing, although the ledger counts it, is an error (:meth:`end`).
 
@@ -118,6 +119,7 @@ class LocalStep:
         self._engine.release(self._batch, optimizer, observer.see_release if observer is not None else None)
         if observer is not None:
             observer.see_gradient(self._batch)
+        self._engine.mix_public(self._batch)
         if self.federation is not None:
             self.federation.change_gradients()
 

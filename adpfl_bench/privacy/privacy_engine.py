@@ -21,6 +21,7 @@ from adpfl_bench.privacy.ledger import PrivacyUnit
 from adpfl_bench.privacy.mechanisms import Mechanism
 from adpfl_bench.privacy.noise_sequence import NoiseSequence, NoiseSequences
 from adpfl_bench.privacy.private_sum import PrivateSum
+from adpfl_bench.privacy.public_mirror import PublicMirror
 from adpfl_bench.privacy.public_scales import PublicScales
 from adpfl_bench.privacy.public_subspace import PublicSubspace
 from adpfl_bench.privacy.randomness import NoiseStreams
@@ -53,6 +54,7 @@ class PrivacyEngine:
         released: The releases of the round at hand, by client.
         scales: What gradients of units are multiplied by before they are clipped, as public data say.
         subspace: What they are split by, and what is released of them joined by, likewise.
+        mirror: Mixes gradients of public data into what was released, if it does.
         sequences: Where each client is in its order of batches, where that is fixed.
 
     Args:
@@ -93,6 +95,7 @@ class PrivacyEngine:
         self.sequences = NoiseSequences(secure)
         self.scales = PublicScales()
         self.subspace = PublicSubspace()
+        self.mirror: PublicMirror | None = None
         self._key = ""
         self._round: int | None = None
         self._pass: tuple[int, str, int] | None = None
@@ -130,8 +133,9 @@ class PrivacyEngine:
 
     @property
     def public_key(self) -> dict[str, Any]:
-        """What public data that gradients are changed by add to the key of the noise."""
-        return self.scales.key | self.subspace.key
+        """What public data that change what is released add to the key of the noise."""
+        mirror = {"mirror": self.mirror.plan.settings} if self.mirror is not None else {}
+        return self.scales.key | self.subspace.key | mirror
 
     @property
     def clips_units(self) -> bool:
@@ -219,6 +223,15 @@ class PrivacyEngine:
             divisor *= threshold
         if divisor != 1:
             torch._foreach_div_(gradients, divisor)
+
+    def mix_public(self, batch: TrainingBatch) -> None:
+        """Mix what a step has released with gradients of public data, in place, if there is a mirror.
+
+        Raises:
+            BenchError: A public gradient is not finite.
+        """
+        if self.mirror is not None and self._by_step:
+            self.mirror.mix_(batch, self.released[batch.client][-1].threshold)
 
     def _clip(self, client: str, gradients: list[Tensor]) -> tuple[Sequence[float], float]:
         """Clip one gradient as a whole; returns its norm, and the threshold."""

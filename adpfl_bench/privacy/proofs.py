@@ -17,20 +17,9 @@ from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.ledger import ACCOUNTED_LAWS, LawName
 
 PartKind = Literal[
-    "privacy unit",
-    "sampling",
-    "mechanism",
-    "threshold rule",
-    "local optimizer",
-    "learning-rate schedule",
-    "client method",
-    "callback",
-    "precision",
-    "strategy",
-    "device",
-    "checkpoint writer",
-    "logger",
-]
+    "privacy unit", "sampling", "mechanism", "threshold rule", "local optimizer", "learning-rate schedule",
+    "client method", "callback", "precision", "strategy", "device", "checkpoint writer", "logger",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -167,6 +156,11 @@ KNOWN: tuple[Proof, ...] = (
         "callback",
         _within("adpfl_bench.callbacks", "phantom_geometry.PhantomGeometry", "phantom_subspace.PhantomSubspace"),
         "scales or splits gradients, before they are clipped, as phantoms say at weights that were released (10, 13)",
+    ),
+    Proof(
+        "callback",
+        _within("adpfl_bench.callbacks.phantom_mirror", "PhantomMirror"),
+        "mixes gradients of phantoms into what was released, before the optimizer steps on it: post-processing (14)",
     ),
     Proof("callback", ("adpfl_bench.wandb.cases.WandbCases",), "shows test cases after training"),
     Proof(

@@ -259,6 +259,9 @@ class PrivacyBlock(Block):
     """What the method's authors state."""
     accounted: AccountedBlock
     audited: AuditedBlock | None = None
+    post_processing: tuple[str, ...] | None = None
+    """What callbacks did to what had been released, with public data alone: it costs no epsilon. Null where that is not
+    known, as in older records, or nothing is private."""
     ledger: dict[str, tuple[LedgerEntry, ...]] = Field(default_factory=dict)
     """Releases by client, compressed to counts."""
     lineage: tuple[AncestorBlock, ...] = ()

@@ -27,6 +27,7 @@ from adpfl_bench.privacy.mechanisms import GaussianMechanism, LaplaceMechanism
 from adpfl_bench.privacy.private_thresholds import HistogramThreshold, QuantileThreshold
 from adpfl_bench.privacy.thresholds import FixedThreshold, PercentileThreshold
 from adpfl_bench.running.places import RunPlace, joined
+from tests.callbacks.toy_mirror import ToyMirror
 from tests.callbacks.toy_subspace import ToySubspace
 from tests.toy_federation import ToyDataModule, ToyTask, looks_on
 
@@ -60,6 +61,7 @@ RUNS = {
     "adp_fl_quantile": lambda: {
         "loop": {"client_method": Scaffold()},
         "privacy": _private("patient", QuantileThreshold(), GaussianMechanism()),
+        "callbacks": [ToyMirror()],
     },
     "dp_sgd": lambda: {
         "privacy": _private("record", HistogramThreshold(bins=5), GaussianMechanism(), sampling="poisson")

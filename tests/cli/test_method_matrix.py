@@ -60,6 +60,7 @@ OTHERS = {
     "encoder",
     "phantom_geometry",
     "phantom_subspace",
+    "phantom_mirror",
 }
 PLACES = sorted({*stems("configs")} - OTHERS, key=lambda place: (place == "gpu", place != "smoke", place))
 SMALL = yaml.safe_load(find_config("configs/smoke.yaml").read_text())["by_task"]

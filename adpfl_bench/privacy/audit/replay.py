@@ -16,6 +16,7 @@ from adpfl_bench.federation.own_models import split_parameters
 from adpfl_bench.federation.round_schedule import Turn
 from adpfl_bench.federation.training_batch import TrainingBatch
 from adpfl_bench.privacy.audit.checks import Check
+from adpfl_bench.privacy.public_mirror import PublicMirror
 
 _TOLERANCE = 1e-3  # of how far the weights moved last
 _STILL = 1e-3  # a step is taken for at least so much of the weights
@@ -26,7 +27,8 @@ class Replay:
     """A run made again from its releases and public numbers alone.
 
     The replay has a network, an optimizer, a client method, an aggregator and a server of its own, copied before
-    anything was trained. It never sees a batch, a loss or a gradient; it is told each release, and steps on it. What
+    anything was trained. Of private data it never sees a batch, a loss or a gradient; it is told each release, and
+    steps on it. What
     it arrives at is therefore post-processing of releases; weights of the run that are the same are so too, whatever
     made them. What differs came around the release: an optimizer that uses the raw loss, a callback that writes to
     weights or to the optimizer, a client method or an aggregator that remembers data, layers that begin to train.
@@ -39,6 +41,7 @@ class Replay:
         settings: Copy of what the federation is made of.
         sizes: Training examples of every client that trains.
         deltas: Whether clients release deltas, and train on raw gradients before: then only what is shared is compared.
+        mirror: Mixes gradients of public data into the module's, where the run does.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Replay:
         settings: FederatedSettings,
         sizes: Mapping[str, int],
         deltas: bool,
+        mirror: PublicMirror | None = None,
     ) -> None:
         self._federation = Federation(module, settings)
         self._schedule = settings.schedule
@@ -57,6 +61,7 @@ class Replay:
         shared = split_parameters(module, settings.local_parameters)[0]
         self._names = list(shared) if deltas else [name for name, _ in module.named_parameters()]
         self._module = module
+        self._mirror = mirror
         self._trained = [p for p in module.parameters() if p.requires_grad]
         self._before: dict[str, Tensor] = self._copy()
         self._round: int | None = None
@@ -92,11 +97,20 @@ class Replay:
         self._federation.begin_round(self._sizes, steps, momentum, fine_tuning)
         self._round = round_index
 
-    def step(self, gradient: Tensor, weights: Mapping[str, Tensor]) -> None:
-        """Step on a release, [P], after division by public numbers; and compare with the run's weights after it."""
+    def step(self, batch: TrainingBatch, gradient: Tensor, threshold: float, weights: Mapping[str, Tensor]) -> None:
+        """Step on a release, and compare with the run's weights after it.
+
+        Args:
+            batch: The step's batch, of which the public numbers alone are used.
+            gradient: The release after division by public numbers, [P].
+            threshold: Its threshold C.
+            weights: The run's weights, by name.
+        """
         parts = torch.split(gradient, [p.numel() for p in self._trained])
         for parameter, part in zip(self._trained, parts, strict=True):
             parameter.grad = part.view_as(parameter).to(parameter.dtype).clone()
+        if self._mirror is not None:
+            self._mirror.mix_(batch, threshold)
         self._federation.change_gradients()
         self._before = self._copy()
         try:
