@@ -80,7 +80,6 @@ def main() -> None:
                 clients=clients,
                 kind=KIND,
                 optimizer=options.optimizer,
-                itself=True,
             )
             print(f"{clients:>5} clients", federated_loop.rounded(found), flush=True)
         if options.only in (None, "memory"):
