@@ -25,7 +25,7 @@ class TimeEstimate:
     """Seconds of a run: those of the same task and method, else of the same task, in proportion to rounds.
 
     Args:
-        runs: All runs; the finished ones among them teach.
+        runs: All runs; the finished ones among them teach and, as long as none of a task is, those that go on.
 
     Attributes:
         unfinished: The others, apart from those that failed or have no room.
@@ -38,15 +38,21 @@ class TimeEstimate:
             if tracked.status == "finished" and tracked.seconds > 0:
                 for kind in ((tracked.run.task, tracked.run.method), (tracked.run.task,)):
                     self._by_round[kind].append(tracked.seconds / tracked.run.rounds)
+        self._going: dict[str, list[float]] = defaultdict(list)
+        for tracked in self.unfinished:
+            if tracked.rounds and tracked.seconds > 0:
+                self._going[tracked.run.task].append(tracked.seconds / tracked.rounds)
 
     def left(self, tracked: TrackedRun) -> float | None:
         """Seconds that a run still takes, or ``None`` where nothing is known."""
         run = tracked.run
         known = self._by_round.get((run.task, run.method)) or self._by_round.get((run.task,))
-        if not known and not tracked.rounds:
+        if not known and tracked.rounds:
+            known = [tracked.seconds / tracked.rounds]
+        known = known or self._going.get(run.task)
+        if not known:
             return None
-        by_round = mean(known) if known else tracked.seconds / tracked.rounds
-        return by_round * max(run.rounds - tracked.rounds, 0)
+        return mean(known) * max(run.rounds - tracked.rounds, 0)
 
     def total(self, slots: int) -> str:
         """Return the time until all is done, in words."""
@@ -54,7 +60,7 @@ class TimeEstimate:
         unknown = self.unfinished[len(known) :]
         if not known:
             return "unknown" if unknown else "0 s"
-        more = f" and {count(unknown, 'run')} of unknown length" if unknown else ""
+        more = f" and {count(unknown, 'unknown run')}" if unknown else ""
         return f"about {duration(max(sum(known) / slots, *known))}{more}"
 
 

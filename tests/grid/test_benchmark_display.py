@@ -64,18 +64,35 @@ def test_time_is_that_of_the_method_else_of_the_task_by_rounds_else_of_the_run_i
 
 def test_total_time_goes_by_the_room_and_the_longest_run() -> None:
     def total(slots: int, *seconds: float | None) -> str:
-        """Of runs that take so long, each known from its own first half; those of unknown length have not begun."""
-        runs = [tracked("waiting") if s is None else tracked("running", rounds=5, seconds=s) for s in seconds]
+        """Of runs that take so long, each known from its own first half; unknown ones, of another task, wait."""
+        other = TrackedRun(planned(Path("out"), task="kits", method="a"), "waiting")
+        runs = [other if s is None else tracked("running", rounds=5, seconds=s) for s in seconds]
         return TimeEstimate(runs).total(slots)
 
     assert total(2, 10, 20, 30) == "about 30 s"
     assert total(2, 10, 10, 10, 10) == "about 20 s"
     assert total(2, 10, 10, 50) == "about 50 s"
     assert total(1, 60, 60) == "about 2 min 00 s"
-    assert total(1, 10, None) == "about 10 s and 1 run of unknown length"
-    assert total(1, 60, None, None) == "about 1 min 00 s and 2 runs of unknown length"
+    assert total(1, 10, None) == "about 10 s and 1 unknown run"
+    assert total(1, 60, None, None) == "about 1 min 00 s and 2 unknown runs"
     assert total(1, None) == "unknown"
     assert total(3) == "0 s"
+
+
+def test_what_waits_is_guessed_from_what_goes_on_until_a_run_of_its_task_is_finished() -> None:
+    runs = [tracked("running", "a", 5, 20.0), tracked("waiting", "b"), tracked("waiting", "c")]
+    assert TimeEstimate(runs).left(runs[1]) == 40.0
+    assert TimeEstimate(runs).total(1) == "about 1 min 40 s"
+    assert TimeEstimate([*runs, tracked("finished", "d", 10, 10.0)]).left(runs[1]) == 10.0
+    waiting = [tracked("waiting", name) for name in "bc"]
+    assert TimeEstimate([tracked("running", "a"), *waiting]).total(1) == "unknown"
+
+
+@pytest.mark.parametrize("rounds", [0, 9])
+def test_the_line_below_the_table_fits_eighty_columns(rounds: int) -> None:
+    other = [TrackedRun(planned(Path("out"), task="kits", method=name), "waiting") for name in "ab"]
+    lines = shown(progress_table([tracked("running", "a", rounds, 765.0), *other], 1, rows=10), width=80).splitlines()
+    assert lines[-1].startswith("3 runs: 1 running, 2 waiting; time left")
 
 
 def test_table_shows_each_run_with_what_needs_attention_first() -> None:
