@@ -34,6 +34,9 @@ def pytest_configure(config):
     """Whoever only deals out tests to workers needs neither torch nor fixtures."""
     if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
         gc.disable()
+        # Nothing waits until a file would outlive a loss of power, which no test brings about: not here, not in what is
+        # forked from here. What is synced, and when, is for tests that put a function of their own in its place.
+        os.fsync = lambda descriptor: None
         # What libraries warn of while they are loaded is not about any test. Their types stay as written: where
         # typing still knew another's Optional[Union[float, int]], the Trainer would take a setting of 1 for 1.0.
         uncached = typing._SpecialForm.__getitem__.__wrapped__
@@ -85,17 +88,6 @@ def _own_cache(tmp_path_factory):
     """Nothing that a test keeps for the next run lands in the user's cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ADPFL_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _no_waiting_for_the_disk():
-    """Nothing waits until a file would outlive a loss of power, which no test brings about.
-
-    What is synced, and when, is for tests that put a function of their own in this one's place.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda descriptor: None)
         yield
 
 

@@ -15,7 +15,7 @@ from tests.corpus.registry import ALWAYS, KINDS, sample
 from tests.corpus.trial import Trial, try_kind
 from tests.effort import ACCIDENTS_SEED, THOROUGH
 
-SHARE = 0.2 if THOROUGH else 0.1
+SHARE = 0.2 if THOROUGH else 0.06
 
 
 @pytest.fixture(scope="session")
