@@ -36,18 +36,19 @@ def peak(clients: int, folder: Path) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
 
 
-def together(clients: int, processes: int, scratch: Path) -> float:
-    """Peak memory in MiB of all processes of such a round, as a command."""
+def together(clients: int, cases: int, processes: int, scratch: Path) -> float:
+    """Peak memory in MiB of all processes of such a round on so many pictures, as a command."""
     side, channels, strides = TINY.size, list(TINY.channels), list(TINY.strides)
     words = process_times.command(scratch, "isic", "fedavg", scratch / f"together-{clients}-{processes}", 1)
     settings = {
         "--data.partition.init_args.clients": clients,
-        "--data.phantom_cases": MANY,
+        "--data.phantom_cases": cases,
         "--data.phantom_size": [32, 32],
         "--data.image_size": [side, side],
         "--data.batch_size": TINY.batch_size,
         "--model.network_arguments": json.dumps({"channels": channels, "strides": strides, "num_res_units": 0}),
         "--trainer.devices": processes,
+        "--record.overwrite": "true",
     }
     words += [str(word) for setting in settings.items() for word in setting]
     return process_times.run(["-c", process_times.MAIN, *words], 1).memory
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
     parser.add_argument("--only", choices=("time", "memory", "together"))
     parser.add_argument("--optimizer", choices=federated_loop.OPTIMIZERS, default="adamw", help="of the clients")
+    parser.add_argument("--many", type=int, default=MANY, help="clients, and pictures, of --only together")
     parser.add_argument("--peak", nargs=2, metavar=("CLIENTS", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -84,16 +86,19 @@ def main() -> None:
             print(f"{clients:>5} clients", federated_loop.rounded(found), flush=True)
         if options.only in (None, "memory"):
             peak(FEW, scratch)  # draws the phantoms, which takes memory too
-            tell("one process", *(peak(clients, scratch) for clients in (FEW, MANY)))
+            tell("one process", MANY, *(peak(clients, scratch) for clients in (FEW, MANY)))
         if options.only in (None, "together"):
-            together(FEW, 1, scratch)
-            for processes in (1, 2):
-                tell(f"the command, {processes} processes", *(together(n, processes, scratch) for n in (FEW, MANY)))
+            many = options.many
+            together(FEW, many, 1, scratch)
+            for number in (1, 2):
+                peaks = (together(clients, many, number, scratch) for clients in (FEW, many))
+                tell(f"the command, {number} processes", many, *peaks)
 
 
-def tell(what: str, few: float, many: float) -> None:
+def tell(what: str, clients: int, few: float, many: float) -> None:
     """Print two peaks of memory, in MiB."""
-    print(f"peak memory, {what}: {few:.0f} MiB with {FEW} clients, {many:.0f} with {MANY:,}: ratio {many / few:.2f}")
+    ratio = f"ratio {many / few:.2f}"
+    print(f"peak memory, {what}: {few:.0f} MiB with {FEW} clients, {many:.0f} with {clients:,}: {ratio}", flush=True)
 
 
 if __name__ == "__main__":
