@@ -171,6 +171,8 @@ class PhantomSubspace(PhantomCallback):
             weights, measured = state_dict["weights"], state_dict["measured"]
             if not isinstance(weights, list) or not all(isinstance(weight, Tensor) for weight in weights):
                 raise ValueError("the weights that directions were found at are no tensors")
+            if not all(bool(torch.isfinite(weight).all()) for weight in weights):
+                raise ValueError("the weights that directions were found at are not finite")
             self._weights, self._measured = weights, None if measured is None else int(measured)
 
 

@@ -2,13 +2,16 @@
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import ModelCheckpoint
 
+import adpfl_bench
 from adpfl_bench.callbacks.differential_privacy import DifferentialPrivacy
 from adpfl_bench.callbacks.federated_loop import FederatedLoop
 from adpfl_bench.callbacks.phantom_geometry import PhantomGeometry
 from adpfl_bench.callbacks.phantom_subspace import PhantomSubspace
+from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import BenchError, CheckpointError, ConfigError
 from adpfl_bench.federation.client_methods import Ditto
 from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
@@ -64,6 +67,13 @@ def trained(toy_task, fit):
     return run
 
 
+def test_the_configuration_states_the_defaults():
+    content = yaml.safe_load(find_config("configs/phantom_subspace.yaml").read_text())
+    (given,) = content["trainer"]["callbacks+"]
+    assert given["class_path"] == "adpfl_bench.PhantomSubspace"
+    assert adpfl_bench.PhantomSubspace(**given["init_args"]).settings == PhantomSubspace().settings
+
+
 def test_directions_are_found_at_every_refresh_and_cost_no_epsilon(trained):
     seen, privacy, plain = Kept(), private(), private()
     trained(privacy, ToySubspace(), seen)
@@ -105,7 +115,11 @@ def test_a_killed_run_goes_on_to_the_bit_and_the_ledger_is_never_short(trained, 
     checkpoint = torch.load(path, weights_only=True)
     held = checkpoint["callbacks"]["ToySubspace"]["weights"]
     assert sum(weight.numel() for weight in held) == len(weights)  # and no directions
-    for wrong, says in (("large", "found at are no tensors"), ([torch.zeros(3)], "weights of other shapes")):
+    for wrong, says in (
+        ("large", "found at are no tensors"),
+        ([torch.full((3,), torch.nan)], "are not finite"),
+        ([torch.zeros(3)], "weights of other shapes"),
+    ):
         checkpoint["callbacks"]["ToySubspace"]["weights"] = wrong
         torch.save(checkpoint, path)
         with pytest.raises(CheckpointError, match=says):
