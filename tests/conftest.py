@@ -30,8 +30,10 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 atexit.register(gc.freeze)
 
 
-def pytest_configure(config):
-    """Whoever only deals out tests to workers needs neither torch nor fixtures."""
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session):
+    """Load what tests need once pytest-cov watches; whoever only deals out tests needs neither torch nor fixtures."""
+    config = session.config
     if hasattr(config, "workerinput") or config.getoption("dist", "no") == "no":
         gc.disable()
         # Nothing waits until a file would outlive a loss of power, which no test brings about: not here, not in what is
