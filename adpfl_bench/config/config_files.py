@@ -193,4 +193,4 @@ def _for_task(file: ConfigFile, tasks: Sequence[str | None]) -> Iterator[ConfigF
         raise ConfigError(f"by_task in {file.path} must hold a block of settings for each task's name.")
     # A task that is a variation of another one, and has no block of its own, takes that of the other.
     for task in [task for task in tasks if task in blocks][:1]:
-        yield replace(file, content=blocks[task])
+        yield replace(file, content=blocks[task], of_task=True)

@@ -3,7 +3,7 @@
 * A file with ``method`` and no block ``privacy`` is a *federation* file: how clients train, and what the server makes
   of it.
 * A file with ``method`` and a ``privacy`` that states unit, threshold and mechanism is a *privacy* file. It takes the
-  place of an earlier one, with the optimizers that the earlier one brought along.
+  place of an earlier one, with the optimizers and the block for the task that the earlier one brought along.
 * A file that states every block of a run (the ``config.yaml`` of one) takes the place of everything before it.
 * Any other file is a variation: it overrides what is below it key by key, and with a ``method`` also the private name.
 
@@ -39,11 +39,13 @@ class ConfigFile:
         name: As it is given to ``--config``.
         path: Where it was found.
         content: What it states for this command line.
+        of_task: Whether that is its block for the command line's task.
     """
 
     name: str
     path: Path
     content: Mapping[str, Any]
+    of_task: bool = False
 
     @property
     def argument(self) -> str:
@@ -119,7 +121,9 @@ def overridden_settings(file: ConfigFile, later: Sequence[ConfigFile]) -> dict[s
 def without_replaced_methods(files: Sequence[ConfigFile]) -> list[ConfigFile]:
     """Remove from each privacy file what a later one replaces."""
     last = max((index for index, file in enumerate(files) if file.kind == "privacy"), default=0)
-    return [_without_method(file) if file.kind == "privacy" else file for file in files[:last]] + list(files[last:])
+    replaced = {file.path for file in files[:last] if file.kind == "privacy"}
+    before = [file for file in files[:last] if not (file.of_task and file.path in replaced)]
+    return [_without_method(file) if file.kind == "privacy" else file for file in before] + list(files[last:])
 
 
 def _without_method(file: ConfigFile) -> ConfigFile:

@@ -51,8 +51,9 @@ combine, in either order:
 
 * A *federation* file has a `method` and no block `privacy`. Alone it is not private.
 * A *privacy* file has a `method`, and a block `privacy` with at least unit, threshold and mechanism. It takes the place
-  of a privacy file before it, with the optimizers that came with that one. A file with less of them is a variation
-  and overrides what is before it, key by key; another class than before starts from its own defaults.
+  of a privacy file before it, with the optimizers and the block for the task that came with that one. A file with less
+  of them is a variation and overrides what is before it, key by key; another class than before starts from its own
+  defaults.
 * Where two files state the same setting the later one wins, and the command line says so. Private methods with a proof
   bring a server optimizer along: `fedadam.yaml` after `adp_fl_quantile.yaml` is FedAdam with privacy; before it, it
   changes nothing.

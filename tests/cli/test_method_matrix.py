@@ -114,7 +114,7 @@ def test_all_methods_are_here() -> None:
         FEDERATION
     )
     assert {"fedprox", "scaffold", "ditto", "fedbn", "fine_tuning", "local", "centralized"} < set(FEDERATION)
-    assert OTHER_PRIVACY == ["adp_fl_correlated", "adp_fl_histogram", "dp_fl_record", "dp_sgd"]
+    assert OTHER_PRIVACY == ["adp_fl_correlated", "adp_fl_histogram", "adp_fl_private", "dp_fl_record", "dp_sgd"]
     assert PLACES == ["smoke", "phantom", "wandb", "gpu"]
 
 

@@ -81,11 +81,21 @@ def test_each_privacy_file_states_all_of_its_privacy_and_only_optimizers_besides
     }  # the user's own, and what costs time alone
     for method in PRIVACY:
         content = CONTENT[method]
-        assert content.keys() <= {"method", "privacy", "federated"}, method
+        assert content.keys() <= {"method", "privacy", "federated", "by_task"}, method
         assert content["privacy"].keys() == settings, method
         # Steps made of noise at a stated epsilon need large local steps and the server's momentum.
         optimizers = {"client_optimizer", "server_optimizer"} if content["privacy"]["target_epsilon"] else set()
         assert content.get("federated", {}).keys() == optimizers, method
+
+
+def test_the_recommended_method_is_the_quantile_without_augmentation_of_what_the_suite_knows() -> None:
+    recommended, plain = (
+        {k: v for k, v in CONTENT[name].items() if k != "method"} for name in ("adp_fl_private", "adp_fl_quantile")
+    )
+    blocks = recommended.pop("by_task")
+    assert recommended == plain
+    assert sorted(blocks) == [task for task in TASKS if not task.startswith("own_")]
+    assert all(block == {"data": {"init_args": {"augmentation": False}}} for block in blocks.values())
 
 
 def test_each_federation_file_states_nothing_but_its_federation() -> None:
