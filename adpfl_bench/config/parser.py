@@ -24,6 +24,7 @@ _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config"}
 _UNKNOWN = re.compile(
     r"(?:Group '([\w.]+)' does not accept (?:option|nested key) '|(?:Option|Key) '|unrecognized arguments: --)([\w.]+)"
 )
+_STRAY = re.compile(r"unrecognized arguments: (?!--)(\S+)")
 _LINKED = re.compile(r"(?:argument \w+\((?P<sources>[\w., ]+)\) --> |Linked \")(?P<target>[\w.]+)")
 _REFUSED = re.compile(
     r"(?:class_path '([^']+)':\s+)?(?:Option|Key) '([^']+)' is not (?:accepted|expected)"
@@ -130,6 +131,11 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
     """
     if unknown := _UNKNOWN.match(message):
         return _unknown_key(".".join(part for part in unknown.groups() if part), known_keys)
+    if stray := _STRAY.match(message):
+        return (
+            f"There is no place for {stray[1]} by itself: a file of settings is given as --config FILE, and a setting as"
+            " --KEY VALUE, such as --federated.rounds 3."
+        )
     if refused := _REFUSED.search(message):
         class_path = refused[1] or refused[3]
         return f"{class_path} has no setting {refused[2]}; it has {', '.join(_settings_of(class_path))}."

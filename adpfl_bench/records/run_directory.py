@@ -58,6 +58,8 @@ class RunDirectory:
             return self.record_file.read_bytes()
         except FileNotFoundError:
             raise RecordError(f"{self.path} holds no run: {self.record_file.name} is missing there.") from None
+        except NotADirectoryError:
+            raise RecordError(f"{self.path} is a file, and no run; give the folder that holds run.json.") from None
         except OSError as error:
             raise RecordError(f"{self.record_file} cannot be read: {error}") from error
 

@@ -46,7 +46,7 @@ def test_values_have_the_chances_of_the_discrete_gaussian(deviation, source):
     values = discrete_gaussian(SIZE, deviation, source or seeded(deviation)).numpy()
     assert values.dtype == np.int64
     assert p_value(values, gaussian(deviation)) > 1e-6
-    assert p_value(values, gaussian(1.05 * deviation)) < 1e-6
+    assert p_value(values, gaussian(1.1 * deviation)) < 1e-6
 
 
 def test_a_rounded_gaussian_is_another_law_where_the_lattice_is_coarse():
