@@ -156,6 +156,19 @@ def test_the_place_freezes_the_encoder_whatever_network_there_was_before(package
     assert frozen == {f"network.encoder.{name}" for name, _ in task.network.encoder.named_parameters()}
 
 
+def test_the_place_for_adapters_trains_what_brings_the_encoder_s_features_in_and_the_head(package, capsys):
+    files = ("tasks/isic.yaml", "callbacks/adp_fl_private.yaml", "configs/adapters.yaml")
+    settled = resolved(capsys, *(part for file in files for part in ("--config", file)))
+    model = settled["model"]["init_args"]
+    task = SkinLesionTask(**{name: model[name] for name in ("network", "network_arguments", "frozen")})
+    trained = {name: parameter for name, parameter in task.named_parameters() if parameter.requires_grad}
+    assert {name.split(".")[1] for name in trained} == {"squeezes", "head"}
+    assert sum(map(torch.numel, trained.values())) == 1_671
+    assert sum(map(torch.numel, task.parameters())) == 86_085
+    assert settled["data"]["init_args"]["augmentation"] is False
+    assert settled["federated"]["client_optimizer"]["init_args"]["lr"] == 0.25
+
+
 def test_what_monai_cannot_build_does_not_leave_for_it():
     with pytest.raises(BenchError, match=r"PublicEncoderUNet, which only this suite can build; .* is one of .*UNet"):
         monai_definition("PublicEncoderUNet", 2, 3, 1)
