@@ -133,8 +133,8 @@ def explain(message: str, known_keys: Iterable[str]) -> str:
         return _unknown_key(".".join(part for part in unknown.groups() if part), known_keys)
     if stray := _STRAY.match(message):
         return (
-            f"There is no place for {stray[1]} by itself: a file of settings is given as --config FILE, and a setting as"
-            " --KEY VALUE, such as --federated.rounds 3."
+            f"There is no place for {stray[1]} by itself: a file of settings is given as --config FILE, and a setting"
+            " as --KEY VALUE, such as --federated.rounds 3."
         )
     if refused := _REFUSED.search(message):
         class_path = refused[1] or refused[3]
