@@ -24,7 +24,7 @@ from adpfl_bench.tasks.skin_lesion import SkinLesionTask
 from tests.callbacks.audits import audited as audited
 from tests.callbacks.audits import failed, per_record
 from tests.callbacks.toy_mirror import ToyMirror
-from tests.conftest import ToyDataModule, looks_on
+from tests.toy_federation import ToyDataModule, looks_on
 
 
 def private(unit="record", threshold=None, z=1.0):

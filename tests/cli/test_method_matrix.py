@@ -58,6 +58,7 @@ OTHERS = {
     "pretrain",
     "from_phantoms",
     "encoder",
+    "adapters",
     "phantom_geometry",
     "phantom_subspace",
     "phantom_mirror",

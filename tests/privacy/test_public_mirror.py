@@ -9,7 +9,7 @@ from adpfl_bench.errors import BenchError
 from adpfl_bench.federation.training_batch import Example, TrainingBatch
 from adpfl_bench.privacy.public_mirror import MirrorPlan, PublicMirror
 from adpfl_bench.privacy.public_scales import PublicScales
-from tests.conftest import ToyTask
+from tests.toy_federation import ToyTask
 
 
 def plan(**settings):

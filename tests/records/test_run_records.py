@@ -174,8 +174,10 @@ def test_a_case_cut_off_before_its_model_is_not_read_as_the_global_model_s(direc
 def test_missing_files_say_what_to_do(directory):
     with pytest.raises(RecordError, match=r"holds no run: run.json is missing"):
         directory.read_record()
-    with pytest.raises(RecordError, match=r"is a file, and no run; give the folder that holds run.json"):
-        RunDirectory(directory.cases_file).read_record()
+    note = directory.path.parent / "note.txt"
+    note.touch()
+    with pytest.raises(RecordError, match=r"note.txt is a file, and no run; give the folder that holds run.json"):
+        RunDirectory(note).read_record()
     with pytest.raises(RecordError, match=r"has not been scored yet; finish it with --ckpt_path last"):
         directory.read_cases()
 
