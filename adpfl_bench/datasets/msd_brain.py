@@ -133,7 +133,8 @@ def _read_description(path: Path) -> tuple[tuple[int, ...], dict[int, str]]:
         raise DataError(f"{path} gives a class the value {wrong[0]}; expected 1 to {_LARGEST_LABEL}.")
     places = {_CHANNELS.get(name.lower()): index for index, name in modality.items()}
     classes = {value: _CLASSES.get(name.lower()) for value, name in values.items() if value != 0}
-    if set(places) != set(CHANNELS) or sorted(map(str, classes.values())) != ["ET", "NETC", "SNFH"]:
+    once = len(places) == len(modality)
+    if not once or set(places) != set(CHANNELS) or sorted(map(str, classes.values())) != ["ET", "NETC", "SNFH"]:
         raise DataError(
             f"{path} describes the sequences {listed(modality.values())} and the labels"
             f" {listed(values.values())}; expected {', '.join(_CHANNELS)} and background, edema, non-enhancing and"

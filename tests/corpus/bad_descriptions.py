@@ -63,6 +63,7 @@ DESCRIPTIONS = kinds(
         ("sequences by name", _put("modality", {"FLAIR": 0, "T1w": 1}), _UNREADABLE),
         ("a sequence missing", _put("modality", {"0": "FLAIR", "1": "T1w", "2": "t1gd"}), _OTHER),
         ("a sequence twice", _put("modality", {**_SEQUENCES, "3": "FLAIR"}), _OTHER),
+        ("a sequence again, in a fifth place", _put("modality", {**_SEQUENCES, "4": "T1w"}), _OTHER),
         ("a sequence more", _put("modality", {**_SEQUENCES, "4": "DWI"}), _OTHER),
         ("an unknown sequence", _put("modality", {**_SEQUENCES, "3": "CT"}), _OTHER),
         ("a sequence that is a number", _put("modality", {**_SEQUENCES, "3": 7}), _OTHER),

@@ -58,6 +58,7 @@ def test_lonely_images_and_labels_are_both_told(tmp_path, cohorts):
     [
         {"modality": {"0": "CT"}},
         {"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T3w"}},
+        {"modality": {"0": "FLAIR", "1": "T1w", "2": "t1gd", "3": "T2w", "4": "T1w"}},
         {"labels": {"0": "background", "1": "edema", "2": "liver", "3": "enhancing tumour"}},
         {"labels": {"0": "background", "1": "edema"}},
     ],
