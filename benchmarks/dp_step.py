@@ -32,6 +32,7 @@ from opacus import GradSampleModule
 from opacus.grad_sample import GradSampleModuleFastGradientClipping
 from opacus.optimizers import DPOptimizer, DPOptimizerFastGradientClipping
 from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
+from private_steps import Task
 from torch import Tensor, nn
 
 from adpfl_bench.privacy.correlated_noise import CorrelatedGaussianMechanism
@@ -46,18 +47,6 @@ THRESHOLD, SIGMA, TOLERANCE, BANDS = 0.1, 1.0, 1e-4, 16
 # Name, dimensions, channels of the image, regions, batch size, size of the image.
 CASES = {"2-D UNet, 16 x 128^2": (2, 3, 1, 16, 128), "3-D UNet, 2 x 64^3": (3, 4, 3, 2, 64)}
 Step = Callable[[], list[Tensor]]
-
-
-class Task(nn.Module):
-    """A network of the suite with its loss."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def example_losses(self, image: Tensor, label: Tensor) -> Tensor:
-        """Loss of each example, [B]."""
-        return dice_cross_entropy(self.network(image), label)
 
 
 class Losses(nn.Module):

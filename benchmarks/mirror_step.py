@@ -12,13 +12,10 @@ Whole-number noise costs by the coordinate, and a mirror by the phantom: both ar
 from __future__ import annotations
 
 import argparse
-import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 
 import torch
-from subspace_step import BUDGET, MULTIPLIER, NETWORK, THRESHOLD, Task, seconds
+from private_steps import BUDGET, MULTIPLIER, NETWORK, THRESHOLD, Task, compare, print_peak
 
 from adpfl_bench.federation.training_batch import Example, TrainingBatch
 from adpfl_bench.privacy.mechanisms import Mechanism
@@ -28,7 +25,6 @@ from adpfl_bench.privacy.randomness import Seeded
 from adpfl_bench.privacy.summed_discrete_noise import SummedDiscreteGaussianMechanism
 from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism
 from adpfl_bench.privacy.unit_gradients import UnitGradients
-from adpfl_bench.records.environment import peak_memory_mb
 from adpfl_bench.seeding import torch_generator
 from adpfl_bench.tasks.networks import build_network
 
@@ -69,32 +65,6 @@ def pictures(count: int) -> Example:
     return Example(torch.randn(count, 3, SIDE, SIDE), (torch.rand(count, 1, SIDE, SIDE) > 0.5).float())
 
 
-def peak(images: int, way: str) -> float:
-    """Peak of a process of its own, in MiB."""
-    command = [sys.executable, __file__, "--peak", str(images), way]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-
-
-def compare(images: int, repetitions: int) -> None:
-    """Print the table of a client of so many images."""
-    steps = {way: prepare(images, *how) for way, how in WAYS.items()}
-    taken: dict[str, list[float]] = {way: [] for way in steps}
-    for step in steps.values():
-        step()
-    for _ in range(repetitions):
-        for way, step in steps.items():
-            taken[way].append(seconds(step))
-    plain, idle = taken["plain"], peak(images, "plain")
-    print(f"\n### {images} images of {SIDE}^2\n")
-    print("| way | ms | ratio | least - greatest | memory, MiB |\n|:--|--:|--:|--:|--:|")
-    for way, own in taken.items():
-        ratios = [mine / theirs for mine, theirs in zip(own, plain, strict=True)]
-        print(
-            f"| {way} | {1000 * statistics.median(own):.0f} | {statistics.median(ratios):.3f} |"
-            f" {min(ratios):.2f} - {max(ratios):.2f} | {peak(images, way) - idle:.0f} |"
-        )
-
-
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,14 +73,12 @@ def main() -> None:
     parser.add_argument("--peak", nargs=2, metavar=("IMAGES", "WAY"), help="only print the peak memory of a way")
     arguments = parser.parse_args()
     if arguments.peak:
-        step = prepare(int(arguments.peak[0]), *WAYS[arguments.peak[1]])
-        for _ in range(3):
-            step()
-        print(peak_memory_mb())
+        print_peak(prepare(int(arguments.peak[0]), *WAYS[arguments.peak[1]]))
         return
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} CPU thread(s), {arguments.repetitions} steps")
     for images in arguments.images:
-        compare(images, arguments.repetitions)
+        steps = {way: prepare(images, *how) for way, how in WAYS.items()}
+        compare(f"{images} images of {SIDE}^2", str(images), steps, arguments.repetitions)
 
 
 if __name__ == "__main__":

@@ -14,27 +14,21 @@ step of at most 1.25 times the plain one with 100 directions, and 1.75 with 300.
 from __future__ import annotations
 
 import argparse
-import statistics
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from private_steps import BUDGET, MULTIPLIER, NETWORK, THRESHOLD, Task, compare, print_peak, seconds
+from torch import Tensor
 
 from adpfl_bench.privacy.mechanisms import GaussianMechanism
 from adpfl_bench.privacy.public_subspace import NO_RESIDUAL, PublicSubspace, SubspaceParts, leading_directions
 from adpfl_bench.privacy.randomness import Seeded
 from adpfl_bench.privacy.unit_gradients import UnitGradients
-from adpfl_bench.records.environment import peak_memory_mb
 from adpfl_bench.seeding import torch_generator
-from adpfl_bench.tasks.losses import dice_cross_entropy
 from adpfl_bench.tasks.networks import build_network
 
 # Name, dimensions, channels of the image, regions, batch size, size of the image.
 CASES = {"pictures, 32 x 64^2": (2, 3, 1, 32, 64), "volumes, 2 x 48^3": (3, 4, 3, 2, 48)}
-NETWORK = {"channels": (8, 16, 24, 32), "strides": (2, 2, 2), "num_res_units": 0}
 WAYS = {
     "plain": (0, False),
     "100 directions, residual": (100, True),
@@ -42,19 +36,6 @@ WAYS = {
     "300 directions, residual": (300, True),
     "300 directions alone": (300, False),
 }
-THRESHOLD, MULTIPLIER, BUDGET = 0.1, 1.0, 2**30
-
-
-class Task(nn.Module):
-    """A network of the suite with its loss."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def example_losses(self, image: Tensor, label: Tensor) -> Tensor:
-        """Loss of each example, [B]."""
-        return dice_cross_entropy(self.network(image), label)
 
 
 def batch(case: str, count: int) -> tuple[Tensor, Tensor]:
@@ -96,41 +77,6 @@ def measured(case: str, directions: int) -> Callable[[], Tensor]:
     return lambda: leading_directions(units.gradients(image, label, torch.arange(directions)), directions)
 
 
-def seconds(step: Callable[[], object]) -> float:
-    """How long a step takes."""
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
-
-
-def peak(case: str, way: str) -> float:
-    """Peak of a process of its own, in MiB."""
-    command = [sys.executable, __file__, "--peak", case, way]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
-
-
-def compare(case: str, repetitions: int) -> None:
-    """Print the table of a case."""
-    steps = {way: prepare(case, *how) for way, how in WAYS.items()}
-    taken: dict[str, list[float]] = {way: [] for way in steps}
-    for step in steps.values():
-        step()
-    for _ in range(repetitions):
-        for way, step in steps.items():
-            taken[way].append(seconds(step))
-    plain, idle = taken["plain"], peak(case, "plain")
-    print(f"\n### {case}\n\n| way | ms | ratio | least - greatest | memory, MiB |\n|:--|--:|--:|--:|--:|")
-    for way, own in taken.items():
-        ratios = [mine / theirs for mine, theirs in zip(own, plain, strict=True)]
-        print(
-            f"| {way} | {1000 * statistics.median(own):.0f} | {statistics.median(ratios):.3f} |"
-            f" {min(ratios):.2f} - {max(ratios):.2f} | {peak(case, way) - idle:.0f} |"
-        )
-    for directions in sorted({count for count, _ in WAYS.values() if count}):
-        ratio = seconds(measured(case, directions)) / statistics.median(plain)
-        print(f"| measured, {directions} directions | | {ratio:.1f} | | |")
-
-
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -140,14 +86,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.peak:
         case, way = arguments.peak
-        step = prepare(case, *WAYS[way])
-        for _ in range(3):
-            step()
-        print(peak_memory_mb())
+        print_peak(prepare(case, *WAYS[way]))
         return
     print(f"PyTorch {torch.__version__}, {torch.get_num_threads()} CPU thread(s), {arguments.repetitions} steps")
     for case in arguments.cases:
-        compare(case, arguments.repetitions)
+        steps = {way: prepare(case, *how) for way, how in WAYS.items()}
+        plain = compare(case, case, steps, arguments.repetitions)
+        for directions in sorted({count for count, _ in WAYS.values() if count}):
+            ratio = seconds(measured(case, directions)) / plain
+            print(f"| measured, {directions} directions | | {ratio:.1f} | | |")
 
 
 if __name__ == "__main__":
