@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
-
 from adpfl_bench.errors import ConfigError
 from adpfl_bench.privacy.discrete_gaussian import LARGEST_DEVIATION, discrete_gaussian
+from adpfl_bench.privacy.mechanisms import add_on_lattice_
 from adpfl_bench.privacy.noise_sequence import NoiseSequence
 from adpfl_bench.privacy.randomness import Randomness
 from adpfl_bench.privacy.summed_noise import SummedGaussianMechanism
@@ -86,12 +85,9 @@ class SummedDiscreteGaussianMechanism(SummedGaussianMechanism):
         spacing = self.lattice_of(threshold)
         if not spacing:  # nothing but zeros passes a threshold of 0
             return 0.0
-        sizes = [tensor.numel() for tensor in total]
-        deviation = self.deviation(threshold, multiplier, sum(sizes))
-        noise = discrete_gaussian(sum(sizes), deviation, source)
-        for part, tensor in zip(torch.split(noise, sizes), total, strict=True):
-            whole = torch.round(tensor.double() / spacing).long() + part.view_as(tensor)
-            tensor.copy_(whole.double() * spacing)
+        size = sum(tensor.numel() for tensor in total)
+        deviation = self.deviation(threshold, multiplier, size)
+        add_on_lattice_(total, discrete_gaussian(size, deviation, source), lattice=1.0, unit=spacing)
         return deviation * spacing
 
     def check_room(self, multiplier: float, size: int, clients: int, units: int) -> None:

@@ -28,10 +28,10 @@ class Replay:
 
     The replay has a network, an optimizer, a client method, an aggregator and a server of its own, copied before
     anything was trained. Of private data it never sees a batch, a loss or a gradient; it is told each release, and
-    steps on it. What
-    it arrives at is therefore post-processing of releases; weights of the run that are the same are so too, whatever
-    made them. What differs came around the release: an optimizer that uses the raw loss, a callback that writes to
-    weights or to the optimizer, a client method or an aggregator that remembers data, layers that begin to train.
+    steps on it. What it arrives at is therefore post-processing of releases; weights of the run that are the same are
+    so too, whatever made them. What differs came around the release: an optimizer that uses the raw loss, a callback
+    that writes to weights or to the optimizer, a client method or an aggregator that remembers data, layers that begin
+    to train.
 
     Learning rates and the like are read once a round and taken as public numbers.
 
