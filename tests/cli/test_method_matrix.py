@@ -57,6 +57,7 @@ OTHERS = {
     "sweep",
     "pretrain",
     "from_phantoms",
+    "distractors",
     "encoder",
     "adapters",
     "phantom_geometry",

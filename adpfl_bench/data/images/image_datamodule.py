@@ -42,6 +42,8 @@ class ImageDataModule(FederatedDataModule, ABC):
         augmentation: Whether training examples are flipped, turned and changed in brightness and contrast at random.
         randomization: Strength of domain randomisation, for pre-training on phantoms, in place of these small changes;
             0 for none, 1 for the full amounts.
+        distractors: With domain randomisation, the probability of each kind of thing that lies beside a lesion and is
+            none, laid over the picture: stickers, ink, hairs, redness, a dark border; 0 for none.
         memory_budget_gib: Resized images (4 bytes per pixel) are kept in memory up to this size, and beyond it in a
             file that is mapped into memory.
         cache_directory: Folder for such files; by default a folder of the user's cache.
@@ -63,6 +65,7 @@ class ImageDataModule(FederatedDataModule, ABC):
         image_size: tuple[int, int] = (128, 128),
         augmentation: bool = True,
         randomization: float = 0.0,
+        distractors: float = 0.0,
         memory_budget_gib: float = 4.0,
         cache_directory: Path | None = None,
         phantom_size: tuple[int, ...] = (192, 256),
@@ -80,7 +83,14 @@ class ImageDataModule(FederatedDataModule, ABC):
         self.augmentation = augmentation
         if not 0 <= randomization < float("inf"):
             raise ConfigError(f"data.randomization is a strength and must be at least 0, but it is {randomization}.")
+        if not 0 <= distractors <= 1:
+            raise ConfigError(f"data.distractors is a probability, from 0 to 1, but it is {distractors}.")
+        if distractors and not randomization:
+            raise ConfigError(
+                "data.distractors are a part of domain randomisation; give --data.randomization too, such as 1."
+            )
         self.randomization = randomization
+        self.distractors = distractors
         self.memory_budget_gib = memory_budget_gib
         self.cache_directory = cache_directory
         self.phantom_size = phantom_size
@@ -118,8 +128,11 @@ class ImageDataModule(FederatedDataModule, ABC):
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
         if self.randomization > 0:
-            return ImageExamples(self._cache, domain_randomization(size, self.randomization), self.scheme)
+            return ImageExamples(self._cache, self._randomized(size), self.scheme)
         return ImageExamples(self._cache, image_augmentation(size) if self.augmentation else None, self.scheme)
+
+    def _randomized(self, size: tuple[int, int]) -> Augmentation:
+        return domain_randomization(size, self.randomization, self.distractors)
 
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case; distances are in pixels, since pictures have no spacing."""

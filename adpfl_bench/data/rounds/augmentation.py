@@ -22,6 +22,7 @@ from monai.transforms import (
 from torch import Tensor
 from torch.nn import functional
 
+from adpfl_bench.data.rounds.distractors import RandDistractorsd
 from adpfl_bench.data.rounds.standard_augmentation import StandardAugmentation
 
 
@@ -38,7 +39,7 @@ def image_augmentation(size: tuple[int, int]) -> StandardAugmentation:
     return StandardAugmentation(axes=2, turns=height == width, factor=0.1, offset=0.2)
 
 
-def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
+def domain_randomization(size: tuple[int, int], strength: float, distractors: float = 0.0) -> Compose:
     """Make changes far larger than any real variation, so that a network learns what stays: the lesion's shape.
 
     For pre-training on phantoms, whose colours, light and texture are simpler than those of real images (Tobin et al.
@@ -49,6 +50,7 @@ def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
     Args:
         size: Height and width; image and mask as for :func:`image_augmentation`.
         strength: 1 for the full amounts, less for smaller ones; greater than 0.
+        distractors: Probability of each thing that lies beside a lesion (:class:`RandDistractorsd`); 0 for none.
     """
     both = ["image", "label"]
     return Compose(
@@ -63,6 +65,7 @@ def domain_randomization(size: tuple[int, int], strength: float) -> Compose:
                 mode=("bilinear", "nearest"),
                 padding_mode="reflection",
             ),
+            *([RandDistractorsd(distractors)] if distractors else []),
             RandScaleIntensityd("image", factors=0.35 * strength, prob=1.0, channel_wise=True),
             RandScaleIntensityd("image", factors=0.3 * strength, prob=1.0),
             RandShiftIntensityd("image", offsets=0.4 * strength, prob=1.0, channel_wise=True),

@@ -25,7 +25,11 @@ def seed_everything(seed):
     random.seed(seed)
 
 
-TRANSFORMS = [image_augmentation, lambda size: domain_randomization(size, 1.0)]
+TRANSFORMS = [
+    image_augmentation,
+    lambda size: domain_randomization(size, 1.0),
+    lambda size: domain_randomization(size, 1.0, 0.5),
+]
 
 
 @pytest.mark.parametrize("make", TRANSFORMS)
