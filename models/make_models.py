@@ -1,7 +1,7 @@
 """Make the models to start from: train each on phantoms, keep its weights and lineage, write its card, index and table.
 
-    python models/make_models.py                    # every task; make models is the same
-    python models/make_models.py --tasks isic kits
+    python models/make_models.py                    # every model; make models is the same
+    python models/make_models.py --models isic kits
 
 Runs are made in ``build/models``, one after the other on one thread, so that the same machine makes the same bits; one
 that is finished is not trained again, and one that was stopped goes on. Scores of real data stand in a card where they
@@ -42,6 +42,7 @@ TEMPLATE = Path(__file__).resolve().parent / "card_template.md"
 _HEADING = "|---|---|---:|---:|---:|\n"
 WHAT = {
     "isic": "Skin lesions in photographs, as in ISIC",
+    "isic_encoder": "Skin lesions in photographs, as in ISIC, on a public encoder",
     "ham10000": "Skin lesions in photographs, as in HAM10000",
     "lgg_slices": "FLAIR abnormality in single slices of MRI, as in TCGA-LGG",
     "lgg": "FLAIR abnormality in volumes of MRI, as in TCGA-LGG",
@@ -53,54 +54,84 @@ WHAT = {
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How a model is trained, and how a run starts from it.
+
+    Attributes:
+        task: Name of the task.
+        files: Configuration files behind those of the task and of FedAvg.
+        start: Those by which a private run starts from it.
+    """
+
+    task: str
+    files: tuple[str, ...] = ("configs/pretrain.yaml",)
+    start: tuple[str, ...] = ("callbacks/adp_fl_quantile.yaml", "configs/from_phantoms.yaml")
+
+
+RECIPES = {name: Recipe(name) for name in WHAT} | {
+    "isic_encoder": Recipe(
+        "isic",
+        ("configs/pretrain.yaml", "configs/encoder.yaml", "configs/distractors.yaml"),
+        ("callbacks/adp_fl_private.yaml", "configs/adapters.yaml"),
+    )
+}
+"""By the model's name."""
+
+
+@dataclass(frozen=True)
 class Made:
     """A run that has trained a model.
 
     Attributes:
-        task: Name of the task.
+        name: Name of the model.
         directory: Its folder.
         record: Its record.
     """
 
-    task: str
+    name: str
     directory: RunDirectory
     record: RunRecord
 
 
-def words_of(task: str, work: str) -> list[str]:
+def words_of(name: str, work: str) -> list[str]:
     """The options by which a model is trained."""
-    files = (f"tasks/{task}.yaml", "callbacks/fedavg.yaml", "configs/pretrain.yaml")
     return [
-        *(word for file in files for word in ("--config", file)),
-        *("--data.phantom_directory", f"{work}/phantoms", "--trainer.default_root_dir", f"{work}/{task}"),
+        *_configs(f"tasks/{RECIPES[name].task}.yaml", "callbacks/fedavg.yaml", *RECIPES[name].files),
+        *("--data.phantom_directory", f"{work}/phantoms", "--trainer.default_root_dir", f"{work}/{name}"),
     ]
 
 
-def train(task: str, work: Path) -> Made:
+def _configs(*files: str) -> list[str]:
+    return [word for file in files for word in ("--config", file)]
+
+
+def train(name: str, work: Path) -> Made:
     """Train a model, if that has not been done."""
-    directory = RunDirectory(work / task)
+    directory = RunDirectory(work / name)
     if not directory.record_file.exists() or directory.read_record().status != "finished":
-        name = os.path.relpath(work, TOP)
-        words = [*words_of(task, name), *(["--ckpt_path", "last"] if directory.record_file.exists() else [])]
+        words = [
+            *words_of(name, os.path.relpath(work, TOP)),
+            *(["--ckpt_path", "last"] if directory.record_file.exists() else []),
+        ]
         print(f"adpfl-bench fit {' '.join(words)}", flush=True)
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(TOP)}
         subprocess.run([sys.executable, "-m", "adpfl_bench", "fit", *words], check=True, cwd=TOP, env=environment)
-    return Made(task, directory, directory.read_record())
+    return Made(name, directory, directory.read_record())
 
 
 def keep_weights(made: Made) -> Path:
     """Write what starting from a model needs: its weights, and the run that they are of."""
     checkpoint = torch.load(made.directory.path / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
-    (ancestor,) = checkpoint[CHECKPOINT_KEY]
-    if ancestor["kind"] != "phantom":
+    *public, ancestor = checkpoint[CHECKPOINT_KEY]
+    if ancestor["kind"] != "phantom" or any(before["kind"] != "public" for before in public):
         raise SystemExit(f"{made.directory.path} was trained on {ancestor['kind']} data, and only phantoms are public.")
     weights: Mapping[str, torch.Tensor] = checkpoint["state_dict"]
     digest = hashlib.sha256(ancestor["cohort"].encode())
     for name, value in weights.items():
         digest.update(name.encode() + value.numpy().tobytes())
     # An id by what was made, so that making it again gives the same file.
-    lineage = [{**ancestor, "run": digest.hexdigest()[:32], "folder": ""}]
-    path = PACKAGE / f"{made.task}.ckpt"
+    lineage = [*public, {**ancestor, "run": digest.hexdigest()[:32], "folder": ""}]
+    path = PACKAGE / f"{made.name}.ckpt"
     torch.save({"state_dict": dict(weights), CHECKPOINT_KEY: lineage}, path)
     return path
 
@@ -150,10 +181,16 @@ def write_card(made: Made, entry: Mapping[str, Any], work: Path) -> None:
         f"{name} {record.versions[name]}" for name in ("adpfl-bench", "torch", "monai", "lightning", "numpy")
     )
     epochs = record.config["federated"]["local_epochs"]
-    (PACKAGE / f"{made.task}.md").write_text(
+    origin = "".join(
+        f"\n| its encoder started from | {before.name}, {before.licence}, trained on {before.trained_on} |"
+        for before in record.privacy.lineage
+        if before.kind == "public"
+    )
+    (PACKAGE / f"{made.name}.md").write_text(
         TEMPLATE.read_text(encoding="utf-8").format(
-            task=made.task,
-            what=WHAT[made.task],
+            name=made.name,
+            start=" ".join(_configs(f"tasks/{RECIPES[made.name].task}.yaml", *RECIPES[made.name].start)),
+            what=WHAT[made.name],
             network=f"`{model['network']}` of {record.model.parameters:,} parameters, `{arguments}`, on {trained_at}",
             cases=f"{record.data.cases:,}",
             train=f"{sum(client.train for client in record.data.clients.values()):,}",
@@ -172,8 +209,9 @@ def write_card(made: Made, entry: Mapping[str, Any], work: Path) -> None:
             regions=" | ".join(regions),
             rules="|".join("---:" for _ in regions),
             scores="\n".join(lines),
+            origin=origin,
             measured="" if entry["real"] else "\nNot measured on real data.\n",
-            command=" ".join(words_of(made.task, os.path.relpath(work, TOP))),
+            command=" ".join(words_of(made.name, os.path.relpath(work, TOP))),
         ),
         encoding="utf-8",
     )
@@ -182,11 +220,11 @@ def write_card(made: Made, entry: Mapping[str, Any], work: Path) -> None:
 def write_table(models: Mapping[str, Any]) -> None:
     """Write the table of the documentation's page."""
     rows = []
-    for task, entry in models.items():
-        real = "; ".join(f"{_mean(row)} ({row['cases']:,} of {name})" for name, row in entry["real"].items())
+    for name, entry in models.items():
+        real = "; ".join(f"{_mean(row)} ({row['cases']:,} of {cohort})" for cohort, row in entry["real"].items())
         kilobytes = f"{entry['bytes'] / 1000:.0f} kB"
         phantoms = f"{_mean(entry['phantoms'])} ({entry['phantoms']['cases']:,})"
-        cells = (f"`models/{task}`", entry["text"], kilobytes, phantoms, real or "not measured")
+        cells = (f"`models/{name}`", entry["text"], kilobytes, phantoms, real or "not measured")
         rows.append(f"| {' | '.join(cells)} |\n")
     head, rest = PAGE.read_text(encoding="utf-8").split(_HEADING)
     after = rest[rest.index("\n\n") :]
@@ -206,22 +244,22 @@ def _mm(spacing: Any) -> str:
     return f"{_times(spacing)} mm"
 
 
-def make(task: str, work: Path, index: dict[str, Any]) -> None:
+def make(name: str, work: Path, index: dict[str, Any]) -> None:
     """Make one model, its card and its entry of the index."""
-    made = train(task, work)
+    made = train(name, work)
     weights = keep_weights(made)
     test = made.directory.read_scores()
     test = test.take(test.split.equals("test"))
     sha256 = file_sha256(weights)
     entry = {
-        "text": f"{WHAT[task]}: {made.record.model.parameters:,} parameters, from {made.record.data.cases:,} phantoms",
+        "text": f"{WHAT[name]}: {made.record.model.parameters:,} parameters, from {made.record.data.cases:,} phantoms",
         "sha256": sha256,
         "trained_on": f"{made.record.data.cases:,} phantoms of {made.record.data.datamodule}, which are synthetic",
         "bytes": weights.stat().st_size,
         "phantoms": {"cases": len(test.case.present()), "dice": by_region(test, made.record)},
-        "real": zero_shot(made, sha256, index["models"].get(task, {})),
+        "real": zero_shot(made, sha256, index["models"].get(name, {})),
     }
-    index["models"][task] = entry
+    index["models"][name] = entry
     write_card(made, entry, work)
     print(f"{weights.relative_to(TOP)}: {weights.stat().st_size:,} bytes, SHA-256 {sha256}", flush=True)
 
@@ -229,15 +267,15 @@ def make(task: str, work: Path, index: dict[str, Any]) -> None:
 def main() -> None:
     """Make what is asked for."""
     parser = argparse.ArgumentParser(description="Train the models to start from, on phantoms.")
-    parser.add_argument("--tasks", nargs="+", choices=sorted(WHAT), default=list(WHAT))
+    parser.add_argument("--models", nargs="+", choices=sorted(WHAT), default=list(WHAT))
     parser.add_argument("--work", type=Path, default=TOP / "build" / "models", help="Where the runs are made.")
     arguments = parser.parse_args()
     index: dict[str, Any] = {"format": 1, "version": adpfl_bench.__version__, "models": {}}
     if INDEX.exists():
         index["models"] = json.loads(INDEX.read_text(encoding="utf-8"))["models"]
-    for task in arguments.tasks:
-        make(task, arguments.work.resolve(), index)
-        index["models"] = {name: index["models"][name] for name in WHAT if name in index["models"]}
+    for name in arguments.models:
+        make(name, arguments.work.resolve(), index)
+        index["models"] = {made: index["models"][made] for made in WHAT if made in index["models"]}
         INDEX.write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
         write_table(index["models"])
 

@@ -20,14 +20,11 @@ from adpfl_bench.public_names import with_public_names
 from adpfl_bench.trust import check_class_path, refusal
 
 _NOT_SETTINGS = {"help", "print_config", "print_shtab", "config"}
-# In the words of jsonargparse 4.49 and later (option, accepted) and of earlier versions (key, expected).
-_UNKNOWN = re.compile(
-    r"(?:Group '([\w.]+)' does not accept (?:option|nested key) '|(?:Option|Key) '|unrecognized arguments: --)([\w.]+)"
-)
+_UNKNOWN = re.compile(r"(?:Group '([\w.]+)' does not accept option '|Option '|unrecognized arguments: --)([\w.]+)")
 _STRAY = re.compile(r"unrecognized arguments: (?!--)(\S+)")
 _LINKED = re.compile(r"(?:argument \w+\((?P<sources>[\w., ]+)\) --> |Linked \")(?P<target>[\w.]+)")
 _REFUSED = re.compile(
-    r"(?:class_path '([^']+)':\s+)?(?:Option|Key) '([^']+)' is not (?:accepted|expected)"
+    r"(?:class_path '([^']+)':\s+)?Option '([^']+)' is not accepted"
     r"(?:\. Got value: Namespace\(class_path='([^']+)')?"
 )
 _INNERMOST = re.compile(

@@ -13,8 +13,10 @@ from adpfl_bench.config.config_files import find_config
 from adpfl_bench.errors import CheckpointError
 from adpfl_bench.records.digests import file_sha256
 from adpfl_bench.tasks import starting_models as module
+from adpfl_bench.tasks.public_weights import LITE0
 from adpfl_bench.tasks.starting_models import named_model, starting_models
 
+ENCODER = "isic_encoder"
 TASKS = sorted(path.stem for path in (find_config("tasks/isic.yaml").parent).glob("[!o]*.yaml"))
 PACKAGE = Path(__file__).resolve().parents[2] / "models" / "adpfl_bench_models"
 SMALL = {"channels": [4, 8], "strides": [2], "num_res_units": 0}
@@ -35,8 +37,9 @@ def made(task: str):
 
 
 def test_every_task_has_a_model_a_card_and_nothing_else_is_there() -> None:
-    assert sorted(starting_models()) == [f"models/{task}" for task in TASKS]
-    expected = {f"{task}.{kind}" for task in TASKS for kind in ("ckpt", "md")} | {"__init__.py", "index.json"}
+    names = sorted([*TASKS, ENCODER])
+    assert sorted(starting_models()) == [f"models/{name}" for name in names]
+    expected = {f"{name}.{kind}" for name in names for kind in ("ckpt", "md")} | {"__init__.py", "index.json"}
     assert {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"} == expected
 
 
@@ -59,6 +62,28 @@ def test_a_model_fits_its_task_and_is_public(task: str) -> None:
     assert ancestor.cohort in card
     assert f"{sum(p.numel() for p in first.parameters()):,} parameters" in card
     assert "image, mask or record of a person went in" in card
+
+
+def test_the_model_on_a_public_encoder_says_where_that_is_from() -> None:
+    """It is of the network that configs/adapters.yaml trains, and needs no other package."""
+    model, place = (
+        starting_models()[f"models/{ENCODER}"],
+        yaml.safe_load(find_config("configs/adapters.yaml").read_text()),
+    )
+    own = place["by_task"]["isic"]["model"]["init_args"]
+    assert own["init_from"] == model.name
+    arguments = {**place["model"]["init_args"], **own, "init_from": Path(own["init_from"])}
+    first, stored = adpfl_bench.SkinLesionTask(**arguments), torch.load(model.weights, weights_only=True)
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, stored["state_dict"][name])
+    public, phantom = first.lineage.before
+    assert (public.kind, public.licence, public.digest) == ("public", "Apache-2.0", LITE0.sha256)
+    assert (phantom.kind, phantom.digest) == ("phantom", model.sha256)
+    assert (first.started_from, model.sha256) == ("phantom", file_sha256(model.weights))
+    card = model.card.read_text()
+    assert LITE0.name in card
+    assert LITE0.trained_on in card
+    assert "--config callbacks/adp_fl_private.yaml --config configs/adapters.yaml" in card
 
 
 @pytest.mark.parametrize("task", TASKS)

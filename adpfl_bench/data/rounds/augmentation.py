@@ -18,6 +18,7 @@ from monai.transforms import (
     RandomizableTransform,
     RandScaleIntensityd,
     RandShiftIntensityd,
+    RandZoomd,
 )
 from torch import Tensor
 from torch.nn import functional
@@ -50,7 +51,9 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
     Args:
         size: Height and width; image and mask as for :func:`image_augmentation`.
         strength: 1 for the full amounts, less for smaller ones; greater than 0.
-        distractors: Probability of each thing that lies beside a lesion (:class:`RandDistractorsd`); 0 for none.
+        distractors: Probability of each thing that lies beside a lesion (:class:`RandDistractorsd`); 0 for none. With
+            them every second picture is also made smaller, by up to 0.4, and what the reflection at its border repeats
+            is beside a lesion, too.
     """
     both = ["image", "label"]
     return Compose(
@@ -65,7 +68,7 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
                 mode=("bilinear", "nearest"),
                 padding_mode="reflection",
             ),
-            *([RandDistractorsd(distractors)] if distractors else []),
+            *(_beside_lesions(distractors) if distractors else []),
             RandScaleIntensityd("image", factors=0.35 * strength, prob=1.0, channel_wise=True),
             RandScaleIntensityd("image", factors=0.3 * strength, prob=1.0),
             RandShiftIntensityd("image", offsets=0.4 * strength, prob=1.0, channel_wise=True),
@@ -76,6 +79,18 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
             RandSmoothNoised("image", grid=16, deviation=0.25 * strength, colored=True),
         ]
     )
+
+
+def _beside_lesions(probability: float) -> list[MapTransform]:
+    smaller = RandZoomd(
+        ["image", "label"],
+        prob=0.5,
+        min_zoom=0.4,
+        max_zoom=1.0,
+        mode=("bilinear", "nearest"),
+        padding_mode="reflect",
+    )
+    return [smaller, RandDistractorsd(probability)]
 
 
 class RandSmoothNoised(MapTransform, RandomizableTransform):

@@ -14,8 +14,8 @@ from torch import Tensor
 Plane = NDArray[np.float32]
 """A value per pixel, [H, W]."""
 
-_PEN = ((0.25, 0.1, 0.45), (0.1, 0.15, 0.5), (0.2, 0.35, 0.75), (0.05, 0.3, 0.25), (0.08, 0.08, 0.1))
-"""Violet, blue, light blue, green and black ink."""
+_PEN = ((0.25, 0.1, 0.45), (0.4, 0.25, 0.6), (0.1, 0.15, 0.5), (0.2, 0.35, 0.75), (0.05, 0.3, 0.25), (0.08, 0.08, 0.1))
+"""Violet, pale violet, blue, light blue, green and black ink."""
 
 
 class RandDistractorsd(MapTransform, RandomizableTransform):
@@ -34,7 +34,7 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
 
     def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
         """Change ``image`` [3, H, W], about [-2, 2], and ``label`` [1, H, W]; other keys stay."""
-        image, label = data["image"].numpy().copy(), _largest(data["label"])
+        image, label = data["image"].numpy().copy(), _middle(data["label"])
         grid = _grid(image.shape[1], image.shape[2])
         if self._drawn():
             _lay(image, self._redness(grid), image.mean((1, 2)) + self._tint((0.1, -0.5, -0.35), 0.3))
@@ -70,9 +70,9 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
         return opacity
 
     def _ink(self, grid: tuple[Plane, Plane]) -> Plane:
-        """One to five dots or strokes, worn by a grain of their own."""
+        """One to seven dots or strokes, worn by a grain of their own."""
         opacity = np.zeros_like(grid[0])
-        for _ in range(self.R.randint(1, 6)):
+        for _ in range(self.R.randint(1, 8)):
             u, v = self._turned(grid, self.R.uniform(-0.55, 0.55, 2))
             half = self.R.uniform(0, 0.2) * (self.R.uniform() < 0.5)
             bow = self.R.normal(0, 1.5)
@@ -120,13 +120,14 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
         return x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
 
 
-def _largest(label: Tensor) -> Tensor:
-    """Keep of a label [1, H, W] the largest connected region: a picture is of one lesion."""
+def _middle(label: Tensor) -> Tensor:
+    """Keep of a label [1, H, W] the connected region nearest to the middle: a picture is of one lesion."""
     regions, count = scipy.ndimage.label(label[0].numpy())
     if count < 2:
         return label
-    largest = 1 + int(np.argmax(np.bincount(regions.ravel())[1:]))
-    return label * torch.as_tensor(regions == largest)
+    x, y = _grid(label.shape[1], label.shape[2])
+    away = np.where(regions > 0, np.hypot(x, y), np.inf)
+    return label * torch.as_tensor(regions == regions.flat[int(away.argmin())])
 
 
 def _grid(height: int, width: int) -> tuple[Plane, Plane]:
