@@ -5,7 +5,7 @@
 # make deployment   has three hospitals on this machine train a model over Flower, by the commands of docs/hospitals.md
 # make test-minimum   runs their core on the oldest Python and packages that pyproject.toml promises
 # make lint   checks style and types
-# make models   trains the models to start from again (models/), on phantoms: some 20 minutes of one processor
+# make models   trains the models to start from again (models/), on phantoms: some 30 minutes of one processor
 # make release   builds wheels and sdists of the suite and of its models into dist/, checks them, and trains from the wheels in
 #                an empty environment
 # make site   builds the documentation into site/, strictly: links, anchors and pages that no menu leads to are errors
