@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
 import adpfl_bench
@@ -200,14 +200,6 @@ class BenchCLI(LightningCLI):
         }
         check_steps(optimizers, self.model.lr_scheduler)
 
-    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[Callback]) -> Trainer:
-        """Make the Trainer, whose refusals are sentences."""
-        with trainer_in_sentences():
-            trainer: Trainer = super()._instantiate_trainer(config, callbacks)
-        check_precision(trainer)
-        leave_to_the_first(trainer)
-        return trainer
-
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add checkpoints by round, progress and prediction files to the Trainer."""
         settings = self.config_init["trainer"]
@@ -227,9 +219,13 @@ class BenchCLI(LightningCLI):
         if self.command == "fit" and peers().first:
             recorder.claim(self.run_directory, self._resuming)
             self.config_init["privacy"].reservation.find()
-        trainer: Trainer = super().instantiate_trainer(
-            callbacks=callbacks, plugins=plugins, enable_progress_bar=shows_progress and sys.stdout.isatty(), **kwargs
-        )
+        bar = shows_progress and sys.stdout.isatty()
+        with trainer_in_sentences():
+            trainer: Trainer = super().instantiate_trainer(
+                callbacks=callbacks, plugins=plugins, enable_progress_bar=bar, **kwargs
+            )
+        check_precision(trainer)
+        leave_to_the_first(trainer)
         cast(Any, trainer).callbacks.append(SlurmRequeue(slurm))  # behind the recorder, which LightningCLI puts last
         return trainer
 

@@ -38,6 +38,16 @@ def test_a_private_run_starts_from_a_model(adpfl_bench: Run) -> None:
     assert verify_evidence(Evidence.of(RunDirectory(only_run())), thorough=True).text == "verified"
 
 
+def test_adapters_are_trained_from_a_model_on_a_public_encoder(adpfl_bench: Run) -> None:
+    small = ["--data.phantom_cases=32", "--data.phantom_size=[48,64]", "--federated.rounds=1", "--data.root=phantom"]
+    assert adpfl_bench("fit", "--config", "configs/adapters.yaml", *small, method="adp_fl_private") == 0
+    record = json.loads((only_run() / "run.json").read_text())
+    assert [ancestor["kind"] for ancestor in record["privacy"]["lineage"]] == ["public", "phantom"]
+    assert record["privacy"]["lineage"][1]["digest"] == starting_models()["models/isic_encoder"].sha256
+    assert record["privacy"]["accounted"]["epsilon"] is not None
+    assert record["privacy"]["accounted"]["not_covered"] == []
+
+
 def images(task: str) -> str:
     return "volumes" if "patch_size" in find_config(f"tasks/{task}.yaml").read_text() else "pictures"
 
