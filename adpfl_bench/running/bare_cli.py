@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.cli import LightningCLI
 
 from adpfl_bench.config.yaml_text import dump_yaml
 from adpfl_bench.running.training import BenchCLI
@@ -32,9 +31,8 @@ class BareCLI(BenchCLI):
         settings.logger, settings.profiler, settings.plugins = False, None, None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Make the Trainer by Lightning alone; it decides device and precision."""
-        trainer: Trainer = LightningCLI.instantiate_trainer(self, enable_progress_bar=False, **kwargs)
-        return trainer
+        """Make the Trainer without what a run adds; it decides device and precision."""
+        return self.make_trainer(enable_progress_bar=False, **kwargs)
 
     def start(self) -> None:
         """Train nothing."""

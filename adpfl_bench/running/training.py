@@ -200,6 +200,14 @@ class BenchCLI(LightningCLI):
         }
         check_steps(optimizers, self.model.lr_scheduler)
 
+    def make_trainer(self, **kwargs: Any) -> Trainer:
+        """Let LightningCLI make the Trainer, whose refusals are sentences."""
+        with trainer_in_sentences():
+            trainer: Trainer = super().instantiate_trainer(**kwargs)
+        check_precision(trainer)
+        leave_to_the_first(trainer)
+        return trainer
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Add checkpoints by round, progress and prediction files to the Trainer."""
         settings = self.config_init["trainer"]
@@ -220,12 +228,7 @@ class BenchCLI(LightningCLI):
             recorder.claim(self.run_directory, self._resuming)
             self.config_init["privacy"].reservation.find()
         bar = shows_progress and sys.stdout.isatty()
-        with trainer_in_sentences():
-            trainer: Trainer = super().instantiate_trainer(
-                callbacks=callbacks, plugins=plugins, enable_progress_bar=bar, **kwargs
-            )
-        check_precision(trainer)
-        leave_to_the_first(trainer)
+        trainer = self.make_trainer(callbacks=callbacks, plugins=plugins, enable_progress_bar=bar, **kwargs)
         cast(Any, trainer).callbacks.append(SlurmRequeue(slurm))  # behind the recorder, which LightningCLI puts last
         return trainer
 
