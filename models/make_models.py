@@ -253,6 +253,7 @@ def make(name: str, work: Path, index: dict[str, Any]) -> None:
     sha256 = file_sha256(weights)
     entry = {
         "text": f"{WHAT[name]}: {made.record.model.parameters:,} parameters, from {made.record.data.cases:,} phantoms",
+        "place": RECIPES[name].start[-1],
         "sha256": sha256,
         "trained_on": f"{made.record.data.cases:,} phantoms of {made.record.data.datamodule}, which are synthetic",
         "bytes": weights.stat().st_size,

@@ -156,7 +156,7 @@ KINDS: Mapping[str, OfferKind] = MappingProxyType(
         "datasets": OfferKind("folders that are recognised: verify, prepare, --data.root", _datasets),
         "phantoms": OfferKind("synthetic cohorts: adpfl-bench phantom NAME --output DIR", _phantoms),
         "models": OfferKind(
-            "weights to start from: --model.init_from, configs/from_phantoms.yaml",
+            "weights to start from: --model.init_from (a card has its settings)",
             _models,
             NOT_INSTALLED,
         ),

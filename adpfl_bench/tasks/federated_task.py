@@ -172,9 +172,7 @@ class FederatedTask(ScoredTask):
             check_weights(checkpoint["state_dict"], self)
             self.load_state_dict(checkpoint["state_dict"])
         except Exception as error:  # torch.load raises whatever its file makes it stumble over
-            advice = (
-                "give a checkpoint of a run with it" if model is None else "configs/from_phantoms.yaml has its network"
-            )
+            advice = "give a checkpoint of a run with it" if model is None else f"{model.place} has its network"
             raise CheckpointError(
                 f"model.init_from is {given}, but the weights of this network could not be read from it:"
                 f" {type(error).__name__}: {' '.join(str(error).split())[:200]}; {advice}."

@@ -35,6 +35,7 @@ class StartingModel:
     Attributes:
         name: As ``model.init_from`` takes it.
         text: What it is, in a sentence.
+        place: The file of settings that states its network.
         weights: A checkpoint with weights and lineage, and nothing else.
         card: What is known of it, as Markdown.
         sha256: Digest that the weights must have.
@@ -44,6 +45,7 @@ class StartingModel:
 
     name: str
     text: str
+    place: str
     weights: Path
     card: Path
     sha256: str
@@ -68,7 +70,7 @@ def starting_models() -> dict[str, StartingModel]:
     for stem, entry in index["models"].items():
         name, card = f"{PREFIX}/{stem}", folder / f"{stem}.md"
         weights, stated = folder / f"{stem}.ckpt", (entry["sha256"], entry["trained_on"], index["version"])
-        found[name] = StartingModel(name, entry["text"], weights, card, *stated)
+        found[name] = StartingModel(name, entry["text"], entry["place"], weights, card, *stated)
     return found
 
 

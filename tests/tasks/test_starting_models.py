@@ -131,8 +131,9 @@ def test_a_file_that_is_not_the_published_one_is_refused(monkeypatch: pytest.Mon
 def test_a_name_without_a_model_and_a_network_of_another_shape() -> None:
     with pytest.raises(CheckpointError, match=r"of that name; there are models/isic, models/isic_encoder, models/ham"):
         named_model(Path("models/TASK"))
-    with pytest.raises(CheckpointError, match=r"configs/from_phantoms\.yaml has its network\.$"):
-        adpfl_bench.SkinLesionTask(network_arguments=SMALL, init_from=Path("models/isic"))
+    for name, place in (("isic", "from_phantoms"), (ENCODER, "adapters")):
+        with pytest.raises(CheckpointError, match=rf"configs/{place}\.yaml has its network\.$"):
+            adpfl_bench.SkinLesionTask(network_arguments=SMALL, init_from=Path(f"models/{name}"))
 
 
 def test_other_names_are_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
