@@ -52,8 +52,8 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
         size: Height and width; image and mask as for :func:`image_augmentation`.
         strength: 1 for the full amounts, less for smaller ones; greater than 0.
         distractors: Probability of each thing that lies beside a lesion (:class:`RandDistractorsd`); 0 for none. With
-            them every second picture is also made smaller, by up to 0.4, and what the reflection at its border repeats
-            is beside a lesion, too.
+            them every second picture, of 16 pixels and more, is also made smaller, by up to 0.4, and what the
+            reflection at its border repeats is beside a lesion, too.
     """
     both = ["image", "label"]
     return Compose(
@@ -68,7 +68,7 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
                 mode=("bilinear", "nearest"),
                 padding_mode="reflection",
             ),
-            *(_beside_lesions(distractors) if distractors else []),
+            *(_beside_lesions(size, distractors) if distractors else []),
             RandScaleIntensityd("image", factors=0.35 * strength, prob=1.0, channel_wise=True),
             RandScaleIntensityd("image", factors=0.3 * strength, prob=1.0),
             RandShiftIntensityd("image", offsets=0.4 * strength, prob=1.0, channel_wise=True),
@@ -81,7 +81,10 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
     )
 
 
-def _beside_lesions(probability: float) -> list[MapTransform]:
+def _beside_lesions(size: tuple[int, int], probability: float) -> list[MapTransform]:
+    distractors = RandDistractorsd(probability)
+    if min(size) < 16:  # too little is left of a smaller picture to be reflected
+        return [distractors]
     smaller = RandZoomd(
         ["image", "label"],
         prob=0.5,
@@ -90,7 +93,7 @@ def _beside_lesions(probability: float) -> list[MapTransform]:
         mode=("bilinear", "nearest"),
         padding_mode="reflect",
     )
-    return [smaller, RandDistractorsd(probability)]
+    return [smaller, distractors]
 
 
 class RandSmoothNoised(MapTransform, RandomizableTransform):

@@ -54,6 +54,18 @@ def test_the_largest_region_is_the_lesion():
     assert torch.equal(changed(1e-9, image, torch.zeros(1, *SIZE), 0)[1], torch.zeros(1, *SIZE))
 
 
+@pytest.mark.parametrize("side", [1, 3, 8, 9, 15, 16, 17, 20])
+def test_small_pictures_keep_their_size(side):
+    transform, image, label = (
+        domain_randomization((side, side), 1.0, 1.0),
+        torch.zeros(3, side, side),
+        torch.ones(1, side, side),
+    )
+    for seed in range(20):
+        seen, mask = augment(transform, image, label, seed)
+        assert (seen.shape, mask.shape) == (image.shape, label.shape)
+
+
 def test_what_it_is_given_stays():
     image, label = torch.rand(3, *SIZE), disc(16, 24, 10) + disc(50, 24, 5)
     before = image.clone(), label.clone()
