@@ -20,8 +20,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
 COVERAGE ?=
-# One more than there are processors, since some tests wait for processes of their own.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Two more than there are processors, since some tests wait for processes of their own.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 # Older releases of pydantic word a schema otherwise.
 SCHEMA := tests/records/test_run_record.py::test_published_schema_is_current
 PIP_INSTALL := pip install --disable-pip-version-check --quiet
