@@ -88,14 +88,22 @@ def test_each_privacy_file_states_all_of_its_privacy_and_only_optimizers_besides
         assert content.get("federated", {}).keys() == optimizers, method
 
 
-def test_the_recommended_method_is_the_quantile_without_augmentation_of_what_the_suite_knows() -> None:
+def test_the_recommended_method_is_the_quantile_without_augmentation_and_with_small_steps_on_volumes() -> None:
     recommended, plain = (
         {k: v for k, v in CONTENT[name].items() if k != "method"} for name in ("adp_fl_private", "adp_fl_quantile")
     )
     blocks = recommended.pop("by_task")
     assert recommended == plain
     assert sorted(blocks) == [task for task in TASKS if not task.startswith("own_")]
-    assert all(block == {"data": {"init_args": {"augmentation": False}}} for block in blocks.values())
+    rate = plain["federated"]["client_optimizer"]["init_args"]["lr"]
+    for task, block in blocks.items():
+        assert block.pop("data") == {"init_args": {"augmentation": False}}
+        volumes = "patch_size" in yaml.safe_load(find_config(f"tasks/{task}.yaml").read_text())["data"]["init_args"]
+        stated = block.pop("federated")["client_optimizer"].pop("init_args") if volumes else {"lr": rate}
+        assert block == {}
+        assert (stated.keys(), stated["lr"] < rate) == ({"lr"}, volumes), (
+            f"{task}: larger steps lose what phantoms taught"
+        )
 
 
 def test_each_federation_file_states_nothing_but_its_federation() -> None:
