@@ -95,15 +95,14 @@ def test_the_recommended_method_is_the_quantile_without_augmentation_and_with_sm
     blocks = recommended.pop("by_task")
     assert recommended == plain
     assert sorted(blocks) == [task for task in TASKS if not task.startswith("own_")]
-    rate = plain["federated"]["client_optimizer"]["init_args"]["lr"]
+    usual = plain["federated"]["client_optimizer"]["init_args"]["lr"]
     for task, block in blocks.items():
-        assert block.pop("data") == {"init_args": {"augmentation": False}}
-        volumes = "patch_size" in yaml.safe_load(find_config(f"tasks/{task}.yaml").read_text())["data"]["init_args"]
-        stated = block.pop("federated")["client_optimizer"].pop("init_args") if volumes else {"lr": rate}
-        assert block == {}
-        assert (stated.keys(), stated["lr"] < rate) == ({"lr"}, volumes), (
-            f"{task}: larger steps lose what phantoms taught"
-        )
+        expected = {"data": {"init_args": {"augmentation": False}}}
+        if "patch_size" in yaml.safe_load(find_config(f"tasks/{task}.yaml").read_text())["data"]["init_args"]:
+            rate = block["federated"]["client_optimizer"]["init_args"]["lr"]
+            assert rate < usual, f"{task}: larger steps lose what phantoms taught"
+            expected["federated"] = {"client_optimizer": {"init_args": {"lr": rate}}}
+        assert block == expected
 
 
 def test_each_federation_file_states_nothing_but_its_federation() -> None:
