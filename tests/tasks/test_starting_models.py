@@ -129,7 +129,8 @@ def test_a_file_that_is_not_the_published_one_is_refused(monkeypatch: pytest.Mon
 
 
 def test_a_name_without_a_model_and_a_network_of_another_shape() -> None:
-    with pytest.raises(CheckpointError, match=r"of that name; there are models/isic, models/isic_encoder, models/ham"):
+    listed = r"there is no model of that name; there are models/isic, models/isic_encoder, models/ham"
+    with pytest.raises(CheckpointError, match=listed):
         named_model(Path("models/TASK"))
     for name, place in (("isic", "from_phantoms"), (ENCODER, "adapters")):
         with pytest.raises(CheckpointError, match=rf"configs/{place}\.yaml has its network\.$"):

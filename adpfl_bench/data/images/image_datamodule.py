@@ -127,12 +127,10 @@ class ImageDataModule(FederatedDataModule, ABC):
             say=tell,
         )
         size = self._cache.images.shape[2], self._cache.images.shape[3]
+        changes: Augmentation | None = image_augmentation(size) if self.augmentation else None
         if self.randomization > 0:
-            return ImageExamples(self._cache, self._randomized(size), self.scheme)
-        return ImageExamples(self._cache, image_augmentation(size) if self.augmentation else None, self.scheme)
-
-    def _randomized(self, size: tuple[int, int]) -> Augmentation:
-        return domain_randomization(size, self.randomization, self.distractors)
+            changes = domain_randomization(size, self.randomization, self.distractors)
+        return ImageExamples(self._cache, changes, self.scheme)
 
     def evaluation_case(self, case: Case, native: bool) -> EvaluationCase:
         """Bring one case; distances are in pixels, since pictures have no spacing."""

@@ -52,8 +52,8 @@ def domain_randomization(size: tuple[int, int], strength: float, distractors: fl
         size: Height and width; image and mask as for :func:`image_augmentation`.
         strength: 1 for the full amounts, less for smaller ones; greater than 0.
         distractors: Probability of each thing that lies beside a lesion (:class:`RandDistractorsd`); 0 for none. With
-            them every second picture, of 16 pixels and more, is also made smaller, by up to 0.4, and what the
-            reflection at its border repeats is beside a lesion, too.
+            them every second picture, of 16 pixels and more, is also made smaller, down to 0.4 of its
+            sides, and what the reflection at its border repeats is beside a lesion, too.
     """
     both = ["image", "label"]
     return Compose(

@@ -8,11 +8,11 @@ import numpy as np
 import scipy.ndimage
 import torch
 from monai.transforms import MapTransform, RandomizableTransform
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-Plane = NDArray[np.float32]
-"""A value per pixel, [H, W]."""
+from adpfl_bench.phantoms.artefacts import image_grid
+from adpfl_bench.phantoms.random_fields import Field
 
 _PEN = ((0.25, 0.1, 0.45), (0.4, 0.25, 0.6), (0.1, 0.15, 0.5), (0.2, 0.35, 0.75), (0.05, 0.3, 0.25), (0.08, 0.08, 0.1))
 """Violet, pale violet, blue, light blue, green and black ink."""
@@ -22,7 +22,8 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
     """What lies beside lesions in photographs, laid over image and mask at random, and is never a lesion itself.
 
     Each with a probability of its own: coloured stickers at the border, which hide what is below them; marks of a
-    surgical pen; hairs; redness of the skin; and the dark border of a round field of view.
+    surgical pen; hairs; redness of the skin; and the dark border of a round field of view. Of a mask with several
+    regions the one nearest to the middle is the lesion.
 
     Args:
         probability: Probability of each of these, in (0, 1].
@@ -34,8 +35,9 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
 
     def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
         """Change ``image`` [3, H, W], about [-2, 2], and ``label`` [1, H, W]; other keys stay."""
-        image, label = data["image"].numpy().copy(), _middle(data["label"])
-        grid = _grid(image.shape[1], image.shape[2])
+        image = data["image"].numpy().copy()
+        grid = image_grid((image.shape[1], image.shape[2]))
+        label = _middle(data["label"], grid)
         if self._drawn():
             _lay(image, self._redness(grid), image.mean((1, 2)) + self._tint((0.1, -0.5, -0.35), 0.3))
         if self._drawn():
@@ -59,7 +61,7 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
     def _tint(self, middle: tuple[float, float, float], deviation: float) -> NDArray[np.float64]:
         return np.asarray(np.array(middle) + self.R.normal(0, deviation, 3))
 
-    def _redness(self, grid: tuple[Plane, Plane]) -> Plane:
+    def _redness(self, grid: tuple[Field, Field]) -> Field:
         """One to six blurred spots, mostly faint."""
         opacity = np.zeros_like(grid[0])
         for _ in range(self.R.randint(1, 7)):
@@ -69,7 +71,7 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
             opacity = np.maximum(opacity, self.R.uniform(0.1, 0.8) * spot)
         return opacity
 
-    def _ink(self, grid: tuple[Plane, Plane]) -> Plane:
+    def _ink(self, grid: tuple[Field, Field]) -> Field:
         """One to seven dots or strokes, worn by a grain of their own."""
         opacity = np.zeros_like(grid[0])
         for _ in range(self.R.randint(1, 8)):
@@ -82,8 +84,8 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
         worn = np.clip(self.R.uniform(0.6, 1.3) + self.R.uniform(0, 0.5) * self.R.standard_normal(grid[0].shape), 0, 1)
         return np.asarray(opacity * worn * self.R.uniform(0.5, 1.0), dtype=np.float32)
 
-    def _hairs(self, grid: tuple[Plane, Plane]) -> Plane:
-        """Up to thirty arcs which share a direction, roughly."""
+    def _hairs(self, grid: tuple[Field, Field]) -> Field:
+        """A few arcs, at times some twenty, which share a direction, roughly."""
         opacity = np.zeros_like(grid[0])
         growth = self.R.uniform(0, math.pi)
         for _ in range(1 + self.R.poisson(self.R.choice((3, 8, 20)))):
@@ -94,7 +96,7 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
             opacity = np.maximum(opacity, np.clip((width + 0.5 / len(u) - away) * len(u), 0, 1))
         return np.asarray(opacity * self.R.uniform(0.3, 0.9), dtype=np.float32)
 
-    def _sticker(self, grid: tuple[Plane, Plane]) -> Plane:
+    def _sticker(self, grid: tuple[Field, Field]) -> Field:
         """A disc or a straight edge of one colour, which reaches into the picture from outside."""
         angle, softness = self.R.uniform(0, 2 * math.pi), self.R.uniform(0.01, 0.04)
         u, v = self._turned(grid, (0.0, 0.0), angle)
@@ -107,37 +109,28 @@ class RandDistractorsd(MapTransform, RandomizableTransform):
             depth = radius - np.hypot(u - edge - radius, v - self.R.uniform(-0.3, 0.3))
         return np.asarray(np.clip(depth / softness, 0, 1), dtype=np.float32)
 
-    def _border(self, grid: tuple[Plane, Plane]) -> Plane:
+    def _border(self, grid: tuple[Field, Field]) -> Field:
         """What lies outside of a disc."""
         middle = self.R.normal(0, 0.06, 2)
         away = np.hypot(grid[0] - middle[0], grid[1] - middle[1])
         softness = self.R.choice((0.02, 0.08, 0.25))
         return np.asarray(np.clip((away - self.R.uniform(0.45, 0.68)) / softness, 0, 1), dtype=np.float32)
 
-    def _turned(self, grid: tuple[Plane, Plane], middle: object, angle: float | None = None) -> tuple[Plane, Plane]:
+    def _turned(self, grid: tuple[Field, Field], middle: ArrayLike, angle: float | None = None) -> tuple[Field, Field]:
         angle = self.R.uniform(0, 2 * math.pi) if angle is None else angle
         x, y = (axis - at for axis, at in zip(grid, np.asarray(middle, dtype=np.float32), strict=True))
         return x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
 
 
-def _middle(label: Tensor) -> Tensor:
+def _middle(label: Tensor, grid: tuple[Field, Field]) -> Tensor:
     """Keep of a label [1, H, W] the connected region nearest to the middle: a picture is of one lesion."""
     regions, count = scipy.ndimage.label(label[0].numpy())
     if count < 2:
         return label
-    x, y = _grid(label.shape[1], label.shape[2])
-    away = np.where(regions > 0, np.hypot(x, y), np.inf)
+    away = np.where(regions > 0, np.hypot(*grid), np.inf)
     return label * torch.as_tensor(regions == regions.flat[int(away.argmin())])
 
 
-def _grid(height: int, width: int) -> tuple[Plane, Plane]:
-    """Coordinates x and y of the pixels' centres in image heights, from the middle of the image."""
-    y, x = np.meshgrid(
-        (np.arange(height) + 0.5) / height - 0.5, ((np.arange(width) + 0.5) - width / 2) / height, indexing="ij"
-    )
-    return x.astype(np.float32), y.astype(np.float32)
-
-
-def _lay(image: NDArray[np.float32], opacity: Plane, colour: NDArray[np.float64]) -> None:
+def _lay(image: NDArray[np.float32], opacity: Field, colour: NDArray[np.float64]) -> None:
     """Lay a colour over an image [3, H, W], in place."""
     image += opacity * (colour.astype(np.float32)[:, None, None] - image)

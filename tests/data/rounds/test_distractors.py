@@ -47,8 +47,10 @@ def test_each_kind_of_thing_is_seen_as_often_as_asked():
         assert (1 - probability) ** 5 - 0.06 < np.mean(same) < (1 - probability) ** 4 + 0.06
 
 
-def test_the_largest_region_is_the_lesion():
+def test_the_region_in_the_middle_is_the_lesion():
+    """Whether it is the larger one or the smaller one."""
     image = torch.zeros(3, *SIZE)
+    assert torch.equal(changed(1e-9, image, disc(10, 24, 9) + disc(34, 24, 3), 0)[1], disc(34, 24, 3))
     both = disc(16, 24, 10) + disc(50, 24, 5)
     assert torch.equal(changed(1e-9, image, both, 0)[1], disc(16, 24, 10))
     assert torch.equal(changed(1e-9, image, torch.zeros(1, *SIZE), 0)[1], torch.zeros(1, *SIZE))
